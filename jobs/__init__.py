@@ -1,0 +1,18 @@
+"""The job engine. What other apps may import is here; everything else is its own business."""
+
+from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze
+from jobs.task import JobTask, job
+
+__all__ = [
+    # Declaring and calling
+    "JobTask",
+    "job",
+    # What a task may raise
+    "Cancel",
+    "Permanent",
+    "Snooze",
+    # What a call may raise
+    "EnqueueError",
+    "InvalidArguments",
+    "InvalidOption",
+]

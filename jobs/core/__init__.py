@@ -1,0 +1,1 @@
+"""The engine's rules: no database, no clock, no network."""

@@ -1,0 +1,1 @@
+"""What runs: dispatch to the broker, execution in the pool, housekeeping in the worker."""

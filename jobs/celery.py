@@ -1,0 +1,39 @@
+"""What the engine needs of a Celery application: one call in the project's `celery.py`."""
+
+from typing import Any
+
+from celery import Celery
+
+from jobs.runtime.housekeeping import Housekeeping
+
+#: Seconds before a silent broker counts as gone.
+SOCKET_TIMEOUT = 5
+
+
+def install(app: Celery) -> None:
+    """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
+    app.add_defaults(_defaults)
+    app.steps["worker"].add(Housekeeping)
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        "task_default_queue": "default",
+        "task_ignore_result": True,
+        # The ledger answers what happened to a job; nothing else is kept.
+        "result_backend": "disabled",
+        "worker_prefetch_multiplier": 4,
+        "broker_connection_timeout": SOCKET_TIMEOUT,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            # Who has a job is the ledger's business: the broker need not keep books of deliveries.
+            "ack_emulation": False,
+            "priority_steps": list(range(10)),
+            "socket_connect_timeout": SOCKET_TIMEOUT,
+            "socket_timeout": SOCKET_TIMEOUT * 2,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "confirm_publish": True,
+        },
+    }

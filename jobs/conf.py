@@ -1,0 +1,54 @@
+"""The engine's settings and their defaults. Each is read from Django's settings under the name given here."""
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class JobsConf:
+    """What the engine can be told, as `JOBS_<NAME IN CAPITALS>`; durations in seconds.
+
+    Attributes:
+        lease_seconds: how long a claimed job belongs to its worker without a renewal.
+        lease_renew_seconds: how often a worker renews the leases of all its running jobs.
+        housekeeping_seconds: how often a worker looks for what is due.
+        resend_seconds: how long a dispatched job may wait unclaimed before its message is suspected lost.
+        max_worker_losses: a job whose worker died this often is poison.
+        max_message_bytes: the largest message body that is accepted at enqueue.
+        shutdown_seconds: how long a stopping worker lets running jobs finish before it hands them back.
+    """
+
+    lease_seconds: float = 30
+    lease_renew_seconds: float = 10
+    housekeeping_seconds: float = 1
+    resend_seconds: float = 30
+    max_worker_losses: int = 3
+    max_message_bytes: int = 256 * 1024
+    shutdown_seconds: float = 25
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+                raise ImproperlyConfigured(
+                    f"JOBS_{field.name.upper()}={value!r} is not valid: it must be a number above zero."
+                )
+        if self.lease_renew_seconds * 2 > self.lease_seconds:
+            raise ImproperlyConfigured(
+                f"JOBS_LEASE_RENEW_SECONDS={self.lease_renew_seconds!r} is not valid: it must be at most half of "
+                f"JOBS_LEASE_SECONDS ({self.lease_seconds!r}), so that one missed renewal loses no lease."
+            )
+
+
+@cache
+def conf() -> JobsConf:
+    """Return the engine's settings. Raises ImproperlyConfigured for a value it cannot use."""
+    given = {
+        field.name: getattr(settings, name)
+        for field in fields(JobsConf)
+        if hasattr(settings, name := f"JOBS_{field.name.upper()}")
+    }
+    return JobsConf(**given)

@@ -1,0 +1,124 @@
+"""What becomes of a job after an attempt: decided here, in pure functions, and nowhere else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from celery.exceptions import Ignore, Reject, Retry
+
+from jobs.core.retry import RetryPolicy
+from jobs.errors import Cancel, Permanent, Snooze
+
+
+class Reason(StrEnum):
+    """Why a job gave up."""
+
+    EXHAUSTED = "exhausted"
+    PERMANENT = "permanent"
+    EXPIRED = "expired"
+    POISON = "poison"
+    INVALID = "invalid"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The task returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryIn:
+    """The attempt failed; another follows after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The job gives up, for this reason."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """The job is put off by `delay` seconds and gets its attempt back."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The job is no longer wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The worker stops: the job goes back to its queue at once."""
+
+
+Outcome = Succeeded | RetryIn | Dead | Snoozed | Cancelled | Released
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How far a job has come.
+
+    Attributes:
+        attempt: the attempt that just ended, counted from 1 since the job was enqueued or last replayed.
+        worker_losses: how often its worker or pool process died under it before.
+    """
+
+    attempt: int
+    worker_losses: int = 0
+
+
+def after_error(error: BaseException, policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> Outcome:
+    """Return what becomes of a job whose task raised `error`."""
+    match error:
+        case Snooze():
+            return Snoozed(error.seconds)
+        case Cancel():
+            return Cancelled()
+        case Permanent():
+            return Dead(Reason.PERMANENT)
+        case Retry():
+            return _after_retry_call(error, policy, tries, random)
+        case Reject():
+            return Snoozed(0) if error.requeue else Dead(Reason.REJECTED)
+        case Ignore():
+            # Celery's "I have dealt with this one myself".
+            return Succeeded()
+    if not policy.handles(error):
+        return Dead(Reason.PERMANENT)
+    return _retry_or_give_up(policy, tries, random)
+
+
+def after_loss(
+    policy: RetryPolicy, tries: Tries, max_worker_losses: int, random: Callable[[], float]
+) -> RetryIn | Dead:
+    """Return what becomes of a job whose worker or pool process died under it.
+
+    A job that did so `max_worker_losses` times is taken for the cause and set aside as poison, so that it
+    cannot bring down one worker after the other.
+    """
+    if tries.worker_losses + 1 >= max_worker_losses:
+        return Dead(Reason.POISON)
+    return _retry_or_give_up(policy, tries, random)
+
+
+def _after_retry_call(
+    call: Retry, policy: RetryPolicy, tries: Tries, random: Callable[[], float]
+) -> RetryIn | Dead:
+    limit = getattr(call, "max_retries", None)
+    allowed = policy.has_retry_left(tries.attempt) if limit is None else tries.attempt <= limit
+    if not allowed:
+        return Dead(Reason.EXHAUSTED)
+    when = getattr(call, "delay", None)
+    return RetryIn(policy.delay(tries.attempt, random) if when is None else max(0.0, float(when)))
+
+
+def _retry_or_give_up(policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> RetryIn | Dead:
+    if policy.has_retry_left(tries.attempt):
+        return RetryIn(policy.delay(tries.attempt, random))
+    return Dead(Reason.EXHAUSTED)

@@ -1,0 +1,254 @@
+"""From a call to a row: check everything, insert in the caller's transaction, hand over to dispatch on commit."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from celery._state import get_current_worker_task
+from django.db import transaction
+from django.utils.timezone import is_naive
+from kombu.utils.json import dumps
+from uuid_utils.compat import uuid7
+
+from jobs.conf import conf
+from jobs.errors import InvalidArguments, InvalidOption
+from jobs.ledger.enqueue import NewJob, insert, insert_many
+from jobs.runtime.dispatch import dispatcher
+from jobs.runtime.message import Outgoing, outgoing
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+PRIORITIES = range(10)
+
+#: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
+_MESSAGE_OPTIONS = (
+    "headers",
+    "link",
+    "link_error",
+    "chain",
+    "chord",
+    "group_id",
+    "group_index",
+    "root_id",
+    "shadow",
+    "time_limit",
+    "soft_time_limit",
+    "replaced_task_nesting",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may say about one job besides its arguments. The names are those of Celery's `apply_async`.
+
+    Attributes:
+        task_id: the job's id; a new UUIDv7 where None.
+        queue, priority: where not the task's own.
+        countdown: seconds from now until it may run.
+        eta: the time from when it may run, instead of `countdown`.
+        expires: seconds from now, or the time, after which it must not begin any more.
+        message: what else goes into the message.
+    """
+
+    task_id: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+    countdown: float | None = None
+    eta: datetime | None = None
+    expires: float | datetime | None = None
+    correlation_id: str | None = None
+    message: dict[str, Any] = field(default_factory=dict)
+
+
+def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> uuid.UUID:
+    """Write one job in the caller's transaction and have it dispatched when that commits.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        InvalidArguments: the arguments do not fit the signature, are not JSON, or are too large.
+        InvalidOption: the queue is unknown, the priority out of range, a time of the wrong type, …
+    """
+    job = _checked(task, args, kwargs, options)
+    message = outgoing(job)
+    _check_size(task, message)
+    insert(job)
+    if not job.waits:
+        transaction.on_commit(lambda: dispatcher().submit([message]))
+    return job.id
+
+
+def enqueue_many(
+    task: "JobTask", calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]], options: Options
+) -> list[uuid.UUID]:
+    """Write many jobs of one task in one insert, and publish them together on commit: all of them or none.
+
+    Returns:
+        The jobs' ids, in the order of `calls`.
+
+    Raises:
+        As `enqueue`; the message says which of the calls is at fault.
+    """
+    jobs: list[NewJob] = []
+    messages: list[Outgoing] = []
+    for index, (args, kwargs) in enumerate(calls):
+        try:
+            job = _checked(task, args, kwargs, options)
+            message = outgoing(job)
+            _check_size(task, message)
+        except InvalidArguments as exc:
+            raise InvalidArguments(f"Job {index} of {len(calls)}: {exc}") from exc
+        jobs.append(job)
+        messages.append(message)
+    with transaction.atomic():
+        insert_many(jobs)
+        ready = [message for job, message in zip(jobs, messages, strict=True) if not job.waits]
+        if ready:
+            transaction.on_commit(lambda: dispatcher().submit(ready))
+    return [job.id for job in jobs]
+
+
+def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> NewJob:
+    task.check_arguments(args, kwargs)
+    delay, run_at = _due(task, options)
+    expires_in, expires_at = _expiry(task, options)
+    parent = _parent()
+    message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
+    return NewJob(
+        id=_job_id(task, options.task_id),
+        task=task.name,
+        queue=_queue(task, options.queue),
+        args=_json(task, "args", list(args)),
+        kwargs=_json(task, "kwargs", dict(kwargs)),
+        options=_json_ready(task, message) if message else None,
+        priority=_priority(task, options.priority),
+        max_retries=task.max_retries,
+        delay=delay,
+        run_at=run_at,
+        expires_in=expires_in,
+        expires_at=expires_at,
+        correlation_id=options.correlation_id or parent.correlation_id,
+        parent_id=parent.id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    id: uuid.UUID | None = None
+    correlation_id: str = ""
+
+
+def _parent() -> _Parent:
+    """Return the job in whose task this code runs."""
+    task = get_current_worker_task()
+    job_id = getattr(getattr(task, "request", None), "job_id", None)
+    if job_id is None:
+        return _Parent()
+    return _Parent(job_id, getattr(task.request, "job_correlation_id", "") or str(job_id))
+
+
+def _job_id(task: "JobTask", given: str | None) -> uuid.UUID:
+    if given is None:
+        return uuid7()
+    try:
+        return uuid.UUID(str(given))
+    except ValueError:
+        raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
+
+
+def _queue(task: "JobTask", given: str | None) -> str:
+    queue = given or task.queue
+    app: Celery = task.app
+    if queue not in app.amqp.queues:
+        known = ", ".join(sorted(app.amqp.queues)) or "none"
+        raise InvalidOption(
+            f"{task.name}: queue={queue!r} is not known: it must be one that a @job names. Known queues: {known}."
+        )
+    return queue
+
+
+def _priority(task: "JobTask", given: int | None) -> int:
+    priority = task.priority if given is None else given
+    if isinstance(priority, bool) or not isinstance(priority, int) or priority not in PRIORITIES:
+        raise InvalidOption(
+            f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
+        )
+    return priority
+
+
+def _due(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    countdown, eta = options.countdown, options.eta
+    if countdown is not None and eta is not None:
+        raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
+    if eta is not None:
+        moment = _moment(task, "eta", eta)
+        return (None, moment) if moment > datetime.now(UTC) else (None, None)
+    if countdown is None:
+        return None, None
+    seconds = _seconds(task, "countdown", countdown)
+    return (seconds or None), None
+
+
+def _expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    expires = options.expires if options.expires is not None else task.expires
+    if expires is None:
+        return None, None
+    if isinstance(expires, datetime):
+        return None, _moment(task, "expires", expires)
+    return _seconds(task, "expires", expires), None
+
+
+def _seconds(task: "JobTask", name: str, value: object) -> float:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 10**10:
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds from now, zero or more.")
+    return float(value)
+
+
+def _moment(task: "JobTask", name: str, value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
+    # As in Celery, a naive time is in the application's time zone.
+    return value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
+
+
+def _json(task: "JobTask", name: str, value: object) -> str:
+    try:
+        text = str(dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidArguments(f"{task.name}: {name}={value!r:.200} cannot be written as JSON: {exc}.") from None
+    if "\\u0000" in text or "\\ud" in text.lower():
+        _check_storable(task, name, text)
+    return text
+
+
+def _check_storable(task: "JobTask", name: str, text: str) -> None:
+    """Refuse what JSON can spell and PostgreSQL's jsonb cannot hold, on every database alike."""
+    plain = json.dumps(json.loads(text), ensure_ascii=False)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        raise InvalidArguments(f"{task.name}: {name} holds a lone surrogate, which is no valid text.") from None
+    if "\\u0000" in plain.replace("\\\\", ""):
+        raise InvalidArguments(f"{task.name}: {name} holds a NUL character, which PostgreSQL cannot store in JSON.")
+
+
+def _json_ready(task: "JobTask", value: dict[str, Any]) -> dict[str, Any]:
+    ready: dict[str, Any] = json.loads(_json(task, "options", value))
+    return ready
+
+
+def _check_size(task: "JobTask", message: Outgoing) -> None:
+    limit = conf().max_message_bytes
+    if len(message.body) > limit:
+        raise InvalidArguments(
+            f"{task.name}: the message body has {len(message.body):,} bytes: it must not have more than {limit:,}"
+            " (JOBS_MAX_MESSAGE_BYTES). Store the data and pass its id."
+        )

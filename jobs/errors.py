@@ -1,0 +1,60 @@
+"""What can go wrong, by name.
+
+Two families: errors a caller sees when a job cannot be enqueued (`EnqueueError` and below), and errors a
+task raises to say what should become of its job (`Permanent`, `Snooze`, `Cancel`).
+"""
+
+
+class JobError(Exception):
+    """The base of every error of the engine."""
+
+
+class EnqueueError(JobError, ValueError):
+    """Raised when a job is refused at the call. Nothing was written and nothing was sent."""
+
+
+class InvalidArguments(EnqueueError, TypeError):
+    """Raised when the arguments do not fit the task's signature, are not JSON, or are too large."""
+
+
+class InvalidOption(EnqueueError):
+    """Raised when an option of a job (queue, priority, countdown, eta, expires, …) has a value it cannot have."""
+
+
+class UnknownTask(EnqueueError):
+    """Raised when no `@job` task of that name is registered."""
+
+
+class TransitionRefused(JobError):
+    """Raised when an operator asks for a state that the job cannot take from the one it is in."""
+
+
+class TaskError(JobError):
+    """The base of what a task raises to steer its own job."""
+
+
+class Permanent(TaskError):
+    """Raised by a task whose job no retry can mend: the job is dead at once, with this message as its reason."""
+
+
+class Snooze(TaskError):
+    """Raised by a task to put its job off. No attempt is consumed.
+
+    Args:
+        seconds: how long from now, zero or more.
+        reason: why, for whoever looks at the job meanwhile.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
+            raise ValueError(f"Snooze takes a number of seconds, zero or more; got {seconds!r}.")
+        super().__init__(seconds, reason)
+        self.seconds = float(seconds)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason or f"snoozed for {self.seconds:g} s"
+
+
+class Cancel(TaskError):
+    """Raised by a task that finds its job no longer wanted: the job ends as cancelled."""

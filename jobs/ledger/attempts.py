@@ -1,0 +1,210 @@
+"""A worker takes a job and records what became of it. Every verb names the lease; without it nothing changes."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from jobs.core.states import State
+from jobs.ledger.sql import changed, dialect, one
+
+#: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
+ERROR_LENGTH = 2_000
+TRACEBACK_LENGTH = 20_000
+LAST_ERROR_LENGTH = 500
+
+#: What every end of an attempt does to the lease.
+_NO_LEASE = "lease_id = NULL, lease_expires_at = NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What the executor must know of the job it has just claimed.
+
+    Attributes:
+        attempt: attempts begun, this one included.
+        attempt_base: attempts that a replay has written off.
+        expired: whether its time has passed; then it must not run.
+    """
+
+    attempt: int
+    attempt_base: int
+    max_retries: int | None
+    worker_losses: int
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is kept of an attempt that did not succeed."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The error on one line, shortened."""
+        return _storable(f"{self.type}: {self.message}" if self.message else self.type)[:LAST_ERROR_LENGTH]
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text cannot hold a NUL character, nor UTF-8 a lone surrogate.
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+_CLAIM_RETURNING = "attempt, attempt_base, max_retries, worker_losses, expires_at IS NOT NULL AND expires_at <= "
+
+
+def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str) -> Claimed | None:
+    """Take a queued job: count the attempt and hold the lease.
+
+    Returns:
+        What the executor must know, or None where the job is not there to be taken: somebody else has it,
+        it has ended, or it waits.
+    """
+    words = dialect()
+    row = one(
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s,"  # noqa: S608
+        f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
+        f" dispatched_at = COALESCE(dispatched_at, {words.now})"
+        f" WHERE id = %s AND state = '{State.QUEUED}' RETURNING {_CLAIM_RETURNING} {words.now}",
+        (lease_id, lease_seconds, worker, words.key(job_id)),
+    )
+    return None if row is None else _claimed(row)
+
+
+def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
+    """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
+    words = dialect()
+    row = one(
+        f"SELECT {_CLAIM_RETURNING} {words.now} FROM jobs_job"  # noqa: S608
+        f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+        (words.key(job_id), lease_id),
+    )
+    return None if row is None else _claimed(row)
+
+
+def _claimed(row: tuple[int, int, int | None, int, bool]) -> Claimed:
+    attempt, attempt_base, max_retries, worker_losses, expired = row
+    return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired))
+
+
+def exists(job_id: uuid.UUID) -> bool:
+    """Return whether the ledger has the job."""
+    return one("SELECT 1 FROM jobs_job WHERE id = %s", (dialect().key(job_id),)) is not None
+
+
+def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
+    """running → succeeded. Returns false where the lease was lost: the result is refused."""
+    words = dialect()
+    return (
+        changed(
+            f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, {_NO_LEASE}"  # noqa: S608
+            f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+            (words.key(job_id), lease_id),
+        )
+        == 1
+    )
+
+
+def retry(job_id: uuid.UUID, lease_id: str, delay: float, failure: Failure, *, lost_worker: bool = False) -> bool:
+    """running → retrying, due after `delay` seconds. Returns false where the lease was lost."""
+    words = dialect()
+    return _end_with_failure(
+        job_id,
+        lease_id,
+        State.RETRYING,
+        failure,
+        f", run_at = {words.after}, dispatched_at = NULL{_LOSS if lost_worker else ''}",
+        [delay],
+    )
+
+
+def die(job_id: uuid.UUID, lease_id: str, failure: Failure, *, lost_worker: bool = False) -> bool:
+    """running → dead. Returns false where the lease was lost."""
+    words = dialect()
+    return _end_with_failure(
+        job_id,
+        lease_id,
+        State.DEAD,
+        failure,
+        f", finished_at = {words.now}{_LOSS if lost_worker else ''}",
+        [],
+    )
+
+
+def cancel_running(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
+    """running → cancelled. Returns false where the lease was lost."""
+    return _end_with_failure(job_id, lease_id, State.CANCELLED, failure, f", finished_at = {dialect().now}", [])
+
+
+def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
+    """running → scheduled, due after `delay` seconds; the attempt is given back. False where the lease was lost."""
+    words = dialect()
+    return (
+        changed(
+            f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"  # noqa: S608
+            f" dispatched_at = NULL, last_error = %s, {_NO_LEASE}"
+            f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+            (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id),
+        )
+        == 1
+    )
+
+
+def release(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
+    """running → queued, due at once: its worker was told to stop before it ended. False where the lease was lost."""
+    words = dialect()
+    return _end_with_failure(
+        job_id, lease_id, State.QUEUED, failure, f", run_at = {words.now}, dispatched_at = NULL", []
+    )
+
+
+_LOSS = ", worker_losses = worker_losses + 1"
+
+
+def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:
+    """Record a result that came after its lease was lost."""
+    changed(
+        "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker)"
+        " SELECT id, %s, 'refused', %s, %s, %s, %s FROM jobs_job WHERE id = %s",
+        (
+            attempt,
+            failure.type[:200],
+            _storable(failure.message)[:ERROR_LENGTH],
+            _storable(failure.traceback)[-TRACEBACK_LENGTH:],
+            worker,
+            dialect().key(job_id),
+        ),
+    )
+
+
+def _end_with_failure(
+    job_id: uuid.UUID, lease_id: str, state: State, failure: Failure, changes: str, parameters: list[object]
+) -> bool:
+    """End the attempt and keep its error, both or neither."""
+    words = dialect()
+    fence = f"id = %s AND state = '{State.RUNNING}' AND lease_id = %s"
+    with transaction.atomic():
+        kept = changed(
+            "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker, started_at)"
+            f" SELECT id, attempt, '{state}', %s, %s, %s, worker, started_at FROM jobs_job WHERE {fence}",  # noqa: S608
+            (
+                failure.type[:200],
+                _storable(failure.message)[:ERROR_LENGTH],
+                _storable(failure.traceback)[-TRACEBACK_LENGTH:],
+                words.key(job_id),
+                lease_id,
+            ),
+        )
+        if not kept:
+            return False
+        ended = changed(
+            f"UPDATE jobs_job SET state = '{state}', last_error = %s, {_NO_LEASE}{changes} WHERE {fence}",  # noqa: S608
+            (failure.summary, *parameters, words.key(job_id), lease_id),
+        )
+        if not ended:
+            # Rescued between the two statements: take the attempt's row back.
+            transaction.set_rollback(True)
+        return bool(ended)

@@ -1,0 +1,151 @@
+"""Rows come into the ledger: one, many, or one adopted from a foreign message."""
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from jobs.core.states import State
+from jobs.ledger.sql import Dialect, dialect, one, raw_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be written, checked and with its arguments already in JSON.
+
+    Attributes:
+        args, kwargs: JSON texts.
+        options: what else travels in the message, ready for JSON; None where there is nothing.
+        delay: seconds from now until it is due; None where `run_at` says when, or it is due at once.
+        expires_in: seconds from now; None where `expires_at` says when, or it never expires.
+    """
+
+    id: uuid.UUID
+    task: str
+    queue: str
+    args: str
+    kwargs: str
+    options: dict[str, Any] | None
+    priority: int
+    max_retries: int | None
+    delay: float | None = None
+    run_at: datetime | None = None
+    expires_in: float | None = None
+    expires_at: datetime | None = None
+    correlation_id: str = ""
+    parent_id: uuid.UUID | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is enqueued for later."""
+        return self.run_at is not None or bool(self.delay)
+
+    @property
+    def state(self) -> State:
+        """The state it is enqueued in."""
+        return State.SCHEDULED if self.waits else State.QUEUED
+
+
+_COLUMNS = (
+    "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id, run_at, expires_at"
+)
+
+
+def insert(job: NewJob) -> None:
+    """Write one job in the caller's transaction."""
+    words = dialect()
+    values, parameters = _values(job, words)
+    with raw_cursor() as cursor:
+        cursor.execute(f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})", parameters)  # noqa: S608
+
+
+def insert_many(jobs: Sequence[NewJob]) -> None:
+    """Write many jobs in the caller's transaction: one COPY on PostgreSQL, one prepared insert on SQLite."""
+    if not jobs:
+        return
+    words = dialect()
+    if words.name == "postgresql" and not any(job.delay or job.expires_in is not None for job in jobs):
+        _copy(jobs)
+        return
+    with raw_cursor() as cursor:
+        for job in jobs:
+            values, parameters = _values(job, words)
+            cursor.execute(f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})", parameters)  # noqa: S608
+
+
+def adopt(job: NewJob, *, lease_id: str, lease_seconds: float, worker: str) -> bool:
+    """Write a job for a message that came without one, as running under this lease, or for later if it waits.
+
+    Returns:
+        Whether this call wrote it; false where another delivery of the message was first.
+    """
+    words = dialect()
+    values, parameters = _values(job, words)
+    if job.waits:
+        statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"  # noqa: S608
+    else:
+        parameters[3] = State.RUNNING
+        statement = (
+            f"INSERT INTO jobs_job ({_COLUMNS}, attempt, dispatched_at, started_at, lease_id, lease_expires_at, worker)"  # noqa: S608
+            f" VALUES ({values}, 1, {words.now}, {words.now}, %s, {words.after}, %s)"
+        )
+        parameters += [lease_id, lease_seconds, worker]
+    return one(statement + " ON CONFLICT (id) DO NOTHING RETURNING id", parameters) is not None
+
+
+def _values(job: NewJob, words: Dialect) -> tuple[str, list[object]]:
+    parameters: list[object] = [
+        words.key(job.id),
+        job.task,
+        job.queue,
+        job.state.value,
+        job.args,
+        job.kwargs,
+        None if job.options is None else json.dumps(job.options),
+        job.priority,
+        job.max_retries,
+        job.correlation_id,
+        None if job.parent_id is None else words.key(job.parent_id),
+    ]
+    run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
+    expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
+    json_mark = words.json
+    return f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, {run_at}, {expires_at}", parameters
+
+
+def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[object]) -> str:
+    if at is not None:
+        parameters.append(words.time(at))
+        return "%s"
+    if seconds is not None:
+        parameters.append(seconds)
+        return words.after
+    return ""
+
+
+def _copy(jobs: Iterable[NewJob]) -> None:
+    columns = _COLUMNS
+    now = one(f"SELECT {dialect().now}")
+    with connection.cursor() as cursor, cursor.copy(f"COPY jobs_job ({columns}) FROM STDIN") as copy:
+        for job in jobs:
+            copy.write_row(
+                (
+                    job.id,
+                    job.task,
+                    job.queue,
+                    job.state.value,
+                    job.args,
+                    job.kwargs,
+                    None if job.options is None else json.dumps(job.options),
+                    job.priority,
+                    job.max_retries,
+                    job.correlation_id,
+                    job.parent_id,
+                    job.run_at or (now[0] if now else None),
+                    job.expires_at,
+                )
+            )

@@ -1,0 +1,103 @@
+"""The words in which the two databases differ. Every time in the ledger is taken from the database's clock."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One database's words.
+
+    Attributes:
+        now: the database's clock.
+        after: the clock plus a number of seconds given as parameter.
+        json: a JSON text given as parameter.
+        skip_locked: what makes concurrent readers of rows to change pass each other by.
+    """
+
+    name: str
+    now: str
+    after: str
+    json: str
+    skip_locked: str
+
+    def key(self, value: uuid.UUID) -> object:
+        """Return `value` as the database's parameter."""
+        return value if self.name == "postgresql" else value.hex
+
+    def time(self, value: datetime | None) -> object:
+        """Return an aware `value` as the database's parameter."""
+        if value is None or self.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+    def later(self, column: str) -> str:
+        """Return the time in `column` plus a number of seconds given as parameter."""
+        if self.name == "postgresql":
+            return f"({column} + make_interval(secs => %s))"
+        return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', {column}, %s || ' seconds')"
+
+    def to_uuid(self, value: object) -> uuid.UUID:
+        """Return a UUID as read by a plain cursor."""
+        return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+
+
+POSTGRESQL = Dialect(
+    name="postgresql",
+    now="statement_timestamp()",
+    after="(statement_timestamp() + make_interval(secs => %s))",
+    json="%s::jsonb",
+    skip_locked="FOR UPDATE SKIP LOCKED",
+)
+
+SQLITE = Dialect(
+    name="sqlite",
+    now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    after="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
+    json="%s",
+    # One writer at a time (BEGIN IMMEDIATE): nothing to skip.
+    skip_locked="",
+)
+
+
+def dialect() -> Dialect:
+    """Return the words of the database in use."""
+    return POSTGRESQL if connection.vendor == "postgresql" else SQLITE
+
+
+def marks(items: Sequence[object]) -> str:
+    """Return as many parameter marks as there are items: `%s, %s, %s`."""
+    return ", ".join(["%s"] * len(items))
+
+
+def one(statement: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+    """Run a statement and return its first row."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+
+def rows(statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+def changed(statement: str, parameters: Sequence[object] = ()) -> int:
+    """Run a statement and return how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def raw_cursor() -> CursorWrapper:
+    """Return a cursor for what the helpers above do not cover."""
+    return connection.cursor()

@@ -1,0 +1,80 @@
+"""A message for a job that the ledger does not know: `send_task` from elsewhere, an older Beat, another language."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kombu.utils.json import dumps
+
+from jobs.conf import conf
+from jobs.ledger import attempts
+from jobs.ledger.attempts import Claimed
+from jobs.ledger.enqueue import NewJob
+from jobs.ledger.enqueue import adopt as write
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+
+def adopt(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed | None:
+    """Write the job of a foreign message, as running under this delivery's lease.
+
+    Returns:
+        The claim, or None where there is nothing to run now: another delivery was first, or its time has not come.
+    """
+    request = task.request
+    job = _new_job(task, job_id, args, kwargs)
+    written = write(job, lease_id=request.lease_id, lease_seconds=conf().lease_seconds, worker=request.hostname)
+    if not written or job.waits:
+        return None
+    return attempts.held(job_id, request.lease_id)
+
+
+def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
+    request = task.request
+    message = {
+        "link": request.callbacks,
+        "link_error": request.errbacks,
+        "chain": request.chain,
+        "chord": request.chord,
+        "group_id": request.group,
+        "group_index": request.group_index,
+        "root_id": request.root_id,
+    }
+    kept = {name: value for name, value in message.items() if value}
+    eta = _moment(request.get("foreign_eta"))
+    return NewJob(
+        id=job_id,
+        task=task.name,
+        queue=_queue(task),
+        args=dumps(list(args)),
+        kwargs=dumps(dict(kwargs)),
+        options=json.loads(dumps(kept)) if kept else None,
+        priority=task.priority,
+        max_retries=task.max_retries,
+        run_at=eta if eta is not None and eta > datetime.now(UTC) else None,
+        expires_at=_moment(request.get("foreign_expires")),
+        correlation_id=str(job_id),
+        parent_id=_parent(request.parent_id),
+    )
+
+
+def _queue(task: "JobTask") -> str:
+    routing_key = (task.request.delivery_info or {}).get("routing_key")
+    return routing_key if routing_key in task.app.amqp.queues else task.queue
+
+
+def _moment(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parent(value: str | None) -> uuid.UUID | None:
+    try:
+        return None if value is None else uuid.UUID(value)
+    except ValueError:
+        return None

@@ -1,0 +1,101 @@
+"""One connection to the broker, for publishing jobs: the same meaning of order and priority on every broker."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import Connection, Producer, Queue
+
+from jobs.core.priority import on_the_wire
+from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing
+
+#: Messages put into one round trip where the broker can take many.
+BATCH = 500
+
+
+class Publisher:
+    """Publishes jobs over one connection of its own; made anew after any error. Not thread-safe."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Connection | None = None
+        self._producer: Producer | None = None
+        self._declared: set[str] = set()
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Hand messages to the broker, together where it can take many at once.
+
+        Raises:
+            OSError, kombu.exceptions.OperationalError, …: the broker is out of reach or did not confirm. Which of
+            the messages it has is then unknown; the ledger makes sending them again harmless.
+        """
+        try:
+            producer = self._open()
+            self._declare({message.queue for message in messages})
+            driver = self._connection.transport.driver_type if self._connection else ""
+            if len(messages) > 1 and producer.supports_batch_publish:
+                with producer.batch(BATCH):
+                    self._send(producer, messages, driver)
+            else:
+                self._send(producer, messages, driver)
+        except BaseException:
+            self.close()
+            raise
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages the broker holds for `queue`. Raises as `publish` does."""
+        try:
+            self._open()
+            self._declare({queue})
+            channel = self._channel()
+            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Drop the connection without waiting for the broker."""
+        connection, self._connection, self._producer = self._connection, None, None
+        self._declared.clear()
+        if connection is not None:
+            _quietly(connection.collect)
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            self._connection = self._app.connection_for_write()
+            self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
+            self._producer = Producer(self._channel(), auto_declare=False)
+        return self._producer
+
+    def _channel(self) -> Any:
+        assert self._connection is not None  # noqa: S101 (for the type checker: `_open` came first)
+        return self._connection.default_channel
+
+    def _declare(self, queues: set[str]) -> None:
+        """Make sure that the queues exist: a message to one that does not is dropped by RabbitMQ."""
+        for name in queues - self._declared:
+            queue: Queue = self._app.amqp.queues[name]
+            queue(self._channel()).declare()
+            self._declared.add(name)
+
+    def _send(self, producer: Producer, messages: Sequence[Outgoing], driver: str) -> None:
+        for message in messages:
+            producer.publish(
+                message.body,
+                routing_key=message.queue,
+                exchange="",
+                headers=message.headers,
+                content_type=CONTENT_TYPE,
+                content_encoding=CONTENT_ENCODING,
+                priority=on_the_wire(message.priority, driver),
+                delivery_mode=2,
+                correlation_id=message.headers["id"],
+                retry=False,
+            )
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    try:
+        close()
+    except Exception:  # noqa: BLE001, S110 (the connection is broken; that is why it is dropped)
+        pass

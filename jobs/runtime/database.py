@@ -1,0 +1,43 @@
+"""Waiting for a database that is away for a while."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError, connection
+
+T = TypeVar("T")
+
+#: The first pause between two tries, and the longest, in seconds.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+
+
+class DatabaseGone(Exception):
+    """Raised when the database did not come back in time."""
+
+
+def patiently(act: Callable[[bool], T], patience: float) -> T:
+    """Do something with the database, again after a connection error, for `patience` seconds.
+
+    Args:
+        act: gets told whether this is a repetition; then the first try may have been committed, its answer lost.
+        patience: seconds.
+
+    Raises:
+        DatabaseGone: the database did not come back in time.
+    """
+    deadline = time.monotonic() + patience
+    pause = FIRST_PAUSE
+    again = False
+    while True:
+        try:
+            return act(again)
+        except (OperationalError, InterfaceError) as exc:
+            connection.close()
+            if time.monotonic() + pause > deadline:
+                raise DatabaseGone(str(exc).strip() or type(exc).__name__) from exc
+        time.sleep(pause * (0.5 + random.random()))  # noqa: S311 (jitter, no secret)
+        pause = min(LONGEST_PAUSE, pause * 2)
+        again = True

@@ -1,0 +1,167 @@
+"""From a committed row to the broker, off the caller's thread.
+
+A request that enqueues must neither fail nor hang with its broker. So the commit hook only hands messages to a
+thread of the process, which publishes whatever has gathered in one go. What it cannot publish it forgets: the
+rows are there, and housekeeping in the workers dispatches them when the broker is back.
+"""
+
+import atexit
+import logging
+import os
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+
+from celery import Celery, current_app
+from django.db import DatabaseError, connection
+
+from jobs.ledger.upkeep import mark_dispatched
+from jobs.runtime.broker import BATCH, Publisher
+from jobs.runtime.message import Outgoing
+
+logger = logging.getLogger(__name__)
+
+#: Messages held for publishing at most; beyond it they are left to housekeeping, so that memory stays bounded.
+MOST_PENDING = 20_000
+
+#: How long confirmed messages wait to be noted in the ledger, in seconds: by then most jobs have been claimed
+#: and need no note. Housekeeping takes a row for undispatched only well after that.
+NOTE_AFTER = 0.5
+
+#: The longest pause after a failure to publish, in seconds.
+LONGEST_PAUSE = 15.0
+
+
+class Dispatcher:
+    """A thread that publishes what is submitted. One in each process that enqueues."""
+
+    def __init__(self, app: Celery) -> None:
+        self.pid = os.getpid()
+        self._publisher = Publisher(app)
+        self._pending: queue.SimpleQueue[Sequence[Outgoing] | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._confirmed: list[uuid.UUID] = []
+        self._note_at = 0.0
+        self._pause_until = 0.0
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="jobs-dispatch", daemon=True)
+        self._thread.start()
+
+    def submit(self, messages: Sequence[Outgoing]) -> None:
+        """Have messages published soon. Returns at once and never raises."""
+        if self._waiting + len(messages) > MOST_PENDING or time.monotonic() < self._pause_until:
+            return
+        self._waiting += len(messages)
+        self._pending.put(messages)
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Publish what is pending and note it, for at most `timeout` seconds; the rest is left to housekeeping."""
+        self._pending.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                batch, last = self._gather()
+                if batch:
+                    self._publish(batch)
+                if self._confirmed and (last or time.monotonic() >= self._note_at):
+                    self._note()
+            except Exception:
+                logger.exception("Dispatching failed; the jobs concerned are left to housekeeping.")
+                last = False
+            if last:
+                self._publisher.close()
+                connection.close()
+                return
+
+    def _gather(self) -> tuple[list[Outgoing], bool]:
+        """Wait for messages, then return all that are there, and whether to stop after them."""
+        timeout = max(0.0, self._note_at - time.monotonic()) if self._confirmed else None
+        try:
+            first = self._pending.get(timeout=timeout)
+        except queue.Empty:
+            return [], False
+        batch: list[Outgoing] = []
+        item: Sequence[Outgoing] | None = first
+        while item is not None:
+            batch.extend(item)
+            if len(batch) >= BATCH:
+                return batch, False
+            try:
+                item = self._pending.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _publish(self, batch: list[Outgoing]) -> None:
+        self._waiting -= len(batch)
+        if time.monotonic() < self._pause_until:
+            return
+        try:
+            self._publisher.publish(batch)
+        except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
+            self._pause(exc)
+            return
+        if self._failures:
+            logger.warning("The broker is back; dispatching goes on.")
+            self._failures = 0
+        if not self._confirmed:
+            self._note_at = time.monotonic() + NOTE_AFTER
+        self._confirmed.extend(message.job_id for message in batch)
+
+    def _pause(self, exc: Exception) -> None:
+        self._failures += 1
+        pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 10))
+        self._pause_until = time.monotonic() + pause
+        if self._failures == 1:
+            logger.warning("The broker did not take jobs (%s: %s); housekeeping will.", type(exc).__name__, exc)
+
+    def _note(self) -> None:
+        confirmed, self._confirmed = self._confirmed, []
+        try:
+            for start in range(0, len(confirmed), BATCH):
+                mark_dispatched(confirmed[start : start + BATCH])
+        except DatabaseError as exc:
+            # They are dispatched a second time, which is harmless.
+            logger.warning("Could not note dispatched jobs (%s); they may be sent again.", exc)
+            connection.close()
+        if connection.vendor == "sqlite":
+            # An open SQLite connection must not be carried over a fork.
+            connection.close()
+
+
+_lock = threading.Lock()
+_dispatcher: Dispatcher | None = None
+
+
+def dispatcher() -> Dispatcher:
+    """Return this process's dispatcher; a forked child gets one of its own."""
+    global _dispatcher  # noqa: PLW0603 (one per process by nature)
+    current = _dispatcher
+    if current is not None and current.pid == os.getpid():
+        return current
+    with _lock:
+        if _dispatcher is None or _dispatcher.pid != os.getpid():
+            _dispatcher = Dispatcher(current_app._get_current_object())
+        return _dispatcher
+
+
+def flush(timeout: float = 3.0) -> None:
+    """Publish what this process has pending, for at most `timeout` seconds."""
+    global _dispatcher  # noqa: PLW0603
+    current, _dispatcher = _dispatcher, None
+    if current is not None and current.pid == os.getpid():
+        current.close(timeout)
+
+
+def _after_fork() -> None:
+    global _dispatcher, _lock  # noqa: PLW0603
+    # The parent's thread does not exist here, and its lock may have been held at the fork.
+    _dispatcher, _lock = None, threading.Lock()
+
+
+atexit.register(flush)
+os.register_at_fork(after_in_child=_after_fork)

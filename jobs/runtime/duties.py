@@ -1,0 +1,113 @@
+"""What a worker does for the ledger besides running jobs. Each duty returns whether there is more to do at once."""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+
+from celery import Celery
+
+from jobs.conf import conf
+from jobs.core import outcome as outcomes
+from jobs.core.retry import RetryPolicy
+from jobs.ledger import attempts, upkeep
+from jobs.ledger.attempts import Failure
+from jobs.ledger.upkeep import Dispatchable, Overdue
+from jobs.runtime import held
+from jobs.runtime.broker import Publisher
+from jobs.runtime.execute import ledger_id, record
+from jobs.runtime.losses import losses
+from jobs.runtime.message import outgoing
+
+logger = logging.getLogger(__name__)
+
+#: Rows handled in one go.
+BATCH = 500
+
+#: How long a committed job may be without a message before housekeeping takes it over from the process that
+#: enqueued it, in seconds. Well above the time that process takes to publish and to note it.
+DISPATCH_GRACE = 3.0
+
+
+class Steward:
+    """A worker's duties. Used by one thread."""
+
+    def __init__(self, publisher: Publisher, app: Celery) -> None:
+        self._publisher = publisher
+        self._app = app
+        self._in_touch_since: float | None = None
+
+    def renew_leases(self) -> bool:
+        """Renew the leases of all jobs that this worker runs, in one statement."""
+        try:
+            holders = held.running() + [loss.request for loss in losses.unrecorded()]
+            upkeep.renew([(ledger_id(one.id), one.lease_id) for one in holders], conf().lease_seconds)
+        except Exception:
+            self._in_touch_since = None
+            raise
+        if self._in_touch_since is None:
+            self._in_touch_since = time.monotonic()
+        return False
+
+    def record_losses(self) -> bool:
+        """Record what dead children could not."""
+        losses.record_all()
+        return False
+
+    def dispatch_due(self) -> bool:
+        """Dispatch scheduled and retrying jobs whose time has come."""
+        return self._publish(upkeep.take_due(BATCH))
+
+    def dispatch_undispatched(self) -> bool:
+        """Dispatch jobs whose process could not: broker down at commit, or killed right after it."""
+        return self._publish(upkeep.take_undispatched(DISPATCH_GRACE, BATCH))
+
+    def rescue(self) -> bool:
+        """Take back jobs whose lease ran out: their worker is gone.
+
+        After the database was out of touch every worker gets the time to renew first; else the first one to
+        reconnect would take the others' running jobs for lost.
+        """
+        since = self._in_touch_since
+        if since is None or time.monotonic() - since < conf().lease_renew_seconds * 1.5:
+            return False
+        found = upkeep.overdue(BATCH)
+        for job in found:
+            self._rescue(job)
+        return len(found) == BATCH
+
+    def resend(self) -> bool:
+        """Send jobs again whose message is evidently gone: the broker holds none for the queue, or others overtook."""
+        waited = conf().resend_seconds
+        more = False
+        for queue in upkeep.suspect_queues(waited):
+            if self._publisher.depth(queue) == 0:
+                suspects = upkeep.take_suspects(queue, waited, BATCH)
+            else:
+                suspects = upkeep.take_overtaken(queue, waited, BATCH)
+            if suspects:
+                logger.warning("%d jobs of queue %s are sent again, their messages were lost.", len(suspects), queue)
+            self._publish(suspects)
+            more = more or len(suspects) == BATCH
+        return more
+
+    def _publish(self, jobs: Sequence[Dispatchable]) -> bool:
+        if not jobs:
+            return False
+        try:
+            self._publisher.publish([outgoing(job, retries=job.attempt) for job in jobs])
+        except BaseException:
+            upkeep.undispatch([job.id for job in jobs])
+            raise
+        return len(jobs) == BATCH
+
+    def _rescue(self, job: Overdue) -> None:
+        claimed = attempts.held(job.id, job.lease_id)
+        if claimed is None:
+            return
+        policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy(max_retries=claimed.max_retries)
+        tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
+        outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
+        failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
+        if record(job.id, job.lease_id, outcome, failure, lost_worker=True):
+            logger.warning("%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)

@@ -1,0 +1,234 @@
+"""One attempt, in five steps: claim, check the gates, run, decide, record. Runs in the pool's process or thread."""
+
+import logging
+import os
+import random
+import traceback as tracebacks
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from celery.canvas import maybe_signature
+from celery.exceptions import Ignore, MaxRetriesExceededError, Retry
+from celery.worker import state as worker_state
+from django.db import transaction
+
+from jobs.conf import conf
+from jobs.core import outcome as outcomes
+from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.ledger import attempts
+from jobs.ledger.attempts import Claimed, Failure
+from jobs.runtime.adopt import adopt
+from jobs.runtime.database import DatabaseGone, patiently
+from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+logger = logging.getLogger(__name__)
+
+#: How long an attempt waits for a database that is gone, before it begins and after it ended, in seconds. Both
+#: together stay well below the default time limit, which counts from the beginning.
+PATIENCE_BEFORE = 8.0
+PATIENCE_AFTER = 5.0
+
+
+class NotOurs(Ignore):
+    """Raised to tell Celery that there is nothing to run: another delivery has the job, or it has ended."""
+
+
+class Refused(Ignore):
+    """Raised when an attempt ended after its lease was lost: its result does not count."""
+
+
+class Unrecorded(Ignore):
+    """Raised when the database stays away after an attempt: the worker's parent keeps the outcome until it is back.
+
+    The arguments are plain, since they travel between processes: job id, outcome, failure.
+    """
+
+
+class Expired(Exception):
+    """The error of a job whose time passed before it could begin."""
+
+
+def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Run one attempt of the job that `task.request` delivers, and record what became of it.
+
+    Returns:
+        What the task returned.
+
+    Raises:
+        What Celery should make of it: the task's error where the job is dead, Retry where another attempt
+        follows, Ignore where there was nothing to run or nothing to keep.
+    """
+    request = task.request
+    job_id = ledger_id(request.id)
+    lease_id = request.lease_id
+    claimed = _claim(task, job_id, lease_id, args, kwargs)
+    request.job_id = job_id
+    request.job_correlation_id = request.get(CORRELATION_HEADER) or str(job_id)
+    try:
+        if claimed.expired:
+            raise Expired("The job's time passed before it could begin.")
+        result = task.run(*args, **kwargs)
+    except Exception as exc:
+        error: Exception = exc
+    else:
+        _record_success(task, job_id, lease_id, claimed, result)
+        return result
+    outcome = _decide(task, error, claimed)
+    if isinstance(outcome, outcomes.Succeeded):
+        _record_success(task, job_id, lease_id, claimed, None)
+        raise error
+    failure = failure_of(error)
+    _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
+    _tell_celery(outcome, error, failure)
+
+
+def ledger_id(task_id: str) -> uuid.UUID:
+    """Return the ledger's id for a Celery task id; a foreign producer may use ids that are no UUIDs."""
+    try:
+        return uuid.UUID(task_id)
+    except ValueError:
+        return uuid.uuid5(uuid.NAMESPACE_URL, f"celery:{task_id}")
+
+
+def _claim(
+    task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Claimed:
+    request = task.request
+    if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
+        # A thread of a stopping worker: what has not begun goes back.
+        raise NotOurs("The worker is stopping.")
+    seconds, worker = conf().lease_seconds, request.hostname
+
+    def take(again: bool) -> Claimed | None:
+        if again and (mine := attempts.held(job_id, lease_id)):
+            return mine
+        claimed = attempts.claim(job_id, lease_id=lease_id, lease_seconds=seconds, worker=worker)
+        if claimed is None and not request.get(LEDGER_HEADER):
+            return adopt(task, job_id, args, kwargs)
+        return claimed
+
+    try:
+        claimed = patiently(take, PATIENCE_BEFORE)
+    except DatabaseGone as exc:
+        logger.warning("%s[%s] was not begun, the database is gone (%s); it will be sent again.", task.name, job_id, exc)
+        raise NotOurs("The database is gone.") from exc
+    if claimed is None:
+        raise NotOurs("There is nothing to run: the job runs elsewhere, has ended, or waits.")
+    return claimed
+
+
+def _decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
+    if isinstance(error, Expired):
+        return outcomes.Dead(Reason.EXPIRED)
+    tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
+    return outcomes.after_error(error, task.policy, tries, random.random)
+
+
+def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: Claimed, result: Any) -> None:
+    """running → succeeded, and what follows in the chain is enqueued in the same transaction."""
+    request = task.request
+    if not (request.chain or request.callbacks):
+        done = _recorded(lambda: attempts.succeed(job_id, lease_id), job_id, outcomes.Succeeded(), Failure("", ""))
+    else:
+
+        def succeed_and_follow() -> bool:
+            with transaction.atomic():
+                if not attempts.succeed(job_id, lease_id):
+                    return False
+                _enqueue_followers(task, result)
+                return True
+
+        done = _recorded(succeed_and_follow, job_id, outcomes.Succeeded(), Failure("", ""))
+        # They are enqueued: Celery must not do so again.
+        request.chain = request.callbacks = None
+    if not done:
+        _refuse(job_id, claimed.attempt, request.hostname, Failure("Succeeded", "It succeeded."))
+
+
+def _enqueue_followers(task: "JobTask", result: Any) -> None:
+    """Enqueue what is linked to this job, and the next link of its chain, as Celery's own tracer would."""
+    request = task.request
+    lineage = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    for link in request.callbacks or ():
+        maybe_signature(link, app=task.app).apply_async((result,), **lineage)
+    if request.chain:
+        *rest, following = request.chain
+        maybe_signature(following, app=task.app).apply_async((result,), chain=rest, **lineage)
+
+
+def _record(
+    job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure
+) -> None:
+    if not _recorded(lambda: record(job_id, lease_id, outcome, failure), job_id, outcome, failure):
+        _refuse(job_id, attempt, worker, failure)
+
+
+def record(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool = False) -> bool:
+    """Write an outcome into the ledger. Returns false where the lease was lost."""
+    match outcome:
+        case outcomes.Succeeded():
+            return attempts.succeed(job_id, lease_id)
+        case outcomes.RetryIn(delay):
+            return attempts.retry(job_id, lease_id, delay, failure, lost_worker=lost_worker)
+        case outcomes.Dead():
+            return attempts.die(job_id, lease_id, failure, lost_worker=lost_worker)
+        case outcomes.Snoozed(delay):
+            return attempts.snooze(job_id, lease_id, delay, failure.summary)
+        case outcomes.Cancelled():
+            return attempts.cancel_running(job_id, lease_id, failure)
+        case outcomes.Released():
+            return attempts.release(job_id, lease_id, failure)
+
+
+def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, failure: Failure) -> bool:
+    """Write an outcome, waiting a while for the database. Raises Unrecorded where it stays away."""
+    in_doubt = False
+
+    def attempt(again: bool) -> bool:
+        nonlocal in_doubt
+        in_doubt = in_doubt or again
+        return write()
+
+    try:
+        # After a lost answer, "no such lease" may mean that the first try was committed.
+        return patiently(attempt, PATIENCE_AFTER) or in_doubt
+    except DatabaseGone as exc:
+        raise Unrecorded(str(job_id), outcome, failure) from exc
+
+
+def _refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> NoReturn:
+    logger.warning("[%s] attempt %d ended after its lease was lost; its result is refused.", job_id, attempt)
+    try:
+        patiently(lambda _: attempts.refuse(job_id, attempt, worker, failure), PATIENCE_AFTER)
+    except DatabaseGone:
+        logger.warning("[%s] the refused result could not be recorded, the database is gone.", job_id)
+    raise Refused("The lease was lost.")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what is kept of an error: the original one, where Celery's retry wraps it."""
+    if isinstance(error, Retry):
+        error = error.exc if isinstance(error.exc, BaseException) else error
+    return Failure(
+        type=type(error).__qualname__,
+        message=str(error),
+        traceback="".join(tracebacks.format_exception(error)),
+    )
+
+
+def _tell_celery(outcome: Outcome, error: Exception, failure: Failure) -> NoReturn:
+    """Raise what makes Celery's own bookkeeping (events for Flower, signals, error links) tell the truth."""
+    match outcome:
+        case outcomes.RetryIn(delay) | outcomes.Snoozed(delay):
+            raise Retry(message=failure.summary, exc=error, when=delay) from error
+        case outcomes.Dead() if isinstance(error, Retry):
+            cause = error.exc if isinstance(error.exc, Exception) else None
+            raise cause or MaxRetriesExceededError(failure.summary)
+        case outcomes.Dead():
+            raise error
+        case _:
+            raise Ignore(failure.summary) from error

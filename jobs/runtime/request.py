@@ -1,0 +1,58 @@
+"""A delivery, as the worker's parent process sees it: it records what a dead child cannot."""
+
+import os
+import secrets
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from celery.worker import state
+from celery.worker.request import Request
+
+from jobs.runtime.execute import Unrecorded
+from jobs.runtime.losses import Loss, losses
+
+
+class JobRequest(Request):
+    """Celery's request for a job. Each delivery has a lease id of its own, known to parent and child alike."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lease_id = secrets.token_hex(16)
+        self._request_dict["lease_id"] = self.lease_id
+        self._request_dict["parent_pid"] = os.getpid()
+        # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
+        # foreign message has these.
+        if self._eta is not None:
+            self._request_dict["foreign_eta"], self._eta = self._eta.isoformat(), None
+        if self._expires is not None:
+            self._request_dict["foreign_expires"], self._expires = self._expires.isoformat(), None
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Called when a time limit has passed; after the hard one the child is killed."""
+        if soft or state.should_terminate:
+            super().on_timeout(soft, timeout)
+            return
+        state.task_ready(self)
+        self._lost("TimeLimitExceeded", f"The hard time limit of {timeout:g} s passed.", worker_lost=False)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Called when the child raised, or died."""
+        exc = exc_info.exception
+        if isinstance(exc, ExceptionWithTraceback):
+            exc = exc.exc
+        if isinstance(exc, Unrecorded):
+            state.task_ready(self)
+            _, outcome, failure = exc.args
+            losses.put(Loss(self, outcome=outcome, failure=failure))
+        elif isinstance(exc, TimeLimitExceeded):
+            # `on_timeout` has dealt with it.
+            state.task_ready(self)
+        elif isinstance(exc, (WorkerLostError, Terminated, SystemExit, KeyboardInterrupt)):
+            state.task_ready(self)
+            self._lost("WorkerLost", f"The process that ran the job died: {exc}.", worker_lost=True)
+        else:
+            super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _lost(self, error: str, message: str, *, worker_lost: bool) -> None:
+        losses.put(Loss(self, error=error, message=message, worker_lost=worker_lost))

@@ -1,0 +1,64 @@
+"""A worker's end, within a bounded time: running jobs finish, and what does not finish is handed back."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from celery.worker import state
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from jobs.ledger import attempts
+from jobs.ledger.attempts import Failure
+from jobs.runtime import held
+from jobs.runtime.execute import ledger_id
+
+logger = logging.getLogger(__name__)
+
+_STOPPED = Failure("WorkerStopped", "The worker was stopped before the job ended; it goes back to its queue.")
+
+
+def bound(worker: Any, seconds: float) -> None:
+    """End this process at the latest `seconds` after it was told to stop, however long its jobs take."""
+    threading.Thread(target=_watch, args=(worker, seconds, os.getpid()), name="jobs-shutdown", daemon=True).start()
+
+
+def hand_back(worker: Any) -> None:
+    """Hand back the jobs that this worker had begun and will not end."""
+    left = held.running()
+    if not left:
+        return
+    logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
+    try:
+        for request in left:
+            attempts.release(ledger_id(request.id), request.lease_id, _STOPPED)
+    except DatabaseError as exc:
+        logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
+    connection.close()
+
+
+def _watch(worker: Any, seconds: float, pid: int) -> None:
+    while state.should_stop is None and state.should_terminate is None:
+        time.sleep(0.2)
+    time.sleep(seconds)
+    if os.getpid() != pid:
+        return
+    for child in _children(worker):
+        _kill(child)
+    hand_back(worker)
+    os._exit(0)
+
+
+def _children(worker: Any) -> list[int]:
+    processes = getattr(getattr(worker.pool, "_pool", None), "_pool", None) or []
+    return [process.pid for process in processes if isinstance(getattr(process, "pid", None), int)]
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

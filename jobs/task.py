@@ -1,0 +1,328 @@
+"""`@job`: a Celery task whose every call is a row of the ledger."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast
+
+from celery import Task, shared_task
+from celery.exceptions import MaxRetriesExceededError, Retry
+from celery.result import AsyncResult
+from django.apps import apps
+from django.utils import timezone
+
+from jobs.core.retry import RetryPolicy
+from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many
+from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.runtime.execute import execute
+
+if TYPE_CHECKING:
+    from jobs.models import Job
+
+
+class JobOptions(TypedDict, total=False):
+    """What `@job` takes. Names that Celery has keep Celery's meaning; durations in seconds."""
+
+    name: str
+    bind: bool
+    queue: str
+    priority: int
+    autoretry_for: tuple[type[BaseException], ...]
+    dont_autoretry_for: tuple[type[BaseException], ...]
+    max_retries: int | None
+    retry_backoff: float | bool
+    retry_backoff_max: float
+    retry_jitter: float | bool
+    default_retry_delay: float
+    soft_time_limit: float | None
+    time_limit: float | None
+    expires: float | None
+    pydantic: bool
+    typing: bool
+
+
+class JobResult(AsyncResult):
+    """What `.delay()` returns: Celery's result, and the job behind it."""
+
+    @property
+    def job(self) -> "Job":
+        """The job's row, read anew. Raises Job.DoesNotExist where the transaction was rolled back."""
+        return cast("Job", apps.get_model("jobs", "Job").objects.get(pk=self.id))
+
+
+class RetryCall(Retry):
+    """What `self.retry()` raises: the request to be tried again, with the limits given there."""
+
+    def __init__(self, exc: BaseException | None, delay: float | None, max_retries: int | None) -> None:
+        super().__init__(exc=exc, when=delay)
+        self.delay = delay
+        self.max_retries = max_retries
+
+
+class JobTask(Task):
+    """A Celery task whose calls are written to the ledger before anything is sent, and which runs under a lease."""
+
+    abstract = True
+    Request = "jobs.runtime.request:JobRequest"
+
+    queue = "default"
+    priority = 5
+    max_retries: int | None = 5
+    autoretry_for: tuple[type[BaseException], ...] = (Exception,)
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_backoff: float | bool = 1
+    retry_backoff_max: float = 16
+    retry_jitter: float | bool = 0.1
+    default_retry_delay = 1
+    time_limit = 30
+    expires: float | None = None
+
+    # The ledger does what these would do, for every way a worker can end, and on every broker.
+    acks_late = False
+    reject_on_worker_lost = False
+    ignore_result = True
+    store_errors_even_if_ignored = False
+
+    # Celery wraps `run` in its own automatic retry unless it finds it wrapped already; ours is in `core.outcome`.
+    _orig_run = None
+    _dump_pydantic_arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
+
+    @classmethod
+    def on_bound(cls, app: Any) -> None:
+        """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs."""
+        if cls.queue not in app.amqp.queues:
+            app.amqp.queues.add(cls.queue)
+
+    @cached_property
+    def policy(self) -> RetryPolicy:
+        """How often and how soon this task's jobs are tried again."""
+        return RetryPolicy(
+            max_retries=self.max_retries,
+            backoff=float(self.retry_backoff),
+            backoff_max=self.retry_backoff_max,
+            jitter=self.retry_jitter,
+            default_delay=self.default_retry_delay,
+            autoretry_for=tuple(self.autoretry_for),
+            dont_autoretry_for=tuple(self.dont_autoretry_for),
+        )
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.run)
+
+    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise InvalidArguments where the task could not be called with these."""
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as exc:
+            raise InvalidArguments(
+                f"{self.name}: the arguments do not fit the task's signature {self._signature}: {exc}."
+            ) from None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
+        if self.request.called_directly or self.request.is_eager:
+            return super().__call__(*args, **kwargs)
+        return execute(self, args, kwargs)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
+    ) -> JobResult:
+        """Write a job in the caller's transaction; it is dispatched when that commits.
+
+        Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
+        `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), and those
+        that canvas passes. Options about publishing (`producer`, `connection`, `retry`, …) have none, since
+        nothing is published here.
+
+        Raises:
+            jobs.errors.EnqueueError: an argument or option is not valid; nothing was written.
+        """
+        if self.app.conf.task_always_eager:
+            return cast(
+                JobResult,
+                super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
+            )
+        args, kwargs = self._plain_arguments(args, kwargs)
+        message = {**options, "link": _listed(link), "link_error": _listed(link_error), "shadow": shadow}
+        job_id = enqueue(self, args, kwargs, _options(options, task_id, message))
+        return JobResult(str(job_id), app=self.app)
+
+    def delay_many(self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Any) -> list[JobResult]:
+        """Write many jobs in one insert and publish them together on commit: all of them or none.
+
+        Args:
+            calls: for each job its keyword arguments as a mapping, or its positional ones as a sequence.
+            options: as for `apply_async`, the same for all.
+
+        Returns:
+            One result for each call, in order.
+
+        Raises:
+            jobs.errors.EnqueueError: naming the first job at fault; nothing was written.
+        """
+        arguments = [self._plain_arguments(*_call(index, call)) for index, call in enumerate(calls)]
+        ids = enqueue_many(self, arguments, _options(options, None, options))
+        return [JobResult(str(job_id), app=self.app) for job_id in ids]
+
+    def _plain_arguments(
+        self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if args is not None and (isinstance(args, (str, bytes)) or not isinstance(args, Iterable)):
+            raise InvalidArguments(f"{self.name}: args={args!r} is not valid: it must be a list or tuple.")
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise InvalidArguments(f"{self.name}: kwargs={kwargs!r} is not valid: it must be a mapping.")
+        plain = tuple(args or ()), dict(kwargs or {})
+        if self._dump_pydantic_arguments is None:
+            return plain
+        self.check_arguments(*plain)
+        return self._dump_pydantic_arguments(*plain)
+
+    def retry(  # type: ignore[override]
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: datetime | None = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Ask for another attempt, as in Celery: `raise self.retry(exc=exc, countdown=5)`.
+
+        Without `countdown` or `eta` the delay is that of the task's back-off.
+
+        Raises:
+            Retry: always, unless `throw` is false; then it is returned, to be raised by the caller.
+            InvalidOption: for other arguments or options, which a job keeps over all its attempts.
+        """
+        if args is not None or kwargs is not None or options:
+            raise InvalidOption(
+                f"{self.name}: retry() cannot change a job's arguments or options "
+                f"({', '.join(sorted(options)) or 'args, kwargs'}); enqueue another job instead."
+            )
+        if self.request.called_directly:
+            raise exc if exc is not None else MaxRetriesExceededError(f"{self.name} was called directly.")
+        delay = (eta - timezone.now()).total_seconds() if eta is not None else countdown
+        call = RetryCall(exc, delay, max_retries)
+        if throw:
+            raise call from exc
+        return call
+
+    def replace(self, sig: Any) -> NoReturn:
+        """Refuse: a job's id belongs to one task. Enqueue the other task, or link it, instead."""
+        raise Permanent(f"{self.name}: replace() would give this job's id to {sig.task}; enqueue that task instead.")
+
+
+def _listed(signature: Any) -> list[Any] | None:
+    """Return links as Celery's message wants them: a list of signatures, or None."""
+    if signature is None:
+        return None
+    return list(signature) if isinstance(signature, (list, tuple)) else [signature]
+
+
+def _call(index: int, call: Mapping[str, Any] | Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    if isinstance(call, Mapping):
+        return (), call
+    if isinstance(call, Sequence) and not isinstance(call, (str, bytes)):
+        return call, {}
+    raise InvalidArguments(f"Job {index}: {call!r} is not valid: it must be a mapping or a sequence of arguments.")
+
+
+def _options(options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
+    return Options(
+        task_id=task_id,
+        queue=_queue_name(options.get("queue")),
+        priority=options.get("priority"),
+        countdown=options.get("countdown"),
+        eta=options.get("eta"),
+        expires=options.get("expires"),
+        correlation_id=options.get("correlation_id"),
+        message=message,
+    )
+
+
+def _queue_name(queue: Any) -> str | None:
+    return getattr(queue, "name", queue)
+
+
+def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
+    """Make a function a task whose calls are jobs: `@job` or `@job(queue="email", max_retries=5)`.
+
+    Args:
+        options: see `JobOptions`; DESIGN's words, Celery's names. Defaults: queue `default`, priority 5,
+            5 retries after 1, 2, 4, 8 and 16 s for any exception, time limit 30 s.
+
+    Returns:
+        A Celery task (`JobTask`), registered with every Celery application.
+
+    Raises:
+        InvalidOption: for an option `@job` does not know, or a value it cannot have.
+    """
+    _check_options(options)
+    register = shared_task(base=JobTask, **options)
+    return register(functions[0]) if functions else register
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = JobOptions.__annotations__
+    for name, value in options.items():
+        if name not in known:
+            raise InvalidOption(f"@job has no option {name!r}. It takes: {', '.join(sorted(known))}.")
+        rule = _RULES.get(name)
+        if rule is not None and not rule[0](value):
+            raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _seconds(value: object) -> bool:
+    return value is None or (_number(value) and cast(float, value) > 0)
+
+
+def _exceptions(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(
+        isinstance(item, type) and issubclass(item, BaseException) for item in value
+    )
+
+
+def _fraction(value: object) -> bool:
+    return isinstance(value, bool) or (_number(value) and 0 <= cast(float, value) < 1)
+
+
+def _queue_word(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 100 and all(sign.isalnum() or sign in "_-." for sign in value)
+
+
+_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "queue": (_queue_word, "a name of at most 100 letters, digits, dots, dashes and underscores"),
+    "priority": (lambda value: type(value) is int and value in PRIORITIES, "a whole number from 0 to 9"),
+    "max_retries": (
+        lambda value: value is None or (type(value) is int and value >= 0),
+        "a whole number, zero or more, or None for no limit",
+    ),
+    "retry_backoff": (
+        lambda value: isinstance(value, bool) or (_number(value) and cast(float, value) >= 0),
+        "seconds, or true or false",
+    ),
+    "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
+    "retry_jitter": (_fraction, "true, false, or a share below 1"),
+    "default_retry_delay": (lambda value: value is not None and _seconds(value), "seconds above zero"),
+    "time_limit": (_seconds, "seconds above zero, or None"),
+    "soft_time_limit": (_seconds, "seconds above zero, or None"),
+    "expires": (_seconds, "seconds above zero, or None"),
+    "autoretry_for": (_exceptions, "a tuple of exception classes"),
+    "dont_autoretry_for": (_exceptions, "a tuple of exception classes"),
+}
