@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
-from project import env
+from project import database, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Where the embedded parts keep their data; nothing in production writes here.
@@ -18,7 +18,10 @@ PROJECT_NAME = env.text("PROJECT_NAME", "Nightshift")
 FRONTEND_HOST = env.url("FRONTEND_HOST", "http://localhost:8000", schemes=("http", "https"))
 
 INSTALLED_APPS = [
+    "accounts",
+    "mail",
     "jobs",
+    "csp",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -26,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_celery_beat",
+    *env.words("EXTRA_APPS", []),
 ]
 
 MIDDLEWARE = [
@@ -37,6 +41,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -64,32 +69,7 @@ DATABASE_URL = env.url(
     schemes=("sqlite", "postgres", "postgresql"),
 )
 
-
-def _database(url: str) -> dict:
-    config = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
-    options = config.setdefault("OPTIONS", {})
-    if config["ENGINE"].endswith("sqlite3"):
-        # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once with
-        # "database is locked" instead of waiting. FULL: a committed job survives a power cut.
-        options.update(
-            transaction_mode="IMMEDIATE",
-            timeout=20,
-            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-        )
-    else:
-        # A database that went silent must be noticed well before a lease runs out.
-        for name, value in {
-            "connect_timeout": 5,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 2,
-            "tcp_user_timeout": 15_000,
-        }.items():
-            options.setdefault(name, value)
-    return config
-
-
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": database.configuration(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and Celery --------------------------------------------------------------------------
@@ -108,12 +88,16 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # --- Time, language, static files, password rules -------------------------------------------------
 
 LANGUAGE_CODE = "en"
+#: The languages mails come in; a new one needs a catalogue in `locale/`.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -121,3 +105,49 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+
+# --- Accounts and sessions ------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:log-in"
+LOGIN_REDIRECT_URL = "accounts:account"
+LOGOUT_REDIRECT_URL = "front"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = FRONTEND_HOST.startswith("https://")
+
+#: Counts log-in attempts and the like. Without Redis each web process counts for itself.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "nightshift",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+    if env.text("REDIS_URL", "")
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# --- Development's inbox ----------------------------------------------------------------------------
+
+#: Where the mail catcher puts what it catches and `/inbox/` finds it; empty: there is no inbox.
+INBOX_DIR = env.text("INBOX_DIR", str(VAR_DIR / "inbox") if DEBUG else "")
+if INBOX_DIR and not DEBUG:
+    raise ImproperlyConfigured(
+        "INBOX_DIR is set although DEBUG is off: the inbox shows every mail, with its links, to everybody."
+    )
+
+# --- What browsers may do with our pages ------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "frame-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}

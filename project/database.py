@@ -1,0 +1,30 @@
+"""How a DATABASE_URL becomes Django's configuration of a database."""
+
+from typing import Any
+
+import dj_database_url
+
+# IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once with
+# "database is locked" instead of waiting. FULL: a committed job survives a power cut.
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+}
+
+# A database that went silent must be noticed well before a lease runs out.
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+
+
+def configuration(url: str) -> dict[str, Any]:
+    """Return the entry of DATABASES for `url`; options in the URL win over ours."""
+    config: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True)}
+    ours = SQLITE_OPTIONS if config["ENGINE"].endswith("sqlite3") else POSTGRES_OPTIONS
+    config["OPTIONS"] = {**ours, **config.get("OPTIONS", {})}
+    return config

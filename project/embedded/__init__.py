@@ -1,0 +1,1 @@
+"""The embedded parts: real servers from Python wheels, so that `make up` and the tests need no installed service."""

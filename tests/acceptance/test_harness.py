@@ -1,0 +1,40 @@
+"""The acceptance tests' own tools: a worker starts, works for this test alone, and leaves nothing behind."""
+
+import signal
+from collections.abc import Callable
+
+import psutil
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from tests.acceptance.worker import Worker
+from tests.databases import Database
+from tests.waiting import wait_for
+
+
+def test_each_test_has_a_migrated_database_of_its_own(database: Database) -> None:
+    assert connection.vendor == {"postgres": "postgresql", "sqlite": "sqlite"}[database.vendor]
+    assert User.objects.count() == 0
+    User.objects.create_user("alice")
+
+
+def test_a_process_sees_what_the_test_committed(database: Database, manage: Callable[..., str]) -> None:
+    User.objects.create_user("alice")
+    printed = manage("shell", "-c", "from django.contrib.auth.models import User; print(User.objects.get())")
+    assert "alice" in printed
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_starts_and_stops_in_order(start_worker: Callable[..., Worker], pool: str) -> None:
+    worker = start_worker(pool=pool, concurrency=2)
+    assert len(worker.children()) == (2 if pool == "prefork" else 0)
+    assert worker.stop() == 0
+
+
+def test_a_killed_worker_leaves_no_process(start_worker: Callable[..., Worker]) -> None:
+    worker = start_worker(pool="prefork", concurrency=2)
+    processes = [worker.pid, *worker.children()]
+    worker.kill()
+    assert worker.exit_code == -signal.SIGKILL
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in processes))

@@ -1,0 +1,132 @@
+"""A real `celery -A project worker`, to be signalled and killed."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+from django.conf import settings
+
+from tests.servers.processes import kill_group, spawn, tail
+from tests.waiting import wait_for
+
+START_SECONDS = 40.0
+READY = re.compile(r"celery@\S+ ready\b|\S+ ready\.")
+
+
+class Worker:
+    """One worker: a main process and, with the prefork pool, its children."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        pool: str = "prefork",
+        concurrency: int = 2,
+        queues: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._environment = dict(environment)
+        self._command = [
+            *(sys.executable, "-m", "celery", "--app", "project", "worker"),
+            *("--hostname", f"{name}@test"),
+            *("--pool", pool),
+            *("--concurrency", str(concurrency)),
+            *("--loglevel", "INFO"),
+            *(["--queues", ",".join(queues)] if queues else []),
+            *options,
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # Its life.
+
+    def start(self) -> None:
+        """Start it; do not wait."""
+        self._process = spawn(
+            self._command, log=self.log, environment=self._environment, directory=settings.BASE_DIR
+        )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it consumes."""
+        wait_for(
+            lambda: self.exit_code is not None or READY.search(self.log_text()),
+            START_SECONDS,
+            what=f"{self.name} to be ready",
+        )
+        assert self.exit_code is None, f"{self.name} ended at its start.\n{tail(self.log)}"
+
+    def stop(self, seconds: float = 30.0) -> int:
+        """Ask it to stop in order (SIGTERM), wait, and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Wait for its end and return its exit code; negative is the signal that killed it."""
+        wait_for(lambda: self.exit_code is not None, seconds, what=f"{self.name} to end")
+        assert self.exit_code is not None
+        return self.exit_code
+
+    def clean_up(self) -> None:
+        """Kill whatever is left of it."""
+        if self._process is not None:
+            kill_group(self._process)
+
+    # What it is.
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The main process."""
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The main process's id."""
+        return self.process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self.process.poll()
+
+    def children(self) -> list[int]:
+        """Return the ids of its pool's processes."""
+        if self.exit_code is not None:
+            return []
+        return [child.pid for child in psutil.Process(self.pid).children()]
+
+    def log_text(self) -> str:
+        """Return all it said."""
+        return self.log.read_text(errors="replace")
+
+    def report(self) -> tuple[str, str]:
+        """Tell of it in a failed test's report."""
+        return f"log of {self.name}", tail(self.log, 200)
+
+    # What is done to it.
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the main process alone, as a process manager does."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill all its processes at once (SIGKILL), as a lost machine does."""
+        kill_group(self.process)
+
+    def kill_main(self) -> None:
+        """Kill the main process alone (SIGKILL)."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def kill_child(self, pid: int | None = None) -> int:
+        """Kill one process of the pool (SIGKILL), the first unless told which, as the kernel does when memory runs out."""
+        pid = pid or self.children()[0]
+        psutil.Process(pid).kill()
+        return pid

@@ -1,0 +1,178 @@
+"""What tests can ask for. Real servers start when the first test asks, and are shared; each test finds them empty.
+
+**Servers** (see `tests/servers/`; all offer `start stop kill restart pause resume port log`):
+
+- `valkey`: a flushed Valkey; `.url`, `.client` (redis-py). The settings' BROKER_URL and REDIS_URL lead to it.
+- `postgres`: the cluster; `.url(name)`, `.execute(sql, database)`, `.disconnect_all(database)`.
+- `smtp`: an SMTP server without TLS, to which the settings' SMTP_* lead; `.mails`, `.connections`, `.refuse("RCPT", "550 no")`,
+  `.hang_up_at("DATA", times=1)`, `.fall_silent_at(step)`, `.drop_connections()`. With TLS or a login: `make_smtp(tls="starttls", login=(user, password))`.
+- `seaweedfs`: S3 without buckets; `.url`, `.access_key`, `.secret_key`, `.client` (boto3), `.create_bucket(name)`.
+
+A test may stop, kill or pause any of them; the next test finds it running again.
+
+**Databases.** Mark a test `@pytest.mark.django_db` (`transaction=True` where commits matter) as usual. It runs on PostgreSQL, or with
+TEST_DATABASE=sqlite on SQLite; `make test` runs all of `tests/jobs/` on both. What can only be said of one of them is marked
+`@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is not collected on the other.
+
+`database` is for acceptance tests: a migrated, committed database of the test's own, to which the project's `default` connection leads for the
+length of the test, so that the ORM works in the test as in a worker. The test runs once on PostgreSQL and once on SQLite.
+It has `.url`, `.vendor` and, on PostgreSQL, `.name`.
+
+**Workers** (see `tests/acceptance/worker.py`): `start_worker(pool="threads", concurrency=2, queues=["a"], name="w1", environment={…})` starts a real
+`celery -A project worker` on `database` and `valkey` and returns when it is ready. It has `.pid`, `.children()`, `.signal(n)`, `.kill()` (kill -9 of all its
+processes), `.kill_main()`, `.kill_child()`, `.stop()` (SIGTERM and wait), `.wait()`, `.log_text()`. `effects` counts what the tasks did:
+a task calls `tests.tasks_app.effects.record("x")`, the test asks `effects.count("x")`. `manage("jobs", "list")` runs a management command as a process.
+The workers' logs are shown when the test fails.
+
+**Waiting**: only `tests.waiting.wait_for(condition, deadline)` and `always(condition, seconds)`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import django
+import hypothesis
+import pytest
+from django.conf import settings
+
+from tests.environment import CI, DATABASE, environment
+
+# The settings are read once, and must find the variables of the tests.
+if settings.configured:
+    raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE and leave out --ds: the tests choose the settings.")
+os.environ.update(environment.variables())
+os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+django.setup()
+
+from tests.databases import Database, default_database_at, migrate  # noqa: E402  The settings come first.
+from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey  # noqa: E402
+
+# The two cores are shared with servers, so how long one example takes says nothing about the code.
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, max_examples=200)
+hypothesis.settings.load_profile("ci" if CI else "local")
+
+#: Callables that tell what a failing test's processes said, as (title, text).
+Report = Callable[[], tuple[str, str]]
+REPORTS = pytest.StashKey[list[Report]]()
+
+
+def pytest_unconfigure() -> None:
+    """Stop every server and remove what they wrote."""
+    environment.close()
+
+
+def pytest_report_header() -> str:
+    """Say on which database this run is."""
+    return f"database: {DATABASE} (TEST_DATABASE)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what can only be said of the other database; the other run has it."""
+    other = "postgres_only" if DATABASE == "sqlite" else "sqlite_only"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Put the logs of a failing test's processes into its report."""
+    report = yield
+    if report.failed:
+        report.sections.extend(tell() for tell in item.stash.get(REPORTS, []))
+    return report
+
+
+# --- Servers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL cluster."""
+    yield environment.postgres.start()
+    environment.postgres.start()
+
+
+@pytest.fixture
+def valkey() -> Valkey:
+    """An empty Valkey."""
+    server = environment.valkey.start()
+    server.flush()
+    return server
+
+
+@pytest.fixture
+def seaweedfs() -> SeaweedFS:
+    """S3 without buckets."""
+    server = environment.seaweedfs.start()
+    server.flush()
+    return server
+
+
+@pytest.fixture
+def smtp() -> SmtpServer:
+    """The SMTP server of the settings, well-behaved and without mails."""
+    environment.smtp.reset()
+    return environment.smtp
+
+
+@pytest.fixture
+def make_smtp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., SmtpServer]]:
+    """Start SMTP servers with TLS or a login of the test's own."""
+    servers: list[SmtpServer] = []
+
+    def make(*, tls: str = "none", login: tuple[str, str] | None = None) -> SmtpServer:
+        servers.append(SmtpServer(tmp_path_factory.mktemp("smtp"), tls=tls, login=login))
+        return servers[-1].start()
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+# --- Databases ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> str:
+    """The name of a migrated PostgreSQL database, to be copied."""
+    environment.postgres.start()
+    name = environment.postgres.create_database("template_nightshift")
+    migrate(environment.postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a migrated SQLite database, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    migrate(f"sqlite:///{path}")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
+    """Let Django make its test database from the template, or in a file that threads can share."""
+    from django.db import connection
+
+    test_settings = connection.settings_dict["TEST"]
+    if DATABASE == "postgres":
+        test_settings["TEMPLATE"] = request.getfixturevalue("postgres_template")
+    else:
+        test_settings["NAME"] = str(environment.directory / "test.sqlite3")
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A committed database of the test's own, for workers and test alike; once PostgreSQL, once SQLite."""
+    blocker = request.getfixturevalue("django_db_blocker")
+    own = Database.copied(
+        request.param,
+        template=request.getfixturevalue(f"{request.param}_template"),
+        directory=request.getfixturevalue("tmp_path"),
+    )
+    with blocker.unblock(), default_database_at(own.url):
+        yield own
+    own.drop()

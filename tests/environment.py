@@ -1,0 +1,72 @@
+"""The servers of one test run and the environment under which the project's settings are read.
+
+The ports are chosen before Django loads its settings; the servers start when a test first asks for them.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey
+
+#: Which database the tests with a `db` fixture use: `postgres` (the default) or `sqlite`.
+DATABASE = os.environ.get("TEST_DATABASE", "postgres")
+if DATABASE not in {"postgres", "sqlite"}:
+    raise SystemExit(f"TEST_DATABASE={DATABASE!r} is not valid: it must be postgres or sqlite.")
+
+#: In CI nothing may be skipped: what a test needs and does not find is a failure.
+CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no", "off"}
+
+
+class Environment:
+    """The servers, not yet started, and the variables that lead the project to them."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="nightshift-tests-"))
+        # PostgreSQL runs as another user where the tests run as root.
+        self.directory.chmod(0o755)
+        self.postgres = Postgres(self.directory / "postgres")
+        self.valkey = Valkey(self.directory / "valkey")
+        self.seaweedfs = SeaweedFS(self.directory / "seaweedfs")
+        self.smtp = SmtpServer(self.directory)
+
+    @property
+    def database_url(self) -> str:
+        """The database of the tests inside this process; Django puts `test_` before its name."""
+        if DATABASE == "sqlite":
+            return f"sqlite:///{self.directory / 'nightshift.sqlite3'}"
+        return self.postgres.url("nightshift")
+
+    def variables(self) -> dict[str, str]:
+        """Return every variable the settings read that matters to a test."""
+        return {
+            "DEBUG": "true",
+            "SECRET_KEY": "a-key-for-tests-only",
+            "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+            "VAR_DIR": str(self.directory / "var"),
+            "EXTRA_APPS": "tests.tasks_app",
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.valkey.url,
+            "BROKER_URL": self.valkey.url,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.smtp.port),
+            "SMTP_USER": "",
+            "SMTP_PASSWORD": "",
+            "SMTP_TLS": "false",
+            "EMAILS_FROM_EMAIL": "nightshift@example.com",
+            "EMAILS_FROM_NAME": "Nightshift",
+            "FRONTEND_HOST": "http://testserver",
+            "SENTRY_DSN": "",
+        }
+
+    def close(self) -> None:
+        """Stop what runs and remove every trace."""
+        self.smtp.stop()
+        # Their data goes with the directory, so an orderly stop would be time wasted.
+        for server in (self.seaweedfs, self.valkey, self.postgres):
+            server.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+environment = Environment()

@@ -1,0 +1,1 @@
+"""Tests of the engine; they run on PostgreSQL and again on SQLite."""

@@ -1,0 +1,1 @@
+"""Tests of settings, health, embedded parts and of the tests' own tools."""

@@ -1,0 +1,19 @@
+"""Real servers, started by the tests from wheels on free ports in directories of their own."""
+
+from tests.servers.base import Server, ServerError
+from tests.servers.ports import free_port
+from tests.servers.postgres import Postgres
+from tests.servers.seaweedfs import SeaweedFS
+from tests.servers.smtp import ReceivedMail, SmtpServer
+from tests.servers.valkey import Valkey
+
+__all__ = [
+    "Postgres",
+    "ReceivedMail",
+    "SeaweedFS",
+    "Server",
+    "ServerError",
+    "SmtpServer",
+    "Valkey",
+    "free_port",
+]

@@ -1,0 +1,54 @@
+"""The only place where tests wait: poll a condition until it holds, within a deadline."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Between two looks, in seconds: short enough to cost a test nothing, long enough to leave the cores to the servers.
+PAUSE_SECONDS = 0.02
+
+
+class NotInTime(AssertionError):
+    """A condition did not hold within its deadline."""
+
+
+def wait_for(
+    condition: Callable[[], T],
+    deadline: float = 10.0,
+    *,
+    what: str = "",
+    passing_over: tuple[type[Exception], ...] = (),
+) -> T:
+    """Return the first truthy value of `condition`; raise NotInTime with the last value after `deadline` seconds.
+
+    Exceptions in `passing_over` count as "not yet"; any other one is raised at once.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            last = f"last value: {value!r}"
+        except passing_over as exc:
+            last = f"last error: {exc!r}"
+        if time.monotonic() >= end:
+            name = what or getattr(condition, "__qualname__", repr(condition))
+            raise NotInTime(f"Waited {deadline:g} s for {name}; {last}")
+        time.sleep(PAUSE_SECONDS)
+
+
+def always(condition: Callable[[], object], seconds: float, *, what: str = "") -> None:
+    """Watch `condition` for a while and raise AssertionError as soon as it no longer holds.
+
+    For "nothing more happens": a fixed sleep looks once and says nothing about the time between.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if not value:
+            name = what or getattr(condition, "__qualname__", repr(condition))
+            raise AssertionError(f"{name} ceased to hold; value: {value!r}")
+        time.sleep(PAUSE_SECONDS)
