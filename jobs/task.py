@@ -91,8 +91,10 @@ class JobTask(Task):
     @classmethod
     def on_bound(cls, app: Any) -> None:
         """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs."""
-        if cls.queue not in app.amqp.queues:
-            app.amqp.queues.add(cls.queue)
+        queues = app.amqp.queues
+        if cls.queue not in queues:
+            # All tasks are bound before the worker's `-Q` selects among the queues.
+            queues.select_add(queues.new_missing(cls.queue))
 
     @cached_property
     def policy(self) -> RetryPolicy:
