@@ -2,11 +2,6 @@
 
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from mypy_boto3_s3 import S3Client
-
 from project.embedded import seaweedfs
 from tests.servers.base import Server
 from tests.servers.ports import free_port
@@ -17,6 +12,7 @@ class SeaweedFS(Server):
 
     name = "seaweedfs"
     start_seconds = 60.0
+    stop_seconds = seaweedfs.STOP_SECONDS
     access_key = "test-access-key"
     secret_key = "test-secret-key"  # noqa: S105  The server lives as long as the tests.
 
@@ -24,13 +20,8 @@ class SeaweedFS(Server):
         super().__init__(directory)
         self.data = directory / "data"
         self._ports = seaweedfs.SeaweedPorts(self.port, *(free_port() for _ in range(7)))
-        self.client: S3Client = boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1}),
+        self.client = seaweedfs.connect(
+            port=self.port, access_key=self.access_key, secret_key=self.secret_key
         )
 
     @property
@@ -48,11 +39,7 @@ class SeaweedFS(Server):
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
 
     def answers(self) -> bool:
-        try:
-            self.client.list_buckets()
-        except (BotoCoreError, ClientError):
-            return False
-        return True
+        return seaweedfs.is_ready(self.client)
 
     def create_bucket(self, name: str) -> str:
         """Create a bucket and return its name."""

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from project.embedded import valkey
 from tests.servers.base import Server
@@ -18,7 +20,7 @@ class Valkey(Server):
         self.persist = persist
         #: Socket time-outs, so that a paused server fails a test rather than hanging it.
         self.client: redis.Redis = redis.Redis(
-            port=self.port, socket_timeout=5, socket_connect_timeout=5, protocol=2
+            port=self.port, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
         )
 
     @property
