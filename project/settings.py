@@ -85,6 +85,18 @@ CELERY_TIMEZONE = CRON_TIMEZONE
 CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
+# --- Mail ---------------------------------------------------------------------------------------
+
+#: Without a host the site works; a mail's job then fails and says why.
+SMTP_HOST = env.text("SMTP_HOST", "")
+SMTP_PORT = env.integer("SMTP_PORT", 587, least=1, most=65_535)
+SMTP_USER = env.text("SMTP_USER", "")
+SMTP_PASSWORD = env.text("SMTP_PASSWORD", "")
+#: STARTTLS, or TLS from the start on port 465; the server's certificate must be valid.
+SMTP_TLS = env.boolean("SMTP_TLS", True)
+EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBUG else "")
+EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
+
 # --- Time, language, static files, password rules -------------------------------------------------
 
 LANGUAGE_CODE = "en"

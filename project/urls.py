@@ -1,8 +1,20 @@
 """Where each address leads."""
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.decorators import login_required
+from django.urls import include, path
+
+from project.front import front
+
+# The admin's own log-in form would know nothing of our limits on attempts.
+admin.site.login = login_required(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
+    path("", front, name="front"),
+    path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
 ]
+
+if settings.INBOX_DIR:
+    urlpatterns += [path("inbox/", include("mail.inbox.urls"))]

@@ -1,0 +1,1 @@
+"""Accounts: signing up, logging in, and proving that an address is one's own."""

@@ -1,0 +1,84 @@
+"""Users in the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.models import EmailChange, User
+from mail.tasks import send
+
+
+class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is no generic class when it runs.
+    """Asks for an address only: its owner chooses the password, by the link we mail."""
+
+    class Meta:
+        """The fields of a new user."""
+
+        model = User
+        fields = ("email", "language")
+
+    def save(self, commit: bool = True) -> User:
+        """Return the user, who cannot log in yet."""
+        self.instance.set_unusable_password()
+        return super().save(commit)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """Find people, see whether they are verified, let them in or shut them out."""
+
+    form = UserChangeForm
+    add_form = InviteForm
+    list_display = ("email", "name", "is_verified", "is_active", "is_staff", "joined_at", "last_login")
+    list_filter = ("is_active", "is_staff", ("email_verified_at", admin.EmptyFieldListFilter), "groups")
+    search_fields = ("email", "name", "=id")
+    ordering = ("-joined_at",)
+    readonly_fields = ("id", "email_verified_at", "joined_at", "last_login")
+    fieldsets = (
+        (None, {"fields": ("email", "name", "language", "password")}),
+        ("What they may do", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("On record", {"fields": ("id", "email_verified_at", "joined_at", "last_login")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": ("email", "language"),
+                "description": "A link to confirm the address and choose a password is mailed to it.",
+            },
+        ),
+    )
+
+    @admin.display(boolean=True, description="verified", ordering="email_verified_at")
+    def is_verified(self, user: User) -> bool:
+        """Whether the address is confirmed."""
+        return user.is_verified
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save, and mail a new user the link that completes the account."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            send.delay(kind="verification", user_id=str(obj.pk))
+
+
+@admin.register(EmailChange)
+class EmailChangeAdmin(admin.ModelAdmin):
+    """The record of changes of address; to be read only."""
+
+    list_display = ("user", "old_email", "new_email", "requested_at", "confirmed_at")
+    search_fields = ("old_email", "new_email", "user__email")
+    date_hierarchy = "requested_at"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody may."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: EmailChange | None = None) -> bool:
+        """Nobody may."""
+        return False

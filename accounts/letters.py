@@ -1,0 +1,132 @@
+"""The letters this app writes. Each is written in the worker, at the moment of sending, from the rows as they are
+then: so a link is never older than its mail, and who needs no letter any more gets none."""
+
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts import links
+from accounts.models import EmailChange, User
+from mail import addresses
+from mail import letters as mail_letters
+from mail.errors import InvalidMail, NothingToSend
+from mail.letters import Letter
+
+#: What a security notice can be about, and its subject line.
+NOTICES: Mapping[str, Promise] = {
+    "password_changed": _("Your password was changed"),
+    "email_change_requested": _("Somebody wants to change your email address"),
+    "email_changed": _("Your email address was changed"),
+}
+
+
+def register() -> None:
+    """Let `mail` know what can be requested."""
+    mail_letters.register("verification", verification)
+    mail_letters.register("account_exists", account_exists)
+    mail_letters.register("password_reset", password_reset)
+    mail_letters.register("email_change", email_change)
+    mail_letters.register("security_notice", security_notice)
+
+
+def verification(user_id: str) -> Letter:
+    """Return the letter whose link confirms the address and chooses the password."""
+    user = _user(user_id)
+    if user.is_verified:
+        raise NothingToSend("The address has been verified meanwhile.")
+    return _letter(
+        user,
+        _("Confirm your email address"),
+        "verification",
+        link=links.VERIFICATION.url(user),
+        lifetime=links.VERIFICATION.lifetime_in_words,
+    )
+
+
+def account_exists(user_id: str) -> Letter:
+    """Return the letter for someone who signs up again."""
+    return _letter(_user(user_id), _("You already have an account"), "account_exists")
+
+
+def password_reset(user_id: str) -> Letter:
+    """Return the letter whose link leads to a new password; a first one, where there is none yet."""
+    user = _user(user_id)
+    if not user.is_verified:
+        return verification(user_id)
+    return _letter(
+        user,
+        _("Choose a new password"),
+        "password_reset",
+        link=links.PASSWORD_RESET.url(user),
+        lifetime=links.PASSWORD_RESET.lifetime_in_words,
+    )
+
+
+def email_change(user_id: str, change_id: str) -> Letter:
+    """Return the letter to the new address whose link completes the change.
+
+    Where the new address has an account of its own, its owner is told that instead; who asked cannot tell.
+    """
+    change = _change(user_id, change_id)
+    if change.confirmed_at is not None:
+        raise NothingToSend("The new address has been confirmed meanwhile.")
+    owner = User.objects.filter(email=change.new_email, is_active=True).first()
+    if owner is not None:
+        return account_exists(str(owner.pk))
+    return _letter(
+        change.user,
+        _("Confirm your new email address"),
+        "email_change",
+        to=change.new_email,
+        link=links.EMAIL_CHANGE.url(change),
+        lifetime=links.EMAIL_CHANGE.lifetime_in_words,
+        old_email=change.old_email,
+        new_email=change.new_email,
+    )
+
+
+def security_notice(user_id: str, event: str, change_id: str = "") -> Letter:
+    """Return the letter that tells of a change whoever would suffer if it was not theirs.
+
+    About a change of address it goes to the old one.
+    """
+    if event not in NOTICES:
+        raise InvalidMail(f"There is no security notice about {event!r}; known: {', '.join(NOTICES)}.")
+    if not change_id:
+        user = _user(user_id)
+        return _letter(user, NOTICES[event], "security_notice", event=event)
+    change = _change(user_id, change_id)
+    return _letter(
+        change.user, NOTICES[event], "security_notice", to=change.old_email, event=event, new_email=change.new_email
+    )
+
+
+def _user(user_id: str) -> User:
+    try:
+        return User.objects.get(pk=user_id, is_active=True)
+    except User.DoesNotExist:
+        raise NothingToSend("Nobody has this account any more.") from None
+
+
+def _change(user_id: str, change_id: str) -> EmailChange:
+    try:
+        return EmailChange.objects.select_related("user").get(pk=change_id, user=user_id, user__is_active=True)
+    except EmailChange.DoesNotExist:
+        raise NothingToSend("This change of address was replaced by a newer one, or its account is gone.") from None
+
+
+def _letter(user: User, subject: Promise, template: str, *, to: str = "", **context: object) -> Letter:
+    """Return a letter in the user's language, to the user's address or to another one of theirs.
+
+    Only a verified user's name is used: else anyone could have us mail anything to anybody, as their "name".
+    """
+    name = user.name if user.is_verified else ""
+    return Letter(
+        to=addresses.parse(to or user.email, name),
+        subject=subject,
+        template=f"accounts/letters/{template}",
+        context={"name": name, "email": user.email, **context},
+        language=user.language or settings.LANGUAGE_CODE,
+    )

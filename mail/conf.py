@@ -1,0 +1,71 @@
+"""What the mail app reads from Django's settings, checked where it is used."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from mail import addresses
+from mail.addresses import Address
+from mail.errors import InvalidMail, MailError
+
+IMPLICIT_TLS_PORT = 465
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpConf:
+    """Where and how to hand over mail; two equal ones can share a connection.
+
+    Attributes:
+        host: of the server.
+        port: 465 speaks TLS from the first byte, any other one upgrades by STARTTLS.
+        user: to log in as, or "" for a server that asks nobody.
+        password: never shown.
+        tls: whether the connection must be encrypted and the server's certificate valid.
+        local_hostname: how we introduce ourselves.
+        reply_seconds: how long the server may take for one reply.
+        delivery_seconds: how long it may take altogether; below the job's own time limit, so that a slow server
+            is reported as such and not as a killed job.
+        idle_seconds: a connection unused for longer is not trusted any more: routers forget it without a word.
+    """
+
+    host: str
+    port: int = 587
+    user: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = True
+    local_hostname: str = "localhost"
+    reply_seconds: float = 10.0
+    delivery_seconds: float = 20.0
+    idle_seconds: float = 60.0
+
+    @property
+    def implicit_tls(self) -> bool:
+        """Whether TLS comes before SMTP's first word."""
+        return self.tls and self.port == IMPLICIT_TLS_PORT
+
+
+def smtp_conf() -> SmtpConf:
+    """Return the configured server. Raises a permanent MailError where none is configured."""
+    if not settings.SMTP_HOST:
+        raise MailError(
+            "No mail server is configured: set SMTP_HOST (and SMTP_PORT, SMTP_USER, SMTP_PASSWORD as it needs), "
+            "restart the workers, then replay this job.",
+            permanent=True,
+        )
+    return SmtpConf(
+        host=settings.SMTP_HOST,
+        port=settings.SMTP_PORT,
+        user=settings.SMTP_USER,
+        password=settings.SMTP_PASSWORD,
+        tls=settings.SMTP_TLS,
+        local_hostname=urlsplit(settings.FRONTEND_HOST).hostname or "localhost",
+    )
+
+
+def sender() -> Address:
+    """Return who our mail comes from. Raises a permanent MailError for an unusable one."""
+    try:
+        return addresses.parse(settings.EMAILS_FROM_EMAIL, settings.EMAILS_FROM_NAME)
+    except InvalidMail as exc:
+        raise MailError(f"EMAILS_FROM_EMAIL or EMAILS_FROM_NAME is not usable: {exc}", permanent=True) from exc

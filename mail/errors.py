@@ -1,0 +1,25 @@
+"""What can go wrong between a request for a letter and its delivery."""
+
+
+class MailError(Exception):
+    """Raised when a letter could not be made or delivered.
+
+    Args:
+        message: what happened, to what, and where it can be mended, what to do.
+        permanent: whether trying again later is pointless.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class InvalidMail(MailError):
+    """Raised when an address, a header or a request for a letter is malformed; trying again cannot help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class NothingToSend(Exception):
+    """Raised by a writer whose letter has become pointless, with the reason: no failure, but no letter either."""

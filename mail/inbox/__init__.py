@@ -1,0 +1,1 @@
+"""Development's inbox: every mail the site sends ends in a directory, and can be read at `/inbox/`."""

@@ -1,0 +1,59 @@
+"""From rendered bodies to the message that travels (RFC 5322). Pure: no clock, no settings, no network."""
+
+from datetime import datetime
+from email.headerregistry import Address as HeaderAddress
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+
+from mail.addresses import Address, refuse_control_characters
+from mail.errors import InvalidMail
+from mail.letters import Letter
+from mail.rendering import Rendered
+
+MAX_SUBJECT_CHARACTERS = 400
+
+
+def build(letter: Letter, rendered: Rendered, *, sender: Address, message_id: str, now: datetime) -> EmailMessage:
+    """Return the message: plain text with an HTML alternative.
+
+    Args:
+        letter: for its reader and language.
+        rendered: for its subject and bodies.
+        sender: who it comes from; the domain of its `Message-ID` too.
+        message_id: the left part of the `Message-ID`, the same for every attempt, so that a server or reader can
+            tell a repetition from a new letter.
+        now: its `Date`, with a time zone.
+
+    Raises InvalidMail where a value could forge a header.
+    """
+    # A mailbox outside ASCII cannot be encoded away: it travels as UTF-8 or not at all (RFC 6532).
+    message = EmailMessage(policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP)
+    message["From"] = _mailbox(sender)
+    message["To"] = _mailbox(letter.to)
+    message["Subject"] = _subject(rendered.subject)
+    message["Date"] = now
+    message["Message-ID"] = f"<{_token(message_id)}@{sender.domain}>"
+    message["Content-Language"] = _token(letter.language)
+    # Keeps out-of-office replies and other robots from answering (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(rendered.text, cte="quoted-printable")
+    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _mailbox(address: Address) -> HeaderAddress:
+    refuse_control_characters(address.name, "display name")
+    return HeaderAddress(address.name, address.local, address.domain)
+
+
+def _subject(text: str) -> str:
+    if len(text) > MAX_SUBJECT_CHARACTERS:
+        raise InvalidMail(f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed.")
+    return refuse_control_characters(text, "subject")
+
+
+def _token(text: str) -> str:
+    """Return `text`. Raises InvalidMail unless it is plain enough to stand in a header as it is."""
+    if not text or not text.isascii() or not all(character.isalnum() or character in "-._" for character in text):
+        raise InvalidMail(f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed.")
+    return text

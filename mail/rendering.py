@@ -1,0 +1,66 @@
+"""From a letter to its HTML and its plain text.
+
+Two steps, so that MJML never sees a value and nobody waits for MJML:
+
+1. *Compile*, once per process and template: the MRML engine turns the MJML of layout and letter into HTML. Django's
+   tags are plain text to it and come out untouched.
+2. *Fill*, once per letter: Django's engine fills that HTML, escaping every value, in the reader's language.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import mrml
+from django.conf import settings
+from django.template import Context, Engine, Template
+from django.utils import translation
+
+from mail.letters import Letter
+
+LAYOUT = "mail/layout.mjml"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A letter's words, ready to travel."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(letter: Letter) -> Rendered:
+    """Return the letter's words in the reader's language.
+
+    Raises TemplateDoesNotExist where one of its two templates is missing, OSError where its MJML is malformed.
+    """
+    with translation.override(letter.language):
+        values = {
+            "project": settings.PROJECT_NAME,
+            "site": settings.FRONTEND_HOST,
+            "subject": str(letter.subject),
+            "language": letter.language,
+            **letter.context,
+        }
+        return Rendered(
+            subject=values["subject"],
+            text=_text_template(letter.template).render(Context(values, autoescape=False)).strip() + "\n",
+            html=_html_template(letter.template).render(Context(values)),
+        )
+
+
+@cache
+def _html_template(name: str) -> Template:
+    engine = Engine.get_default()
+    parts = mrml.memory_loader({"letter.mjml": _source(engine, f"{name}.mjml")})
+    output = mrml.to_html(_source(engine, LAYOUT), mrml.ParserOptions(include_loader=parts))
+    return Template(output.content, name=f"{name}.mjml", engine=engine)
+
+
+@cache
+def _text_template(name: str) -> Template:
+    return Engine.get_default().get_template(f"{name}.txt")
+
+
+def _source(engine: Engine, name: str) -> str:
+    return str(engine.get_template(name).source)
