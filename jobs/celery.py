@@ -23,6 +23,9 @@ def _defaults() -> dict[str, Any]:
         # The ledger answers what happened to a job; nothing else is kept.
         "result_backend": "disabled",
         "worker_prefetch_multiplier": 4,
+        # Celery's Django fixup closes the database connection around every task, at 12 ms for each new one. The
+        # executor notices a broken connection at the claim and replaces it, so it may stay open.
+        "CELERY_DB_REUSE_MAX": 10**9,
         "broker_connection_timeout": SOCKET_TIMEOUT,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,

@@ -83,6 +83,17 @@ CRON_TIMEZONE = env.zone("CRON_TIMEZONE", "UTC")
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TIMEZONE = CRON_TIMEZONE
 CELERY_ENABLE_UTC = True
+
+# --- The job engine (`jobs.conf` says what each means) --------------------------------------------
+
+JOBS_LEASE_SECONDS = env.decimal("JOBS_LEASE_SECONDS", 30, least=1, most=3600)
+JOBS_LEASE_RENEW_SECONDS = env.decimal("JOBS_LEASE_RENEW_SECONDS", JOBS_LEASE_SECONDS / 3, least=0.2, most=1800)
+JOBS_HOUSEKEEPING_SECONDS = env.decimal("JOBS_HOUSEKEEPING_SECONDS", 1, least=0.05, most=60)
+JOBS_RESEND_SECONDS = env.decimal("JOBS_RESEND_SECONDS", 30, least=1, most=3600)
+JOBS_MAX_WORKER_LOSSES = env.integer("JOBS_MAX_WORKER_LOSSES", 3, least=1, most=100)
+JOBS_MAX_MESSAGE_BYTES = env.integer("JOBS_MAX_MESSAGE_BYTES", 256 * 1024, least=1024, most=64 * 1024 * 1024)
+JOBS_SHUTDOWN_SECONDS = env.decimal("JOBS_SHUTDOWN_SECONDS", 25, least=1, most=3600)
+
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
 # --- Mail ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.db import transaction
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason, Tries
-from jobs.ledger import attempts
+from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Claimed, Failure
 from jobs.runtime.adopt import adopt
 from jobs.runtime.database import DatabaseGone, patiently
@@ -99,7 +99,8 @@ def _claim(
 ) -> Claimed:
     request = task.request
     if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
-        # A thread of a stopping worker: what has not begun goes back.
+        # A thread of a stopping worker: what has not begun goes back at once.
+        patiently(lambda _: upkeep.undispatch([job_id]), PATIENCE_AFTER)
         raise NotOurs("The worker is stopping.")
     seconds, worker = conf().lease_seconds, request.hostname
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import bootsteps
 from django.db import Error as DatabaseError
 from django.db import connection
 
@@ -21,6 +21,7 @@ from jobs.conf import conf
 from jobs.runtime import duties, forks, shutdown
 from jobs.runtime.broker import Publisher
 from jobs.runtime.losses import losses
+from jobs.runtime.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,12 @@ class Duty:
 class Housekeeper(threading.Thread):
     """The thread that does a worker's duties, one after the other, with a database and broker connection of its own."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, worker: Any) -> None:
         super().__init__(name="jobs-housekeeping", daemon=True)
         self._stop_asked = threading.Event()
-        self._publisher = Publisher(app)
+        self._publisher = Publisher(worker.app)
         settings = conf()
-        steward = duties.Steward(self._publisher, app)
+        steward = duties.Steward(self._publisher, worker.app)
         beat = settings.housekeeping_seconds
         self._duties = [
             Duty("leases", steward.renew_leases, settings.lease_renew_seconds),
@@ -62,6 +63,8 @@ class Housekeeper(threading.Thread):
             Duty("rescue", steward.rescue, min(beat * 5, settings.lease_seconds)),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
         ]
+        if Watchdog.needed(worker):
+            self._duties.append(Duty("time limits", Watchdog(worker).check, min(beat, 0.5)))
 
     def run(self) -> None:
         """Do what is due until told to stop."""
@@ -134,7 +137,7 @@ class Housekeeping(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Called when the worker starts."""
         self._pid = os.getpid()
-        self._housekeeper = Housekeeper(worker.app)
+        self._housekeeper = Housekeeper(worker)
         self._housekeeper.start()
         shutdown.bound(worker, conf().shutdown_seconds)
 

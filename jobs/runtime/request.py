@@ -20,6 +20,8 @@ class JobRequest(Request):
         super().__init__(*args, **kwargs)
         self.lease_id = secrets.token_hex(16)
         self._request_dict["lease_id"] = self.lease_id
+        #: Whether the pool has come back from it, with whatever result.
+        self.ended = False
         self._request_dict["parent_pid"] = os.getpid()
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
@@ -38,6 +40,7 @@ class JobRequest(Request):
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Called when the child raised, or died."""
+        self.ended = True
         exc = exc_info.exception
         if isinstance(exc, ExceptionWithTraceback):
             exc = exc.exc

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from typing import Any
@@ -18,12 +19,23 @@ from jobs.runtime.execute import ledger_id
 
 logger = logging.getLogger(__name__)
 
+_renewing = threading.Event()
+
 _STOPPED = Failure("WorkerStopped", "The worker was stopped before the job ended; it goes back to its queue.")
 
 
 def bound(worker: Any, seconds: float) -> None:
     """End this process at the latest `seconds` after it was told to stop, however long its jobs take."""
     threading.Thread(target=_watch, args=(worker, seconds, os.getpid()), name="jobs-shutdown", daemon=True).start()
+
+
+def renew() -> None:
+    """Stop this worker in order, then replace its process by a new one with the same command line.
+
+    Threads that hang cannot be ended otherwise.
+    """
+    _renewing.set()
+    state.should_stop = 0
 
 
 def hand_back(worker: Any) -> None:
@@ -43,12 +55,17 @@ def hand_back(worker: Any) -> None:
 def _watch(worker: Any, seconds: float, pid: int) -> None:
     while state.should_stop is None and state.should_terminate is None:
         time.sleep(0.2)
-    time.sleep(seconds)
+    deadline = time.monotonic() + seconds
+    # A worker that renews itself is not joined by its hung threads: it need only wait for those that work.
+    while time.monotonic() < deadline and not (_renewing.is_set() and not held.running()):
+        time.sleep(0.2)
     if os.getpid() != pid:
         return
     for child in _children(worker):
         _kill(child)
     hand_back(worker)
+    if _renewing.is_set():
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
     os._exit(0)
 
 
