@@ -45,6 +45,16 @@ class Job(models.Model):
     last_error = models.TextField(db_default="")
     correlation_id = models.CharField(max_length=64, db_default="")
     parent_id = models.UUIDField(null=True)
+    #: The job of whose dead letter this one is a corrected copy.
+    replay_of = models.UUIDField(null=True)
+    #: Held by a job that waits to begin; a second job with the same key is not enqueued meanwhile.
+    unique_key = models.CharField(max_length=200, null=True)
+    #: What the task last said of its progress: `{"done": …, "total": …, "message": …}`.
+    progress = models.JSONField(null=True)
+    #: When an operator asked a running job to stop.
+    cancel_requested_at = models.DateTimeField(null=True)
+    #: When the state last changed; live events are read in this order.
+    changed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -66,6 +76,9 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=models.Q(priority__gte=0, priority__lte=9), name="jobs_job_priority_in_range"
             ),
+            models.UniqueConstraint(
+                fields=["unique_key"], condition=models.Q(unique_key__isnull=False), name="jobs_job_unique_key"
+            ),
         ]
         indexes = [
             models.Index(fields=["run_at"], condition=models.Q(state__in=sorted(WAITING)), name="jobs_job_due"),
@@ -76,7 +89,12 @@ class Job(models.Model):
                 fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"
             ),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
+            models.Index(
+                fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"
+            ),
         ]
+        permissions = [("operate_job", "Can retry, cancel, replay and discard jobs, and pause queues")]
 
     def __str__(self) -> str:
         return f"{self.task}[{self.id}]"
@@ -109,3 +127,107 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.job_id}"
+
+
+class DeadLetter(models.Model):
+    """What is kept of a job that gave up, or of a message that nobody could read.
+
+    It comes from the dead-letter queue of the broker, moved here by the archiver. Its id is made where the letter
+    is, so that archiving it twice changes nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="dead_letters")
+    #: Empty where the message did not even say.
+    task = models.CharField(max_length=200, db_default="")
+    #: Where the message had been; its dead-letter queue is `<queue>.dead`.
+    queue = models.CharField(max_length=255)
+    exchange = models.CharField(max_length=255, db_default="")
+    routing_key = models.CharField(max_length=255, db_default="")
+    reason = models.CharField(max_length=20)
+    error = models.TextField(db_default="")
+    attempt = models.IntegerField(db_default=0)
+    correlation_id = models.CharField(max_length=64, db_default="")
+    failed_at = models.DateTimeField()
+    archived_at = models.DateTimeField(db_default=Now())
+
+    #: The message as it was.
+    body = models.BinaryField()
+    content_type = models.CharField(max_length=200, db_default="")
+    content_encoding = models.CharField(max_length=100, db_default="")
+    headers = models.JSONField()
+    properties = models.JSONField()
+    #: The arguments, where they can be read.
+    args = models.JSONField(null=True)
+    kwargs = models.JSONField(null=True)
+
+    replayed_at = models.DateTimeField(null=True)
+    #: The job that the replay put into a queue: the same one, or a new one where the arguments were corrected.
+    replay_job_id = models.UUIDField(null=True)
+    discarded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-failed_at", "-id"]
+        indexes = [
+            models.Index(fields=["-failed_at", "-id"], name="jobs_deadletter_newest"),
+            models.Index(fields=["task", "reason"], name="jobs_deadletter_groups"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task or 'unreadable message'} on {self.queue}: {self.reason}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has replayed or discarded it yet."""
+        return self.replayed_at is None and self.discarded_at is None
+
+
+class Queue(models.Model):
+    """What an operator has said of a queue. A queue nobody said anything about has no row."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=254, db_default="")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiToken(models.Model):
+    """A client's key to the API. Only its hash is kept."""
+
+    name = models.CharField(max_length=100)
+    #: SHA-256 of the token, which has 256 random bits: nothing slower is needed.
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    #: The first signs of the token, to recognise it by.
+    prefix = models.CharField(max_length=12, editable=False)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.CharField(max_length=254, db_default="")
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class OperatorAction(models.Model):
+    """Who did what to which jobs, when, and to how many."""
+
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=254)
+    action = models.CharField(max_length=40)
+    #: The job, queue, dead letter or schedule concerned, or the filter that chose many.
+    target = models.JSONField()
+    count = models.IntegerField(db_default=1)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["-at"], name="jobs_operatoraction_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor}"

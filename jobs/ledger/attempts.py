@@ -14,7 +14,7 @@ TRACEBACK_LENGTH = 20_000
 LAST_ERROR_LENGTH = 500
 
 #: What every end of an attempt does to the lease.
-_NO_LEASE = "lease_id = NULL, lease_expires_at = NULL"
+_NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str
     """
     words = dialect()
     row = one(
-        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s,"  # noqa: S608
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"  # noqa: S608
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
-        f" dispatched_at = COALESCE(dispatched_at, {words.now})"
+        f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
         f" WHERE id = %s AND state = '{State.QUEUED}' RETURNING {_CLAIM_RETURNING} {words.now}",
         (lease_id, lease_seconds, worker, words.key(job_id)),
     )
@@ -100,7 +100,7 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, {_NO_LEASE}"  # noqa: S608
+            f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now}, {_NO_LEASE}"  # noqa: S608
             f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
             (words.key(job_id), lease_id),
         )
@@ -145,7 +145,7 @@ def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
     return (
         changed(
             f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"  # noqa: S608
-            f" dispatched_at = NULL, last_error = %s, {_NO_LEASE}"
+            f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {_NO_LEASE}"
             f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
             (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id),
         )
@@ -201,7 +201,7 @@ def _end_with_failure(
         if not kept:
             return False
         ended = changed(
-            f"UPDATE jobs_job SET state = '{state}', last_error = %s, {_NO_LEASE}{changes} WHERE {fence}",  # noqa: S608
+            f"UPDATE jobs_job SET state = '{state}', last_error = %s, changed_at = {words.now}, {_NO_LEASE}{changes} WHERE {fence}",  # noqa: S608
             (failure.summary, *parameters, words.key(job_id), lease_id),
         )
         if not ended:

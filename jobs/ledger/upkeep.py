@@ -54,7 +54,7 @@ def take_due(limit: int) -> list[Dispatchable]:
     return _take(
         f"state IN ({_WAITING}) AND run_at <= {words.now} ORDER BY run_at LIMIT %s",
         [limit],
-        f"state = '{State.QUEUED}', dispatched_at = {words.now}",
+        f"state = '{State.QUEUED}', dispatched_at = {words.now}, changed_at = {words.now}",
     )
 
 
