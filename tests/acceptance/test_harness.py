@@ -5,24 +5,26 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.db import connection
 
 from tests.acceptance.worker import Worker
 from tests.databases import Database
 from tests.waiting import wait_for
 
+User = get_user_model()
+
 
 def test_each_test_has_a_migrated_database_of_its_own(database: Database) -> None:
     assert connection.vendor == {"postgres": "postgresql", "sqlite": "sqlite"}[database.vendor]
     assert User.objects.count() == 0
-    User.objects.create_user("alice")
+    User.objects.create_user("alice@example.com")
 
 
 def test_a_process_sees_what_the_test_committed(database: Database, manage: Callable[..., str]) -> None:
-    User.objects.create_user("alice")
-    printed = manage("shell", "-c", "from django.contrib.auth.models import User; print(User.objects.get())")
-    assert "alice" in printed
+    User.objects.create_user("alice@example.com")
+    printed = manage("shell", "-c", "from accounts.models import User; print(User.objects.get())")
+    assert "alice@example.com" in printed
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
