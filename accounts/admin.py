@@ -34,15 +34,42 @@ class UserAdmin(DjangoUserAdmin):
 
     form = UserChangeForm
     add_form = InviteForm
-    list_display = ("email", "name", "is_verified", "is_active", "is_staff", "joined_at", "last_login")
-    list_filter = ("is_active", "is_staff", ("email_verified_at", admin.EmptyFieldListFilter), "groups")
+    list_display = (
+        "email",
+        "name",
+        "is_verified",
+        "is_active",
+        "is_staff",
+        "joined_at",
+        "last_login",
+    )
+    list_filter = (
+        "is_active",
+        "is_staff",
+        ("email_verified_at", admin.EmptyFieldListFilter),
+        "groups",
+    )
     search_fields = ("email", "name", "=id")
     ordering = ("-joined_at",)
     readonly_fields = ("id", "email_verified_at", "joined_at", "last_login")
     fieldsets = (
         (None, {"fields": ("email", "name", "language", "password")}),
-        ("What they may do", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("On record", {"fields": ("id", "email_verified_at", "joined_at", "last_login")}),
+        (
+            "What they may do",
+            {
+                "fields": (
+                    "is_active",
+                    "is_staff",
+                    "is_superuser",
+                    "groups",
+                    "user_permissions",
+                )
+            },
+        ),
+        (
+            "On record",
+            {"fields": ("id", "email_verified_at", "joined_at", "last_login")},
+        ),
     )
     add_fieldsets = (
         (
@@ -60,7 +87,9 @@ class UserAdmin(DjangoUserAdmin):
         return user.is_verified
 
     @transaction.atomic
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: User, form: Any, change: bool
+    ) -> None:
         """Save, and mail a new user the link that completes the account."""
         super().save_model(request, obj, form, change)
         if not change:
@@ -79,6 +108,8 @@ class EmailChangeAdmin(admin.ModelAdmin):
         """Nobody may."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: EmailChange | None = None) -> bool:
+    def has_change_permission(
+        self, request: HttpRequest, obj: EmailChange | None = None
+    ) -> bool:
         """Nobody may."""
         return False

@@ -22,7 +22,9 @@ class EmailField(forms.CharField):
     widget = forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"})
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"max_length": MAX_EMAIL, "label": "Email address", **kwargs})
+        super().__init__(
+            **{"max_length": MAX_EMAIL, "label": "Email address", **kwargs}
+        )
 
     def clean(self, value: Any) -> str:
         """Return the canonical spelling."""
@@ -32,7 +34,9 @@ class EmailField(forms.CharField):
         try:
             return canonical(text)
         except InvalidMail:
-            raise forms.ValidationError("This is no email address; one looks like name@example.com.") from None
+            raise forms.ValidationError(
+                "This is no email address; one looks like name@example.com."
+            ) from None
 
 
 class NameField(forms.CharField):
@@ -41,7 +45,9 @@ class NameField(forms.CharField):
     widget = forms.TextInput(attrs={"autocomplete": "name"})
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"max_length": MAX_NAME, "label": "Name", "required": False, **kwargs})
+        super().__init__(
+            **{"max_length": MAX_NAME, "label": "Name", "required": False, **kwargs}
+        )
 
     def clean(self, value: Any) -> str:
         """Return the name."""
@@ -49,7 +55,9 @@ class NameField(forms.CharField):
         try:
             return refuse_control_characters(name, "name")
         except InvalidMail:
-            raise forms.ValidationError("A name is one line, without control characters.") from None
+            raise forms.ValidationError(
+                "A name is one line, without control characters."
+            ) from None
 
 
 class NewPasswordField(forms.CharField):
@@ -58,7 +66,14 @@ class NewPasswordField(forms.CharField):
     widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"strip": False, "label": "Password", "help_text": _length_rule(), **kwargs})
+        super().__init__(
+            **{
+                "strip": False,
+                "label": "Password",
+                "help_text": _length_rule(),
+                **kwargs,
+            }
+        )
 
 
 def _length_rule() -> str:
@@ -105,7 +120,9 @@ class LogInForm(AuthenticationForm):
     An account whose address is not verified has no password yet, so it answers like an unknown one.
     """
 
-    username = EmailField(widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}))  # type: ignore[assignment]
+    username = EmailField(
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )  # type: ignore[assignment]
     error_messages = {
         "invalid_login": "This address and password do not match. A new account needs its address confirmed first.",
         "inactive": "This account is closed.",
@@ -161,5 +178,7 @@ class ProfileForm(forms.Form):
 
     name = NameField(help_text="How we address you. You can leave it empty.")
     language = forms.ChoiceField(
-        choices=settings.LANGUAGES, label="Language of our mails", help_text="The pages are in English."
+        choices=settings.LANGUAGES,
+        label="Language of our mails",
+        help_text="The pages are in English.",
     )

@@ -47,7 +47,7 @@ class Purpose(Generic[T]):
     def url(self, subject: T) -> str:
         """Return a new link for `subject`, complete with host."""
         token = self._signer(subject).sign(_short(subject.pk))
-        return settings.FRONTEND_HOST.rstrip("/") + reverse(f"accounts:{self.name}", args=[token])
+        return page(self.name, token)
 
     def open(self, token: str) -> T:
         """Return the subject of a link. Raises LinkError unless it is genuine, unused and in time."""
@@ -55,8 +55,15 @@ class Purpose(Generic[T]):
             subject = self.load(_long(token.partition(".")[0]))
             self._signer(subject).unsign(token, max_age=self.lifetime)
         except SignatureExpired as exc:
-            raise LinkError(f"This link worked for {self.lifetime_in_words}, and that time is over.") from exc
-        except (User.DoesNotExist, EmailChange.DoesNotExist, BadSignature, ValueError) as exc:
+            raise LinkError(
+                f"This link worked for {self.lifetime_in_words}, and that time is over."
+            ) from exc
+        except (
+            User.DoesNotExist,
+            EmailChange.DoesNotExist,
+            BadSignature,
+            ValueError,
+        ) as exc:
             raise LinkError(
                 "This link has been used already, was replaced by a newer one, or was not copied completely."
             ) from exc
@@ -70,7 +77,9 @@ class Purpose(Generic[T]):
     def _signer(self, subject: T) -> TimestampSigner:
         # A part of the key rather than of the text: the state stays out of the link, and Django compares in
         # constant time and tries SECRET_KEY_FALLBACKS.
-        return TimestampSigner(sep=".", salt=f"accounts.links.{self.name}:{self.state(subject)!r}")
+        return TimestampSigner(
+            sep=".", salt=f"accounts.links.{self.name}:{self.state(subject)!r}"
+        )
 
 
 VERIFICATION: Purpose[User] = Purpose(
@@ -84,22 +93,42 @@ PASSWORD_RESET: Purpose[User] = Purpose(
     name="password-reset-confirm",
     lifetime=timedelta(hours=1),
     load=lambda user_id: User.objects.get(pk=user_id, is_active=True),
-    state=lambda user: (user.email, user.password, user.last_login and user.last_login.timestamp()),
+    state=lambda user: (
+        user.email,
+        user.password,
+        user.last_login and user.last_login.timestamp(),
+    ),
 )
 
 EMAIL_CHANGE: Purpose[EmailChange] = Purpose(
     name="email-change-confirm",
     lifetime=timedelta(days=1),
-    load=lambda change_id: EmailChange.objects.select_related("user").get(pk=change_id, user__is_active=True),
-    state=lambda change: (change.user.email, change.old_email, change.new_email, change.confirmed_at is not None),
+    load=lambda change_id: EmailChange.objects.select_related("user").get(
+        pk=change_id, user__is_active=True
+    ),
+    state=lambda change: (
+        change.user.email,
+        change.old_email,
+        change.new_email,
+        change.confirmed_at is not None,
+    ),
 )
+
+
+def page(name: str, *arguments: str) -> str:
+    """Return the whole address of one of this app's pages, as a mail needs it."""
+    return settings.FRONTEND_HOST.rstrip("/") + reverse(
+        f"accounts:{name}", args=arguments
+    )
 
 
 def _words(duration: timedelta) -> str:
     hours = int(duration.total_seconds()) // 3600
     if hours % 24:
         return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
-    return ngettext("%(count)d day", "%(count)d days", hours // 24) % {"count": hours // 24}
+    return ngettext("%(count)d day", "%(count)d days", hours // 24) % {
+        "count": hours // 24
+    }
 
 
 _in_words = lazy(_words, str)

@@ -49,15 +49,27 @@ class Throttle:
     def seconds_to_wait(self, request: HttpRequest, address: str) -> int:
         """Count one attempt; return how long the visitor must wait, 0 if not at all."""
         try:
-            return max(_seconds_over(limit, key) for limit, key in self._counters(request, address))
+            return max(
+                _seconds_over(limit, key)
+                for limit, key in self._counters(request, address)
+            )
         except (RedisError, OSError):
-            logger.warning("The cache does not answer: %s is not throttled.", self.form, exc_info=True)
+            logger.warning(
+                "The cache does not answer: %s is not throttled.",
+                self.form,
+                exc_info=True,
+            )
             return 0
 
-    def _counters(self, request: HttpRequest, address: str) -> Iterator[tuple[Limit, str]]:
+    def _counters(
+        self, request: HttpRequest, address: str
+    ) -> Iterator[tuple[Limit, str]]:
         network = _network(request)
         yield self.by_network, f"{self.form}:{network}"
-        yield self.by_address, f"{self.form}:{network if self.per_visitor else ''}:{_digest(address)}"
+        yield (
+            self.by_address,
+            f"{self.form}:{network if self.per_visitor else ''}:{_digest(address)}",
+        )
 
 
 #: Log-in: guessing passwords.

@@ -12,7 +12,11 @@ app_name = "accounts"
 
 urlpatterns = [
     path("sign-up/", SignUp.as_view(), name="sign-up"),
-    path("sign-up/sent/", SentPage.as_view(template_name="accounts/sign_up_sent.html"), name="sign-up-sent"),
+    path(
+        "sign-up/sent/",
+        SentPage.as_view(template_name="accounts/sign_up_sent.html"),
+        name="sign-up-sent",
+    ),
     path("sign-up/again/", Resend.as_view(), name="resend"),
     path("verify/<str:token>/", Verify.as_view(), name="verify"),
     path("log-in/", LogIn.as_view(), name="log-in"),
@@ -23,7 +27,11 @@ urlpatterns = [
         SentPage.as_view(template_name="accounts/password_reset_sent.html"),
         name="password-reset-sent",
     ),
-    path("password-reset/<str:token>/", password.Reset.as_view(), name="password-reset-confirm"),
+    path(
+        "password-reset/<str:token>/",
+        password.Reset.as_view(),
+        name="password-reset-confirm",
+    ),
     path("account/", Account.as_view(), name="account"),
     path("account/password/", password.Change.as_view(), name="password-change"),
     path("account/email/", email.Change.as_view(), name="email-change"),

@@ -56,10 +56,19 @@ def parse(text: str, name: str = "") -> Address:
         raise _invalid(text, "it needs an @ between mailbox and host")
     refuse_control_characters(normal, "address")
     if not all(_is_atom(part) for part in local.split(".")):
-        raise _invalid(text, "the part before the @ has a character that is not allowed there, or a stray dot")
+        raise _invalid(
+            text,
+            "the part before the @ has a character that is not allowed there, or a stray dot",
+        )
     if len(local.encode()) > MAX_LOCAL_OCTETS:
-        raise _invalid(text, f"the part before the @ is longer than {MAX_LOCAL_OCTETS} bytes")
-    address = Address(local, _ascii_host(domain, text), refuse_control_characters(name, "display name"))
+        raise _invalid(
+            text, f"the part before the @ is longer than {MAX_LOCAL_OCTETS} bytes"
+        )
+    address = Address(
+        local,
+        _ascii_host(domain, text),
+        refuse_control_characters(name, "display name"),
+    )
     if len(str(address).encode()) > MAX_ADDRESS_OCTETS:
         raise _invalid(text, f"it is longer than {MAX_ADDRESS_OCTETS} bytes")
     return address
@@ -89,7 +98,8 @@ def refuse_control_characters(text: str, what: str) -> str:
 def _is_atom(part: str) -> bool:
     # Of Unicode only letters, marks and digits: whatever is invisible makes two addresses look like one.
     return part != "" and all(
-        character in _ASCII_ATOM or (not character.isascii() and unicodedata.category(character)[0] in "LMN")
+        character in _ASCII_ATOM
+        or (not character.isascii() and unicodedata.category(character)[0] in "LMN")
         for character in part
     )
 

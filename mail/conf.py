@@ -68,4 +68,7 @@ def sender() -> Address:
     try:
         return addresses.parse(settings.EMAILS_FROM_EMAIL, settings.EMAILS_FROM_NAME)
     except InvalidMail as exc:
-        raise MailError(f"EMAILS_FROM_EMAIL or EMAILS_FROM_NAME is not usable: {exc}", permanent=True) from exc
+        raise MailError(
+            f"EMAILS_FROM_EMAIL or EMAILS_FROM_NAME is not usable: {exc}",
+            permanent=True,
+        ) from exc

@@ -15,7 +15,10 @@ Reply = tuple[int, bytes]
 def refusal(conf: SmtpConf, reply: Reply, what: str) -> MailError:
     """Return the error for a server that refused `what`: 5xx is final, anything else may pass later."""
     code, words = reply
-    return MailError(f"{_server(conf)} refused {what}: {_shown(code, words)}", permanent=_is_final(code))
+    return MailError(
+        f"{_server(conf)} refused {what}: {_shown(code, words)}",
+        permanent=_is_final(code),
+    )
 
 
 def failure(conf: SmtpConf, exc: OSError) -> MailError:
@@ -33,7 +36,9 @@ def failure(conf: SmtpConf, exc: OSError) -> MailError:
                 permanent=_is_final(exc.smtp_code),
             )
         case smtplib.SMTPNotSupportedError():
-            return MailError(f"{_server(conf)} cannot do what this mail needs: {exc}", permanent=True)
+            return MailError(
+                f"{_server(conf)} cannot do what this mail needs: {exc}", permanent=True
+            )
         case ssl.SSLCertVerificationError():
             return MailError(
                 f"{_server(conf)} has no valid certificate: {exc.verify_message}. "
@@ -41,7 +46,10 @@ def failure(conf: SmtpConf, exc: OSError) -> MailError:
                 permanent=False,
             )
         case _:
-            return MailError(f"{_server(conf)} failed us: {str(exc) or type(exc).__name__}", permanent=False)
+            return MailError(
+                f"{_server(conf)} failed us: {str(exc) or type(exc).__name__}",
+                permanent=False,
+            )
 
 
 def _server(conf: SmtpConf) -> str:
@@ -55,5 +63,9 @@ def _is_final(code: int) -> bool:
 def _shown(code: int, words: bytes | str) -> str:
     """Return a reply as people can read it: one line, no control characters, not too long."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    line = " ".join(
+        "".join(
+            character if character.isprintable() else " " for character in text
+        ).split()
+    )
     return f"{code} {line[:MAX_SHOWN_REPLY]}"

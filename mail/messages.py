@@ -13,7 +13,14 @@ from mail.rendering import Rendered
 MAX_SUBJECT_CHARACTERS = 400
 
 
-def build(letter: Letter, rendered: Rendered, *, sender: Address, message_id: str, now: datetime) -> EmailMessage:
+def build(
+    letter: Letter,
+    rendered: Rendered,
+    *,
+    sender: Address,
+    message_id: str,
+    now: datetime,
+) -> EmailMessage:
     """Return the message: plain text with an HTML alternative.
 
     Args:
@@ -27,17 +34,20 @@ def build(letter: Letter, rendered: Rendered, *, sender: Address, message_id: st
     Raises InvalidMail where a value could forge a header.
     """
     # A mailbox outside ASCII cannot be encoded away: it travels as UTF-8 or not at all (RFC 6532).
-    message = EmailMessage(policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP)
+    message = EmailMessage(
+        policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP
+    )
     message["From"] = _mailbox(sender)
     message["To"] = _mailbox(letter.to)
     message["Subject"] = _subject(rendered.subject)
     message["Date"] = now
     message["Message-ID"] = f"<{_token(message_id)}@{sender.domain}>"
-    message["Content-Language"] = _token(letter.language)
     # Keeps out-of-office replies and other robots from answering (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    # Last: setting contents moves every Content-* header away.
+    message["Content-Language"] = _token(letter.language)
     return message
 
 
@@ -48,12 +58,20 @@ def _mailbox(address: Address) -> HeaderAddress:
 
 def _subject(text: str) -> str:
     if len(text) > MAX_SUBJECT_CHARACTERS:
-        raise InvalidMail(f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed.")
+        raise InvalidMail(
+            f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed."
+        )
     return refuse_control_characters(text, "subject")
 
 
 def _token(text: str) -> str:
     """Return `text`. Raises InvalidMail unless it is plain enough to stand in a header as it is."""
-    if not text or not text.isascii() or not all(character.isalnum() or character in "-._" for character in text):
-        raise InvalidMail(f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed.")
+    if (
+        not text
+        or not text.isascii()
+        or not all(character.isalnum() or character in "-._" for character in text)
+    ):
+        raise InvalidMail(
+            f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed."
+        )
     return text

@@ -7,6 +7,7 @@ Two steps, so that MJML never sees a value and nobody waits for MJML:
 2. *Fill*, once per letter: Django's engine fills that HTML, escaping every value, in the reader's language.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -44,16 +45,27 @@ def render(letter: Letter) -> Rendered:
         }
         return Rendered(
             subject=values["subject"],
-            text=_text_template(letter.template).render(Context(values, autoescape=False)).strip() + "\n",
+            text=_tidy(
+                _text_template(letter.template).render(
+                    Context(values, autoescape=False)
+                )
+            ),
             html=_html_template(letter.template).render(Context(values)),
         )
+
+
+def _tidy(text: str) -> str:
+    """Return `text` without the empty lines that template tags leave behind."""
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 @cache
 def _html_template(name: str) -> Template:
     engine = Engine.get_default()
     parts = mrml.memory_loader({"letter.mjml": _source(engine, f"{name}.mjml")})
-    output = mrml.to_html(_source(engine, LAYOUT), mrml.ParserOptions(include_loader=parts))
+    output = mrml.to_html(
+        _source(engine, LAYOUT), mrml.ParserOptions(include_loader=parts)
+    )
     return Template(output.content, name=f"{name}.mjml", engine=engine)
 
 

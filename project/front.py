@@ -1,12 +1,82 @@
-"""The front page: what this is, and where to go."""
+"""The front page: what this is, where to go, what is going on."""
+
+from dataclasses import dataclass
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
 from django.views.decorators.http import require_safe
+
+from jobs.core.states import FINAL, State
+from jobs.models import Job
+
+LATEST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Somewhere to go: a path of this site, or a whole address elsewhere."""
+
+    name: str
+    address: str
+    what: str
+
+    @property
+    def exists(self) -> bool:
+        """Whether this site has it switched on."""
+        if not self.address.startswith("/"):
+            return True
+        try:
+            resolve(self.address)
+        except Resolver404:
+            return False
+        return True
+
+
+PLACES = (
+    Place("Dashboard", "/jobs/", "Every job, queue, schedule and worker, live."),
+    Place("Inbox", "/inbox/", "Every mail this development site has sent."),
+    Place("Admin", "/admin/", "Users, schedules and the ledger's rows."),
+    Place("API", "/api/docs", "Submit and watch jobs over HTTP."),
+    Place("Health", "/readyz", "Whether each part answers."),
+)
 
 
 @require_safe
 def front(request: HttpRequest) -> HttpResponse:
-    """Show the front page."""
-    return render(request, "front.html", {"inbox": bool(settings.INBOX_DIR)})
+    """Show the front page; what happens inside only to those who may see it."""
+    if not (settings.DEBUG or _is_staff(request)):
+        return render(request, "front.html")
+    flower = (
+        [Place("Flower", settings.FLOWER_URL, "The workers, as Celery sees them.")]
+        if settings.FLOWER_URL
+        else []
+    )
+    return render(
+        request,
+        "front.html",
+        {
+            "places": [place for place in (*PLACES, *flower) if place.exists],
+            "latest": Job.objects.order_by("-changed_at", "-id")[:LATEST],
+            "unfinished": _unfinished(),
+        },
+    )
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return not isinstance(request.user, AnonymousUser) and request.user.is_staff
+
+
+def _unfinished() -> list[tuple[State, int]]:
+    """Return how many jobs are in each state that is not an end, in the order of a job's life."""
+    rows = (
+        Job.objects.exclude(state__in=FINAL)
+        .order_by()
+        .values_list("state")
+        .annotate(Count("id"))
+    )
+    counts = {State(state): count for state, count in rows}
+    return [(state, counts[state]) for state in State if counts.get(state)]

@@ -56,6 +56,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "project.context.site",
             ],
         },
     },
@@ -148,6 +149,11 @@ CACHES = {
     if env.text("REDIS_URL", "")
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# --- The front page ---------------------------------------------------------------------------------
+
+#: Where the front page leads for Flower; empty: nowhere.
+FLOWER_URL = env.text("FLOWER_URL", "http://localhost:5555/" if DEBUG else "")
 
 # --- Development's inbox ----------------------------------------------------------------------------
 

@@ -18,7 +18,12 @@ class Migration(migrations.Migration):
             name="User",
             fields=[
                 ("password", models.CharField(max_length=128, verbose_name="password")),
-                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "last_login",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="last login"
+                    ),
+                ),
                 (
                     "is_superuser",
                     models.BooleanField(
@@ -27,7 +32,15 @@ class Migration(migrations.Migration):
                         verbose_name="superuser status",
                     ),
                 ),
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
                 (
                     "email",
                     accounts.fields.CanonicalEmailField(
@@ -39,31 +52,52 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "name",
-                    models.CharField(blank=True, help_text="How we address you; others may see it.", max_length=100),
+                    models.CharField(
+                        blank=True,
+                        help_text="How we address you; others may see it.",
+                        max_length=100,
+                    ),
                 ),
                 (
                     "language",
-                    models.CharField(blank=True, help_text="Mails come in it; empty: the site's own.", max_length=10),
+                    models.CharField(
+                        blank=True,
+                        help_text="Mails come in it; empty: the site's own.",
+                        max_length=10,
+                    ),
                 ),
                 (
                     "email_verified_at",
-                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="address verified"),
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        verbose_name="address verified",
+                    ),
                 ),
                 (
                     "is_active",
                     models.BooleanField(
-                        default=True, help_text="Untick instead of deleting the account.", verbose_name="active"
+                        default=True,
+                        help_text="Untick instead of deleting the account.",
+                        verbose_name="active",
                     ),
                 ),
                 (
                     "is_staff",
                     models.BooleanField(
-                        default=False, help_text="May use the admin and the job dashboard.", verbose_name="staff"
+                        default=False,
+                        help_text="May use the admin and the job dashboard.",
+                        verbose_name="staff",
                     ),
                 ),
                 (
                     "joined_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="joined"),
+                    models.DateTimeField(
+                        default=django.utils.timezone.now,
+                        editable=False,
+                        verbose_name="joined",
+                    ),
                 ),
                 (
                     "groups",
@@ -95,11 +129,39 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="EmailChange",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ("old_email", accounts.fields.CanonicalEmailField(max_length=254, verbose_name="from")),
-                ("new_email", accounts.fields.CanonicalEmailField(max_length=254, verbose_name="to")),
-                ("requested_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="requested")),
-                ("confirmed_at", models.DateTimeField(blank=True, null=True, verbose_name="confirmed")),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "old_email",
+                    accounts.fields.CanonicalEmailField(
+                        max_length=254, verbose_name="from"
+                    ),
+                ),
+                (
+                    "new_email",
+                    accounts.fields.CanonicalEmailField(
+                        max_length=254, verbose_name="to"
+                    ),
+                ),
+                (
+                    "requested_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="requested"
+                    ),
+                ),
+                (
+                    "confirmed_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="confirmed"
+                    ),
+                ),
                 (
                     "user",
                     models.ForeignKey(

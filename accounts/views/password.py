@@ -36,7 +36,9 @@ class Reset(FormPage):
     form_class = PasswordForm
     user: User
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         """Refuse a link that is not good."""
         try:
             self.user = links.PASSWORD_RESET.open(kwargs["token"])
@@ -55,7 +57,9 @@ class Reset(FormPage):
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         """Set the password; whoever was logged in with the old one no longer is."""
         services.reset_password(self.kwargs["token"], form.cleaned_data["password"])
-        messages.success(self.request, "Your password is changed. Log in with the new one.")
+        messages.success(
+            self.request, "Your password is changed. Log in with the new one."
+        )
         return redirect("accounts:log-in")
 
 
@@ -74,5 +78,8 @@ class Change(MemberPage):
         """Set the password; every other session ends, this one gets a new key."""
         services.change_password(self.user, form.cleaned_data["password"])
         update_session_auth_hash(self.request, self.user)
-        messages.success(self.request, "Your password is changed. Everywhere else you are logged out.")
+        messages.success(
+            self.request,
+            "Your password is changed. Everywhere else you are logged out.",
+        )
         return redirect("accounts:account")

@@ -56,7 +56,9 @@ class Verify(FormPage):
     form_class = CompleteSignUpForm
     user: User
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         """Refuse a link that is not good."""
         try:
             self.user = links.VERIFICATION.open(kwargs["token"])
@@ -75,8 +77,12 @@ class Verify(FormPage):
     def form_valid(self, form: CompleteSignUpForm) -> HttpResponse:
         """Complete the account and log its owner in."""
         user = services.complete_sign_up(
-            self.kwargs["token"], password=form.cleaned_data["password"], name=form.cleaned_data["name"]
+            self.kwargs["token"],
+            password=form.cleaned_data["password"],
+            name=form.cleaned_data["name"],
         )
         login(self.request, user, backend=BACKEND)
-        messages.success(self.request, "Your address is confirmed and you are logged in.")
+        messages.success(
+            self.request, "Your address is confirmed and you are logged in."
+        )
         return redirect("accounts:account")

@@ -17,7 +17,9 @@ class Catcher:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name.
+    async def handle_DATA(
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:  # noqa: N802  aiosmtpd's name.
         """Keep the mail; answer like a mail server that took it."""
         content = envelope.content or b""
         content = content if isinstance(content, bytes) else content.encode()
@@ -39,5 +41,8 @@ def conversation(store: Store) -> SMTP:
 
 def _trace(envelope: Envelope) -> bytes:
     """Return what a delivering server adds on top: the envelope, which the mail itself need not tell."""
-    lines = [f"Return-Path: <{envelope.mail_from or ''}>", *(f"Delivered-To: {to}" for to in envelope.rcpt_tos)]
+    lines = [
+        f"Return-Path: <{envelope.mail_from or ''}>",
+        *(f"Delivered-To: {to}" for to in envelope.rcpt_tos),
+    ]
     return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")

@@ -47,7 +47,10 @@ class Mail:
 
 def summary(store: Store, mail_id: str) -> Summary:
     """Return the list's line for a mail. Raises NoSuchMail."""
-    return _summary(mail_id, BytesHeaderParser(policy=email.policy.default).parsebytes(store.read(mail_id)))
+    return _summary(
+        mail_id,
+        BytesHeaderParser(policy=email.policy.default).parsebytes(store.read(mail_id)),
+    )
 
 
 def read(store: Store, mail_id: str) -> Mail:
@@ -61,7 +64,10 @@ def read(store: Store, mail_id: str) -> Mail:
         text=_body(message, "plain"),
         html=_body(message, "html"),
         source=raw.decode("utf-8", "replace"),
-        attachments=[_attachment(number, part) for number, part in enumerate(message.iter_attachments())],
+        attachments=[
+            _attachment(number, part)
+            for number, part in enumerate(message.iter_attachments())
+        ],
     )
 
 
@@ -83,9 +89,17 @@ def _body(message: EmailMessage, subtype: str) -> str:
 def _decoded(part: EmailMessage) -> str:
     try:
         return str(part.get_content())
-    except (LookupError, KeyError, ValueError):  # An unknown character set, or a broken encoding.
+    except (
+        LookupError,
+        KeyError,
+        ValueError,
+    ):  # An unknown character set, or a broken encoding.
         payload = part.get_payload(decode=True)
-        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else str(part.get_payload())
+        return (
+            payload.decode("utf-8", "replace")
+            if isinstance(payload, bytes)
+            else str(part.get_payload())
+        )
 
 
 def _attachment(number: int, part: Message) -> Attachment:

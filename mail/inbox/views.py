@@ -54,7 +54,11 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @condition(etag_func=_version)
 def listing(request: HttpRequest) -> HttpResponse:
     """Return the list alone, for a page that keeps its own up to date; 304 while nothing has come."""
-    return render(request, "mail/inbox/list.html", {"mails": _summaries(), "open_id": request.GET.get("open", "")})
+    return render(
+        request,
+        "mail/inbox/list.html",
+        {"mails": _summaries(), "open_id": request.GET.get("open", "")},
+    )
 
 
 @never_cache
@@ -63,7 +67,13 @@ def mail(request: HttpRequest, mail_id: str, view: str = "") -> HttpResponse:
     """Show one mail beside the list."""
     letter = _read(mail_id)
     view = view or ("html" if letter.html else "text")
-    context = {"mails": _summaries(), "mail": letter, "open_id": mail_id, "view": view, "views": VIEWS}
+    context = {
+        "mails": _summaries(),
+        "mail": letter,
+        "open_id": mail_id,
+        "view": view,
+        "views": VIEWS,
+    }
     return render(request, "mail/inbox/mail.html", context)
 
 
@@ -80,8 +90,13 @@ def attachment(request: HttpRequest, mail_id: str, number: int) -> HttpResponse:
     """Return an attachment, always as a download."""
     for part in _read(mail_id).attachments:
         if part.number == number:
-            headers = {"Content-Disposition": content_disposition_header(True, part.name) or "attachment"}
-            return HttpResponse(part.content, content_type="application/octet-stream", headers=headers)
+            headers = {
+                "Content-Disposition": content_disposition_header(True, part.name)
+                or "attachment"
+            }
+            return HttpResponse(
+                part.content, content_type="application/octet-stream", headers=headers
+            )
     raise Http404("This mail has no such attachment.")
 
 
@@ -89,7 +104,9 @@ def attachment(request: HttpRequest, mail_id: str, number: int) -> HttpResponse:
 def delete_all(request: HttpRequest) -> HttpResponse:
     """Delete every mail."""
     count = store().clear()
-    messages.success(request, "1 mail deleted." if count == 1 else f"{count} mails deleted.")
+    messages.success(
+        request, "1 mail deleted." if count == 1 else f"{count} mails deleted."
+    )
     return redirect("inbox:inbox")
 
 

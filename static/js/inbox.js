@@ -1,0 +1,71 @@
+// Keeps the inbox's list true while somebody looks at it. New mails wait behind a button while the reader has
+// scrolled or is using the list; nothing is fetched in a hidden tab.
+
+const PAUSE = 1500;
+
+const list = document.querySelector("[data-list]");
+const pill = document.querySelector("[data-pill]");
+const status = document.querySelector("[data-status]");
+const ids = (root) => [...root.querySelectorAll("a[data-id]")].map((link) => link.dataset.id);
+
+let version = null;
+let waiting = null;
+let timer = null;
+
+function show(markup) {
+  const before = new Set(ids(list));
+  list.innerHTML = markup;
+  const after = ids(list);
+  for (const link of list.querySelectorAll("a[data-id]")) {
+    if (!before.has(link.dataset.id)) link.classList.add("changed");
+  }
+  document.querySelector("[data-count]").textContent = after.length;
+  document.querySelector("[data-empty]").hidden = after.length > 0;
+  document.querySelector("[data-delete]").hidden = after.length === 0;
+  waiting = null;
+  pill.hidden = true;
+}
+
+const busy = () => list.scrollTop > 0 || scrollY > 0 || list.contains(document.activeElement);
+
+function offer(markup) {
+  const template = document.createElement("template");
+  template.innerHTML = markup;
+  const before = new Set(ids(list));
+  const fresh = ids(template.content).filter((id) => !before.has(id)).length;
+  if (!fresh || !busy()) return show(markup);
+  waiting = markup;
+  pill.textContent = `${fresh} new`;
+  pill.hidden = false;
+}
+
+async function look() {
+  try {
+    const address = `${list.dataset.list}?open=${encodeURIComponent(list.dataset.open)}`;
+    const answer = await fetch(address, { headers: version ? { "If-None-Match": version } : {}, cache: "no-store" });
+    if (answer.status === 200) {
+      version = answer.headers.get("ETag");
+      offer(await answer.text());
+    } else if (answer.status !== 304) {
+      throw new Error(answer.statusText);
+    }
+    status.textContent = "";
+  } catch {
+    status.textContent = "The site does not answer. Reconnecting…";
+  }
+}
+
+async function watch() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  await look();
+  timer = setTimeout(watch, PAUSE);
+}
+
+pill.addEventListener("click", () => {
+  list.scrollTop = 0;
+  scrollTo(0, 0);
+  show(waiting);
+});
+document.addEventListener("visibilitychange", watch);
+watch();
