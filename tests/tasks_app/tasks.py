@@ -1,0 +1,202 @@
+"""Tasks that leave a trace, wait, fail, kill their process and break every rule, on request."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+
+from jobs import Cancel, JobTask, Permanent, Snooze, job
+from tests.tasks_app.effects import record
+
+#: A gate that nobody opens must not hold a worker for ever.
+GATE_SECONDS = 90.0
+
+
+class Broken(Exception):
+    """What failing tasks raise."""
+
+
+def pass_gate(gate: str) -> None:
+    """Wait until the file `gate` exists."""
+    deadline = time.monotonic() + GATE_SECONDS
+    while not Path(gate).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nobody opened {gate}")
+        time.sleep(0.02)
+
+
+# --- Tasks that do their work ---------------------------------------------------------------------
+
+
+@job
+def noop() -> None:
+    """Do nothing."""
+
+
+@job
+def note(effect: str) -> None:
+    """Leave one effect."""
+    record(effect)
+
+
+@job(queue="tests.other", priority=2, max_retries=1, expires=3600)
+def elsewhere(effect: str) -> None:
+    """Leave one effect from a queue of its own."""
+    record(effect)
+
+
+@job
+def step(before: str | None, name: str) -> str:
+    """Leave an effect that names what came before, for chains."""
+    record(f"{before or 'start'}>{name}")
+    return name
+
+
+@shared_task
+def plain(effect: str) -> None:
+    """Leave one effect as a plain Celery task, without a job."""
+    record(effect)
+
+
+@job(time_limit=60)
+def gated(effect: str, gate: str) -> None:
+    """Say that it began, wait for the gate, say that it ended."""
+    record(f"{effect} began")
+    pass_gate(gate)
+    record(f"{effect} ended")
+
+
+@job(time_limit=60)
+def gated_step(before: str | None, name: str, gate: str) -> str:
+    """Be a step of a chain that waits for a gate."""
+    record(f"{name} began")
+    pass_gate(gate)
+    record(f"{before or 'start'}>{name}")
+    return name
+
+
+@job(time_limit=60)
+def lasting(effect: str, seconds: float) -> None:
+    """Say that it began, work for some time, say that it ended."""
+    record(f"{effect} began")
+    time.sleep(seconds)
+    record(f"{effect} ended")
+
+
+# --- Tasks that fail ------------------------------------------------------------------------------
+
+
+@job(bind=True, retry_backoff=0.2, retry_jitter=False)
+def flaky(self: JobTask, effect: str, failures: int) -> None:
+    """Fail on the first attempts."""
+    record(effect)
+    if self.request.retries < failures:
+        raise Broken(f"attempt {self.request.retries + 1} fails")
+
+
+@job(max_retries=0)
+def broken(effect: str) -> None:
+    """Fail, once and for all."""
+    record(effect)
+    raise Broken("it never works")
+
+
+@job(max_retries=2, retry_backoff=0.2, retry_jitter=False)
+def killer(effect: str) -> None:
+    """Kill the process it runs in."""
+    record(effect)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job(max_retries=5, retry_backoff=0.2, retry_jitter=False)
+def poison(effect: str) -> None:
+    """Kill the process it runs in, with retries to spare."""
+    record(effect)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job(max_retries=0)
+def leaving(effect: str) -> None:
+    """Call sys.exit, which ends a pool process."""
+    record(effect)
+    sys.exit(3)
+
+
+@job(max_retries=0)
+def out_of_memory(effect: str) -> None:
+    """Fail as a process without memory does."""
+    record(effect)
+    raise MemoryError("no memory")
+
+
+@job(time_limit=1, max_retries=1, retry_backoff=0.2, retry_jitter=False)
+def overlong(effect: str, gate: str) -> None:
+    """Run past the hard time limit."""
+    record(f"{effect} began")
+    pass_gate(gate)
+    record(f"{effect} ended")
+
+
+@job(soft_time_limit=1, time_limit=60, max_retries=1, retry_backoff=0.2, retry_jitter=False)
+def warned(effect: str, gate: str) -> None:
+    """Run past the soft time limit, and say so."""
+    record(f"{effect} began")
+    try:
+        pass_gate(gate)
+    except SoftTimeLimitExceeded:
+        record(f"{effect} warned")
+        raise
+
+
+# --- Tasks that steer their job -------------------------------------------------------------------
+
+
+@job(bind=True)
+def steer(self: JobTask, how: str, **options: Any) -> str:
+    """End as told."""
+    match how:
+        case "return":
+            return "done"
+        case "fail":
+            raise Broken("it failed")
+        case "permanent":
+            raise Permanent("no retry can mend it")
+        case "snooze":
+            raise Snooze(options["seconds"], options.get("reason", ""))
+        case "cancel":
+            raise Cancel("no longer wanted")
+        case "ignore":
+            raise Ignore("dealt with")
+        case "reject":
+            raise Reject("not for me", requeue=options["requeue"])
+        case "retry":
+            raise self.retry(**options)
+        case "retry because":
+            raise self.retry(exc=Broken("it failed"), **options)
+        case _:
+            raise ValueError(how)
+
+
+@job(autoretry_for=(OSError,), dont_autoretry_for=(TimeoutError,), max_retries=3)
+def picky(error: str) -> None:
+    """Raise an OSError, a TimeoutError or a ValueError."""
+    raise {"OSError": OSError, "TimeoutError": TimeoutError, "ValueError": ValueError}[error]("by request")
+
+
+@job
+def spawning(effect: str, fail: bool) -> None:
+    """Enqueue another job, and fail after that if told to."""
+    note.delay(effect)
+    if fail:
+        raise Permanent("after enqueueing")
+
+
+@shared_task(bind=True)
+def plain_bound(self: Task, effect: str) -> None:
+    """Leave an effect with its task id, as a plain Celery task."""
+    record(f"{effect} {self.request.id}")
