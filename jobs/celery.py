@@ -5,6 +5,7 @@ from typing import Any
 from celery import Celery
 
 from jobs.runtime.housekeeping import Housekeeping
+from jobs.transport import redis
 
 #: Seconds before a silent broker counts as gone.
 SOCKET_TIMEOUT = 5
@@ -12,6 +13,7 @@ SOCKET_TIMEOUT = 5
 
 def install(app: Celery) -> None:
     """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
+    redis.use_for_redis_urls()
     app.add_defaults(_defaults)
     app.steps["worker"].add(Housekeeping)
 
@@ -23,6 +25,7 @@ def _defaults() -> dict[str, Any]:
         # The ledger answers what happened to a job; nothing else is kept.
         "result_backend": "disabled",
         "worker_prefetch_multiplier": 4,
+        "worker_consumer": "jobs.runtime.consumer:JobsConsumer",
         # Celery's Django fixup closes the database connection around every task, at 12 ms for each new one. The
         # executor notices a broken connection at the claim and replaces it, so it may stay open.
         "CELERY_DB_REUSE_MAX": 10**9,

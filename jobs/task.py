@@ -4,13 +4,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast, get_type_hints
 
 from celery import Task, shared_task
 from celery.exceptions import MaxRetriesExceededError, Retry
 from celery.result import AsyncResult
 from django.apps import apps
 from django.utils import timezone
+from pydantic import BaseModel, ValidationError
 
 from jobs.core.retry import RetryPolicy
 from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many
@@ -116,11 +117,28 @@ class JobTask(Task):
     def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise InvalidArguments where the task could not be called with these."""
         try:
-            self._signature.bind(*args, **kwargs)
+            bound = self._signature.bind(*args, **kwargs)
         except TypeError as exc:
             raise InvalidArguments(
                 f"{self.name}: the arguments do not fit the task's signature {self._signature}: {exc}."
             ) from None
+        for name, model in self._models.items():
+            if bound.arguments.get(name) is not None:
+                self._check_model(name, model, bound.arguments[name])
+
+    @cached_property
+    def _models(self) -> dict[str, type[BaseModel]]:
+        """The parameters that a `pydantic=True` task wants validated."""
+        if self._dump_pydantic_arguments is None:
+            return {}
+        hints = get_type_hints(inspect.unwrap(self.run))
+        return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, BaseModel)}
+
+    def _check_model(self, name: str, model: type[BaseModel], value: Any) -> None:
+        try:
+            model.model_validate(value)
+        except ValidationError as exc:
+            raise InvalidArguments(f"{self.name}: {name} is not valid: {exc}") from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""

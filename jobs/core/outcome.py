@@ -19,6 +19,8 @@ class Reason(StrEnum):
     POISON = "poison"
     INVALID = "invalid"
     REJECTED = "rejected"
+    UNKNOWN_TASK = "unknown-task"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,19 @@ def die(job_id: uuid.UUID, lease_id: str, failure: Failure, *, lost_worker: bool
     )
 
 
+def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
+    """queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
+    words = dialect()
+    return (
+        changed(
+            f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"  # noqa: S608
+            f" unique_key = NULL, last_error = %s WHERE id = %s AND state = '{State.QUEUED}'",
+            (failure.summary, words.key(job_id)),
+        )
+        == 1
+    )
+
+
 def cancel_running(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
     """running → cancelled. Returns false where the lease was lost."""
     return _end_with_failure(job_id, lease_id, State.CANCELLED, failure, f", finished_at = {dialect().now}", [])

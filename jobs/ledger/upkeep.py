@@ -94,6 +94,16 @@ def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispat
     )
 
 
+def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
+    """Return the job if it runs under this lease, as its message needs it."""
+    words = dialect()
+    found = rows(
+        f"SELECT {_DISPATCHABLE} FROM jobs_job WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",  # noqa: S608
+        (words.key(job_id), lease_id),
+    )
+    return _dispatchable(found[0]) if found else None
+
+
 def suspect_queues(waited_seconds: float) -> list[str]:
     """Return the queues in which a dispatched job has waited that long unclaimed."""
     words = dialect()

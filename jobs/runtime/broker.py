@@ -7,7 +7,11 @@ from celery import Celery
 from kombu import Connection, Producer, Queue
 
 from jobs.core.priority import on_the_wire
+from jobs.runtime.letters import Letter
 from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing
+
+#: The properties of a message that survive in its dead letter.
+_PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})
 
 #: Messages put into one round trip where the broker can take many.
 BATCH = 500
@@ -38,6 +42,25 @@ class Publisher:
                     self._send(producer, messages, driver)
             else:
                 self._send(producer, messages, driver)
+        except BaseException:
+            self.close()
+            raise
+
+    def publish_letter(self, letter: Letter) -> None:
+        """Hand a dead letter to the broker. Raises as `publish` does."""
+        try:
+            producer = self._open()
+            self._declare({letter.dead_queue})
+            producer.publish(
+                letter.body,
+                routing_key=letter.dead_queue,
+                exchange="",
+                headers=letter.headers,
+                content_type=letter.content_type,
+                content_encoding=letter.content_encoding,
+                retry=False,
+                **{name: value for name, value in letter.properties.items() if name in _PROPERTIES},
+            )
         except BaseException:
             self.close()
             raise
@@ -74,7 +97,7 @@ class Publisher:
     def _declare(self, queues: set[str]) -> None:
         """Make sure that the queues exist: a message to one that does not is dropped by RabbitMQ."""
         for name in queues - self._declared:
-            queue: Queue = self._app.amqp.queues[name]
+            queue: Queue = self._app.amqp.queues.get(name) or self._app.amqp.queues.new_missing(name)
             queue(self._channel()).declare()
             self._declared.add(name)
 

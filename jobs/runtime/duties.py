@@ -15,6 +15,7 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.upkeep import Dispatchable, Overdue
 from jobs.runtime import held
 from jobs.runtime.broker import Publisher
+from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import ledger_id, record
 from jobs.runtime.losses import losses
 from jobs.runtime.message import outgoing
@@ -40,7 +41,7 @@ class Steward:
     def renew_leases(self) -> bool:
         """Renew the leases of all jobs that this worker runs, in one statement."""
         try:
-            holders = held.running() + [loss.request for loss in losses.unrecorded()]
+            holders = held.running() + losses.holders()
             upkeep.renew([(ledger_id(one.id), one.lease_id) for one in holders], conf().lease_seconds)
         except Exception:
             self._in_touch_since = None
@@ -51,7 +52,7 @@ class Steward:
 
     def record_losses(self) -> bool:
         """Record what dead children could not."""
-        losses.record_all()
+        losses.write_all()
         return False
 
     def dispatch_due(self) -> bool:
@@ -72,8 +73,15 @@ class Steward:
         if since is None or time.monotonic() - since < conf().lease_renew_seconds * 1.5:
             return False
         found = upkeep.overdue(BATCH)
+        gone: BrokerGone | None = None
         for job in found:
-            self._rescue(job)
+            try:
+                self._rescue(job)
+            except BrokerGone as exc:
+                # Its dead letter cannot be sent now; that is no reason to leave the others lying.
+                gone = exc
+        if gone is not None:
+            raise gone
         return len(found) == BATCH
 
     def resend(self) -> bool:

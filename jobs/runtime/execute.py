@@ -16,8 +16,10 @@ from django.db import transaction
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.errors import InvalidArguments
 from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Claimed, Failure
+from jobs.runtime import deadletters
 from jobs.runtime.adopt import adopt
 from jobs.runtime.database import DatabaseGone, patiently
 from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
@@ -42,7 +44,7 @@ class Refused(Ignore):
 
 
 class Unrecorded(Ignore):
-    """Raised when the database stays away after an attempt: the worker's parent keeps the outcome until it is back.
+    """Raised when database or broker stay away after an attempt: the worker's parent keeps the outcome meanwhile.
 
     The arguments are plain, since they travel between processes: job id, outcome, failure.
     """
@@ -71,6 +73,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     try:
         if claimed.expired:
             raise Expired("The job's time passed before it could begin.")
+        _check_arguments(task, args, kwargs)
         result = task.run(*args, **kwargs)
     except Exception as exc:
         error: Exception = exc
@@ -122,9 +125,22 @@ def _claim(
     return claimed
 
 
+class Misfit(Exception):
+    """The error of a job whose arguments do not fit the task any more."""
+
+
+def _check_arguments(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    try:
+        task.check_arguments(args, kwargs)
+    except InvalidArguments as exc:
+        raise Misfit(str(exc)) from None
+
+
 def _decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
     if isinstance(error, Expired):
         return outcomes.Dead(Reason.EXPIRED)
+    if isinstance(error, Misfit):
+        return outcomes.Dead(Reason.INVALID)
     tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
     return outcomes.after_error(error, task.policy, tries, random.random)
 
@@ -169,14 +185,18 @@ def _record(
 
 
 def record(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """Write an outcome into the ledger. Returns false where the lease was lost."""
+    """Write an outcome into the ledger. Returns false where the lease was lost.
+
+    Raises:
+        BrokerGone: the job gives up, and the broker did not take its dead letter.
+    """
     match outcome:
         case outcomes.Succeeded():
             return attempts.succeed(job_id, lease_id)
         case outcomes.RetryIn(delay):
             return attempts.retry(job_id, lease_id, delay, failure, lost_worker=lost_worker)
-        case outcomes.Dead():
-            return attempts.die(job_id, lease_id, failure, lost_worker=lost_worker)
+        case outcomes.Dead(reason):
+            return deadletters.bury(job_id, lease_id, reason, failure, lost_worker=lost_worker)
         case outcomes.Snoozed(delay):
             return attempts.snooze(job_id, lease_id, delay, failure.summary)
         case outcomes.Cancelled():
@@ -186,7 +206,7 @@ def record(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure,
 
 
 def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, failure: Failure) -> bool:
-    """Write an outcome, waiting a while for the database. Raises Unrecorded where it stays away."""
+    """Write an outcome, waiting a while for the database. Raises Unrecorded where it, or the broker, stays away."""
     in_doubt = False
 
     def attempt(again: bool) -> bool:
@@ -197,7 +217,7 @@ def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, fa
     try:
         # After a lost answer, "no such lease" may mean that the first try was committed.
         return patiently(attempt, PATIENCE_AFTER) or in_doubt
-    except DatabaseGone as exc:
+    except (DatabaseGone, deadletters.BrokerGone) as exc:
         raise Unrecorded(str(job_id), outcome, failure) from exc
 
 

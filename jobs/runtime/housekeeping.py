@@ -19,6 +19,7 @@ from django.db import connection
 
 from jobs.conf import conf
 from jobs.runtime import duties, forks, shutdown
+from jobs.runtime.archiver import Archiver
 from jobs.runtime.broker import Publisher
 from jobs.runtime.losses import losses
 from jobs.runtime.watchdog import Watchdog
@@ -63,6 +64,8 @@ class Housekeeper(threading.Thread):
             Duty("rescue", steward.rescue, min(beat * 5, settings.lease_seconds)),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
         ]
+        self._archiver = Archiver(worker.app)
+        self._duties.append(Duty("dead letters", self._archiver.archive, beat * 2))
         if Watchdog.needed(worker):
             self._duties.append(Duty("time limits", Watchdog(worker).check, min(beat, 0.5)))
 
@@ -91,7 +94,7 @@ class Housekeeper(threading.Thread):
             self.join(timeout)
 
     def _is_urgent(self, duty: Duty) -> bool:
-        return duty.name == "losses" and not duty.failures and bool(losses.unrecorded())
+        return duty.name == "losses" and not duty.failures and bool(losses.unwritten())
 
     def _do(self, duty: Duty) -> None:
         try:
@@ -121,6 +124,7 @@ class Housekeeper(threading.Thread):
 
     def _close(self) -> None:
         self._publisher.close()
+        self._archiver.close()
         connection.close()
 
 

@@ -5,8 +5,9 @@ import queue
 import random
 import threading
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import state
@@ -14,7 +15,7 @@ from celery.worker import state
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Tries
-from jobs.ledger import attempts
+from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Claimed, Failure
 from jobs.runtime.execute import ledger_id, record
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
 
 logger = logging.getLogger(__name__)
+
+
+class Record(Protocol):
+    """Something still to be written into the ledger."""
+
+    def write(self) -> None:
+        """Write it. Raises the error of database or broker where it must be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,67 +49,93 @@ class Loss:
     outcome: Outcome | None = None
     failure: Failure | None = None
 
-    @property
-    def job_id(self) -> uuid.UUID:
-        """The job's id in the ledger."""
-        return ledger_id(self.request.id)
+    def write(self) -> None:
+        """Record the end of the attempt, unless it was recorded before, or its lease was lost."""
+        job_id, lease_id = ledger_id(self.request.id), self.request.lease_id
+        claimed = attempts.held(job_id, lease_id)
+        if claimed is None:
+            return
+        failure = self.failure or Failure(self.error, self.message)
+        outcome = self.outcome or self._decide(claimed)
+        if record(job_id, lease_id, outcome, failure, lost_worker=self.worker_lost):
+            _tell_celery(self.request, outcome, failure)
+
+    def _decide(self, claimed: Claimed) -> Outcome:
+        policy = self.request.task.policy
+        tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
+        if not self.worker_lost:
+            return outcomes.after_error(TimeLimitExceeded(self.message), policy, tries, random.random)
+        if state.should_stop is not None or state.should_terminate:
+            # It was stopped with its worker; that says nothing about the job.
+            return outcomes.Released()
+        return outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """A job whose message was parked before it could be claimed: its task is unknown here, or its message broken."""
+
+    job_id: uuid.UUID
+    failure: Failure
+
+    def write(self) -> None:
+        """queued → dead; its letter is on its way already."""
+        attempts.condemn(self.job_id, self.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Jobs whose messages this worker had fetched and lost with its connection."""
+
+    job_ids: Collection[uuid.UUID]
+
+    def write(self) -> None:
+        """Have them dispatched again at once."""
+        upkeep.undispatch(self.job_ids)
 
 
 class Losses:
-    """The losses not yet recorded, in order. Filled by the worker's main thread, emptied by housekeeping."""
+    """The records not yet written, in order. Filled by the worker's main thread, emptied by housekeeping."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Loss] = queue.SimpleQueue()
-        self._kept: list[Loss] = []
+        self._queue: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self._kept: list[Record] = []
         self.arrived = threading.Event()
 
-    def put(self, loss: Loss) -> None:
-        """Keep a loss until it is recorded; wakes housekeeping."""
-        self._queue.put(loss)
+    def put(self, record: Record) -> None:
+        """Keep a record until it is written; wakes housekeeping."""
+        self._queue.put(record)
         self.arrived.set()
 
-    def unrecorded(self) -> list[Loss]:
-        """Return the losses still to be recorded; their leases are held meanwhile."""
+    def unwritten(self) -> list[Record]:
+        """Return what is still to be written."""
         while not self._queue.empty():
             self._kept.append(self._queue.get_nowait())
         return list(self._kept)
 
-    def record_all(self) -> None:
-        """Record every loss. Raises the database's error at the first that could not be; the rest is kept."""
-        for loss in self.unrecorded():
-            _record(loss)
-            self._kept.remove(loss)
+    def holders(self) -> list["JobRequest"]:
+        """Return the deliveries whose leases must be held until their end is recorded."""
+        return [record.request for record in self.unwritten() if isinstance(record, Loss)]
+
+    def write_all(self) -> None:
+        """Write every record, each on its own. Raises the first error; what failed is kept."""
+        error: Exception | None = None
+        for record in self.unwritten():
+            try:
+                record.write()
+            except Exception as exc:  # noqa: BLE001 (kept and raised below)
+                error = error or exc
+            else:
+                self._kept.remove(record)
+        if error is not None:
+            raise error
 
 
 losses = Losses()
 
 
-def _record(loss: Loss) -> None:
-    request = loss.request
-    claimed = attempts.held(loss.job_id, request.lease_id)
-    if claimed is None:
-        # It had recorded its end before it died, was never claimed, or lost its lease.
-        return
-    failure = loss.failure or Failure(loss.error, loss.message)
-    outcome = loss.outcome or _decide(loss, claimed)
-    if record(loss.job_id, request.lease_id, outcome, failure, lost_worker=loss.worker_lost):
-        _tell_celery(loss, outcome, failure)
-
-
-def _decide(loss: Loss, claimed: Claimed) -> Outcome:
-    policy = loss.request.task.policy
-    tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
-    if not loss.worker_lost:
-        return outcomes.after_error(TimeLimitExceeded(loss.message), policy, tries, random.random)
-    if state.should_stop is not None or state.should_terminate:
-        # It was stopped with its worker; that says nothing about the job.
-        return outcomes.Released()
-    return outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
-
-
-def _tell_celery(loss: Loss, outcome: Outcome, failure: Failure) -> None:
+def _tell_celery(request: "JobRequest", outcome: Outcome, failure: Failure) -> None:
     """Let events and error links say what the ledger says."""
-    request = loss.request
     match outcome:
         case outcomes.Dead():
             logger.error("%s[%s] is dead: %s", request.name, request.id, failure.summary)

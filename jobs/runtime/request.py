@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import InvalidTaskError, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.worker import state
 from celery.worker.request import Request
 
@@ -18,6 +18,8 @@ class JobRequest(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not isinstance(self._args, (list, tuple)) or not isinstance(self._kwargs, dict):
+            raise InvalidTaskError("The arguments must be a list and a mapping.")
         self.lease_id = secrets.token_hex(16)
         self._request_dict["lease_id"] = self.lease_id
         #: Whether the pool has come back from it, with whatever result.

@@ -15,7 +15,7 @@ register = template.Library()
 SHAPES = {
     State.SCHEDULED: '<circle cx="8" cy="8" r="6.25"/><path d="M8 4.5V8l2.25 1.75"/>',
     State.QUEUED: '<path d="M8 1.75 14.25 5 8 8.25 1.75 5zM1.75 8 8 11.25 14.25 8M1.75 11 8 14.25 14.25 11"/>',
-    State.RUNNING: '<circle class="full" cx="8" cy="8" r="4.5"/><circle cx="8" cy="8" r="7" opacity=".4"/>',
+    State.RUNNING: '<circle class="full" cx="8" cy="8" r="4.5"/><circle cx="8" cy="8" r="7"/>',
     State.RETRYING: '<path d="M13.75 8a5.75 5.75 0 1 1-1.7-4.08M13.75 1.5v3.25H10.5"/>',
     State.SUCCEEDED: '<path d="m2.5 8.75 3.75 3.75L13.5 4.25"/>',
     State.DEAD: '<path d="m3.5 3.5 9 9M12.5 3.5l-9 9"/>',

@@ -1,0 +1,147 @@
+"""Dead letters from the broker into the table, where people search, replay and discard them."""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from celery import Celery
+from django.apps import apps
+from django.utils import timezone
+from kombu import Connection
+
+from jobs.core.outcome import Reason
+from jobs.ledger.sql import one
+from jobs.runtime import letters
+from jobs.runtime.message import CORRELATION_HEADER
+
+logger = logging.getLogger(__name__)
+
+#: Letters stored in one statement.
+BATCH = 500
+
+#: Seconds after which a letter that an archiver took and did not acknowledge is delivered again (Redis).
+VISIBILITY = 120
+
+
+class Archiver:
+    """Moves dead letters into the `DeadLetter` table. Idempotent: a letter delivered twice is stored once.
+
+    It keeps its own connection, on which the broker does keep books of deliveries: a letter of an unreadable
+    message has no row in the ledger to be sent again from.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Connection | None = None
+
+    def archive(self) -> bool:
+        """Archive a batch of each queue's letters. Returns whether there may be more."""
+        # Nothing is taken from the broker while there is nowhere to put it.
+        one("SELECT 1")
+        try:
+            return any([self._archive(queue) for queue in list(self._app.amqp.queues)])
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Drop the connection; what was taken and not acknowledged goes back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _channel(self) -> Any:
+        if self._connection is None:
+            self._connection = self._app.connection_for_read(
+                transport_options={"ack_emulation": True, "visibility_timeout": VISIBILITY}
+            )
+            self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
+        return self._connection.default_channel
+
+    def _archive(self, queue: str) -> bool:
+        source = self._app.amqp.queues.new_missing(letters.dead_queue(queue))(self._channel())
+        source.declare()
+        taken: list[Any] = []
+        while len(taken) < BATCH and (message := source.get(no_ack=False)) is not None:
+            taken.append(message)
+        if not taken:
+            return False
+        store(taken, queue)
+        for message in taken:
+            message.ack()
+        logger.info("%d dead letters of queue %s archived.", len(taken), queue)
+        return len(taken) == BATCH
+
+
+def store(messages: Sequence[Any], queue: str) -> None:
+    """Write letters, as `kombu.Message` has them, into the table. Those it has already stay as they are."""
+    model = apps.get_model("jobs", "DeadLetter")
+    rows = [_row(message, queue) for message in messages]
+    known = set(_jobs([row["job_id"] for row in rows if row["job_id"]]))
+    for row in rows:
+        if row["job_id"] not in known:
+            row["job_id"] = None
+    model.objects.bulk_create([model(**row) for row in rows], ignore_conflicts=True)
+
+
+def _jobs(ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    job = apps.get_model("jobs", "Job")
+    return list(job.objects.filter(pk__in=ids).values_list("pk", flat=True))
+
+
+def _row(message: Any, queue: str) -> dict[str, Any]:
+    headers = message.headers or {}
+    body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
+    arguments = letters.read_arguments(body, message.content_type or "")
+    return {
+        "id": _uuid(headers.get(letters.LETTER_ID)) or uuid.uuid4(),
+        "job_id": _uuid(headers.get(letters.JOB_ID)),
+        "task": str(headers.get("task") or "")[:200],
+        "queue": str(headers.get(letters.ORIGINAL_QUEUE) or queue),
+        "exchange": str(headers.get(letters.ORIGINAL_EXCHANGE) or ""),
+        "routing_key": str(headers.get(letters.ORIGINAL_ROUTING_KEY) or ""),
+        "reason": str(headers.get(letters.REASON) or Reason.UNREADABLE)[:20],
+        "error": _storable(str(headers.get(letters.EXCEPTION) or "")),
+        "attempt": headers.get(letters.FINAL_ATTEMPT) or 0,
+        "correlation_id": str(headers.get(CORRELATION_HEADER) or "")[:64],
+        "failed_at": _moment(headers.get(letters.FAILED_AT)),
+        "body": body,
+        "content_type": message.content_type or "",
+        "content_encoding": message.content_encoding or "",
+        "headers": _clean(letters.plain_json(headers)),
+        "properties": _clean(letters.plain_json(message.properties or {})),
+        "args": _clean(arguments.args),
+        "kwargs": _clean(arguments.kwargs),
+    }
+
+
+def _uuid(value: object) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        return None
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return timezone.now()
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _clean(value: Any) -> Any:
+    """Return JSON without the signs that PostgreSQL's jsonb cannot hold; the body keeps them."""
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(str(key)): _clean(item) for key, item in value.items()}
+    return value

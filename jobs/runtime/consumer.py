@@ -1,0 +1,117 @@
+"""The worker's consumer, so that no message can stop it and none is dropped: what cannot be read is parked."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+from jobs.core.outcome import Reason
+from jobs.errors import InvalidArguments
+from jobs.ledger.attempts import Failure
+from jobs.runtime import deadletters, letters
+from jobs.runtime.execute import ledger_id
+from jobs.runtime.losses import Condemned, Unsent, losses
+from jobs.runtime.message import LEDGER_HEADER
+from jobs.runtime.request import JobRequest
+
+logger = logging.getLogger(__name__)
+
+#: At most one line about parked messages in so many seconds; the letters themselves say it all.
+LOG_EVERY = 10.0
+
+
+class JobsConsumer(Consumer):
+    """Celery's consumer, with a dead-letter queue for messages that cannot be decoded, understood or run.
+
+    The first four methods are Celery's own hooks for such messages, which drop them.
+    """
+
+    _parked = 0
+    _told_at = float("-inf")
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Called for a message that is no Celery message."""
+        self._park(message, Reason.UNREADABLE, "It is no Celery message: it names no task.")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Called for a message that names a task nobody registered here."""
+        name = (message.headers or {}).get("task")
+        self._park(message, Reason.UNKNOWN_TASK, f"No task {name!r} is registered here.")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Called for a message whose content type is refused, or that has a time or arguments of the wrong kind."""
+        unreadable = isinstance(exc, (ContentDisallowed, DecodeError))
+        self._park(message, Reason.UNREADABLE if unreadable else Reason.INVALID, exc)
+
+    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+        """Called for a message whose body cannot be decoded."""
+        self._park(message, Reason.UNREADABLE, exc)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Return Celery's handler of messages, guarded: whatever is wrong with one, the next is read."""
+        handle = super().create_task_handler(*args, **kwargs)
+        # Kombu counts KeyError among the connection errors; a message without an id is none.
+        connection_errors = tuple(error for error in self.connection_errors if error is not KeyError)
+
+        def guarded(message: Any) -> Any:
+            try:
+                return handle(message)
+            except (InvalidArguments, MemoryError, *connection_errors):
+                raise
+            except Exception as exc:  # noqa: BLE001 (any error in reading a message is that message's)
+                self._park(message, Reason.UNREADABLE, exc)
+                return None
+
+        return guarded
+
+    def on_close(self) -> None:
+        """Called when the connection is lost: what was fetched and not begun is dispatched again."""
+        fetched = [
+            request
+            for request in list(state.reserved_requests)
+            if isinstance(request, JobRequest) and request not in state.active_requests
+        ]
+        if fetched:
+            losses.put(Unsent([ledger_id(request.id) for request in fetched]))
+        super().on_close()
+
+    def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
+        queue = self._queue_of(message)
+        try:
+            letter = deadletters.park(message, queue, reason, error)
+        except deadletters.BrokerGone as exc:
+            # Not acknowledged: it comes again with the next connection.
+            logger.error("A message of queue %s could not be parked (%s); it is left with the broker.", queue, exc)
+            return
+        message.ack_log_error(logger, self.connection_errors)
+        self._condemn(message, letter.headers[letters.EXCEPTION])
+        self._tell(queue, letter.headers[letters.EXCEPTION])
+
+    def _condemn(self, message: Any, error: str) -> None:
+        headers = message.headers if isinstance(message.headers, dict) else {}
+        if LEDGER_HEADER in headers and headers.get("id"):
+            losses.put(Condemned(ledger_id(str(headers["id"])), Failure("Unrunnable", error)))
+
+    def _queue_of(self, message: Any) -> str:
+        delivery = message.delivery_info or {}
+        key = delivery.get("routing_key")
+        queues = self.app.amqp.queues
+        if key in queues:
+            return str(key)
+        return next((name for name, queue in queues.items() if queue.routing_key == key), str(key or "default"))
+
+    def _tell(self, queue: str, error: str) -> None:
+        self._parked += 1
+        now = time.monotonic()
+        if now - self._told_at >= LOG_EVERY:
+            logger.error(
+                "%d messages went to dead-letter queues, the last one to %s: %s",
+                self._parked,
+                letters.dead_queue(queue),
+                error,
+            )
+            self._parked, self._told_at = 0, now

@@ -1,0 +1,80 @@
+"""Sending dead letters: parked with the broker first, and only then is a job dead or a message acknowledged."""
+
+import os
+import threading
+import uuid
+from datetime import datetime
+from typing import Any
+
+from celery import current_app
+from django.utils import timezone
+
+from jobs.core.outcome import Reason
+from jobs.ledger import attempts, upkeep
+from jobs.ledger.attempts import Failure
+from jobs.runtime import letters
+from jobs.runtime.broker import Publisher
+from jobs.runtime.letters import Letter
+
+
+class BrokerGone(Exception):
+    """Raised when the broker did not take a dead letter: the job keeps its lease and is tried again."""
+
+
+class _Post:
+    """This process's connection for dead letters; a forked child gets one of its own."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.publisher = Publisher(current_app._get_current_object())
+
+
+_post: _Post | None = None
+
+
+def _current() -> _Post:
+    global _post  # noqa: PLW0603 (one per process by nature)
+    if _post is None or _post.pid != os.getpid():
+        _post = _Post()
+    return _post
+
+
+def send(letter: Letter) -> None:
+    """Hand a letter to the broker. Raises BrokerGone where it did not confirm."""
+    post = _current()
+    with post.lock:
+        try:
+            post.publisher.publish_letter(letter)
+        except Exception as exc:
+            raise BrokerGone(f"{type(exc).__name__}: {exc}") from exc
+
+
+def bury(
+    job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False
+) -> bool:
+    """running → dead, once the broker has the job's letter. Returns false where the lease was lost.
+
+    Raises:
+        BrokerGone: nothing has changed; try again while the lease lasts.
+    """
+    job = upkeep.running_job(job_id, lease_id)
+    if job is None:
+        return False
+    send(letters.from_job(job, job.attempt, reason, failure, _now()))
+    return attempts.die(job_id, lease_id, failure, lost_worker=lost_worker)
+
+
+def park(message: Any, queue: str, reason: Reason, error: BaseException | str) -> Letter:
+    """Send a message that nobody can read or run to the dead-letter queue of the queue it came from.
+
+    Raises:
+        BrokerGone: the message must not be acknowledged.
+    """
+    letter = letters.from_message(message, queue, reason, error, _now())
+    send(letter)
+    return letter
+
+
+def _now() -> datetime:
+    return timezone.now()

@@ -1,0 +1,177 @@
+"""Dead letters as messages: the original body, properties and headers, and beside them what went wrong.
+
+Pure: building a letter and reading one back; `deadletters` sends them, `archiver` stores them.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kombu.utils.json import dumps, loads
+
+from jobs.core.outcome import Reason
+from jobs.ledger.attempts import Failure
+from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, CORRELATION_HEADER, LEDGER_HEADER, HasMessage, outgoing
+
+SUFFIX = ".dead"
+
+LETTER_ID = "x-dead-letter-id"
+ORIGINAL_QUEUE = "x-original-queue"
+ORIGINAL_EXCHANGE = "x-original-exchange"
+ORIGINAL_ROUTING_KEY = "x-original-routing-key"
+REASON = "x-failure-reason"
+EXCEPTION = "x-exception"
+FINAL_ATTEMPT = "x-final-attempt"
+FAILED_AT = "x-failed-at"
+JOB_ID = "x-job-id"
+
+#: What a letter adds to the headers; a replay takes it off again.
+ADDED = frozenset(
+    {
+        LETTER_ID,
+        ORIGINAL_QUEUE,
+        ORIGINAL_EXCHANGE,
+        ORIGINAL_ROUTING_KEY,
+        REASON,
+        EXCEPTION,
+        FINAL_ATTEMPT,
+        FAILED_AT,
+        JOB_ID,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, on its way to the dead-letter queue of `queue`."""
+
+    queue: str
+    body: bytes | str
+    content_type: str
+    content_encoding: str
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+
+    @property
+    def dead_queue(self) -> str:
+        """The queue that holds the letter until it is archived."""
+        return dead_queue(self.queue)
+
+
+def dead_queue(queue: str) -> str:
+    """Return the name of a queue's dead-letter queue."""
+    return queue + SUFFIX
+
+
+def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, now: datetime) -> Letter:
+    """Return the letter of a job that gives up at its `attempt`-th attempt.
+
+    Its id is made of the job's id and the attempt: however often it is sent, it is archived once.
+    """
+    message = outgoing(job, retries=max(0, attempt - 1))
+    headers = _headers(
+        letter_id=uuid.uuid5(job.id, f"dead:{attempt}"),
+        queue=job.queue,
+        exchange="",
+        routing_key=job.queue,
+        reason=reason,
+        exception=failure.summary,
+        attempt=attempt,
+        now=now,
+    )
+    headers |= {JOB_ID: str(job.id), CORRELATION_HEADER: job.correlation_id or str(job.id)}
+    # Without a priority: dead letters are archived in the order in which they came.
+    properties = {"correlation_id": str(job.id)}
+    return Letter(job.queue, message.body, CONTENT_TYPE, CONTENT_ENCODING, {**message.headers, **headers}, properties)
+
+
+def from_message(message: Any, queue: str, reason: Reason, exception: BaseException | str, now: datetime) -> Letter:
+    """Return the letter of a message (`kombu.Message`) that nobody can read or run."""
+    delivery = message.delivery_info or {}
+    original = message.headers if isinstance(message.headers, Mapping) else {}
+    headers = _headers(
+        letter_id=uuid.uuid4(),
+        queue=queue,
+        exchange=delivery.get("exchange") or "",
+        routing_key=delivery.get("routing_key") or queue,
+        reason=reason,
+        exception=exception if isinstance(exception, str) else f"{type(exception).__name__}: {exception}",
+        attempt=int(original.get("retries") or 0) if str(original.get("retries") or 0).isdigit() else 0,
+        now=now,
+    )
+    if LEDGER_HEADER in original:
+        headers[JOB_ID] = str(original.get("id"))
+    # Kombu has decompressed the body already.
+    kept = {name: value for name, value in original.items() if name != "compression"}
+    properties = {
+        name: value for name, value in (message.properties or {}).items() if name not in ("delivery_info", "delivery_tag")
+    }
+    body = message.body if isinstance(message.body, (bytes, str)) else dumps(message.body)
+    return Letter(
+        queue,
+        body,
+        message.content_type or "application/data",
+        message.content_encoding or "binary",
+        {**kept, **headers},
+        properties,
+    )
+
+
+def _headers(
+    *,
+    letter_id: uuid.UUID,
+    queue: str,
+    exchange: str,
+    routing_key: str,
+    reason: Reason,
+    exception: str,
+    attempt: int,
+    now: datetime,
+) -> dict[str, Any]:
+    return {
+        LETTER_ID: str(letter_id),
+        ORIGINAL_QUEUE: queue,
+        ORIGINAL_EXCHANGE: exchange,
+        ORIGINAL_ROUTING_KEY: routing_key,
+        REASON: reason.value,
+        EXCEPTION: exception[:500],
+        FINAL_ATTEMPT: attempt,
+        FAILED_AT: now.astimezone(UTC).isoformat(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A message's arguments where they can be read; None where not."""
+
+    args: list[Any] | None = None
+    kwargs: dict[str, Any] | None = None
+
+
+def read_arguments(body: bytes, content_type: str) -> Arguments:
+    """Return the arguments in a body of Celery's protocol 2, as JSON has them."""
+    if content_type != CONTENT_TYPE:
+        return Arguments()
+    try:
+        args, kwargs, _ = json.loads(body)
+    except (ValueError, TypeError):
+        return Arguments()
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        return Arguments()
+    return Arguments(args, kwargs)
+
+
+def plain_json(value: Any) -> Any:
+    """Return `value` as plain JSON has it; brokers may put times and numbers of their own into headers."""
+    return json.loads(dumps(value, default=str) if _needs_default(value) else dumps(value))
+
+
+def _needs_default(value: Any) -> bool:
+    try:
+        loads(dumps(value))
+    except (TypeError, ValueError):
+        return True
+    return False

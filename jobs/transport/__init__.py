@@ -1,0 +1,1 @@
+"""Kombu transports: what the engine needs of brokers beyond what Kombu ships."""
