@@ -30,7 +30,7 @@ class Job(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     run_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
-    #: When the broker last confirmed its message; null while there is none.
+    #: When the broker last confirmed its message, or a worker last fetched it through `ledger://`; null before.
     dispatched_at = models.DateTimeField(null=True)
     #: When the latest attempt began.
     started_at = models.DateTimeField(null=True)
@@ -84,6 +84,12 @@ class Job(models.Model):
             models.Index(fields=["run_at"], condition=models.Q(state__in=sorted(WAITING)), name="jobs_job_due"),
             models.Index(
                 fields=["queue", "dispatched_at"], condition=models.Q(state=State.QUEUED), name="jobs_job_queued"
+            ),
+            # The order in which `ledger://` hands jobs out.
+            models.Index(
+                fields=["queue", "-priority", "run_at", "id"],
+                condition=models.Q(state=State.QUEUED, dispatched_at__isnull=True),
+                name="jobs_job_waiting",
             ),
             models.Index(
                 fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"
@@ -231,3 +237,41 @@ class OperatorAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"
+
+
+class BrokerMessage(models.Model):
+    """What `ledger://` carries besides jobs: plain tasks, dead letters, remote control and events.
+
+    A message to a queue is delivered under a lease and deleted when it is settled. One to an exchange without a
+    durable queue (remote control, its replies, events) is a broadcast: read by whoever listens, and soon pruned.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    #: Null for a broadcast.
+    queue = models.CharField(max_length=255, null=True)
+    exchange = models.CharField(max_length=255, db_default="")
+    routing_key = models.CharField(max_length=255, db_default="")
+    priority = models.SmallIntegerField(db_default=0)
+    #: Kombu's envelope as JSON.
+    envelope = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    #: Until when a consumer has it; then it is delivered again.
+    taken_until = models.DateTimeField(null=True)
+    deliveries = models.IntegerField(db_default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["queue", "-priority", "id"],
+                condition=models.Q(queue__isnull=False),
+                name="jobs_brokermessage_waiting",
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(queue__isnull=True),
+                name="jobs_brokermessage_broadcast",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.id} to {self.queue or self.exchange}"
