@@ -87,9 +87,7 @@ class UserAdmin(DjangoUserAdmin):
         return user.is_verified
 
     @transaction.atomic
-    def save_model(
-        self, request: HttpRequest, obj: User, form: Any, change: bool
-    ) -> None:
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save, and mail a new user the link that completes the account."""
         super().save_model(request, obj, form, change)
         if not change:
@@ -108,8 +106,6 @@ class EmailChangeAdmin(admin.ModelAdmin):
         """Nobody may."""
         return False
 
-    def has_change_permission(
-        self, request: HttpRequest, obj: EmailChange | None = None
-    ) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: EmailChange | None = None) -> bool:
         """Nobody may."""
         return False

@@ -22,9 +22,7 @@ class EmailField(forms.CharField):
     widget = forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"})
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            **{"max_length": MAX_EMAIL, "label": "Email address", **kwargs}
-        )
+        super().__init__(**{"max_length": MAX_EMAIL, "label": "Email address", **kwargs})
 
     def clean(self, value: Any) -> str:
         """Return the canonical spelling."""
@@ -34,9 +32,7 @@ class EmailField(forms.CharField):
         try:
             return canonical(text)
         except InvalidMail:
-            raise forms.ValidationError(
-                "This is no email address; one looks like name@example.com."
-            ) from None
+            raise forms.ValidationError("This is no email address; one looks like name@example.com.") from None
 
 
 class NameField(forms.CharField):
@@ -45,9 +41,7 @@ class NameField(forms.CharField):
     widget = forms.TextInput(attrs={"autocomplete": "name"})
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            **{"max_length": MAX_NAME, "label": "Name", "required": False, **kwargs}
-        )
+        super().__init__(**{"max_length": MAX_NAME, "label": "Name", "required": False, **kwargs})
 
     def clean(self, value: Any) -> str:
         """Return the name."""
@@ -55,9 +49,7 @@ class NameField(forms.CharField):
         try:
             return refuse_control_characters(name, "name")
         except InvalidMail:
-            raise forms.ValidationError(
-                "A name is one line, without control characters."
-            ) from None
+            raise forms.ValidationError("A name is one line, without control characters.") from None
 
 
 class NewPasswordField(forms.CharField):
@@ -120,9 +112,7 @@ class LogInForm(AuthenticationForm):
     An account whose address is not verified has no password yet, so it answers like an unknown one.
     """
 
-    username = EmailField(
-        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
-    )  # type: ignore[assignment]
+    username = EmailField(widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}))  # type: ignore[assignment]
     error_messages = {
         "invalid_login": "This address and password do not match. A new account needs its address confirmed first.",
         "inactive": "This account is closed.",

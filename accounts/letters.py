@@ -99,17 +99,13 @@ def security_notice(user_id: str, event: str, change_id: str = "") -> Letter:
     About a change of address it goes to the old one.
     """
     if event not in NOTICES:
-        raise InvalidMail(
-            f"There is no security notice about {event!r}; known: {', '.join(NOTICES)}."
-        )
+        raise InvalidMail(f"There is no security notice about {event!r}; known: {', '.join(NOTICES)}.")
     context: dict[str, object] = {"event": event, "reset": links.page("password-reset")}
     if not change_id:
         return _letter(_user(user_id), NOTICES[event], "security_notice", **context)
     change = _change(user_id, change_id)
     context |= {"old_email": change.old_email, "new_email": change.new_email}
-    return _letter(
-        change.user, NOTICES[event], "security_notice", to=change.old_email, **context
-    )
+    return _letter(change.user, NOTICES[event], "security_notice", to=change.old_email, **context)
 
 
 def _user(user_id: str) -> User:
@@ -121,18 +117,12 @@ def _user(user_id: str) -> User:
 
 def _change(user_id: str, change_id: str) -> EmailChange:
     try:
-        return EmailChange.objects.select_related("user").get(
-            pk=change_id, user=user_id, user__is_active=True
-        )
+        return EmailChange.objects.select_related("user").get(pk=change_id, user=user_id, user__is_active=True)
     except EmailChange.DoesNotExist:
-        raise NothingToSend(
-            "This change of address was replaced by a newer one, or its account is gone."
-        ) from None
+        raise NothingToSend("This change of address was replaced by a newer one, or its account is gone.") from None
 
 
-def _letter(
-    user: User, subject: Promise, template: str, *, to: str = "", **context: object
-) -> Letter:
+def _letter(user: User, subject: Promise, template: str, *, to: str = "", **context: object) -> Letter:
     """Return a letter in the user's language, to the user's address or to another one of theirs.
 
     Only a verified user's name is used: else anyone could have us mail anything to anybody, as their "name".

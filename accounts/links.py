@@ -55,9 +55,7 @@ class Purpose(Generic[T]):
             subject = self.load(_long(token.partition(".")[0]))
             self._signer(subject).unsign(token, max_age=self.lifetime)
         except SignatureExpired as exc:
-            raise LinkError(
-                f"This link worked for {self.lifetime_in_words}, and that time is over."
-            ) from exc
+            raise LinkError(f"This link worked for {self.lifetime_in_words}, and that time is over.") from exc
         except (
             User.DoesNotExist,
             EmailChange.DoesNotExist,
@@ -77,9 +75,7 @@ class Purpose(Generic[T]):
     def _signer(self, subject: T) -> TimestampSigner:
         # A part of the key rather than of the text: the state stays out of the link, and Django compares in
         # constant time and tries SECRET_KEY_FALLBACKS.
-        return TimestampSigner(
-            sep=".", salt=f"accounts.links.{self.name}:{self.state(subject)!r}"
-        )
+        return TimestampSigner(sep=".", salt=f"accounts.links.{self.name}:{self.state(subject)!r}")
 
 
 VERIFICATION: Purpose[User] = Purpose(
@@ -103,9 +99,7 @@ PASSWORD_RESET: Purpose[User] = Purpose(
 EMAIL_CHANGE: Purpose[EmailChange] = Purpose(
     name="email-change-confirm",
     lifetime=timedelta(days=1),
-    load=lambda change_id: EmailChange.objects.select_related("user").get(
-        pk=change_id, user__is_active=True
-    ),
+    load=lambda change_id: EmailChange.objects.select_related("user").get(pk=change_id, user__is_active=True),
     state=lambda change: (
         change.user.email,
         change.old_email,
@@ -117,18 +111,14 @@ EMAIL_CHANGE: Purpose[EmailChange] = Purpose(
 
 def page(name: str, *arguments: str) -> str:
     """Return the whole address of one of this app's pages, as a mail needs it."""
-    return settings.FRONTEND_HOST.rstrip("/") + reverse(
-        f"accounts:{name}", args=arguments
-    )
+    return settings.FRONTEND_HOST.rstrip("/") + reverse(f"accounts:{name}", args=arguments)
 
 
 def _words(duration: timedelta) -> str:
     hours = int(duration.total_seconds()) // 3600
     if hours % 24:
         return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
-    return ngettext("%(count)d day", "%(count)d days", hours // 24) % {
-        "count": hours // 24
-    }
+    return ngettext("%(count)d day", "%(count)d days", hours // 24) % {"count": hours // 24}
 
 
 _in_words = lazy(_words, str)

@@ -21,9 +21,7 @@ MAX_NAME = 100
 class UserManager(BaseUserManager["User"]):
     """Makes users; the two `create` methods are the ones Django's own commands call."""
 
-    def create_user(
-        self, email: str, password: str | None = None, **fields: Any
-    ) -> "User":
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Save and return a user. Without a password nobody can log in until the owner of the address chose one."""
         if not email:
             raise ValueError("A user needs an email address; got none.")
@@ -32,9 +30,7 @@ class UserManager(BaseUserManager["User"]):
         user.save(using=self._db)
         return user
 
-    def create_superuser(
-        self, email: str, password: str | None = None, **fields: Any
-    ) -> "User":
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Save and return an administrator, whose address is taken as verified: who makes one has vouched for it."""
         fields = {
             "email_verified_at": timezone.now(),
@@ -64,18 +60,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         blank=True,
         help_text="How we address you; others may see it.",
     )
-    language = models.CharField(
-        max_length=10, blank=True, help_text="Mails come in it; empty: the site's own."
-    )
-    email_verified_at = models.DateTimeField(
-        "address verified", null=True, blank=True, editable=False
-    )
-    is_active = models.BooleanField(
-        "active", default=True, help_text="Untick instead of deleting the account."
-    )
-    is_staff = models.BooleanField(
-        "staff", default=False, help_text="May use the admin and the job dashboard."
-    )
+    language = models.CharField(max_length=10, blank=True, help_text="Mails come in it; empty: the site's own.")
+    email_verified_at = models.DateTimeField("address verified", null=True, blank=True, editable=False)
+    is_active = models.BooleanField("active", default=True, help_text="Untick instead of deleting the account.")
+    is_staff = models.BooleanField("staff", default=False, help_text="May use the admin and the job dashboard.")
     joined_at = models.DateTimeField("joined", default=timezone.now, editable=False)
 
     USERNAME_FIELD = "email"
@@ -110,9 +98,7 @@ class EmailChange(models.Model):
     """A user's wish to move to another address: open until confirmed there, then the record of the move."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(
-        User, on_delete=models.CASCADE, related_name="email_changes"
-    )
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="email_changes")
     old_email = CanonicalEmailField("from", max_length=MAX_EMAIL)
     new_email = CanonicalEmailField("to", max_length=MAX_EMAIL)
     requested_at = models.DateTimeField("requested", default=timezone.now)

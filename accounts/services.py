@@ -50,9 +50,9 @@ def complete_sign_up(token: str, *, password: str, name: str = "") -> User:
     user = links.VERIFICATION.open(token)
     now, hashed = timezone.now(), make_password(password)
     # The condition makes the link single-use even for two clicks at the same moment.
-    completed = User.objects.filter(
-        pk=user.pk, password=user.password, email_verified_at=None
-    ).update(email_verified_at=now, password=hashed, name=name)
+    completed = User.objects.filter(pk=user.pk, password=user.password, email_verified_at=None).update(
+        email_verified_at=now, password=hashed, name=name
+    )
     if not completed:
         raise LinkError("This link has been used already.")
     user.refresh_from_db()
@@ -69,9 +69,7 @@ def request_password_reset(email: str) -> None:
 def reset_password(token: str, password: str) -> User:
     """Give a link's user a new password, which ends all their sessions. Raises LinkError."""
     user = links.PASSWORD_RESET.open(token)
-    changed = User.objects.filter(pk=user.pk, password=user.password).update(
-        password=make_password(password)
-    )
+    changed = User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(password))
     if not changed:
         raise LinkError("This link has been used already.")
     send.delay(kind="security_notice", user_id=str(user.pk), event="password_changed")
@@ -98,9 +96,7 @@ def update_profile(user: User, *, name: str, language: str) -> None:
 def request_email_change(user: User, new_email: str) -> EmailChange:
     """Mail a confirmation link to the new address and a notice to the old one; an earlier request is void."""
     EmailChange.objects.filter(user=user, confirmed_at=None).delete()
-    change = EmailChange.objects.create(
-        user=user, old_email=user.email, new_email=new_email
-    )
+    change = EmailChange.objects.create(user=user, old_email=user.email, new_email=new_email)
     ids = {"user_id": str(user.pk), "change_id": str(change.pk)}
     send.delay(kind="email_change", **ids)
     send.delay(kind="security_notice", event="email_change_requested", **ids)
@@ -117,21 +113,15 @@ def cancel_email_change(user: User) -> None:
 def confirm_email_change(token: str) -> EmailChange:
     """Move a link's user to the new address and notify the old one. Raises LinkError or AddressTaken."""
     change = links.EMAIL_CHANGE.open(token)
-    confirmed = EmailChange.objects.filter(pk=change.pk, confirmed_at=None).update(
-        confirmed_at=timezone.now()
-    )
+    confirmed = EmailChange.objects.filter(pk=change.pk, confirmed_at=None).update(confirmed_at=timezone.now())
     if not confirmed:
         raise LinkError("This link has been used already.")
     try:
         # A savepoint: on PostgreSQL a failed statement would spoil the transaction around it.
         with transaction.atomic():
-            User.objects.filter(pk=change.user_id).update(
-                email=change.new_email, email_verified_at=timezone.now()
-            )
+            User.objects.filter(pk=change.user_id).update(email=change.new_email, email_verified_at=timezone.now())
     except IntegrityError as exc:
-        raise AddressTaken(
-            f"Another account has the address {change.new_email} by now."
-        ) from exc
+        raise AddressTaken(f"Another account has the address {change.new_email} by now.") from exc
     send.delay(
         kind="security_notice",
         user_id=str(change.user_id),

@@ -49,10 +49,7 @@ class Throttle:
     def seconds_to_wait(self, request: HttpRequest, address: str) -> int:
         """Count one attempt; return how long the visitor must wait, 0 if not at all."""
         try:
-            return max(
-                _seconds_over(limit, key)
-                for limit, key in self._counters(request, address)
-            )
+            return max(_seconds_over(limit, key) for limit, key in self._counters(request, address))
         except (RedisError, OSError):
             logger.warning(
                 "The cache does not answer: %s is not throttled.",
@@ -61,9 +58,7 @@ class Throttle:
             )
             return 0
 
-    def _counters(
-        self, request: HttpRequest, address: str
-    ) -> Iterator[tuple[Limit, str]]:
+    def _counters(self, request: HttpRequest, address: str) -> Iterator[tuple[Limit, str]]:
         network = _network(request)
         yield self.by_network, f"{self.form}:{network}"
         yield (

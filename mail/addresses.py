@@ -31,7 +31,7 @@ class Address:
 
     Attributes:
         local: the part before the @, in Unicode normal form C.
-        domain: the part after it, lower case and ASCII (IDNA).
+        domain: the part after it, lower case and ASCII (IDNA), as servers want it.
         name: the display name, or "".
     """
 
@@ -61,9 +61,7 @@ def parse(text: str, name: str = "") -> Address:
             "the part before the @ has a character that is not allowed there, or a stray dot",
         )
     if len(local.encode()) > MAX_LOCAL_OCTETS:
-        raise _invalid(
-            text, f"the part before the @ is longer than {MAX_LOCAL_OCTETS} bytes"
-        )
+        raise _invalid(text, f"the part before the @ is longer than {MAX_LOCAL_OCTETS} bytes")
     address = Address(
         local,
         _ascii_host(domain, text),
@@ -75,13 +73,14 @@ def parse(text: str, name: str = "") -> Address:
 
 
 def canonical(text: str) -> str:
-    """Return the one spelling under which an account's address is stored and looked up.
+    """Return the one spelling under which an account's address is stored, looked up and shown.
 
     Lower case throughout: local parts may in theory differ by case, but no mail provider lets them. Not
     `casefold`, which would make one address of two (`straße`, `strasse`). Raises InvalidMail.
     """
     address = parse(text)
-    return str(parse(f"{address.local.lower()}@{address.domain}"))
+    address = parse(f"{address.local.lower()}@{address.domain}")
+    return f"{address.local}@{idna.decode(address.domain)}"
 
 
 def refuse_control_characters(text: str, what: str) -> str:
@@ -98,8 +97,7 @@ def refuse_control_characters(text: str, what: str) -> str:
 def _is_atom(part: str) -> bool:
     # Of Unicode only letters, marks and digits: whatever is invisible makes two addresses look like one.
     return part != "" and all(
-        character in _ASCII_ATOM
-        or (not character.isascii() and unicodedata.category(character)[0] in "LMN")
+        character in _ASCII_ATOM or (not character.isascii() and unicodedata.category(character)[0] in "LMN")
         for character in part
     )
 

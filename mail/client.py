@@ -25,9 +25,7 @@ SERVICE_CLOSING = 421
 _local = threading.local()
 
 
-def deliver(
-    conf: SmtpConf, message: EmailMessage, *, sender: Address, recipient: Address
-) -> None:
+def deliver(conf: SmtpConf, message: EmailMessage, *, sender: Address, recipient: Address) -> None:
     """Hand `message` over, on this thread's open connection where it has one.
 
     Raises MailError: permanent where the server refused for good (5xx) or cannot do what is needed, else retryable.
@@ -56,18 +54,14 @@ class SmtpClient:
         self._used_at = 0.0
         self._deadline = 0.0
 
-    def send(
-        self, message: EmailMessage, *, sender: Address, recipient: Address
-    ) -> None:
+    def send(self, message: EmailMessage, *, sender: Address, recipient: Address) -> None:
         """Hand one message over. Raises MailError."""
         self._deadline = time.monotonic() + self.conf.delivery_seconds
         utf8 = sender.needs_utf8 or recipient.needs_utf8
         body = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
         with self._cleaning_up():
             smtp = self._begin(sender, utf8=utf8)
-            self._expect(
-                self._timed(smtp).rcpt(str(recipient)), f"the recipient {recipient}"
-            )
+            self._expect(self._timed(smtp).rcpt(str(recipient)), f"the recipient {recipient}")
             self._expect(self._timed(smtp).data(body), "the message")
             self._used_at = time.monotonic()
 
@@ -104,10 +98,7 @@ class SmtpClient:
         return fresh
 
     def _trusted_connection(self) -> smtplib.SMTP | None:
-        if (
-            self._pid != os.getpid()
-            or time.monotonic() - self._used_at > self.conf.idle_seconds
-        ):
+        if self._pid != os.getpid() or time.monotonic() - self._used_at > self.conf.idle_seconds:
             return None
         return self._smtp
 

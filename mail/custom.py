@@ -7,18 +7,12 @@ from mail.letters import Letter
 MAX_SUBJECT = 200
 
 
-def write(
-    to: str, subject: str, body: str, name: str = "", language: str = "en"
-) -> Letter:
+def write(to: str, subject: str, body: str, name: str = "", language: str = "en") -> Letter:
     """Return a letter with the given subject and text; empty lines part its paragraphs."""
     if not subject.strip() or not body.strip():
-        raise InvalidMail(
-            "A custom letter needs a subject and a body; one of them is empty."
-        )
+        raise InvalidMail("A custom letter needs a subject and a body; one of them is empty.")
     if len(subject) > MAX_SUBJECT:
-        raise InvalidMail(
-            f"A subject has at most {MAX_SUBJECT} characters; this one has {len(subject)}."
-        )
+        raise InvalidMail(f"A subject has at most {MAX_SUBJECT} characters; this one has {len(subject)}.")
     return Letter(
         to=addresses.parse(to, name),
         subject=subject,

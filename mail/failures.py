@@ -36,9 +36,7 @@ def failure(conf: SmtpConf, exc: OSError) -> MailError:
                 permanent=_is_final(exc.smtp_code),
             )
         case smtplib.SMTPNotSupportedError():
-            return MailError(
-                f"{_server(conf)} cannot do what this mail needs: {exc}", permanent=True
-            )
+            return MailError(f"{_server(conf)} cannot do what this mail needs: {exc}", permanent=True)
         case ssl.SSLCertVerificationError():
             return MailError(
                 f"{_server(conf)} has no valid certificate: {exc.verify_message}. "
@@ -63,9 +61,5 @@ def _is_final(code: int) -> bool:
 def _shown(code: int, words: bytes | str) -> str:
     """Return a reply as people can read it: one line, no control characters, not too long."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    line = " ".join(
-        "".join(
-            character if character.isprintable() else " " for character in text
-        ).split()
-    )
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return f"{code} {line[:MAX_SHOWN_REPLY]}"

@@ -44,9 +44,7 @@ _writers: dict[str, Writer] = {}
 def register(kind: str, writer: Writer) -> None:
     """Let `writer` write letters of this kind. Raises ValueError where another one already does."""
     if _writers.setdefault(kind, writer) is not writer:
-        raise ValueError(
-            f"Letters of kind {kind!r} are already written by {_writers[kind].__qualname__}."
-        )
+        raise ValueError(f"Letters of kind {kind!r} are already written by {_writers[kind].__qualname__}.")
 
 
 def kinds() -> tuple[str, ...]:
@@ -58,13 +56,9 @@ def write(kind: str, details: Mapping[str, str]) -> Letter:
     """Return the letter of this kind about `details`. Raises InvalidMail for an unknown kind or wrong details."""
     writer = _writers.get(kind)
     if writer is None:
-        raise InvalidMail(
-            f"There is no letter of kind {kind!r}; known kinds: {', '.join(kinds())}."
-        )
+        raise InvalidMail(f"There is no letter of kind {kind!r}; known kinds: {', '.join(kinds())}.")
     try:
         bound = inspect.signature(writer).bind(**details)
     except TypeError as exc:
-        raise InvalidMail(
-            f"A letter of kind {kind!r} cannot be written from {sorted(details)}: {exc}."
-        ) from exc
+        raise InvalidMail(f"A letter of kind {kind!r} cannot be written from {sorted(details)}: {exc}.") from exc
     return writer(*bound.args, **bound.kwargs)

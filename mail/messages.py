@@ -34,9 +34,7 @@ def build(
     Raises InvalidMail where a value could forge a header.
     """
     # A mailbox outside ASCII cannot be encoded away: it travels as UTF-8 or not at all (RFC 6532).
-    message = EmailMessage(
-        policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP
-    )
+    message = EmailMessage(policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP)
     message["From"] = _mailbox(sender)
     message["To"] = _mailbox(letter.to)
     message["Subject"] = _subject(rendered.subject)
@@ -58,20 +56,12 @@ def _mailbox(address: Address) -> HeaderAddress:
 
 def _subject(text: str) -> str:
     if len(text) > MAX_SUBJECT_CHARACTERS:
-        raise InvalidMail(
-            f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed."
-        )
+        raise InvalidMail(f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed.")
     return refuse_control_characters(text, "subject")
 
 
 def _token(text: str) -> str:
     """Return `text`. Raises InvalidMail unless it is plain enough to stand in a header as it is."""
-    if (
-        not text
-        or not text.isascii()
-        or not all(character.isalnum() or character in "-._" for character in text)
-    ):
-        raise InvalidMail(
-            f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed."
-        )
+    if not text or not text.isascii() or not all(character.isalnum() or character in "-._" for character in text):
+        raise InvalidMail(f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed.")
     return text

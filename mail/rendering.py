@@ -19,6 +19,10 @@ from django.utils import translation
 from mail.letters import Letter
 
 LAYOUT = "mail/layout.mjml"
+LETTER_GOES_HERE = "<!-- letter -->"
+
+#: By default MRML has readers fetch fonts from a third party, which would learn who reads which mail when.
+NO_WEB_FONTS: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,7 @@ def render(letter: Letter) -> Rendered:
         }
         return Rendered(
             subject=values["subject"],
-            text=_tidy(
-                _text_template(letter.template).render(
-                    Context(values, autoescape=False)
-                )
-            ),
+            text=_tidy(_text_template(letter.template).render(Context(values, autoescape=False))),
             html=_html_template(letter.template).render(Context(values)),
         )
 
@@ -62,10 +62,9 @@ def _tidy(text: str) -> str:
 @cache
 def _html_template(name: str) -> Template:
     engine = Engine.get_default()
-    parts = mrml.memory_loader({"letter.mjml": _source(engine, f"{name}.mjml")})
-    output = mrml.to_html(
-        _source(engine, LAYOUT), mrml.ParserOptions(include_loader=parts)
-    )
+    # Not by MRML's own include, which loses the padding of what it includes.
+    source = _source(engine, LAYOUT).replace(LETTER_GOES_HERE, _source(engine, f"{name}.mjml"))
+    output = mrml.to_html(source, render_options=mrml.RenderOptions(fonts=NO_WEB_FONTS))
     return Template(output.content, name=f"{name}.mjml", engine=engine)
 
 

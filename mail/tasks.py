@@ -37,8 +37,6 @@ def send(self: "Task[..., str]", kind: str, **details: str) -> str:
 def _send(job_id: str, kind: str, details: dict[str, str]) -> str:
     server, sender = conf.smtp_conf(), conf.sender()
     letter = letters.write(kind, details)
-    message = build(
-        letter, render(letter), sender=sender, message_id=job_id, now=timezone.now()
-    )
+    message = build(letter, render(letter), sender=sender, message_id=job_id, now=timezone.now())
     deliver(server, message, sender=sender, recipient=letter.to)
     return f"sent to {letter.to}"

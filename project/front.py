@@ -50,11 +50,7 @@ def front(request: HttpRequest) -> HttpResponse:
     """Show the front page; what happens inside only to those who may see it."""
     if not (settings.DEBUG or _is_staff(request)):
         return render(request, "front.html")
-    flower = (
-        [Place("Flower", settings.FLOWER_URL, "The workers, as Celery sees them.")]
-        if settings.FLOWER_URL
-        else []
-    )
+    flower = [Place("Flower", settings.FLOWER_URL, "The workers, as Celery sees them.")] if settings.FLOWER_URL else []
     return render(
         request,
         "front.html",
@@ -72,11 +68,6 @@ def _is_staff(request: HttpRequest) -> bool:
 
 def _unfinished() -> list[tuple[State, int]]:
     """Return how many jobs are in each state that is not an end, in the order of a job's life."""
-    rows = (
-        Job.objects.exclude(state__in=FINAL)
-        .order_by()
-        .values_list("state")
-        .annotate(Count("id"))
-    )
+    rows = Job.objects.exclude(state__in=FINAL).order_by().values_list("state").annotate(Count("id"))
     counts = {State(state): count for state, count in rows}
     return [(state, counts[state]) for state in State if counts.get(state)]

@@ -29,9 +29,7 @@ class Change(MemberPage):
 
     def form_valid(self, form: ChangeEmailForm) -> HttpResponse:
         """Have the link mailed, unless too many mails were asked for."""
-        seconds = throttle.MAIL.seconds_to_wait(
-            self.request, form.cleaned_data["email"]
-        )
+        seconds = throttle.MAIL.seconds_to_wait(self.request, form.cleaned_data["email"])
         if seconds:
             return self.refuse(seconds)
         change = services.request_email_change(self.user, form.cleaned_data["email"])
@@ -58,13 +56,9 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method != "POST":
             change = links.EMAIL_CHANGE.open(token)
-            return render(
-                request, "accounts/email_change_confirm.html", {"change": change}
-            )
+            return render(request, "accounts/email_change_confirm.html", {"change": change})
         change = services.confirm_email_change(token)
     except (LinkError, AddressTaken) as exc:
         return link_refused(request, exc, "accounts:email-change")
-    messages.success(
-        request, f"Your address is {change.new_email} now. Log in with it from here on."
-    )
+    messages.success(request, f"Your address is {change.new_email} now. Log in with it from here on.")
     return redirect("accounts:account")

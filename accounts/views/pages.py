@@ -25,6 +25,10 @@ class FormPage(FormView):  # type: ignore[type-arg]  # Django's own is no generi
 
     throttle: Throttle | None = None
 
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """Set the labels without a colon."""
+        return {**super().get_form_kwargs(), "label_suffix": ""}
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Act on the form, unless this was one attempt too many."""
         if self.throttle is not None:
@@ -41,13 +45,8 @@ class FormPage(FormView):  # type: ignore[type-arg]  # Django's own is no generi
         """Answer 429 with the form as it was filled in; it is not even read, so guessing goes no further."""
         minutes = -(-seconds // 60)
         wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
-        unread = self.get_form_class()(
-            **self.get_form_kwargs()
-            | {"data": None, "initial": self.request.POST.dict()}
-        )
-        response = self.render_to_response(
-            self.get_context_data(form=unread, wait=wait), status=429
-        )
+        unread = self.get_form_class()(**self.get_form_kwargs() | {"data": None, "initial": self.request.POST.dict()})
+        response = self.render_to_response(self.get_context_data(form=unread, wait=wait), status=429)
         response["Retry-After"] = str(seconds)
         return response
 
@@ -55,9 +54,7 @@ class FormPage(FormView):  # type: ignore[type-arg]  # Django's own is no generi
 class MemberPage(FormPage):
     """A form page for people who are logged in."""
 
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Send everybody else to the log-in."""
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
@@ -79,9 +76,7 @@ class SentPage(TemplateView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Return the address that was typed, which need not have an account."""
         address = self.request.session.get(MAILED_TO, "")
-        return super().get_context_data(
-            address=address, inbox=bool(settings.INBOX_DIR), **kwargs
-        )
+        return super().get_context_data(address=address, inbox=bool(settings.INBOX_DIR), **kwargs)
 
 
 def mailed(request: HttpRequest, address: str, page: str) -> HttpResponse:

@@ -36,9 +36,7 @@ class Reset(FormPage):
     form_class = PasswordForm
     user: User
 
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Refuse a link that is not good."""
         try:
             self.user = links.PASSWORD_RESET.open(kwargs["token"])
@@ -57,9 +55,7 @@ class Reset(FormPage):
     def form_valid(self, form: PasswordForm) -> HttpResponse:
         """Set the password; whoever was logged in with the old one no longer is."""
         services.reset_password(self.kwargs["token"], form.cleaned_data["password"])
-        messages.success(
-            self.request, "Your password is changed. Log in with the new one."
-        )
+        messages.success(self.request, "Your password is changed. Log in with the new one.")
         return redirect("accounts:log-in")
 
 

@@ -56,9 +56,7 @@ class Verify(FormPage):
     form_class = CompleteSignUpForm
     user: User
 
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Refuse a link that is not good."""
         try:
             self.user = links.VERIFICATION.open(kwargs["token"])
@@ -82,7 +80,5 @@ class Verify(FormPage):
             name=form.cleaned_data["name"],
         )
         login(self.request, user, backend=BACKEND)
-        messages.success(
-            self.request, "Your address is confirmed and you are logged in."
-        )
+        messages.success(self.request, "Your address is confirmed and you are logged in.")
         return redirect("accounts:account")

@@ -29,17 +29,13 @@ _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 def state_icon(state: str) -> SafeString:
     """Return a state's shape alone, for where its word stands elsewhere."""
     shape = mark_safe(SHAPES[State(state)])  # noqa: S308  A constant of this module.
-    return format_html(
-        '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">{}</svg>', shape
-    )
+    return format_html('<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">{}</svg>', shape)
 
 
 @register.simple_tag
 def state(state: str, word: str = "") -> SafeString:
     """Return a state as shape, word and hue; `word` where another one than its name is meant."""
-    return format_html(
-        '<span class="state {}">{}{}</span>', state, state_icon(state), word or state
-    )
+    return format_html('<span class="state {}">{}{}</span>', state, state_icon(state), word or state)
 
 
 @register.simple_tag

@@ -17,9 +17,7 @@ class Catcher:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def handle_DATA(
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:  # noqa: N802  aiosmtpd's name.
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name.
         """Keep the mail; answer like a mail server that took it."""
         content = envelope.content or b""
         content = content if isinstance(content, bytes) else content.encode()

@@ -64,10 +64,7 @@ def read(store: Store, mail_id: str) -> Mail:
         text=_body(message, "plain"),
         html=_body(message, "html"),
         source=raw.decode("utf-8", "replace"),
-        attachments=[
-            _attachment(number, part)
-            for number, part in enumerate(message.iter_attachments())
-        ],
+        attachments=[_attachment(number, part) for number, part in enumerate(message.iter_attachments())],
     )
 
 
@@ -95,11 +92,7 @@ def _decoded(part: EmailMessage) -> str:
         ValueError,
     ):  # An unknown character set, or a broken encoding.
         payload = part.get_payload(decode=True)
-        return (
-            payload.decode("utf-8", "replace")
-            if isinstance(payload, bytes)
-            else str(part.get_payload())
-        )
+        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else str(part.get_payload())
 
 
 def _attachment(number: int, part: Message) -> Attachment:

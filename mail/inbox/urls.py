@@ -12,9 +12,7 @@ urlpatterns = [
     path("delete-all/", views.delete_all, name="delete-all"),
     path("<slug:mail_id>/", views.mail, name="mail"),
     path("<slug:mail_id>/frame/", views.frame, name="frame"),
-    path(
-        "<slug:mail_id>/attachment/<int:number>/", views.attachment, name="attachment"
-    ),
+    path("<slug:mail_id>/attachment/<int:number>/", views.attachment, name="attachment"),
     re_path(
         rf"^(?P<mail_id>[-\w]+)/(?P<view>{'|'.join(views.VIEWS)})/$",
         views.mail,

@@ -90,13 +90,8 @@ def attachment(request: HttpRequest, mail_id: str, number: int) -> HttpResponse:
     """Return an attachment, always as a download."""
     for part in _read(mail_id).attachments:
         if part.number == number:
-            headers = {
-                "Content-Disposition": content_disposition_header(True, part.name)
-                or "attachment"
-            }
-            return HttpResponse(
-                part.content, content_type="application/octet-stream", headers=headers
-            )
+            headers = {"Content-Disposition": content_disposition_header(True, part.name) or "attachment"}
+            return HttpResponse(part.content, content_type="application/octet-stream", headers=headers)
     raise Http404("This mail has no such attachment.")
 
 
@@ -104,9 +99,7 @@ def attachment(request: HttpRequest, mail_id: str, number: int) -> HttpResponse:
 def delete_all(request: HttpRequest) -> HttpResponse:
     """Delete every mail."""
     count = store().clear()
-    messages.success(
-        request, "1 mail deleted." if count == 1 else f"{count} mails deleted."
-    )
+    messages.success(request, "1 mail deleted." if count == 1 else f"{count} mails deleted.")
     return redirect("inbox:inbox")
 
 

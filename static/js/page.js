@@ -10,7 +10,6 @@ function startThemeSwitch(button) {
     button.setAttribute("aria-label", isDark() ? "Switch to the light theme" : "Switch to the dark theme");
     button.title = button.getAttribute("aria-label");
   };
-  button.hidden = false;
   label();
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";

@@ -38,22 +38,16 @@ class Command(BaseCommand):
             help="how many mails to keep (default: %(default)s)",
         )
 
-    def handle(
-        self, *args: Any, host: str, port: int, keep: int, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, host: str, port: int, keep: int, **options: Any) -> None:
         """Listen until told to stop."""
         if not settings.INBOX_DIR:
-            raise CommandError(
-                "There is no inbox to put mails into: set INBOX_DIR, or DEBUG=1."
-            )
+            raise CommandError("There is no inbox to put mails into: set INBOX_DIR, or DEBUG=1.")
         if keep < 1:
             raise CommandError(f"--keep {keep} is not valid: it must be at least 1.")
         try:
             asyncio.run(self._serve(Store(Path(settings.INBOX_DIR), keep), host, port))
         except OSError as exc:
-            raise CommandError(
-                f"Cannot listen on {host}:{port}: {exc.strerror or exc}."
-            ) from exc
+            raise CommandError(f"Cannot listen on {host}:{port}: {exc.strerror or exc}.") from exc
 
     async def _serve(self, store: Store, host: str, port: int) -> None:
         stopped = asyncio.Event()
