@@ -1,12 +1,17 @@
 """The job engine. What other apps may import is here; everything else is its own business."""
 
 from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze
+from jobs.progress import progress
+from jobs.runtime.batch import Batch
 from jobs.task import JobTask, job
 
 __all__ = [
     # Declaring and calling
+    "Batch",
     "JobTask",
     "job",
+    # Inside a task
+    "progress",
     # What a task may raise
     "Cancel",
     "Permanent",

@@ -1,5 +1,6 @@
 """From a call to a row: check everything, insert in the caller's transaction, hand over to dispatch on commit."""
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from jobs.task import JobTask
 
 PRIORITIES = range(10)
+
+#: The longest key kept as it is; a longer one is digested.
+UNIQUE_KEY_LENGTH = 200
 
 #: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
 _MESSAGE_OPTIONS = (
@@ -62,6 +66,7 @@ class Options:
     eta: datetime | None = None
     expires: float | datetime | None = None
     correlation_id: str | None = None
+    replay_of: uuid.UUID | None = None
     message: dict[str, Any] = field(default_factory=dict)
 
 
@@ -78,10 +83,10 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
     job = _checked(task, args, kwargs, options)
     message = outgoing(job)
     _check_size(task, message)
-    insert(job)
-    if not job.waits:
+    job_id = insert(job)
+    if job_id == job.id and not job.waits:
         transaction.on_commit(lambda: dispatcher().submit([message]))
-    return job.id
+    return job_id
 
 
 def enqueue_many(
@@ -107,11 +112,15 @@ def enqueue_many(
         jobs.append(job)
         messages.append(message)
     with transaction.atomic():
-        insert_many(jobs)
-        ready = [message for job, message in zip(jobs, messages, strict=True) if not job.waits]
+        ids = insert_many(jobs)
+        ready = [
+            message
+            for job, job_id, message in zip(jobs, ids, messages, strict=True)
+            if job.id == job_id and not job.waits
+        ]
         if ready:
             transaction.on_commit(lambda: dispatcher().submit(ready))
-    return [job.id for job in jobs]
+    return ids
 
 
 def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> NewJob:
@@ -120,12 +129,16 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
     expires_in, expires_at = _expiry(task, options)
     parent = _parent()
     message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
+    args_text, kwargs_text = _json(task, "args", list(args)), _json(task, "kwargs", dict(kwargs))
     return NewJob(
         id=_job_id(task, options.task_id),
+        given_id=options.task_id is not None,
         task=task.name,
         queue=_queue(task, options.queue),
-        args=_json(task, "args", list(args)),
-        kwargs=_json(task, "kwargs", dict(kwargs)),
+        args=args_text,
+        kwargs=kwargs_text,
+        unique_key=_unique_key(task, args, kwargs),
+        replay_of=options.replay_of,
         options=_json_ready(task, message) if message else None,
         priority=_priority(task, options.priority),
         max_retries=task.max_retries,
@@ -160,6 +173,20 @@ def _job_id(task: "JobTask", given: str | None) -> uuid.UUID:
         return uuid.UUID(str(given))
     except ValueError:
         raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
+
+
+def _unique_key(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+    """Return what no other waiting job may share: the task's own key, or a digest of the arguments."""
+    if not task.unique:
+        return None
+    arguments = task.named_arguments(args, kwargs)
+    if isinstance(task.unique, str):
+        key = f"{task.name}:{task.unique.format(**arguments)}"
+        if len(key) <= UNIQUE_KEY_LENGTH:
+            return key
+        arguments = {"key": key}
+    digest = hashlib.sha256(str(dumps(arguments, sort_keys=True)).encode()).hexdigest()
+    return f"{task.name[:100]}:{digest}"
 
 
 def _queue(task: "JobTask", given: str | None) -> str:

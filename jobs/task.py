@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from jobs.core.retry import RetryPolicy
 from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.runtime.batch import execute_batch, item_type
 from jobs.runtime.execute import execute
 
 if TYPE_CHECKING:
@@ -40,7 +41,17 @@ class JobOptions(TypedDict, total=False):
     time_limit: float | None
     expires: float | None
     pydantic: bool
-    typing: bool
+    #: A template such as `"post:{post_id}"`, or true for task and arguments: while such a job waits to begin, another
+    #: call returns that job instead of enqueueing a second one.
+    unique: str | bool
+    #: How many waiting jobs of the task one call takes at most; the function then takes a `Batch`.
+    batch: int
+    #: Names of arguments that nobody is shown, or true for all.
+    redact: tuple[str, ...] | bool
+    #: Whether clients may submit it over HTTP.
+    public: bool
+    #: Seconds to keep its finished jobs; the engine's own retention where None.
+    retention: float | None
 
 
 class JobResult(AsyncResult):
@@ -78,6 +89,11 @@ class JobTask(Task):
     default_retry_delay = 1
     time_limit = 30
     expires: float | None = None
+    unique: str | bool = False
+    batch = 0
+    redact: tuple[str, ...] | bool = ()
+    public = False
+    retention: float | None = None
 
     # The ledger does what these would do, for every way a worker can end, and on every broker.
     acks_late = False
@@ -112,7 +128,14 @@ class JobTask(Task):
 
     @cached_property
     def _signature(self) -> inspect.Signature:
-        return inspect.signature(self.run)
+        return inspect.signature(item_type(self.run) if self.batch else self.run)
+
+    def named_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by their names, defaults included. Raises InvalidArguments as the check."""
+        self.check_arguments(args, kwargs)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
 
     def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise InvalidArguments where the task could not be called with these."""
@@ -144,7 +167,7 @@ class JobTask(Task):
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
         if self.request.called_directly or self.request.is_eager:
             return super().__call__(*args, **kwargs)
-        return execute(self, args, kwargs)
+        return execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
 
     def apply_async(
         self,
@@ -340,6 +363,14 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
     "retry_jitter": (_fraction, "true, false, or a share below 1"),
     "default_retry_delay": (lambda value: value is not None and _seconds(value), "seconds above zero"),
+    "unique": (lambda value: isinstance(value, (bool, str)), "true, false, or a template of argument names"),
+    "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
+    "redact": (
+        lambda value: isinstance(value, (bool, tuple, list)),
+        "true, false, or a tuple of argument names",
+    ),
+    "public": (lambda value: isinstance(value, bool), "true or false"),
+    "retention": (_seconds, "seconds above zero, or None"),
     "time_limit": (_seconds, "seconds above zero, or None"),
     "soft_time_limit": (_seconds, "seconds above zero, or None"),
     "expires": (_seconds, "seconds above zero, or None"),

@@ -1,12 +1,13 @@
 """A worker takes a job and records what became of it. Every verb names the lease; without it nothing changes."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 
 from jobs.core.states import State
-from jobs.ledger.sql import changed, dialect, one
+from jobs.ledger.sql import changed, dialect, marks, one, rows
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000
@@ -53,6 +54,12 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
+#: What a job must be to be taken: queued, and its queue not paused.
+_CLAIMABLE = (
+    f"state = '{State.QUEUED}'"
+    " AND NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
+)
+
 _CLAIM_RETURNING = "attempt, attempt_base, max_retries, worker_losses, expires_at IS NOT NULL AND expires_at <= "
 
 
@@ -68,10 +75,62 @@ def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str
         f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"  # noqa: S608
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
-        f" WHERE id = %s AND state = '{State.QUEUED}' RETURNING {_CLAIM_RETURNING} {words.now}",
+        f" WHERE id = %s AND {_CLAIMABLE} RETURNING {_CLAIM_RETURNING} {words.now}",
         (lease_id, lease_seconds, worker, words.key(job_id)),
     )
     return None if row is None else _claimed(row)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job claimed besides the one delivered, for a batch. `args` and `kwargs` are JSON texts."""
+
+    id: uuid.UUID
+    args: str
+    kwargs: str
+    claimed: Claimed
+
+
+def claim_more(
+    task: str, queue: str, limit: int, *, lease_id: str, lease_seconds: float, worker: str
+) -> list[ClaimedJob]:
+    """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
+    words = dialect()
+    found = rows(
+        "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"  # noqa: S608
+        f" AND {_CLAIMABLE} ORDER BY priority DESC, run_at LIMIT %s {words.skip_locked})"
+        f" UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
+        f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
+        f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
+        " WHERE id IN (SELECT id FROM taken)"
+        f" RETURNING id, args, kwargs, {_CLAIM_RETURNING} {words.now}",
+        (task, queue, limit, lease_id, lease_seconds, worker),
+    )
+    return [ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), _claimed(row[3:])) for row in found]
+
+
+def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
+    """running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
+    words = dialect()
+    found = rows(
+        f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now}, {_NO_LEASE}"  # noqa: S608
+        f" WHERE id IN ({marks(job_ids)}) AND state = '{State.RUNNING}' AND lease_id = %s RETURNING id",
+        (*(words.key(job_id) for job_id in job_ids), lease_id),
+    )
+    return {words.to_uuid(job_id) for (job_id,) in found}
+
+
+def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
+    """Keep what a task says of its progress (JSON). Returns false where the lease was lost."""
+    words = dialect()
+    return (
+        changed(
+            f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now}"  # noqa: S608
+            f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+            (progress, words.key(job_id), lease_id),
+        )
+        == 1
+    )
 
 
 def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:

@@ -38,6 +38,10 @@ class NewJob:
     expires_at: datetime | None = None
     correlation_id: str = ""
     parent_id: uuid.UUID | None = None
+    unique_key: str | None = None
+    replay_of: uuid.UUID | None = None
+    #: Whether the caller chose the id; then a second job under it is the first one.
+    given_id: bool = False
 
     @property
     def waits(self) -> bool:
@@ -51,30 +55,47 @@ class NewJob:
 
 
 _COLUMNS = (
-    "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id, run_at, expires_at"
+    "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
+    " unique_key, replay_of, run_at, expires_at"
 )
 
 
-def insert(job: NewJob) -> None:
-    """Write one job in the caller's transaction."""
+def insert(job: NewJob) -> uuid.UUID:
+    """Write one job in the caller's transaction.
+
+    Returns:
+        Its id; or that of the job already there, under the id the caller gave or waiting under the same unique key.
+    """
     words = dialect()
     values, parameters = _values(job, words)
-    with raw_cursor() as cursor:
-        cursor.execute(f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})", parameters)  # noqa: S608
+    statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"  # noqa: S608
+    if not (job.given_id or job.unique_key):
+        with raw_cursor() as cursor:
+            cursor.execute(statement, parameters)
+        return job.id
+    # The job in the way may begin between the two statements and so free the key: then it is tried again.
+    while True:
+        if one(statement + " ON CONFLICT DO NOTHING RETURNING id", parameters) is not None:
+            return job.id
+        there = one(
+            "SELECT id FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key)
+        )
+        if there is not None:
+            return words.to_uuid(there[0])
 
 
-def insert_many(jobs: Sequence[NewJob]) -> None:
-    """Write many jobs in the caller's transaction: one COPY on PostgreSQL, one prepared insert on SQLite."""
-    if not jobs:
-        return
-    words = dialect()
-    if words.name == "postgresql" and not any(job.delay or job.expires_in is not None for job in jobs):
+def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:
+    """Write many jobs in the caller's transaction: one COPY on PostgreSQL where that can say it, else one by one.
+
+    Returns:
+        Their ids, in order; as `insert` does for those with a unique key.
+    """
+    plain = not any(job.delay or job.expires_in is not None or job.unique_key for job in jobs)
+    if not plain or dialect().name != "postgresql":
+        return [insert(job) for job in jobs]
+    if jobs:
         _copy(jobs)
-        return
-    with raw_cursor() as cursor:
-        for job in jobs:
-            values, parameters = _values(job, words)
-            cursor.execute(f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})", parameters)  # noqa: S608
+    return [job.id for job in jobs]
 
 
 def adopt(job: NewJob, *, lease_id: str, lease_seconds: float, worker: str) -> bool:
@@ -110,11 +131,13 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[object]]:
         job.max_retries,
         job.correlation_id,
         None if job.parent_id is None else words.key(job.parent_id),
+        job.unique_key,
+        None if job.replay_of is None else words.key(job.replay_of),
     ]
     run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
     json_mark = words.json
-    return f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, {run_at}, {expires_at}", parameters
+    return f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, %s, %s, {run_at}, {expires_at}", parameters
 
 
 def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[object]) -> str:
@@ -145,6 +168,8 @@ def _copy(jobs: Iterable[NewJob]) -> None:
                     job.max_retries,
                     job.correlation_id,
                     job.parent_id,
+                    job.unique_key,
+                    job.replay_of,
                     job.run_at or (now[0] if now else None),
                     job.expires_at,
                 )

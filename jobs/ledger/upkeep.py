@@ -12,6 +12,12 @@ from typing import Any
 from jobs.core.states import WAITING, State
 from jobs.ledger.sql import changed, dialect, marks, rows
 
+#: The columns of a `Dispatchable`, in order.
+DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
+
+#: Holds for jobs of queues that are not paused.
+_MOVING = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
+
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
 
 
@@ -41,7 +47,6 @@ class Overdue:
     worker: str
 
 
-_DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
 
 
 def take_due(limit: int) -> list[Dispatchable]:
@@ -62,7 +67,8 @@ def take_undispatched(grace_seconds: float, limit: int) -> list[Dispatchable]:
     """Mark dispatched, and return, queued jobs that have had no message for `grace_seconds` since they were due."""
     words = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} ORDER BY run_at LIMIT %s",
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {_MOVING}"
+        " ORDER BY run_at LIMIT %s",
         [-grace_seconds, limit],
         f"dispatched_at = {words.now}",
     )
@@ -98,17 +104,17 @@ def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
     """Return the job if it runs under this lease, as its message needs it."""
     words = dialect()
     found = rows(
-        f"SELECT {_DISPATCHABLE} FROM jobs_job WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",  # noqa: S608
+        f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",  # noqa: S608
         (words.key(job_id), lease_id),
     )
-    return _dispatchable(found[0]) if found else None
+    return dispatchable(found[0]) if found else None
 
 
 def suspect_queues(waited_seconds: float) -> list[str]:
     """Return the queues in which a dispatched job has waited that long unclaimed."""
     words = dialect()
     found = rows(
-        f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}' AND dispatched_at <= {words.after}",  # noqa: S608
+        f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}' AND dispatched_at <= {words.after} AND {_MOVING}",  # noqa: S608
         (-waited_seconds,),
     )
     return [queue for (queue,) in found]
@@ -138,16 +144,29 @@ def undispatch(job_ids: Collection[uuid.UUID]) -> None:
     )
 
 
-def renew(lease_ids: Collection[tuple[uuid.UUID, str]], seconds: float) -> None:
+def renew(lease_ids: Collection[str], seconds: float) -> None:
     """Renew all leases of a worker in one statement. A lease that was lost stays lost."""
     if not lease_ids:
         return
     words = dialect()
-    pairs = list(lease_ids)
+    leases = list(lease_ids)
     changed(
         f"UPDATE jobs_job SET lease_expires_at = {words.after} WHERE state = '{State.RUNNING}'"  # noqa: S608
-        f" AND id IN ({marks(pairs)}) AND lease_id IN ({marks(pairs)})",
-        [seconds, *(words.key(job_id) for job_id, _ in pairs), *(lease_id for _, lease_id in pairs)],
+        f" AND lease_id IN ({marks(leases)})",
+        [seconds, *leases],
+    )
+
+
+def leased(lease_id: str) -> list[uuid.UUID]:
+    """Return the jobs that run under this lease: one, or those of a batch."""
+    found = rows(f"SELECT id FROM jobs_job WHERE state = '{State.RUNNING}' AND lease_id = %s", (lease_id,))  # noqa: S608
+    return [dialect().to_uuid(job_id) for (job_id,) in found]
+
+
+def redispatch_queue(queue: str) -> int:
+    """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
+    return changed(
+        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND queue = %s", (queue,)  # noqa: S608
     )
 
 
@@ -167,13 +186,13 @@ def _take(where: str, parameters: list[object], changes: str) -> list[Dispatchab
     # MATERIALIZED: the planner must not run the locking, limited select more than once.
     taken = rows(
         f"WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {words.skip_locked})"  # noqa: S608
-        f" UPDATE jobs_job SET {changes} WHERE id IN (SELECT id FROM taken) RETURNING {_DISPATCHABLE}",
+        f" UPDATE jobs_job SET {changes} WHERE id IN (SELECT id FROM taken) RETURNING {DISPATCHABLE}",
         parameters,
     )
-    return [_dispatchable(row) for row in taken]
+    return [dispatchable(row) for row in taken]
 
 
-def _dispatchable(row: tuple[Any, ...]) -> Dispatchable:
+def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
     words = dialect()
     job_id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id = row
     return Dispatchable(

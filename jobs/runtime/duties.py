@@ -10,13 +10,13 @@ from celery import Celery
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.retry import RetryPolicy
-from jobs.ledger import attempts, upkeep
+from jobs.ledger import attempts, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.upkeep import Dispatchable, Overdue
 from jobs.runtime import held
 from jobs.runtime.broker import Publisher
 from jobs.runtime.deadletters import BrokerGone
-from jobs.runtime.execute import ledger_id, record
+from jobs.runtime.execute import record
 from jobs.runtime.losses import losses
 from jobs.runtime.message import outgoing
 
@@ -42,12 +42,19 @@ class Steward:
         """Renew the leases of all jobs that this worker runs, in one statement."""
         try:
             holders = held.running() + losses.holders()
-            upkeep.renew([(ledger_id(one.id), one.lease_id) for one in holders], conf().lease_seconds)
+            upkeep.renew([one.lease_id for one in holders], conf().lease_seconds)
         except Exception:
             self._in_touch_since = None
             raise
         if self._in_touch_since is None:
             self._in_touch_since = time.monotonic()
+        return False
+
+    def cancel_asked(self) -> bool:
+        """End the running jobs that an operator wants ended."""
+        running = {request.lease_id: request for request in held.running()}
+        for lease_id in operate.to_cancel(list(running)):
+            running[lease_id].cancel_by_operator()
         return False
 
     def record_losses(self) -> bool:

@@ -67,7 +67,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     request = task.request
     job_id = ledger_id(request.id)
     lease_id = request.lease_id
-    claimed = _claim(task, job_id, lease_id, args, kwargs)
+    claimed = claim(task, job_id, lease_id, args, kwargs)
     request.job_id = job_id
     request.job_correlation_id = request.get(CORRELATION_HEADER) or str(job_id)
     try:
@@ -80,13 +80,13 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     else:
         _record_success(task, job_id, lease_id, claimed, result)
         return result
-    outcome = _decide(task, error, claimed)
+    outcome = decide(task, error, claimed)
     if isinstance(outcome, outcomes.Succeeded):
         _record_success(task, job_id, lease_id, claimed, None)
         raise error
     failure = failure_of(error)
     _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
-    _tell_celery(outcome, error, failure)
+    tell_celery(outcome, error, failure)
 
 
 def ledger_id(task_id: str) -> uuid.UUID:
@@ -97,9 +97,10 @@ def ledger_id(task_id: str) -> uuid.UUID:
         return uuid.uuid5(uuid.NAMESPACE_URL, f"celery:{task_id}")
 
 
-def _claim(
+def claim(
     task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Claimed:
+    """Take the delivered job, or adopt it. Raises NotOurs where there is nothing to run."""
     request = task.request
     if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
         # A thread of a stopping worker: what has not begun goes back at once.
@@ -136,7 +137,8 @@ def _check_arguments(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, 
         raise Misfit(str(exc)) from None
 
 
-def _decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
+def decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
+    """Return what becomes of a job after `error`."""
     if isinstance(error, Expired):
         return outcomes.Dead(Reason.EXPIRED)
     if isinstance(error, Misfit):
@@ -163,7 +165,8 @@ def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: 
         # They are enqueued: Celery must not do so again.
         request.chain = request.callbacks = None
     if not done:
-        _refuse(job_id, claimed.attempt, request.hostname, Failure("Succeeded", "It succeeded."))
+        refuse(job_id, claimed.attempt, request.hostname, Failure("Succeeded", "It succeeded."))
+        raise Refused("The lease was lost.")
 
 
 def _enqueue_followers(task: "JobTask", result: Any) -> None:
@@ -181,7 +184,8 @@ def _record(
     job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure
 ) -> None:
     if not _recorded(lambda: record(job_id, lease_id, outcome, failure), job_id, outcome, failure):
-        _refuse(job_id, attempt, worker, failure)
+        refuse(job_id, attempt, worker, failure)
+        raise Refused("The lease was lost.")
 
 
 def record(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool = False) -> bool:
@@ -221,13 +225,13 @@ def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, fa
         raise Unrecorded(str(job_id), outcome, failure) from exc
 
 
-def _refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> NoReturn:
+def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:
+    """Keep note of a result that came after its lease was lost."""
     logger.warning("[%s] attempt %d ended after its lease was lost; its result is refused.", job_id, attempt)
     try:
         patiently(lambda _: attempts.refuse(job_id, attempt, worker, failure), PATIENCE_AFTER)
     except DatabaseGone:
         logger.warning("[%s] the refused result could not be recorded, the database is gone.", job_id)
-    raise Refused("The lease was lost.")
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -241,7 +245,7 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
-def _tell_celery(outcome: Outcome, error: Exception, failure: Failure) -> NoReturn:
+def tell_celery(outcome: Outcome, error: Exception, failure: Failure) -> NoReturn:
     """Raise what makes Celery's own bookkeeping (events for Flower, signals, error links) tell the truth."""
     match outcome:
         case outcomes.RetryIn(delay) | outcomes.Snoozed(delay):

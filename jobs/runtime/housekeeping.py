@@ -59,6 +59,7 @@ class Housekeeper(threading.Thread):
         self._duties = [
             Duty("leases", steward.renew_leases, settings.lease_renew_seconds),
             Duty("losses", steward.record_losses, beat),
+            Duty("cancel", steward.cancel_asked, beat),
             Duty("due", steward.dispatch_due, beat),
             Duty("undispatched", steward.dispatch_undispatched, beat),
             Duty("rescue", steward.rescue, min(beat * 5, settings.lease_seconds)),

@@ -17,7 +17,7 @@ from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Tries
 from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Claimed, Failure
-from jobs.runtime.execute import ledger_id, record
+from jobs.runtime.execute import record
 
 if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
@@ -50,8 +50,14 @@ class Loss:
     failure: Failure | None = None
 
     def write(self) -> None:
-        """Record the end of the attempt, unless it was recorded before, or its lease was lost."""
-        job_id, lease_id = ledger_id(self.request.id), self.request.lease_id
+        """Record the end of the attempt, unless it was recorded before, or its lease was lost.
+
+        Where the delivery had grown into a batch, all jobs of the batch share its end.
+        """
+        for job_id in upkeep.leased(self.request.lease_id):
+            self._write(job_id, self.request.lease_id)
+
+    def _write(self, job_id: uuid.UUID, lease_id: str) -> None:
         claimed = attempts.held(job_id, lease_id)
         if claimed is None:
             return

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -9,6 +10,8 @@ from celery.exceptions import InvalidTaskError, Terminated, TimeLimitExceeded, W
 from celery.worker import state
 from celery.worker.request import Request
 
+from jobs.core.outcome import Cancelled
+from jobs.ledger.attempts import Failure
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.losses import Loss, losses
 
@@ -24,6 +27,7 @@ class JobRequest(Request):
         self._request_dict["lease_id"] = self.lease_id
         #: Whether the pool has come back from it, with whatever result.
         self.ended = False
+        self._cancelled = False
         self._request_dict["parent_pid"] = os.getpid()
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
@@ -59,5 +63,20 @@ class JobRequest(Request):
         else:
             super().on_failure(exc_info, send_failed_event, return_ok)
 
+    def cancel_by_operator(self) -> None:
+        """End the job now: kill the pool process that runs it, or, in a pool of threads, take the job from it."""
+        if self._cancelled:
+            return
+        self._cancelled = True
+        if self.worker_pid in (None, os.getpid()):
+            state.task_ready(self)
+            self._lost("Cancelled", "", worker_lost=False)
+        else:
+            os.kill(self.worker_pid, signal.SIGKILL)
+
     def _lost(self, error: str, message: str, *, worker_lost: bool) -> None:
+        if self._cancelled:
+            failure = Failure("Cancelled", "An operator cancelled it while it ran.")
+            losses.put(Loss(self, outcome=Cancelled(), failure=failure))
+            return
         losses.put(Loss(self, error=error, message=message, worker_lost=worker_lost))

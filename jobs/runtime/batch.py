@@ -1,0 +1,229 @@
+"""Batches: a task with `batch=100` gets up to 100 of its waiting jobs in one call.
+
+The message that is delivered brings one job; the rest are claimed with it, greedily and without waiting for
+more: under load batches grow, and an idle system answers at once. Each job keeps its own state, error and retries.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_type_hints
+
+from celery.exceptions import Ignore
+from kombu.utils.json import loads
+
+from jobs.conf import conf
+from jobs.core import outcome as outcomes
+from jobs.core.outcome import Outcome
+from jobs.errors import InvalidArguments, InvalidOption
+from jobs.ledger import attempts
+from jobs.ledger.attempts import Claimed, Failure
+from jobs.runtime.database import DatabaseGone, patiently
+from jobs.runtime.deadletters import BrokerGone
+from jobs.runtime.execute import (
+    PATIENCE_AFTER,
+    Expired,
+    Misfit,
+    Unrecorded,
+    claim,
+    decide,
+    failure_of,
+    ledger_id,
+    record,
+    refuse,
+    tell_celery,
+)
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Item(Generic[T]):
+    """One job of a batch.
+
+    Attributes:
+        value: its arguments, as the type that the task's parameter names.
+        job_id: the job.
+        error: why it failed; None while it has not.
+    """
+
+    value: T
+    job_id: uuid.UUID
+    error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Let this job alone fail with `error`; it is retried, put off or given up as if it had raised it."""
+        self.error = error
+
+
+class Batch(Sequence[Item[T]]):
+    """The jobs of one call. Those not failed one by one have succeeded when the function returns.
+
+    Declare the task with the type of its arguments: any class whose constructor takes them.
+
+        class Document(NamedTuple):
+            kind: str
+            pk: str
+
+        @job(batch=100)
+        def index(batch: Batch[Document]) -> None: ...
+
+        index.delay("post", "42")
+    """
+
+    def __init__(self, items: Sequence[Item[T]]) -> None:
+        self._items = items
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Item[T]]:
+        return iter(self._items)
+
+
+def item_type(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the type of a batch task's arguments. Raises InvalidOption where its parameter does not say."""
+    hints = [hint for name, hint in get_type_hints(function).items() if name != "return"]
+    named = get_args(hints[0]) if len(hints) == 1 else ()
+    if len(named) != 1:
+        raise InvalidOption(
+            f"{function.__qualname__}: a task with batch= takes one parameter, annotated Batch[T] with the type of"
+            " each job's arguments."
+        )
+    kind: Callable[..., Any] = named[0]
+    return kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    job_id: uuid.UUID
+    claimed: Claimed
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+
+def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Run one call for the job that `task.request` delivers and those that wait with it; record each one's outcome.
+
+    Returns:
+        How many succeeded.
+
+    Raises:
+        As `execute`, for the job delivered.
+    """
+    request = task.request
+    job_id = ledger_id(request.id)
+    first = _Member(job_id, claim(task, job_id, request.lease_id, args, kwargs), args, kwargs)
+    members = [first, *_more(task)]
+    errors: dict[uuid.UUID, Exception] = {}
+    items = _items(task, members, errors)
+    request.job_id, request.job_correlation_id = job_id, str(job_id)
+    if items:
+        try:
+            task.run(Batch(items))
+        except Exception as exc:  # noqa: BLE001 (it is every job's error)
+            errors |= {item.job_id: item.error or exc for item in items}
+        else:
+            errors |= {item.job_id: item.error for item in items if item.error is not None}
+    # Failures first: whatever still holds the lease after them has succeeded.
+    tell = _fail(task, [member for member in members if member.job_id in errors], errors, job_id)
+    succeeded = _succeed(task, [member for member in members if member.job_id not in errors])
+    tell()
+    return succeeded
+
+
+def _more(task: "JobTask") -> list[_Member]:
+    request = task.request
+    queue = (request.delivery_info or {}).get("routing_key") or task.queue
+    found = patiently(
+        lambda _: attempts.claim_more(
+            task.name,
+            queue,
+            task.batch - 1,
+            lease_id=request.lease_id,
+            lease_seconds=conf().lease_seconds,
+            worker=request.hostname,
+        ),
+        PATIENCE_AFTER,
+    )
+    return [_Member(job.id, job.claimed, loads(job.args), loads(job.kwargs)) for job in found]
+
+
+def _items(task: "JobTask", members: Sequence[_Member], errors: dict[uuid.UUID, Exception]) -> list[Item[Any]]:
+    """Return the jobs that can run; those that cannot are put into `errors`."""
+    kind = item_type(task.run)
+    items = []
+    for member in members:
+        try:
+            if member.claimed.expired:
+                raise Expired("The job's time passed before it could begin.")
+            task.check_arguments(member.args, member.kwargs)
+            items.append(Item(kind(*member.args, **member.kwargs), member.job_id))
+        except InvalidArguments as exc:
+            errors[member.job_id] = Misfit(str(exc))
+        except Expired as exc:
+            errors[member.job_id] = exc
+    return items
+
+
+def _succeed(task: "JobTask", members: Sequence[_Member]) -> int:
+    if not members:
+        return 0
+    lease_id = task.request.lease_id
+    in_doubt = False
+
+    def write(again: bool) -> set[uuid.UUID]:
+        nonlocal in_doubt
+        in_doubt = in_doubt or again
+        return attempts.succeed_many([member.job_id for member in members], lease_id)
+
+    try:
+        done = patiently(write, PATIENCE_AFTER)
+    except DatabaseGone as exc:
+        # All jobs that still hold the lease share this end.
+        raise Unrecorded(task.request.id, outcomes.Succeeded(), Failure("", "")) from exc
+    for member in members:
+        if member.job_id not in done and not in_doubt:
+            refuse(member.job_id, member.claimed.attempt, task.request.hostname, Failure("Succeeded", "It succeeded."))
+    return len(done)
+
+
+def _fail(
+    task: "JobTask", members: Sequence[_Member], errors: Mapping[uuid.UUID, Exception], delivered: uuid.UUID
+) -> Callable[[], None]:
+    """Record each failure. Returns what tells Celery of the job that was delivered, by raising, if it is among them."""
+    lease_id = task.request.lease_id
+    tell: Callable[[], None] = _nothing
+    for member in members:
+        error = errors[member.job_id]
+        outcome, failure = decide(task, error, member.claimed), failure_of(error)
+        _record(task, member.job_id, lease_id, outcome, failure)
+        if member.job_id == delivered:
+            tell = partial(_tell, outcome, error, failure)
+    return tell
+
+
+def _record(task: "JobTask", job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure) -> None:
+    try:
+        patiently(lambda _: record(job_id, lease_id, outcome, failure), PATIENCE_AFTER)
+    except (DatabaseGone, BrokerGone) as exc:
+        # The parent process can only end all that still hold the lease alike; another try is right for each.
+        again = outcomes.RetryIn(task.default_retry_delay)
+        raise Unrecorded(task.request.id, again, Failure("Unrecorded", "Its batch could not be recorded.")) from exc
+
+
+def _nothing() -> None:
+    """Say nothing: the job delivered has succeeded."""
+
+
+def _tell(outcome: Outcome, error: Exception, failure: Failure) -> None:
+    if isinstance(outcome, outcomes.Succeeded):
+        raise Ignore(str(error))
+    tell_celery(outcome, error, failure)
