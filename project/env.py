@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
@@ -105,3 +106,9 @@ def zone(name: str, default: str) -> str:
         return value
 
     return _parsed(name, default, parse, "a time zone name such as UTC or Europe/Berlin")
+
+
+def origins(*urls: str) -> list[str]:
+    """Return the origins (scheme, host, port) of those URLs that are given, each once."""
+    parts = [urlsplit(url) for url in urls if url]
+    return sorted({f"{part.scheme}://{part.netloc}" for part in parts})

@@ -5,6 +5,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from project import database, env
+from project.env import origins
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Where the embedded parts keep their data; nothing in production writes here.
@@ -18,8 +19,10 @@ PROJECT_NAME = env.text("PROJECT_NAME", "Nightshift")
 FRONTEND_HOST = env.url("FRONTEND_HOST", "http://localhost:8000", schemes=("http", "https"))
 
 INSTALLED_APPS = [
+    "project",
     "accounts",
     "mail",
+    "storage",
     "jobs",
     "csp",
     "django.contrib.admin",
@@ -109,6 +112,37 @@ SMTP_TLS = env.boolean("SMTP_TLS", True)
 EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBUG else "")
 EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
 
+# --- Object storage -----------------------------------------------------------------------------
+
+#: Two S3-compatible buckets: what people upload (SeaweedFS), and what the public is served (Cloudflare R2). Without
+#: an endpoint the site works; a job that needs the store then fails and says why.
+STORAGE_ENDPOINT = env.url("STORAGE_ENDPOINT", "", schemes=("http", "https"))
+STORAGE_BUCKET = env.text("STORAGE_BUCKET", "")
+STORAGE_ACCESS_KEY = env.text("STORAGE_ACCESS_KEY", "")
+STORAGE_SECRET_KEY = env.text("STORAGE_SECRET_KEY", "")
+#: Where browsers read the bucket; empty: through this site.
+STORAGE_PUBLIC_URL = env.url("STORAGE_PUBLIC_URL", "", schemes=("http", "https"))
+
+# In development one store may do for both.
+_SHARED_STORE = DEBUG and not env.text("ASSETS_ENDPOINT", "")
+ASSETS_ENDPOINT = env.url("ASSETS_ENDPOINT", STORAGE_ENDPOINT if _SHARED_STORE else "", schemes=("http", "https"))
+ASSETS_BUCKET = env.text("ASSETS_BUCKET", STORAGE_BUCKET if _SHARED_STORE else "")
+ASSETS_ACCESS_KEY = env.text("ASSETS_ACCESS_KEY", STORAGE_ACCESS_KEY if _SHARED_STORE else "")
+ASSETS_SECRET_KEY = env.text("ASSETS_SECRET_KEY", STORAGE_SECRET_KEY if _SHARED_STORE else "")
+ASSETS_PUBLIC_URL = env.url(
+    "ASSETS_PUBLIC_URL", STORAGE_PUBLIC_URL if _SHARED_STORE else "", schemes=("http", "https")
+)
+
+#: An uploaded image may have this many bytes and pixels; a pixel takes four bytes once decoded.
+IMAGES_MAX_BYTES = env.integer("IMAGES_MAX_BYTES", 10_000_000, least=10_000, most=100_000_000)
+IMAGES_MAX_PIXELS = env.integer("IMAGES_MAX_PIXELS", 40_000_000, least=10_000, most=80_000_000)
+IMAGES_WIDTHS = (320, 640, 1280, 1920)
+
+#: `storage.orphans` deletes nothing where more than this share, and this number, of objects would go.
+ORPHANS_MAX_SHARE = env.decimal("ORPHANS_MAX_SHARE", 0.2, least=0, most=1)
+ORPHANS_MAX_COUNT = env.integer("ORPHANS_MAX_COUNT", 100, least=0, most=1_000_000_000)
+ORPHANS_MIN_AGE_SECONDS = env.integer("ORPHANS_MIN_AGE_SECONDS", 3600, least=0, most=365 * 86_400)
+
 # --- Time, language, static files, password rules -------------------------------------------------
 
 LANGUAGE_CODE = "en"
@@ -171,7 +205,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
+        "img-src": ["'self'", "data:", *origins(STORAGE_PUBLIC_URL, ASSETS_PUBLIC_URL)],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
         "frame-src": ["'self'"],

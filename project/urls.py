@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 
+from jobs.web.health import livez, readyz
 from project.front import front
 
 # The admin's own log-in form would know nothing of our limits on attempts.
@@ -13,7 +14,10 @@ admin.site.login = login_required(admin.site.login)  # type: ignore[method-assig
 urlpatterns = [
     path("", front, name="front"),
     path("", include("accounts.urls")),
+    path("media/", include("storage.urls")),
     path("admin/", admin.site.urls),
+    path("livez", livez),
+    path("readyz", readyz),
 ]
 
 if settings.INBOX_DIR:

@@ -1,0 +1,41 @@
+"""Finds half a configuration at start, before a job does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from storage.conf import STORE_NAMES, all_settings, missing_settings
+
+
+@register
+def stores_are_configured(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A store may be left out as a whole, never in part."""
+    found: list[CheckMessage] = []
+    for name in STORE_NAMES:
+        missing = missing_settings(name)
+        if missing and len(missing) < len(all_settings(name)):
+            found.append(
+                Error(
+                    f"The {name} store is configured in part: {', '.join(missing)} is missing.",
+                    hint="Set it too, or unset the others: then jobs of that store fail with a clear reason.",
+                    id="storage.E001",
+                )
+            )
+    return found
+
+
+@register
+def limits_make_sense(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An image that is accepted must also fit where it goes."""
+    if settings.ORPHANS_MIN_AGE_SECONDS >= 600:
+        return []
+    return [
+        Warning(
+            f"ORPHANS_MIN_AGE_SECONDS={settings.ORPHANS_MIN_AGE_SECONDS}: an upload whose transaction is still open "
+            "could be taken for an orphan.",
+            hint="Make it 600 seconds at least; the default is 3600.",
+            id="storage.W001",
+        )
+    ]

@@ -1,0 +1,81 @@
+"""What the storage app reads from Django's settings, checked where it is used."""
+
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from django.conf import settings
+
+from storage.errors import StorageError
+
+#: `content` holds what people upload, `assets` what the public is served.
+StoreName = Literal["content", "assets"]
+STORE_NAMES: tuple[StoreName, ...] = get_args(StoreName)
+
+_PREFIXES: dict[StoreName, str] = {"content": "STORAGE", "assets": "ASSETS"}
+_REQUIRED = ("ENDPOINT", "BUCKET", "ACCESS_KEY", "SECRET_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConf:
+    """One bucket of one S3-compatible server.
+
+    Attributes:
+        name: which of our stores it is.
+        public_url: where the world reads the bucket; empty: through this site.
+        connect_seconds, read_seconds: how long the server may take to accept, and for each answer.
+    """
+
+    name: StoreName
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    public_url: str = ""
+    connect_seconds: float = 3.0
+    read_seconds: float = 10.0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What tells two buckets apart: in development both stores lead to one."""
+        return self.endpoint.rstrip("/"), self.bucket
+
+    def __str__(self) -> str:
+        return f"the {self.name} store (bucket {self.bucket} at {self.endpoint})"
+
+
+def store_conf(name: str) -> StoreConf:
+    """Return a store's configuration. Raises a permanent StorageError for an unknown or unconfigured one."""
+    if name not in STORE_NAMES:
+        raise StorageError(
+            f"There is no store {name!r}: it must be one of {', '.join(STORE_NAMES)}.", permanent=True
+        )
+    name = cast(StoreName, name)
+    missing = missing_settings(name)
+    if missing:
+        raise StorageError(
+            f"The {name} store is not configured: set {', '.join(missing)}, restart web and workers, "
+            "then replay this job.",
+            permanent=True,
+        )
+    prefix = _PREFIXES[name]
+    return StoreConf(
+        name,
+        *(getattr(settings, f"{prefix}_{key}") for key in _REQUIRED),
+        public_url=getattr(settings, f"{prefix}_PUBLIC_URL").rstrip("/"),
+    )
+
+
+def missing_settings(name: StoreName) -> list[str]:
+    """Return the names of the settings that a store lacks."""
+    names = [f"{_PREFIXES[name]}_{key}" for key in _REQUIRED]
+    return [setting for setting in names if not getattr(settings, setting)]
+
+
+def is_configured(name: StoreName) -> bool:
+    """Return whether a store can be used at all."""
+    return not missing_settings(name)
+
+
+def all_settings(name: StoreName) -> list[str]:
+    """Return the names of the settings that a store needs."""
+    return [f"{_PREFIXES[name]}_{key}" for key in _REQUIRED]

@@ -1,0 +1,75 @@
+"""What a store's refusals and silences mean, in our words: which are worth another try, and what mends them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+
+from storage.conf import StoreConf
+from storage.errors import ObjectMissing, StorageError
+
+_CREDENTIALS = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "Unauthorized", "403"})
+_MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
+#: Refused because of when, not what; the store says all of these while it is well again soon.
+_PASSING = frozenset(
+    {
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "TooManyRequests",
+    }
+)
+
+
+@contextmanager
+def explained(conf: StoreConf, what: str) -> Iterator[None]:
+    """Turn whatever boto3 raises while `what` is done into a StorageError that names it."""
+    try:
+        yield
+    except ClientError as exc:
+        raise refusal(conf, what, exc) from exc
+    except (BotoCoreError, OSError) as exc:
+        raise StorageError(f"Could not {what}: {conf} {_silence(conf, exc)}.") from exc
+
+
+def _silence(conf: StoreConf, error: Exception) -> str:
+    match error:
+        case ConnectTimeoutError():
+            return f"does not accept a connection within {conf.connect_seconds:g} s"
+        case ReadTimeoutError():
+            return f"did not answer within {conf.read_seconds:g} s"
+    return f"is out of reach ({error})"
+
+
+def refusal(conf: StoreConf, what: str, error: ClientError) -> StorageError:
+    """Return what a refused request means."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{code}: {message}" if message else code
+    if code in _MISSING:
+        return ObjectMissing(f"Could not {what}: {conf} has no such object.")
+    if code == "NoSuchBucket":
+        return StorageError(
+            f"Could not {what}: {conf} does not exist. Create the bucket or correct its name in the settings, "
+            "then replay this job.",
+            permanent=True,
+        )
+    if code in _CREDENTIALS:
+        return StorageError(
+            f"Could not {what}: {conf} refuses our credentials ({said}). Correct the access key and secret key, "
+            "or what they may do, then replay this job.",
+            permanent=True,
+        )
+    return StorageError(f"Could not {what}: {conf} says {said}.", permanent=is_permanent(code, status))
+
+
+def is_permanent(code: str, status: int = 0) -> bool:
+    """Return whether a refusal with this code will be repeated whenever the same is asked."""
+    if code in _PASSING or status >= 500 or status == 429:
+        return False
+    return 400 <= status < 500 or code in _CREDENTIALS or code.startswith(("Invalid", "Malformed", "KeyTooLong"))

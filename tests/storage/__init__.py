@@ -1,0 +1,1 @@
+"""Tests of the storage app, against a real SeaweedFS."""

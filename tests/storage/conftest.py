@@ -1,0 +1,5 @@
+"""What these tests can ask for."""
+
+from tests.storage.stores import in_use, stores
+
+__all__ = ["in_use", "stores"]
