@@ -1,28 +1,29 @@
 """What tests can ask for. Real servers start when the first test asks, and are shared; each test finds them empty.
 
-**Servers** (see `tests/servers/`; all offer `start stop kill restart pause resume port log`):
+**Servers** (`tests/servers/`; all offer `start stop kill restart pause resume port log`). A test may stop, kill or
+pause any of them; the next test finds it running again.
 
 - `valkey`: a flushed Valkey; `.url`, `.client` (redis-py). The settings' BROKER_URL and REDIS_URL lead to it.
 - `postgres`: the cluster; `.url(name)`, `.execute(sql, database)`, `.disconnect_all(database)`.
-- `smtp`: an SMTP server without TLS, to which the settings' SMTP_* lead; `.mails`, `.connections`, `.refuse("RCPT", "550 no")`,
-  `.hang_up_at("DATA", times=1)`, `.fall_silent_at(step)`, `.drop_connections()`. With TLS or a login: `make_smtp(tls="starttls", login=(user, password))`.
+- `smtp`: an SMTP server without TLS, to which the settings' SMTP_* lead; `.mails`, `.connections`,
+  `.refuse("RCPT", "550 no")`, `.hang_up_at("DATA", times=1)`, `.fall_silent_at(step)`, `.drop_connections()`.
+  With TLS or a login: `make_smtp(tls="starttls", login=(user, password))`.
 - `seaweedfs`: S3 without buckets; `.url`, `.access_key`, `.secret_key`, `.client` (boto3), `.create_bucket(name)`.
 
-A test may stop, kill or pause any of them; the next test finds it running again.
+**Databases.** Mark a test `@pytest.mark.django_db` (`transaction=True` where commits matter) as usual. It runs on
+PostgreSQL, or with TEST_DATABASE=sqlite on SQLite; `make test` runs all of `tests/jobs/` on both. What can only be said
+of one of them is marked `@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is left out on the other.
 
-**Databases.** Mark a test `@pytest.mark.django_db` (`transaction=True` where commits matter) as usual. It runs on PostgreSQL, or with
-TEST_DATABASE=sqlite on SQLite; `make test` runs all of `tests/jobs/` on both. What can only be said of one of them is marked
-`@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is not collected on the other.
+`database` is for acceptance tests: a migrated, committed database of the test's own, to which the project's `default`
+connection leads for the length of the test, so that the ORM works in the test as in a worker. The test runs once on
+PostgreSQL and once on SQLite. It has `.url`, `.vendor` and `.name`.
 
-`database` is for acceptance tests: a migrated, committed database of the test's own, to which the project's `default` connection leads for the
-length of the test, so that the ORM works in the test as in a worker. The test runs once on PostgreSQL and once on SQLite.
-It has `.url`, `.vendor` and, on PostgreSQL, `.name`.
-
-**Workers** (see `tests/acceptance/worker.py`): `start_worker(pool="threads", concurrency=2, queues=["a"], name="w1", environment={…})` starts a real
-`celery -A project worker` on `database` and `valkey` and returns when it is ready. It has `.pid`, `.children()`, `.signal(n)`, `.kill()` (kill -9 of all its
-processes), `.kill_main()`, `.kill_child()`, `.stop()` (SIGTERM and wait), `.wait()`, `.log_text()`. `effects` counts what the tasks did:
-a task calls `tests.tasks_app.effects.record("x")`, the test asks `effects.count("x")`. `manage("jobs", "list")` runs a management command as a process.
-The workers' logs are shown when the test fails.
+**Workers** (`tests/acceptance/`): `start_worker(pool="threads", concurrency=2, queues=["a"], name="w1",
+environment={…})` starts a real `celery -A project worker` on `database` and `valkey` and returns when it is ready. It
+has `.pid`, `.children()`, `.signal(n)`, `.kill()` (kill -9 of all its processes), `.kill_main()`, `.kill_child()`,
+`.stop()` (SIGTERM and wait), `.wait()`, `.log_text()`. `effects` counts what the tasks did: a task calls
+`tests.tasks_app.effects.record("x")`, the test asks `effects.count("x")`. `manage("jobs", "list")` runs a management
+command as a process. The workers' logs are shown when the test fails.
 
 **Waiting**: only `tests.waiting.wait_for(condition, deadline)` and `always(condition, seconds)`.
 """
@@ -34,6 +35,7 @@ import django
 import hypothesis
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from tests.environment import CI, DATABASE, environment
 
@@ -155,8 +157,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
     """Let Django make its test database from the template, or in a file that threads can share."""
-    from django.db import connection
-
     test_settings = connection.settings_dict["TEST"]
     if DATABASE == "postgres":
         test_settings["TEMPLATE"] = request.getfixturevalue("postgres_template")

@@ -49,9 +49,7 @@ class Worker:
 
     def start(self) -> None:
         """Start it; do not wait."""
-        self._process = spawn(
-            self._command, log=self.log, environment=self._environment, directory=settings.BASE_DIR
-        )
+        self._process = spawn(self._command, log=self.log, environment=self._environment, directory=settings.BASE_DIR)
 
     def wait_until_ready(self) -> None:
         """Wait until it consumes."""
@@ -126,7 +124,7 @@ class Worker:
         self.process.wait()
 
     def kill_child(self, pid: int | None = None) -> int:
-        """Kill one process of the pool (SIGKILL), the first unless told which, as the kernel does when memory runs out."""
+        """Kill one process of the pool (SIGKILL), as the kernel does when memory runs out; the first unless told."""
         pid = pid or self.children()[0]
         psutil.Process(pid).kill()
         return pid

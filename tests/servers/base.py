@@ -80,9 +80,7 @@ class Server:
 
     def _wait_until_it_answers(self) -> None:
         try:
-            wait_for(
-                lambda: not self.running or self.answers(), self.start_seconds, what=f"{self.name} to answer"
-            )
+            wait_for(lambda: not self.running or self.answers(), self.start_seconds, what=f"{self.name} to answer")
         except NotInTime as exc:
             raise ServerError(f"{exc}\n{tail(self.log)}") from exc
         if not self.running:

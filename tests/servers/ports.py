@@ -1,7 +1,8 @@
 """Free ports for servers that are stopped and started again on the same one."""
 
 import random
-import socket
+
+from project.embedded.ports import is_taken
 
 #: Below the range from which systems take the local end of outgoing connections: else, while a server is
 #: down, a client trying to reconnect may be given the server's own port, and the server cannot come back.
@@ -19,14 +20,3 @@ def free_port() -> int:
         if port not in _given and not is_taken(port):
             _given.add(port)
             return port
-
-
-def is_taken(port: int) -> bool:
-    """Return whether something listens on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-        return False

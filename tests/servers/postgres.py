@@ -56,8 +56,10 @@ class Postgres(Server):
             for path in (self.directory, self.data):
                 os.chown(path, self.user, self.user)
         result = subprocess.run(
-            [self.bin / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
-            + ["--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+            [
+                *(self.bin / "initdb", "-D", self.data, "-U", "postgres"),
+                *("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"),
+            ],
             capture_output=True,
             text=True,
             cwd=self.directory,

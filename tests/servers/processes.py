@@ -1,21 +1,12 @@
 """Child processes in a group of their own that never outlive the tests."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    # Even a test run that is killed outright leaves no server behind.
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+from project.embedded.lifeline import die_with_parent
 
 
 def spawn(
@@ -37,7 +28,8 @@ def spawn(
             cwd=directory,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            # Even a test run that is killed outright leaves no server behind.
+            preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509  It makes one system call.
             **identity,
         )
 

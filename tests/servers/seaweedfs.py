@@ -20,9 +20,7 @@ class SeaweedFS(Server):
         super().__init__(directory)
         self.data = directory / "data"
         self._ports = seaweedfs.SeaweedPorts(self.port, *(free_port() for _ in range(7)))
-        self.client = seaweedfs.connect(
-            port=self.port, access_key=self.access_key, secret_key=self.secret_key
-        )
+        self.client = seaweedfs.connect(port=self.port, access_key=self.access_key, secret_key=self.secret_key)
 
     @property
     def url(self) -> str:

@@ -66,9 +66,7 @@ class SmtpServer:
     a password, nothing is taken from a client that has not logged in. `certificate` is a PEM file to trust.
     """
 
-    def __init__(
-        self, directory: Path, *, tls: str = "none", login: tuple[str, str] | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *, tls: str = "none", login: tuple[str, str] | None = None) -> None:
         self.port = free_port()
         self.tls = tls
         self.login = login
@@ -155,9 +153,7 @@ class SmtpServer:
 
     # What tests make it do.
 
-    def refuse(
-        self, step: str, reply: str, *, times: int | None = None, recipient: str | None = None
-    ) -> None:
+    def refuse(self, step: str, reply: str, *, times: int | None = None, recipient: str | None = None) -> None:
         """Answer `reply` ("451 try later", "550 5.1.1 no such user") at a step: always, or `times` times."""
         self._add(step, reply, times, recipient)
 

@@ -1,0 +1,102 @@
+"""`make up`: the whole system on embedded parts, until Ctrl-C."""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from project.embedded import parts, ports
+from project.embedded.environment import DEMO_EMAIL, Development
+from project.embedded.manager import Interrupted, Manager, PartFailed
+
+BASE = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 60.0
+
+
+def main() -> int:
+    """Run everything until interrupted. Return 0 after an orderly end, 1 where it could not start."""
+    os.chdir(BASE)
+    try:
+        development = Development.read(BASE)
+        with _alone(development.var):
+            ports.check(development.ports(), development.host)
+            return _run(development)
+    except ImproperlyConfigured as exc:
+        print(exc, file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _alone(var: Path) -> Iterator[None]:
+    """Hold the data directory for ourselves. Raises ImproperlyConfigured where another `make up` has it."""
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ImproperlyConfigured(
+                f"Another `make up` runs on the data in {var}: stop it, "
+                "or give this one a VAR_DIR and ports of its own."
+            ) from None
+        yield
+
+
+def _run(development: Development) -> int:
+    began = time.monotonic()
+    logs = development.var / "log"
+    logs.mkdir(exist_ok=True)
+    manager = Manager(logs, sys.stdout)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: manager.interrupt())
+    variables = development.variables()
+    servers = parts.servers(development, variables)
+    site = parts.site(development, variables)
+    try:
+        manager.say("Starting …")
+        manager.start(*servers)
+        for command in parts.preparation(variables):
+            manager.run_to_end(command)
+        manager.wait_until_ready(*servers, seconds=START_SECONDS)
+        manager.start(*site)
+        manager.wait_until_ready(*site, seconds=START_SECONDS)
+        manager.say(_welcome(development, variables, time.monotonic() - began))
+        manager.watch()
+    except Interrupted:
+        manager.say("Stopping; running jobs may finish. Ctrl-C again stops at once.")
+        return 0
+    except PartFailed as exc:
+        manager.say(f"Could not start: {exc}")
+        return 1
+    finally:
+        # The servers last: until then workers hand back what they hold.
+        manager.stop(site)
+        manager.stop_all()
+        manager.say("Stopped.")
+
+
+def _welcome(development: Development, variables: dict[str, str], seconds: float) -> str:
+    site = f"http://localhost:{development.web.number}"
+    flower = f"http://localhost:{development.flower.number}"
+    settings = {**variables, **development.given}
+    login = f"{DEMO_EMAIL} / {settings['DEMO_PASSWORD']}"
+    flower_login = settings["FLOWER_BASIC_AUTH"].replace(":", " / ", 1)
+    return (
+        f"Ready after {seconds:.0f} s.\n"
+        f"\n"
+        f"  Site     {site}/\n"
+        f"  Inbox    {site}/inbox/\n"
+        f"  Admin    {site}/admin/   {login}\n"
+        f"  Flower   {flower}/   {flower_login}\n"
+        f"\n"
+        f"  Data and logs are in {development.var}. Ctrl-C stops everything.\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

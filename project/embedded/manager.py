@@ -1,0 +1,271 @@
+"""The process manager of `make up`: honcho's processes and output, with readiness, restarts and an order of stopping.
+
+honcho's own manager ends everything as soon as one process ends, and all at once; so its parts are put together anew.
+"""
+
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from honcho.colour import get_colours
+from honcho.printer import Message, Printer
+from honcho.process import Popen
+
+from project.embedded.lifeline import die_with_parent
+
+#: How often conditions are looked at while there is nothing else to do.
+TICK_SECONDS = 0.1
+#: A part that ends unexpectedly comes back after 1, 2, 4, … seconds, at most this many;
+LONGEST_BACK_OFF_SECONDS = 30.0
+#: one that has run this long before begins again with 1.
+STEADY_SECONDS = 60.0
+#: How much of a failed part's output is shown.
+TAIL_LINES = 20
+#: A process that prints without end must not keep us from anything else.
+LINES_AT_ONCE = 1000
+
+OWN_NAME = "make up"
+
+
+class PartFailed(Exception):
+    """A part did not come up; the message names it and ends with what it said last."""
+
+
+class Interrupted(Exception):
+    """Somebody asked us to stop, by Ctrl-C, SIGTERM or because the make that started us is gone."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the system."""
+
+    name: str
+    command: Sequence[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    #: Whether it does its work; asked until it holds.
+    ready: Callable[[], bool] = lambda: True
+    #: What it prints when it does its work, where there is no other way to tell.
+    ready_words: str = ""
+    #: How long it may take to stop before it is killed.
+    stop_seconds: float = 10.0
+    #: Whether its output goes to its log only.
+    quiet: bool = False
+
+
+@dataclass
+class _Run:
+    """A part and the latest process that runs it."""
+
+    part: Part
+    colour: str
+    process: subprocess.Popen[bytes]
+    started_at: float
+    failures: int = 0
+    start_again_at: float | None = None
+    said_ready: bool = False
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+
+class Manager:
+    """Runs parts. Everything happens in the calling thread; others only pass on what processes print."""
+
+    def __init__(self, logs: Path, output: TextIO) -> None:
+        self._logs = logs
+        self._printer = Printer(output, width=len("seaweedfs"))
+        self._colours = get_colours()
+        self._runs: dict[str, _Run] = {}
+        self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._interruptions = 0
+        self._parent = os.getppid()
+
+    # Starting.
+
+    def start(self, *parts: Part) -> None:
+        """Start parts; do not wait."""
+        for part in parts:
+            self._log_path(part).unlink(missing_ok=True)
+            colour = next(self._colours)
+            self._runs[part.name] = _Run(part, colour, self._launch(part, colour), time.monotonic())
+
+    def wait_until_ready(self, *parts: Part, seconds: float) -> None:
+        """Wait until all of them are ready. Raises PartFailed for one that ends or takes too long."""
+        waiting = list(parts)
+        deadline = time.monotonic() + seconds
+        while waiting:
+            self._turn()
+            for part in waiting:
+                run = self._runs[part.name]
+                if not run.alive:
+                    raise PartFailed(f"{part.name} {_ended(run)} while it started.{_tail(run)}")
+                if time.monotonic() > deadline:
+                    raise PartFailed(f"{part.name} was not ready within {seconds:g} seconds.{_tail(run)}")
+            waiting = [part for part in waiting if not self._is_ready(part)]
+
+    def _is_ready(self, part: Part) -> bool:
+        said = self._runs[part.name].said_ready or not part.ready_words
+        return said and part.ready()
+
+    def run_to_end(self, part: Part) -> None:
+        """Run a command that ends by itself. Raises PartFailed unless it succeeds."""
+        self.start(part)
+        run = self._runs[part.name]
+        while run.alive:
+            self._turn()
+        # What it said last may still be on its way.
+        self._pump()
+        del self._runs[part.name]
+        if run.process.returncode:
+            raise PartFailed(f"{part.name} failed ({_ended(run)}).{_tail(run)}")
+
+    # Running.
+
+    def watch(self) -> None:
+        """Keep every part running until interrupted: one that ends is started again, later each time."""
+        while True:
+            self._turn()
+            for run in self._runs.values():
+                if run.alive:
+                    continue
+                if run.start_again_at is None:
+                    self._plan_restart(run)
+                elif time.monotonic() >= run.start_again_at:
+                    run.process = self._launch(run.part, run.colour)
+                    run.started_at, run.start_again_at = time.monotonic(), None
+
+    def _plan_restart(self, run: _Run) -> None:
+        now = time.monotonic()
+        steady = now - run.started_at >= STEADY_SECONDS
+        run.failures = 1 if steady else run.failures + 1
+        delay = min(LONGEST_BACK_OFF_SECONDS, 2.0 ** (run.failures - 1))
+        run.start_again_at = now + delay
+        # What it left behind must not go on beside its successor.
+        _signal_group(run.process.pid, signal.SIGKILL)
+        tail = _tail(run) if run.part.quiet else ""
+        self.say(f"{run.part.name} {_ended(run)} unexpectedly; it starts again in {delay:g} s.{tail}")
+
+    # Stopping.
+
+    def interrupt(self) -> None:
+        """Ask for the end; may be called by a signal handler. The second time, everything is killed."""
+        self._interruptions += 1
+
+    def stop(self, parts: Iterable[Part]) -> None:
+        """Ask parts to stop, all at once, and wait; kill what takes too long."""
+        self._stop([self._runs[part.name] for part in parts if part.name in self._runs])
+
+    def stop_all(self) -> None:
+        """Stop whatever still runs."""
+        self._stop(list(self._runs.values()))
+
+    def _stop(self, stopping: list[_Run]) -> None:
+        for run in stopping:
+            if run.alive:
+                # The main process alone: a worker's children must finish their jobs.
+                run.process.terminate()
+        asked_at = time.monotonic()
+        while any(run.alive for run in stopping):
+            self._pump()
+            for run in stopping:
+                late = time.monotonic() - asked_at > run.part.stop_seconds
+                if run.alive and (late or self._interruptions > 1):
+                    _signal_group(run.process.pid, signal.SIGKILL)
+        for run in stopping:
+            _signal_group(run.process.pid, signal.SIGKILL)
+            del self._runs[run.part.name]
+
+    # Output.
+
+    def say(self, text: str) -> None:
+        """Print something of our own."""
+        self._print(Message("line", text, datetime.now(), OWN_NAME, None))
+
+    # The inside.
+
+    def _launch(self, part: Part, colour: str) -> subprocess.Popen[bytes]:
+        if shutil.which(part.command[0]) is None:
+            raise PartFailed(f"{part.name} needs the program {part.command[0]}, which is missing: run `make clean up`.")
+        process = Popen(
+            list(part.command),
+            shell=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **part.environment},
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
+        threading.Thread(target=self._read, args=(part.name, colour, process), name=part.name, daemon=True).start()
+        return process
+
+    def _read(self, name: str, colour: str, process: subprocess.Popen[bytes]) -> None:
+        for line in process.stdout or ():
+            self._lines.put(Message("line", line, datetime.now(), name, colour))
+
+    def _turn(self) -> None:
+        """Pass on what happened meanwhile. Raises Interrupted when we are asked to stop."""
+        self._pump()
+        # Killed outright, make cannot tell us.
+        orphaned = "MAKELEVEL" in os.environ and os.getppid() != self._parent
+        if self._interruptions or orphaned:
+            raise Interrupted
+
+    def _pump(self) -> None:
+        """Wait a moment for output, and pass on what there is."""
+        timeout: float = TICK_SECONDS
+        for _ in range(LINES_AT_ONCE):
+            try:
+                line = self._lines.get(timeout=timeout)
+            except queue.Empty:
+                return
+            self._log(line)
+            timeout = 0
+
+    def _log(self, line: Message) -> None:
+        with (self._logs / f"{line.name}.log").open("ab") as log:
+            log.write(line.data)
+        run = self._runs.get(line.name)
+        if run is not None:
+            text = line.data.decode(errors="replace").rstrip()
+            run.said.append(text)
+            run.said_ready = run.said_ready or run.part.ready_words in text
+        if run is None or not run.part.quiet:
+            self._print(line)
+
+    def _print(self, message: Message) -> None:
+        try:
+            self._printer.write(message)
+        except BrokenPipeError:
+            # Nobody reads us any more: that is one more way to ask for the end.
+            self._printer.output = open(os.devnull, "w")  # noqa: SIM115  Kept to the end.
+            self.interrupt()
+
+    def _log_path(self, part: Part) -> Path:
+        return self._logs / f"{part.name}.log"
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal a process, which leads a group, and all it started."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _ended(run: _Run) -> str:
+    code = run.process.returncode or 0
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _tail(run: _Run) -> str:
+    return "".join(f"\n    {line}" for line in run.said)

@@ -1,0 +1,149 @@
+"""The parts of the system that `make up` runs, and how each shows that it is ready."""
+
+import http.client
+import socket
+import sys
+import urllib.error
+import urllib.request
+from functools import partial
+
+import redis
+
+from project.embedded import seaweedfs, valkey
+from project.embedded.environment import BUCKETS, Development
+from project.embedded.manager import Part
+
+#: A worker lets running jobs finish for JOBS_SHUTDOWN_SECONDS (25) and then hands them back.
+WORKER_STOP_SECONDS = 40.0
+CHECK_SECONDS = 3.0
+
+
+def servers(development: Development, variables: dict[str, str]) -> list[Part]:
+    """Return the embedded servers; they start first and stop last."""
+    parts = []
+    if development.valkey:
+        parts.append(_valkey(development, development.valkey.number))
+    if development.storage:
+        parts.append(_seaweedfs(development, variables))
+    if development.mailcatcher:
+        parts.append(_mailcatcher(development.mailcatcher.number, variables))
+    return parts
+
+
+def _valkey(development: Development, port: int) -> Part:
+    directory = development.var / "valkey"
+    directory.mkdir(exist_ok=True)
+    return Part(
+        "valkey",
+        valkey.command(port=port, directory=directory, persist=True),
+        ready=partial(_answers_ping, redis.Redis(port=port, socket_timeout=CHECK_SECONDS)),
+        quiet=True,
+    )
+
+
+def _answers_ping(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def _seaweedfs(development: Development, variables: dict[str, str]) -> Part:
+    directory = development.var / "seaweedfs"
+    directory.mkdir(exist_ok=True)
+    access_key, secret_key = development.storage_keys(variables)
+    ports = development.seaweed_ports()
+    client = seaweedfs.connect(port=ports.s3, access_key=access_key, secret_key=secret_key)
+
+    def ready() -> bool:
+        if not seaweedfs.is_ready(client):
+            return False
+        for bucket in BUCKETS:
+            seaweedfs.ensure_bucket(client, bucket)
+        return True
+
+    return Part(
+        "seaweedfs",
+        seaweedfs.command(ports=ports, directory=directory),
+        environment={"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
+        ready=ready,
+        stop_seconds=seaweedfs.STOP_SECONDS,
+        quiet=True,
+    )
+
+
+def _mailcatcher(port: int, variables: dict[str, str]) -> Part:
+    command = [sys.executable, "manage.py", "mailcatcher", "--host", "127.0.0.1", "--port", str(port)]
+    return Part("mailcatcher", command, variables, ready=partial(_listens, port))
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=CHECK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def preparation(variables: dict[str, str]) -> list[Part]:
+    """Return the commands that bring the data up to date before the site starts."""
+    manage = [sys.executable, "manage.py"]
+    return [
+        Part("migrate", [*manage, "migrate", "--verbosity", "0"], variables),
+        Part("demo", [*manage, "demo"], variables),
+    ]
+
+
+def site(development: Development, variables: dict[str, str]) -> list[Part]:
+    """Return what is ours: web, worker, Beat and Flower."""
+    celery = [sys.executable, "-m", "celery", "--app", "project"]
+    return [
+        _web(development, variables),
+        Part(
+            "worker",
+            [
+                *(*celery, "worker", "--loglevel", "INFO", "--task-events"),
+                *("--hostname", "worker@%h", "--concurrency", str(development.concurrency)),
+            ],
+            variables,
+            ready_words=" ready.",
+            stop_seconds=WORKER_STOP_SECONDS,
+        ),
+        Part("beat", [*celery, "beat", "--loglevel", "INFO"], variables, ready_words="beat: Starting"),
+        _flower(development, variables, celery),
+    ]
+
+
+def _web(development: Development, variables: dict[str, str]) -> Part:
+    port = str(development.web.number)
+    command = [sys.executable, "-m", "uvicorn", "project.asgi:application"]
+    return Part(
+        "web",
+        # Live pages keep connections open; they need not hold up a stop.
+        [*command, "--host", development.host, "--port", port, "--timeout-graceful-shutdown", "3"],
+        variables,
+        ready=partial(_answers_http, f"http://127.0.0.1:{port}/readyz", accept=(200,)),
+    )
+
+
+def _flower(development: Development, variables: dict[str, str], celery: list[str]) -> Part:
+    port = str(development.flower.number)
+    return Part(
+        "flower",
+        # It finds its users in FLOWER_BASIC_AUTH: arguments are seen by everybody on the machine.
+        [*celery, "flower", f"--address={development.host}", f"--port={port}"],
+        variables,
+        ready=partial(_answers_http, f"http://127.0.0.1:{port}/", accept=(200, 302, 401)),
+        quiet=True,
+    )
+
+
+def _answers_http(url: str, *, accept: tuple[int, ...]) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=CHECK_SECONDS) as response:  # noqa: S310  The URL is ours.
+            return response.status in accept
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        return exc.code in accept
+    except (OSError, http.client.HTTPException):
+        return False
