@@ -91,14 +91,10 @@ class Job(models.Model):
                 condition=models.Q(state=State.QUEUED, dispatched_at__isnull=True),
                 name="jobs_job_waiting",
             ),
-            models.Index(
-                fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"
-            ),
+            models.Index(fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
-            models.Index(
-                fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"
-            ),
+            models.Index(fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"),
         ]
         permissions = [("operate_job", "Can retry, cancel, replay and discard jobs, and pause queues")]
 

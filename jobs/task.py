@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast, get_type_hints
 
@@ -192,7 +192,7 @@ class JobTask(Task):
         """
         if self.app.conf.task_always_eager:
             return cast(
-                JobResult,
+                "JobResult",
                 super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
             )
         args, kwargs = self._plain_arguments(args, kwargs)
@@ -332,7 +332,7 @@ def _number(value: object) -> bool:
 
 
 def _seconds(value: object) -> bool:
-    return value is None or (_number(value) and cast(float, value) > 0)
+    return value is None or (_number(value) and cast("float", value) > 0)
 
 
 def _exceptions(value: object) -> bool:
@@ -342,7 +342,7 @@ def _exceptions(value: object) -> bool:
 
 
 def _fraction(value: object) -> bool:
-    return isinstance(value, bool) or (_number(value) and 0 <= cast(float, value) < 1)
+    return isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < 1)
 
 
 def _queue_word(value: object) -> bool:
@@ -357,7 +357,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
         "a whole number, zero or more, or None for no limit",
     ),
     "retry_backoff": (
-        lambda value: isinstance(value, bool) or (_number(value) and cast(float, value) >= 0),
+        lambda value: isinstance(value, bool) or (_number(value) and cast("float", value) >= 0),
         "seconds, or true or false",
     ),
     "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),

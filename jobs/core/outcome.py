@@ -109,9 +109,7 @@ def after_loss(
     return _retry_or_give_up(policy, tries, random)
 
 
-def _after_retry_call(
-    call: Retry, policy: RetryPolicy, tries: Tries, random: Callable[[], float]
-) -> RetryIn | Dead:
+def _after_retry_call(call: Retry, policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> RetryIn | Dead:
     limit = getattr(call, "max_retries", None)
     allowed = policy.has_retry_left(tries.attempt) if limit is None else tries.attempt <= limit
     if not allowed:

@@ -1,12 +1,12 @@
 """The states of a job and the transitions between them. Nothing else lists them.
 
-    scheduled   waits for its time (`run_at`)
-    queued      due; its message is on the way to a worker, or will be
-    running     claimed by a worker that holds the lease
-    retrying    failed; waits for its next attempt (`run_at`)
-    succeeded   done
-    dead        gave up; kept as a dead letter until replayed or discarded
-    cancelled   no longer wanted
+scheduled   waits for its time (`run_at`)
+queued      due; its message is on the way to a worker, or will be
+running     claimed by a worker that holds the lease
+retrying    failed; waits for its next attempt (`run_at`)
+succeeded   done
+dead        gave up; kept as a dead letter until replayed or discarded
+cancelled   no longer wanted
 """
 
 from enum import StrEnum

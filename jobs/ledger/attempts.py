@@ -110,7 +110,7 @@ def claim_more(
 
 
 def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
-    """running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
+    """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
     words = dialect()
     found = rows(
         f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now}, {_NO_LEASE}"  # noqa: S608
@@ -155,7 +155,7 @@ def exists(job_id: uuid.UUID) -> bool:
 
 
 def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
-    """running → succeeded. Returns false where the lease was lost: the result is refused."""
+    """Running → succeeded. Returns false where the lease was lost: the result is refused."""
     words = dialect()
     return (
         changed(
@@ -168,7 +168,7 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
 
 
 def retry(job_id: uuid.UUID, lease_id: str, delay: float, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """running → retrying, due after `delay` seconds. Returns false where the lease was lost."""
+    """Running → retrying, due after `delay` seconds. Returns false where the lease was lost."""
     words = dialect()
     return _end_with_failure(
         job_id,
@@ -181,7 +181,7 @@ def retry(job_id: uuid.UUID, lease_id: str, delay: float, failure: Failure, *, l
 
 
 def die(job_id: uuid.UUID, lease_id: str, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """running → dead. Returns false where the lease was lost."""
+    """Running → dead. Returns false where the lease was lost."""
     words = dialect()
     return _end_with_failure(
         job_id,
@@ -194,7 +194,7 @@ def die(job_id: uuid.UUID, lease_id: str, failure: Failure, *, lost_worker: bool
 
 
 def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
-    """queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
+    """Queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
     words = dialect()
     return (
         changed(
@@ -207,12 +207,12 @@ def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
 
 
 def cancel_running(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
-    """running → cancelled. Returns false where the lease was lost."""
+    """Running → cancelled. Returns false where the lease was lost."""
     return _end_with_failure(job_id, lease_id, State.CANCELLED, failure, f", finished_at = {dialect().now}", [])
 
 
 def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
-    """running → scheduled, due after `delay` seconds; the attempt is given back. False where the lease was lost."""
+    """Running → scheduled, due after `delay` seconds; the attempt is given back. False where the lease was lost."""
     words = dialect()
     return (
         changed(
@@ -226,7 +226,7 @@ def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
 
 
 def release(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
-    """running → queued, due at once: its worker was told to stop before it ended. False where the lease was lost."""
+    """Running → queued, due at once: its worker was told to stop before it ended. False where the lease was lost."""
     words = dialect()
     return _end_with_failure(
         job_id, lease_id, State.QUEUED, failure, f", run_at = {words.now}, dispatched_at = NULL", []
@@ -261,7 +261,7 @@ def _end_with_failure(
     with transaction.atomic():
         kept = changed(
             "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker, started_at)"
-            f" SELECT id, attempt, '{state}', %s, %s, %s, worker, started_at FROM jobs_job WHERE {fence}",  # noqa: S608
+            f" SELECT id, attempt, '{state}', %s, %s, %s, worker, started_at FROM jobs_job WHERE {fence}",
             (
                 failure.type[:200],
                 _storable(failure.message)[:ERROR_LENGTH],

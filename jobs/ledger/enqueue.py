@@ -77,9 +77,7 @@ def insert(job: NewJob) -> uuid.UUID:
     while True:
         if one(statement + " ON CONFLICT DO NOTHING RETURNING id", parameters) is not None:
             return job.id
-        there = one(
-            "SELECT id FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key)
-        )
+        there = one("SELECT id FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key))
         if there is not None:
             return words.to_uuid(there[0])
 
@@ -137,7 +135,10 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[object]]:
     run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
     json_mark = words.json
-    return f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, %s, %s, {run_at}, {expires_at}", parameters
+    return (
+        f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, %s, %s, {run_at}, {expires_at}",
+        parameters,
+    )
 
 
 def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[object]) -> str:

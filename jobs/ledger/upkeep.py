@@ -47,8 +47,6 @@ class Overdue:
     worker: str
 
 
-
-
 def take_due(limit: int) -> list[Dispatchable]:
     """scheduled, retrying → queued for jobs whose time has come; they are marked dispatched and returned.
 
@@ -166,7 +164,8 @@ def leased(lease_id: str) -> list[uuid.UUID]:
 def redispatch_queue(queue: str) -> int:
     """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
     return changed(
-        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND queue = %s", (queue,)  # noqa: S608
+        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND queue = %s",
+        (queue,),  # noqa: S608
     )
 
 

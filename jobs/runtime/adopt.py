@@ -11,8 +11,7 @@ from kombu.utils.json import dumps
 from jobs.conf import conf
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Claimed
-from jobs.ledger.enqueue import NewJob
-from jobs.ledger.enqueue import adopt as write
+from jobs.ledger.enqueue import NewJob, adopt as write
 
 if TYPE_CHECKING:
     from jobs.task import JobTask

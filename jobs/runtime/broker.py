@@ -7,8 +7,7 @@ from celery import Celery
 from kombu import Connection, Producer, Queue
 
 from jobs.core.priority import on_the_wire
-from jobs.runtime.letters import Letter
-from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing
+from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
 
 #: The properties of a message that survive in its dead letter.
 _PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})
@@ -46,20 +45,20 @@ class Publisher:
             self.close()
             raise
 
-    def publish_letter(self, letter: Letter) -> None:
-        """Hand a dead letter to the broker. Raises as `publish` does."""
+    def publish_raw(self, queue: str, message: RawMessage) -> None:
+        """Put a message into a queue as it is. Raises as `publish` does."""
         try:
             producer = self._open()
-            self._declare({letter.dead_queue})
+            self._declare({queue})
             producer.publish(
-                letter.body,
-                routing_key=letter.dead_queue,
+                message.body,
+                routing_key=queue,
                 exchange="",
-                headers=letter.headers,
-                content_type=letter.content_type,
-                content_encoding=letter.content_encoding,
+                headers=message.headers,
+                content_type=message.content_type,
+                content_encoding=message.content_encoding,
                 retry=False,
-                **{name: value for name, value in letter.properties.items() if name in _PROPERTIES},
+                **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
             )
         except BaseException:
             self.close()
@@ -120,5 +119,5 @@ class Publisher:
 def _quietly(close: Callable[[], object]) -> None:
     try:
         close()
-    except Exception:  # noqa: BLE001, S110 (the connection is broken; that is why it is dropped)
+    except Exception:  # noqa: BLE001 (the connection is broken; that is why it is dropped)
         pass

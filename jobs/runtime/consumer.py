@@ -88,8 +88,8 @@ class JobsConsumer(Consumer):
             logger.error("A message of queue %s could not be parked (%s); it is left with the broker.", queue, exc)
             return
         message.ack_log_error(logger, self.connection_errors)
-        self._condemn(message, letter.headers[letters.EXCEPTION])
-        self._tell(queue, letter.headers[letters.EXCEPTION])
+        self._condemn(message, letter.error)
+        self._tell(queue, letter.error)
 
     def _condemn(self, message: Any, error: str) -> None:
         headers = message.headers if isinstance(message.headers, dict) else {}

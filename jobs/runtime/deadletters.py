@@ -3,7 +3,6 @@
 import os
 import threading
 import uuid
-from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -15,6 +14,7 @@ from jobs.ledger.attempts import Failure
 from jobs.runtime import letters
 from jobs.runtime.broker import Publisher
 from jobs.runtime.letters import Letter
+from jobs.runtime.message import RawMessage
 
 
 class BrokerGone(Exception):
@@ -40,20 +40,18 @@ def _current() -> _Post:
     return _post
 
 
-def send(letter: Letter) -> None:
-    """Hand a letter to the broker. Raises BrokerGone where it did not confirm."""
+def send(queue: str, message: RawMessage) -> None:
+    """Hand a message to the broker as it is. Raises BrokerGone where it did not confirm."""
     post = _current()
     with post.lock:
         try:
-            post.publisher.publish_letter(letter)
+            post.publisher.publish_raw(queue, message)
         except Exception as exc:
             raise BrokerGone(f"{type(exc).__name__}: {exc}") from exc
 
 
-def bury(
-    job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False
-) -> bool:
-    """running → dead, once the broker has the job's letter. Returns false where the lease was lost.
+def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False) -> bool:
+    """Running → dead, once the broker has the job's letter. Returns false where the lease was lost.
 
     Raises:
         BrokerGone: nothing has changed; try again while the lease lasts.
@@ -61,7 +59,8 @@ def bury(
     job = upkeep.running_job(job_id, lease_id)
     if job is None:
         return False
-    send(letters.from_job(job, job.attempt, reason, failure, _now()))
+    letter = letters.from_job(job, job.attempt, reason, failure, timezone.now())
+    send(letters.dead_queue(letter.queue), letter.message)
     return attempts.die(job_id, lease_id, failure, lost_worker=lost_worker)
 
 
@@ -71,10 +70,6 @@ def park(message: Any, queue: str, reason: Reason, error: BaseException | str) -
     Raises:
         BrokerGone: the message must not be acknowledged.
     """
-    letter = letters.from_message(message, queue, reason, error, _now())
-    send(letter)
+    letter = letters.from_message(message, queue, reason, error, timezone.now())
+    send(letters.dead_queue(letter.queue), letter.message)
     return letter
-
-
-def _now() -> datetime:
-    return timezone.now()

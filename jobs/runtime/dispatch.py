@@ -151,14 +151,14 @@ def dispatcher() -> Dispatcher:
 
 def flush(timeout: float = 3.0) -> None:
     """Publish what this process has pending, for at most `timeout` seconds."""
-    global _dispatcher  # noqa: PLW0603
+    global _dispatcher
     current, _dispatcher = _dispatcher, None
     if current is not None and current.pid == os.getpid():
         current.close(timeout)
 
 
 def _after_fork() -> None:
-    global _dispatcher, _lock  # noqa: PLW0603
+    global _dispatcher, _lock
     # The parent's thread does not exist here, and its lock may have been held at the fork.
     _dispatcher, _lock = None, threading.Lock()
 

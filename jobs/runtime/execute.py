@@ -97,9 +97,7 @@ def ledger_id(task_id: str) -> uuid.UUID:
         return uuid.uuid5(uuid.NAMESPACE_URL, f"celery:{task_id}")
 
 
-def claim(
-    task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Claimed:
+def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed:
     """Take the delivered job, or adopt it. Raises NotOurs where there is nothing to run."""
     request = task.request
     if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
@@ -119,7 +117,9 @@ def claim(
     try:
         claimed = patiently(take, PATIENCE_BEFORE)
     except DatabaseGone as exc:
-        logger.warning("%s[%s] was not begun, the database is gone (%s); it will be sent again.", task.name, job_id, exc)
+        logger.warning(
+            "%s[%s] was not begun, the database is gone (%s); it will be sent again.", task.name, job_id, exc
+        )
         raise NotOurs("The database is gone.") from exc
     if claimed is None:
         raise NotOurs("There is nothing to run: the job runs elsewhere, has ended, or waits.")
@@ -148,7 +148,7 @@ def decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
 
 
 def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: Claimed, result: Any) -> None:
-    """running → succeeded, and what follows in the chain is enqueued in the same transaction."""
+    """Running → succeeded, and what follows in the chain is enqueued in the same transaction."""
     request = task.request
     if not (request.chain or request.callbacks):
         done = _recorded(lambda: attempts.succeed(job_id, lease_id), job_id, outcomes.Succeeded(), Failure("", ""))
@@ -180,9 +180,7 @@ def _enqueue_followers(task: "JobTask", result: Any) -> None:
         maybe_signature(following, app=task.app).apply_async((result,), chain=rest, **lineage)
 
 
-def _record(
-    job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure
-) -> None:
+def _record(job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure) -> None:
     if not _recorded(lambda: record(job_id, lease_id, outcome, failure), job_id, outcome, failure):
         refuse(job_id, attempt, worker, failure)
         raise Refused("The lease was lost.")

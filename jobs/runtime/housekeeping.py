@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import bootsteps
-from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
 from jobs.runtime import duties, forks, shutdown

@@ -14,7 +14,15 @@ from kombu.utils.json import dumps, loads
 
 from jobs.core.outcome import Reason
 from jobs.ledger.attempts import Failure
-from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, CORRELATION_HEADER, LEDGER_HEADER, HasMessage, outgoing
+from jobs.runtime.message import (
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    CORRELATION_HEADER,
+    LEDGER_HEADER,
+    HasMessage,
+    RawMessage,
+    outgoing,
+)
 
 SUFFIX = ".dead"
 
@@ -49,16 +57,12 @@ class Letter:
     """A dead letter, on its way to the dead-letter queue of `queue`."""
 
     queue: str
-    body: bytes | str
-    content_type: str
-    content_encoding: str
-    headers: dict[str, Any]
-    properties: dict[str, Any]
+    message: RawMessage
 
     @property
-    def dead_queue(self) -> str:
-        """The queue that holds the letter until it is archived."""
-        return dead_queue(self.queue)
+    def error(self) -> str:
+        """What went wrong, on one line."""
+        return str(self.message.headers[EXCEPTION])
 
 
 def dead_queue(queue: str) -> str:
@@ -85,7 +89,8 @@ def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, no
     headers |= {JOB_ID: str(job.id), CORRELATION_HEADER: job.correlation_id or str(job.id)}
     # Without a priority: dead letters are archived in the order in which they came.
     properties = {"correlation_id": str(job.id)}
-    return Letter(job.queue, message.body, CONTENT_TYPE, CONTENT_ENCODING, {**message.headers, **headers}, properties)
+    everything = {**message.headers, **headers}
+    return Letter(job.queue, RawMessage(message.body, CONTENT_TYPE, CONTENT_ENCODING, everything, properties))
 
 
 def from_message(message: Any, queue: str, reason: Reason, exception: BaseException | str, now: datetime) -> Letter:
@@ -107,17 +112,20 @@ def from_message(message: Any, queue: str, reason: Reason, exception: BaseExcept
     # Kombu has decompressed the body already.
     kept = {name: value for name, value in original.items() if name != "compression"}
     properties = {
-        name: value for name, value in (message.properties or {}).items() if name not in ("delivery_info", "delivery_tag")
+        name: value
+        for name, value in (message.properties or {}).items()
+        if name not in {"delivery_info", "delivery_tag", "body_encoding"}
     }
     body = message.body if isinstance(message.body, (bytes, str)) else dumps(message.body)
-    return Letter(
-        queue,
-        body,
-        message.content_type or "application/data",
-        message.content_encoding or "binary",
-        {**kept, **headers},
-        properties,
-    )
+    content_type = message.content_type or "application/data"
+    encoding = message.content_encoding or "binary"
+    return Letter(queue, RawMessage(body, content_type, encoding, {**kept, **headers}, properties))
+
+
+def original(body: bytes, content_type: str, content_encoding: str, headers: Mapping[str, Any]) -> RawMessage:
+    """Return a letter's message as it was before it was parked."""
+    kept = {name: value for name, value in headers.items() if name not in ADDED}
+    return RawMessage(body, content_type, content_encoding, kept, {})
 
 
 def _headers(

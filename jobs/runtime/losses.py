@@ -85,7 +85,7 @@ class Condemned:
     failure: Failure
 
     def write(self) -> None:
-        """queued → dead; its letter is on its way already."""
+        """Queued → dead; its letter is on its way already."""
         attempts.condemn(self.job_id, self.failure)
 
 

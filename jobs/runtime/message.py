@@ -55,6 +55,17 @@ class Outgoing:
     headers: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message whose body is passed on as it is, whatever is in it."""
+
+    body: bytes | str
+    content_type: str
+    content_encoding: str
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+
+
 def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
     """Return the message of a job; `retries` is what Celery calls the attempts before this one."""
     options = job.options or {}

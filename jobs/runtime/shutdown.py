@@ -9,8 +9,7 @@ import time
 from typing import Any
 
 from celery.worker import state
-from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import Error as DatabaseError, connection
 
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure

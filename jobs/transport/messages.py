@@ -43,8 +43,7 @@ def put(queue: str, envelope: Envelope, priority: int) -> None:
     with left_as_found():
         rows(
             connection,
-            "INSERT INTO jobs_brokermessage (queue, priority, envelope) VALUES (%s, %s, %s)"
-            + notify(f"m:{queue}"),
+            "INSERT INTO jobs_brokermessage (queue, priority, envelope) VALUES (%s, %s, %s)" + notify(f"m:{queue}"),
             [queue, priority, json.dumps(envelope)],
         )
 

@@ -1,0 +1,221 @@
+"""What an operator can do: retry, cancel, replay, discard, pause, resume. One job or all that match a filter.
+
+Admin, dashboard, API and command line call these and nothing below them. Each says who asks, is recorded with
+its filter and count, and can say first how many it would concern (`dry_run`).
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from kombu.utils.json import loads
+
+from jobs.core.states import FINAL, WAITING, State
+from jobs.enqueue import Options, enqueue
+from jobs.errors import TransitionRefused, UnknownTask
+from jobs.ledger import operate
+from jobs.ledger.upkeep import redispatch_queue
+from jobs.models import DeadLetter, OperatorAction, Queue
+from jobs.queries import JobFilter, LetterFilter
+from jobs.runtime import deadletters, letters
+from jobs.runtime.dispatch import dispatcher
+from jobs.runtime.message import outgoing
+
+#: Rows changed in one transaction: locks stay short however many match.
+BATCH = 500
+
+RETRYABLE = tuple(sorted(FINAL | WAITING))
+CANCELLABLE = tuple(sorted(WAITING | {State.QUEUED, State.RUNNING}))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an action did, or would do.
+
+    Attributes:
+        matched: how many it concerned when it began.
+        changed: how many it changed; 0 in a dry run.
+    """
+
+    matched: int
+    changed: int
+
+
+def retry_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
+    """Put jobs that ended, or wait for a later time, into their queues now; history kept, retries begun anew."""
+    return _on_jobs("retry", selection, RETRYABLE, _requeue, actor, dry_run=dry_run)
+
+
+def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
+    """Cancel jobs that have not ended. A running one is ended by its worker within a moment."""
+
+    def cancel(ids: Sequence[uuid.UUID]) -> int:
+        return operate.cancel(ids, f"Cancelled by {actor}.") + operate.ask_to_cancel(ids)
+
+    return _on_jobs("cancel", selection, CANCELLABLE, cancel, actor, dry_run=dry_run)
+
+
+def replay_letters(selection: LetterFilter, *, actor: str, dry_run: bool = False, force: bool = False) -> Result:
+    """Run dead letters again: each one's job goes back to its queue; a message without one is delivered anew.
+
+    Those replayed before are left alone, unless `force`.
+    """
+    return _on_letters("replay", selection, lambda letter: _replay(letter, force=force), actor, dry_run=dry_run)
+
+
+def discard_letters(selection: LetterFilter, *, actor: str, dry_run: bool = False) -> Result:
+    """Set dead letters aside for good. Their jobs stay dead; the letters are deleted after their retention."""
+    return _on_letters("discard", selection, _discard, actor, dry_run=dry_run)
+
+
+def replay_corrected(
+    letter: DeadLetter, args: Sequence[Any], kwargs: Mapping[str, Any], *, actor: str, force: bool = False
+) -> uuid.UUID:
+    """Replay a dead letter with other arguments: a new job, linked both ways.
+
+    Returns:
+        The new job's id.
+
+    Raises:
+        UnknownTask: nobody registered its task here.
+        EnqueueError: the arguments do not fit the task.
+        TransitionRefused: it was replayed or discarded before, and `force` is not given.
+    """
+    task = current_app.tasks.get(letter.task)
+    if task is None or not hasattr(task, "check_arguments"):
+        raise UnknownTask(f"The letter's task {letter.task!r} is not registered here, so it cannot be run again.")
+    with transaction.atomic():
+        _refuse_twice(letter, force=force)
+        options = Options(queue=letter.queue, correlation_id=letter.correlation_id or None, replay_of=letter.job_id)
+        job_id = enqueue(task, args, kwargs, options)
+        _mark_replayed(letter, job_id)
+        _record("replay corrected", actor, {"letter": str(letter.pk), "job": str(job_id)}, 1)
+    return job_id
+
+
+def pause_queue(name: str, *, actor: str) -> None:
+    """Let no job of a queue begin until it is resumed; what runs goes on. Holds over restarts."""
+    with transaction.atomic():
+        Queue.objects.update_or_create(name=name, defaults={"paused_at": timezone.now(), "paused_by": actor})
+        _record("pause", actor, {"queue": name}, 1)
+
+
+def resume_queue(name: str, *, actor: str) -> None:
+    """Let the jobs of a queue begin again."""
+    with transaction.atomic():
+        Queue.objects.filter(name=name).update(paused_at=None, paused_by="")
+        redispatch_queue(name)
+        _record("resume", actor, {"queue": name}, 1)
+
+
+def _on_jobs(
+    action: str,
+    selection: JobFilter,
+    states: tuple[State, ...],
+    change: Callable[[Sequence[uuid.UUID]], int],
+    actor: str,
+    *,
+    dry_run: bool,
+) -> Result:
+    found = selection.jobs().filter(state__in=states).order_by()
+    matched = found.count()
+    if dry_run:
+        return Result(matched, 0)
+    # The ids are fixed first: a job that this very action puts back must not match again.
+    ids = list(found.values_list("pk", flat=True))
+    changed = 0
+    for batch in _batches(ids):
+        with transaction.atomic():
+            changed += change(batch)
+    _record(action, actor, selection.as_json(), changed)
+    return Result(matched, changed)
+
+
+def _on_letters(
+    action: str, selection: LetterFilter, change: Callable[[DeadLetter], bool], actor: str, *, dry_run: bool
+) -> Result:
+    found = selection.letters().order_by()
+    matched = found.count()
+    if dry_run:
+        return Result(matched, 0)
+    changed = 0
+    for batch in _batches(list(found.values_list("pk", flat=True))):
+        for letter in DeadLetter.objects.filter(pk__in=batch):
+            with transaction.atomic():
+                changed += change(letter)
+    _record(action, actor, selection.as_json(), changed)
+    return Result(matched, changed)
+
+
+def _requeue(ids: Sequence[uuid.UUID]) -> int:
+    jobs = operate.requeue(ids)
+    messages = [outgoing(job, retries=job.attempt) for job in jobs]
+    transaction.on_commit(lambda: dispatcher().submit(messages))
+    return len(jobs)
+
+
+def _replay(letter: DeadLetter, *, force: bool) -> bool:
+    try:
+        _refuse_twice(letter, force=force)
+    except TransitionRefused:
+        return False
+    if letter.job_id is None:
+        _mark_replayed(letter, _deliver_anew(letter))
+    elif _requeue([letter.job_id]):
+        _mark_replayed(letter, letter.job_id)
+    else:
+        return False
+    return True
+
+
+def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
+    """Run a message that has no job: as a new job where it can be understood, else by delivering it as it was.
+
+    Raises:
+        BrokerGone: the broker did not take the message; nothing has changed.
+    """
+    task = current_app.tasks.get(letter.task)
+    if hasattr(task, "check_arguments") and letter.args is not None and letter.kwargs is not None:
+        args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
+        return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None))
+    message = letters.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
+    deadletters.send(letter.queue, message)
+    return None
+
+
+def _discard(letter: DeadLetter) -> bool:
+    return bool(
+        DeadLetter.objects.filter(pk=letter.pk, replayed_at__isnull=True, discarded_at__isnull=True).update(
+            discarded_at=timezone.now()
+        )
+    )
+
+
+def _refuse_twice(letter: DeadLetter, *, force: bool) -> None:
+    """Make sure, against a second operator as well, that a letter is replayed once."""
+    current = DeadLetter.objects.select_for_update().get(pk=letter.pk)
+    if force or current.is_open:
+        return
+    done = "replayed" if current.replayed_at else "discarded"
+    when = current.replayed_at or current.discarded_at
+    raise TransitionRefused(
+        f"Dead letter {letter.pk} was {done} at {when:%Y-%m-%d %H:%M:%S %Z}; force it if you mean it."
+    )
+
+
+def _mark_replayed(letter: DeadLetter, job_id: uuid.UUID | None) -> None:
+    DeadLetter.objects.filter(pk=letter.pk).update(replayed_at=timezone.now(), replay_job_id=job_id, discarded_at=None)
+
+
+def _record(action: str, actor: str, target: dict[str, Any], count: int) -> None:
+    OperatorAction.objects.create(action=action, actor=actor, target=target, count=count)
+
+
+def _batches(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]

@@ -1,0 +1,125 @@
+"""Reading the ledger, for the API, the dashboard, the admin and the command line: one filter, the same everywhere."""
+
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from jobs.core.states import State
+from jobs.models import DeadLetter, Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs. What is not given does not restrict; all that is given must hold.
+
+    Attributes:
+        ids: these jobs.
+        states, queue, task: exact.
+        text: stands somewhere in the arguments or the latest error, in any case.
+        kwargs: arguments with these values, as JSON compares them.
+        error: stands somewhere in the latest error, in any case.
+        correlation_id, parent_id: exact.
+        created_after, created_before: bounds of the time of enqueueing.
+    """
+
+    ids: tuple[uuid.UUID, ...] = ()
+    states: tuple[State, ...] = ()
+    queue: str = ""
+    task: str = ""
+    text: str = ""
+    kwargs: tuple[tuple[str, Any], ...] = ()
+    error: str = ""
+    correlation_id: str = ""
+    parent_id: uuid.UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def jobs(self) -> QuerySet[Job]:
+        """Return the jobs, the newest first."""
+        found = Job.objects.filter(self._exact())
+        for name, value in self.kwargs:
+            found = found.filter(**{f"kwargs__{name}": value})
+        if self.text:
+            found = found.annotate(args_text=Cast("args", TextField()), kwargs_text=Cast("kwargs", TextField())).filter(
+                Q(args_text__icontains=self.text)
+                | Q(kwargs_text__icontains=self.text)
+                | Q(last_error__icontains=self.text)
+            )
+        return found.order_by("-created_at", "-id")
+
+    def _exact(self) -> Q:
+        conditions = {
+            "pk__in": self.ids,
+            "state__in": self.states,
+            "queue": self.queue,
+            "task": self.task,
+            "last_error__icontains": self.error,
+            "correlation_id": self.correlation_id,
+            "parent_id": self.parent_id,
+            "created_at__gte": self.created_after,
+            "created_at__lt": self.created_before,
+        }
+        return Q(**{name: value for name, value in conditions.items() if value})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is given, for the record of an operator's action."""
+        return _given(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilter:
+    """Which dead letters. What is not given does not restrict; all that is given must hold.
+
+    Attributes:
+        ids: these letters.
+        queue, task, reason: exact.
+        text: stands somewhere in the error or the arguments, in any case.
+        failed_after, failed_before: bounds of the time of failing.
+        open_only: only those that nobody has replayed or discarded.
+    """
+
+    ids: tuple[uuid.UUID, ...] = ()
+    queue: str = ""
+    task: str = ""
+    reason: str = ""
+    text: str = ""
+    failed_after: datetime | None = None
+    failed_before: datetime | None = None
+    open_only: bool = True
+
+    def letters(self) -> QuerySet[DeadLetter]:
+        """Return the letters, the latest first."""
+        conditions = {
+            "pk__in": self.ids,
+            "queue": self.queue,
+            "task": self.task,
+            "reason": self.reason,
+            "failed_at__gte": self.failed_after,
+            "failed_at__lt": self.failed_before,
+        }
+        found = DeadLetter.objects.filter(**{name: value for name, value in conditions.items() if value})
+        if self.open_only:
+            found = found.filter(replayed_at__isnull=True, discarded_at__isnull=True)
+        if self.text:
+            found = found.annotate(kwargs_text=Cast("kwargs", TextField()), args_text=Cast("args", TextField())).filter(
+                Q(error__icontains=self.text) | Q(kwargs_text__icontains=self.text) | Q(args_text__icontains=self.text)
+            )
+        return found.order_by("-failed_at", "-id")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is given, for the record of an operator's action."""
+        return _given(self)
+
+
+def _given(selection: JobFilter | LetterFilter) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(selection).items() if value}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (bool, int, float)) else str(value)

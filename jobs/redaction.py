@@ -1,0 +1,33 @@
+"""Arguments as people may see them: what a task names in `redact` is hidden, in every page, answer and log."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery import current_app
+
+#: What stands where a value is hidden.
+HIDDEN = "[redacted]"
+
+
+def shown_arguments(
+    task_name: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a job as they may be shown. The arguments of a task unknown here are hidden whole."""
+    args, kwargs = list(args or ()), dict(kwargs or {})
+    task = current_app.tasks.get(task_name)
+    hidden = True if task is None else getattr(task, "redact", ())
+    if hidden is True:
+        return [HIDDEN] * len(args), dict.fromkeys(kwargs, HIDDEN)
+    if not hidden:
+        return args, kwargs
+    positions = list(task._signature.parameters) if hasattr(task, "_signature") else []  # noqa: SLF001 (it is ours)
+    shown_args = [
+        HIDDEN if index >= len(positions) or positions[index] in hidden else value for index, value in enumerate(args)
+    ]
+    return shown_args, {name: HIDDEN if name in hidden else value for name, value in kwargs.items()}
+
+
+def is_hidden(task_name: str, argument: str) -> bool:
+    """Return whether a named argument of a task is hidden; searching for its value is then refused, too."""
+    _, shown = shown_arguments(task_name, (), {argument: ""})
+    return shown[argument] == HIDDEN
