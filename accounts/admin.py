@@ -25,11 +25,12 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is 
     def save(self, commit: bool = True) -> User:
         """Return the user, who cannot log in yet."""
         self.instance.set_unusable_password()
-        return super().save(commit)
+        user: User = super().save(commit)
+        return user
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     """Find people, see whether they are verified, let them in or shut them out."""
 
     form = UserChangeForm
@@ -95,7 +96,7 @@ class UserAdmin(DjangoUserAdmin):
 
 
 @admin.register(EmailChange)
-class EmailChangeAdmin(admin.ModelAdmin):
+class EmailChangeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The record of changes of address; to be read only."""
 
     list_display = ("user", "old_email", "new_email", "requested_at", "confirmed_at")

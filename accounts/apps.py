@@ -10,6 +10,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what this app writes."""
-        from accounts import letters
+        from accounts import letters  # noqa: PLC0415  Models are not loaded before.
 
         letters.register()

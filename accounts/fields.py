@@ -1,14 +1,19 @@
 """The form in which addresses reach the database."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 from mail import addresses
 from mail.errors import InvalidMail
 
+if TYPE_CHECKING:
+    _EmailField = models.EmailField[str, str]
+else:
+    _EmailField = models.EmailField  # Generic for the type checker alone.
 
-class CanonicalEmailField(models.EmailField):
+
+class CanonicalEmailField(_EmailField):
     """An email address, saved and looked up in its one canonical spelling.
 
     So `unique=True` ignores case, and `get(email="Jane@EXAMPLE.com")` finds `jane@example.com`, on every database.

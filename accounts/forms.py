@@ -112,10 +112,10 @@ class LogInForm(AuthenticationForm):
     An account whose address is not verified has no password yet, so it answers like an unknown one.
     """
 
-    username = EmailField(widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}))  # type: ignore[assignment]
+    username = EmailField(widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}))
     error_messages = {
+        **AuthenticationForm.error_messages,
         "invalid_login": "This address and password do not match. A new account needs its address confirmed first.",
-        "inactive": "This account is closed.",
     }
 
 

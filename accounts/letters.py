@@ -1,6 +1,10 @@
-"""The letters this app writes. Each is written in the worker, at the moment of sending, from the rows as they are
-then: so a link is never older than its mail, and who needs no letter any more gets none."""
+"""The letters this app writes.
 
+Each is written in the worker, at the moment of sending, from the rows as they are then: so a link is never older than
+its mail, and who needs no letter any more gets none.
+"""
+
+import uuid
 from collections.abc import Mapping
 
 from django.conf import settings
@@ -9,8 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import links
 from accounts.models import EmailChange, User
-from mail import addresses
-from mail import letters as mail_letters
+from mail import addresses, letters as mail_letters
 from mail.errors import InvalidMail, NothingToSend
 from mail.letters import Letter
 
@@ -40,8 +43,7 @@ def verification(user_id: str) -> Letter:
         user,
         _("Confirm your email address"),
         "verification",
-        link=links.VERIFICATION.url(user),
-        lifetime=links.VERIFICATION.lifetime_in_words,
+        {"link": links.VERIFICATION.url(user), "lifetime": links.VERIFICATION.lifetime_in_words},
     )
 
 
@@ -51,8 +53,7 @@ def account_exists(user_id: str) -> Letter:
         _user(user_id),
         _("You already have an account"),
         "account_exists",
-        log_in=links.page("log-in"),
-        reset=links.page("password-reset"),
+        {"log_in": links.page("log-in"), "reset": links.page("password-reset")},
     )
 
 
@@ -65,8 +66,7 @@ def password_reset(user_id: str) -> Letter:
         user,
         _("Choose a new password"),
         "password_reset",
-        link=links.PASSWORD_RESET.url(user),
-        lifetime=links.PASSWORD_RESET.lifetime_in_words,
+        {"link": links.PASSWORD_RESET.url(user), "lifetime": links.PASSWORD_RESET.lifetime_in_words},
     )
 
 
@@ -85,11 +85,13 @@ def email_change(user_id: str, change_id: str) -> Letter:
         change.user,
         _("Confirm your new email address"),
         "email_change",
+        {
+            "link": links.EMAIL_CHANGE.url(change),
+            "lifetime": links.EMAIL_CHANGE.lifetime_in_words,
+            "old_email": change.old_email,
+            "new_email": change.new_email,
+        },
         to=change.new_email,
-        link=links.EMAIL_CHANGE.url(change),
-        lifetime=links.EMAIL_CHANGE.lifetime_in_words,
-        old_email=change.old_email,
-        new_email=change.new_email,
     )
 
 
@@ -102,27 +104,35 @@ def security_notice(user_id: str, event: str, change_id: str = "") -> Letter:
         raise InvalidMail(f"There is no security notice about {event!r}; known: {', '.join(NOTICES)}.")
     context: dict[str, object] = {"event": event, "reset": links.page("password-reset")}
     if not change_id:
-        return _letter(_user(user_id), NOTICES[event], "security_notice", **context)
+        return _letter(_user(user_id), NOTICES[event], "security_notice", context)
     change = _change(user_id, change_id)
     context |= {"old_email": change.old_email, "new_email": change.new_email}
-    return _letter(change.user, NOTICES[event], "security_notice", to=change.old_email, **context)
+    return _letter(change.user, NOTICES[event], "security_notice", context, to=change.old_email)
 
 
 def _user(user_id: str) -> User:
     try:
-        return User.objects.get(pk=user_id, is_active=True)
+        return User.objects.get(pk=_uuid(user_id), is_active=True)
     except User.DoesNotExist:
         raise NothingToSend("Nobody has this account any more.") from None
 
 
 def _change(user_id: str, change_id: str) -> EmailChange:
+    changes = EmailChange.objects.select_related("user")
     try:
-        return EmailChange.objects.select_related("user").get(pk=change_id, user=user_id, user__is_active=True)
+        return changes.get(pk=_uuid(change_id), user__pk=_uuid(user_id), user__is_active=True)
     except EmailChange.DoesNotExist:
         raise NothingToSend("This change of address was replaced by a newer one, or its account is gone.") from None
 
 
-def _letter(user: User, subject: Promise, template: str, *, to: str = "", **context: object) -> Letter:
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidMail(f"{text!r} is no id: it must be a UUID.") from None
+
+
+def _letter(user: User, subject: Promise, template: str, context: Mapping[str, object], *, to: str = "") -> Letter:
     """Return a letter in the user's language, to the user's address or to another one of theirs.
 
     Only a verified user's name is used: else anyone could have us mail anything to anybody, as their "name".

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from django.conf import settings
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 from django.urls import reverse
-from django.utils.functional import Promise, lazy
+from django.utils.functional import lazy
 from django.utils.translation import ngettext
 
 from accounts.models import EmailChange, User
@@ -68,7 +68,7 @@ class Purpose(Generic[T]):
         return subject
 
     @property
-    def lifetime_in_words(self) -> Promise:
+    def lifetime_in_words(self) -> str:
         """How long a link works, in the language active where it is shown."""
         return _in_words(self.lifetime)
 

@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from mail import custom, letters
+
 
 class MailConfig(AppConfig):
     """Transactional email."""
@@ -10,6 +12,4 @@ class MailConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the letters that need no other app."""
-        from mail import custom, letters
-
         letters.register("custom", custom.write)

@@ -40,15 +40,16 @@ def render(letter: Letter) -> Rendered:
     Raises TemplateDoesNotExist where one of its two templates is missing, OSError where its MJML is malformed.
     """
     with translation.override(letter.language):
+        subject = str(letter.subject)
         values = {
             "project": settings.PROJECT_NAME,
             "site": settings.FRONTEND_HOST,
-            "subject": str(letter.subject),
+            "subject": subject,
             "language": letter.language,
             **letter.context,
         }
         return Rendered(
-            subject=values["subject"],
+            subject=subject,
             text=_tidy(_text_template(letter.template).render(Context(values, autoescape=False))),
             html=_html_template(letter.template).render(Context(values)),
         )

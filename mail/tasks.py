@@ -1,6 +1,7 @@
 """The one job of this app."""
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from django.utils import timezone
 
@@ -25,7 +26,7 @@ def send(self: "Task[..., str]", kind: str, **details: str) -> str:
     and is retried after anything else.
     """
     try:
-        return _send(self.request.id, kind, details)
+        return _send(self.request.id or str(uuid4()), kind, details)
     except NothingToSend as exc:
         raise Cancel(str(exc)) from exc
     except MailError as exc:

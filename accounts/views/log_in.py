@@ -10,7 +10,7 @@ from accounts.forms import LogInForm
 from accounts.views.pages import FormPage
 
 
-class LogIn(views.LoginView, FormPage):  # type: ignore[misc]
+class LogIn(views.LoginView, FormPage):
     """Asks for address and password."""
 
     template_name = "accounts/log_in.html"

@@ -63,7 +63,7 @@ class MemberPage(FormPage):
     @property
     def user(self) -> User:
         """Who is logged in."""
-        return cast(User, self.request.user)
+        return cast("User", self.request.user)
 
     def throttled_address(self) -> str:
         """Return the user's own address."""
@@ -97,4 +97,4 @@ def link_refused(request: HttpRequest, reason: Exception, again: str) -> HttpRes
 
 def signed_in(request: HttpRequest) -> User:
     """Return the user of a page that only logged-in people reach."""
-    return cast(User, request.user)
+    return cast("User", request.user)

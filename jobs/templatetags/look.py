@@ -22,6 +22,8 @@ SHAPES = {
     State.CANCELLED: '<circle cx="8" cy="8" r="6.25"/><path d="M5 8h6"/>',
 }
 
+NOTHING = "–"  # noqa: RUF001  A dash, as long as it should be.
+
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -42,7 +44,7 @@ def state(state: str, word: str = "") -> SafeString:
 def moment(value: datetime | None, now: datetime | None = None) -> SafeString:
     """Return a time as people say it, with the exact one in its title; the page's script keeps it true."""
     if value is None:
-        return mark_safe('<span class="soft">–</span>')
+        return format_html('<span class="soft">{}</span>', NOTHING)
     local = timezone.localtime(value)
     exact = f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
     words = ago(value, now or timezone.now())
@@ -68,7 +70,7 @@ def ago(value: datetime, now: datetime) -> str:
 def duration(value: timedelta | float | None) -> str:
     """Return a duration as people read it: `12 ms`, `1.2 s`, `3 min`, `5 h`, `2 days`."""
     if value is None:
-        return "–"
+        return NOTHING
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"

@@ -3,7 +3,7 @@
 import email.policy
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import EmailMessage, Message
+from email.message import EmailMessage, Message, MIMEPart
 from email.parser import BytesHeaderParser, BytesParser
 
 from mail.inbox.store import Store
@@ -57,7 +57,6 @@ def read(store: Store, mail_id: str) -> Mail:
     """Return a mail. Raises NoSuchMail."""
     raw = store.read(mail_id)
     message = BytesParser(policy=email.policy.default).parsebytes(raw)
-    assert isinstance(message, EmailMessage)
     return Mail(
         summary=_summary(mail_id, message),
         headers=[(name, str(value)) for name, value in message.items()],
@@ -83,7 +82,7 @@ def _body(message: EmailMessage, subtype: str) -> str:
     return "" if part is None else _decoded(part)
 
 
-def _decoded(part: EmailMessage) -> str:
+def _decoded(part: MIMEPart) -> str:
     try:
         return str(part.get_content())
     except (

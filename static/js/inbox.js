@@ -62,6 +62,20 @@ async function watch() {
   timer = setTimeout(watch, PAUSE);
 }
 
+function step(by) {
+  const links = [...list.querySelectorAll("a[data-id]")];
+  const focused = links.indexOf(document.activeElement);
+  const at = focused >= 0 ? focused : links.findIndex((link) => link.dataset.id === list.dataset.open);
+  links[Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+}
+
+// As in every list of ours: j and k move, enter opens.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.key === "j") step(1);
+  if (event.key === "k") step(-1);
+});
+
 pill.addEventListener("click", () => {
   list.scrollTop = 0;
   scrollTo(0, 0);
