@@ -5,7 +5,7 @@ from jobs.progress import progress
 from jobs.runtime.batch import Batch
 from jobs.task import JobTask, job
 
-__all__ = [
+__all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     # Declaring and calling
     "Batch",
     "JobTask",

@@ -10,7 +10,7 @@ from jobs.conf import conf
 
 
 @register("jobs")
-def check_settings(**kwargs: Any) -> list[CheckMessage]:
+def check_settings(**_: Any) -> list[CheckMessage]:
     """Report settings that the engine cannot use."""
     try:
         conf()
@@ -20,7 +20,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("jobs")
-def check_database(**kwargs: Any) -> list[CheckMessage]:
+def check_database(**_: Any) -> list[CheckMessage]:
     """Report a database on which the ledger's statements do not run."""
     engine = settings.DATABASES["default"]["ENGINE"]
     if engine.rsplit(".", 1)[-1] in {"postgresql", "sqlite3"}:

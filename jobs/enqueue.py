@@ -202,7 +202,7 @@ def _queue(task: "JobTask", given: str | None) -> str:
 
 def _priority(task: "JobTask", given: int | None) -> int:
     priority = task.priority if given is None else given
-    if isinstance(priority, bool) or not isinstance(priority, int) or priority not in PRIORITIES:
+    if type(priority) is not int or priority not in PRIORITIES:
         raise InvalidOption(
             f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
         )

@@ -46,7 +46,7 @@ class Snooze(TaskError):
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
-        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
+        if type(seconds) not in {int, float} or not 0 <= seconds < float("inf"):
             raise ValueError(f"Snooze takes a number of seconds, zero or more; got {seconds!r}.")
         super().__init__(seconds, reason)
         self.seconds = float(seconds)

@@ -30,4 +30,4 @@ def shown_arguments(
 def is_hidden(task_name: str, argument: str) -> bool:
     """Return whether a named argument of a task is hidden; searching for its value is then refused, too."""
     _, shown = shown_arguments(task_name, (), {argument: ""})
-    return shown[argument] == HIDDEN
+    return bool(shown[argument] == HIDDEN)

@@ -60,7 +60,8 @@ class JobResult(AsyncResult):
     @property
     def job(self) -> "Job":
         """The job's row, read anew. Raises Job.DoesNotExist where the transaction was rolled back."""
-        return cast("Job", apps.get_model("jobs", "Job").objects.get(pk=self.id))
+        job: Job = apps.get_model("jobs", "Job").objects.get(pk=self.id)
+        return job
 
 
 class RetryCall(Retry):
@@ -230,7 +231,7 @@ class JobTask(Task):
         self.check_arguments(*plain)
         return self._dump_pydantic_arguments(*plain)
 
-    def retry(  # type: ignore[override]
+    def retry(
         self,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
@@ -277,7 +278,7 @@ def _listed(signature: Any) -> list[Any] | None:
 def _call(index: int, call: Mapping[str, Any] | Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
     if isinstance(call, Mapping):
         return (), call
-    if isinstance(call, Sequence) and not isinstance(call, (str, bytes)):
+    if not isinstance(call, (str, bytes)):
         return call, {}
     raise InvalidArguments(f"Job {index}: {call!r} is not valid: it must be a mapping or a sequence of arguments.")
 
@@ -296,13 +297,15 @@ def _options(options: Mapping[str, Any], task_id: str | None, message: dict[str,
 
 
 def _queue_name(queue: Any) -> str | None:
-    return getattr(queue, "name", queue)
+    name: str | None = getattr(queue, "name", queue)
+    return name
 
 
 def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
     """Make a function a task whose calls are jobs: `@job` or `@job(queue="email", max_retries=5)`.
 
     Args:
+        functions: the function, where `@job` stands without parentheses.
         options: see `JobOptions`; DESIGN's words, Celery's names. Defaults: queue `default`, priority 5,
             5 retries after 1, 2, 4, 8 and 16 s for any exception, time limit 30 s.
 

@@ -75,7 +75,9 @@ class Tries:
     worker_losses: int = 0
 
 
-def after_error(error: BaseException, policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> Outcome:
+def after_error(  # noqa: PLR0911 (one line for each kind of error)
+    error: BaseException, policy: RetryPolicy, tries: Tries, random: Callable[[], float]
+) -> Outcome:
     """Return what becomes of a job whose task raised `error`."""
     match error:
         case Snooze():

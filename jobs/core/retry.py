@@ -46,7 +46,7 @@ class RetryPolicy:
         if not self.backoff:
             return self.default_delay
         exponent = min(max(attempt - 1, 0), _LARGEST_EXPONENT)
-        delay = min(self.backoff_max, self.backoff * 2**exponent)
+        delay: float = min(self.backoff_max, self.backoff * 2**exponent)
         if self.jitter is True:
             return delay * random()
         return delay * (1 + float(self.jitter) * (2 * random() - 1))

@@ -72,7 +72,7 @@ def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str
     """
     words = dialect()
     row = one(
-        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"  # noqa: S608
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
         f" WHERE id = %s AND {_CLAIMABLE} RETURNING {_CLAIM_RETURNING} {words.now}",
@@ -97,7 +97,7 @@ def claim_more(
     """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
     words = dialect()
     found = rows(
-        "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"  # noqa: S608
+        "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
         f" AND {_CLAIMABLE} ORDER BY priority DESC, run_at LIMIT %s {words.skip_locked})"
         f" UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
@@ -113,7 +113,8 @@ def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
     """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
     words = dialect()
     found = rows(
-        f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now}, {_NO_LEASE}"  # noqa: S608
+        f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
+        f" {_NO_LEASE}"
         f" WHERE id IN ({marks(job_ids)}) AND state = '{State.RUNNING}' AND lease_id = %s RETURNING id",
         (*(words.key(job_id) for job_id in job_ids), lease_id),
     )
@@ -125,7 +126,7 @@ def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now}"  # noqa: S608
+            f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now}"
             f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
             (progress, words.key(job_id), lease_id),
         )
@@ -137,7 +138,7 @@ def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
     """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
     words = dialect()
     row = one(
-        f"SELECT {_CLAIM_RETURNING} {words.now} FROM jobs_job"  # noqa: S608
+        f"SELECT {_CLAIM_RETURNING} {words.now} FROM jobs_job"
         f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
         (words.key(job_id), lease_id),
     )
@@ -159,7 +160,8 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now}, {_NO_LEASE}"  # noqa: S608
+            f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
+            f" {_NO_LEASE}"
             f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
             (words.key(job_id), lease_id),
         )
@@ -198,7 +200,7 @@ def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"  # noqa: S608
+            f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"
             f" unique_key = NULL, last_error = %s WHERE id = %s AND state = '{State.QUEUED}'",
             (failure.summary, words.key(job_id)),
         )
@@ -216,7 +218,7 @@ def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"  # noqa: S608
+            f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"
             f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {_NO_LEASE}"
             f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
             (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id),
@@ -273,7 +275,8 @@ def _end_with_failure(
         if not kept:
             return False
         ended = changed(
-            f"UPDATE jobs_job SET state = '{state}', last_error = %s, changed_at = {words.now}, {_NO_LEASE}{changes} WHERE {fence}",  # noqa: S608
+            f"UPDATE jobs_job SET state = '{state}', last_error = %s, changed_at = {words.now},"
+            f" {_NO_LEASE}{changes} WHERE {fence}",
             (failure.summary, *parameters, words.key(job_id), lease_id),
         )
         if not ended:

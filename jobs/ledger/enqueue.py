@@ -68,7 +68,7 @@ def insert(job: NewJob) -> uuid.UUID:
     """
     words = dialect()
     values, parameters = _values(job, words)
-    statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"  # noqa: S608
+    statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"
     if not (job.given_id or job.unique_key):
         with raw_cursor() as cursor:
             cursor.execute(statement, parameters)
@@ -105,19 +105,19 @@ def adopt(job: NewJob, *, lease_id: str, lease_seconds: float, worker: str) -> b
     words = dialect()
     values, parameters = _values(job, words)
     if job.waits:
-        statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"  # noqa: S608
+        statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"
     else:
         parameters[3] = State.RUNNING
         statement = (
-            f"INSERT INTO jobs_job ({_COLUMNS}, attempt, dispatched_at, started_at, lease_id, lease_expires_at, worker)"  # noqa: S608
+            f"INSERT INTO jobs_job ({_COLUMNS}, attempt, dispatched_at, started_at, lease_id, lease_expires_at, worker)"
             f" VALUES ({values}, 1, {words.now}, {words.now}, %s, {words.after}, %s)"
         )
         parameters += [lease_id, lease_seconds, worker]
     return one(statement + " ON CONFLICT (id) DO NOTHING RETURNING id", parameters) is not None
 
 
-def _values(job: NewJob, words: Dialect) -> tuple[str, list[object]]:
-    parameters: list[object] = [
+def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
+    parameters: list[Any] = [
         words.key(job.id),
         job.task,
         job.queue,
@@ -141,7 +141,7 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[object]]:
     )
 
 
-def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[object]) -> str:
+def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[Any]) -> str:
     if at is not None:
         parameters.append(words.time(at))
         return "%s"

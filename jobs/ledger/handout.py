@@ -19,7 +19,8 @@ _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
 #: Jobs that nobody has; the words are those of the index `jobs_job_waiting`, whose order this is.
 _FREE = f"state = '{State.QUEUED}' AND dispatched_at IS NULL"
 _ORDER = "ORDER BY priority DESC, run_at, id"
-_QUEUE, _PRIORITY = DISPATCHABLE.split(", ").index("queue"), DISPATCHABLE.split(", ").index("priority")
+_COLUMNS = DISPATCHABLE.split(", ")
+_QUEUE, _PRIORITY, _RUN_AT = _COLUMNS.index("queue"), _COLUMNS.index("priority"), len(_COLUMNS)
 _PAUSED = "SELECT 1 FROM jobs_queue WHERE name = {queue} AND paused_at IS NOT NULL"
 
 
@@ -30,20 +31,21 @@ def hand_out(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -
     # `RETURNING` keeps no order. The ids of one moment are in the order in which they were made.
     taken = sorted(
         take(database, queues, limit),
-        key=lambda row: (place[row[_QUEUE]], -row[_PRIORITY], row[-1], row[0]),
+        key=lambda row: (place[row[_QUEUE]], -row[_PRIORITY], row[_RUN_AT], row[0]),
     )
-    return [dispatchable(row[:-1]) for row in taken]
+    return [dispatchable(row[:_RUN_AT]) for row in taken]
 
 
 def _hand_out_skipping(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
     # The limit stops the loop over queues as soon as it is reached; no further queue is even looked at.
     return _rows(
         database,
-        "WITH taken AS MATERIALIZED (SELECT job.id FROM unnest(%s::text[]) AS wanted (queue) CROSS JOIN LATERAL ("  # noqa: S608
+        "WITH taken AS MATERIALIZED (SELECT job.id FROM unnest(%s::text[]) AS wanted (queue) CROSS JOIN LATERAL ("
         f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = wanted.queue {_ORDER} LIMIT %s FOR UPDATE SKIP LOCKED"
         f") AS job WHERE NOT EXISTS ({_PAUSED.format(queue='wanted.queue')}) LIMIT %s)"
         f" UPDATE jobs_job SET dispatched_at = {dialect().now} WHERE id IN (SELECT id FROM taken)"
-        f" RETURNING {DISPATCHABLE}, run_at",
+        # A stamp is not worth waiting for the disk: without it the row is handed out once more.
+        f" RETURNING {DISPATCHABLE}, run_at, set_config('synchronous_commit', 'off', true)",
         [list(queues), limit, limit],
     )
 
@@ -55,7 +57,7 @@ def _hand_out_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limi
         if len(found) < limit:
             found += _rows(
                 database,
-                f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = %s"  # noqa: S608
+                f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = %s"
                 f" AND NOT EXISTS ({_PAUSED.format(queue='%s')}) {_ORDER} LIMIT %s",
                 [queue, queue, limit - len(found)],
             )
@@ -64,7 +66,7 @@ def _hand_out_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limi
     ids = [job_id for (job_id,) in found]
     return _rows(
         database,
-        f"UPDATE jobs_job SET dispatched_at = {dialect().now} WHERE {_FREE} AND id IN ({marks(ids)})"  # noqa: S608
+        f"UPDATE jobs_job SET dispatched_at = {dialect().now} WHERE {_FREE} AND id IN ({marks(ids)})"
         f" RETURNING {DISPATCHABLE}, run_at",
         ids,
     )
@@ -78,7 +80,7 @@ def give_back(database: BaseDatabaseWrapper, job_ids: Collection[uuid.UUID]) -> 
     return _queues(
         _rows(
             database,
-            f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND id IN ({marks(keys)})"  # noqa: S608
+            f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND id IN ({marks(keys)})"
             " RETURNING queue",
             keys,
         )
@@ -109,7 +111,7 @@ def take_back(waited_seconds: float, limit: int) -> tuple[int, list[str]]:
 
 def _freed(where: str, parameters: list[object], changes: str) -> tuple[int, list[str]]:
     freed = rows(
-        f"WITH freed AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {dialect().skip_locked})"  # noqa: S608
+        f"WITH freed AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {dialect().skip_locked})"
         f" UPDATE jobs_job SET {changes} WHERE id IN (SELECT id FROM freed) RETURNING queue",
         parameters,
     )

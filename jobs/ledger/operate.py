@@ -25,7 +25,7 @@ def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
         return []
     words = dialect()
     taken = rows(
-        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"  # noqa: S608
+        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
         f" run_at = {words.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
         f" changed_at = {words.now} WHERE state IN ({_AGAIN}) AND id IN ({marks(job_ids)}) RETURNING {DISPATCHABLE}",
         [words.key(job_id) for job_id in job_ids],
@@ -39,7 +39,7 @@ def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
         return 0
     words = dialect()
     return changed(
-        f"UPDATE jobs_job SET state = '{State.CANCELLED}', finished_at = {words.now}, changed_at = {words.now},"  # noqa: S608
+        f"UPDATE jobs_job SET state = '{State.CANCELLED}', finished_at = {words.now}, changed_at = {words.now},"
         f" unique_key = NULL, last_error = %s WHERE state IN ({_NOT_BEGUN}) AND id IN ({marks(job_ids)})",
         [reason, *(words.key(job_id) for job_id in job_ids)],
     )
@@ -51,7 +51,7 @@ def ask_to_cancel(job_ids: Sequence[uuid.UUID]) -> int:
         return 0
     words = dialect()
     return changed(
-        f"UPDATE jobs_job SET cancel_requested_at = COALESCE(cancel_requested_at, {words.now})"  # noqa: S608
+        f"UPDATE jobs_job SET cancel_requested_at = COALESCE(cancel_requested_at, {words.now})"
         f" WHERE state = '{State.RUNNING}' AND id IN ({marks(job_ids)})",
         [words.key(job_id) for job_id in job_ids],
     )
@@ -62,7 +62,7 @@ def to_cancel(lease_ids: Sequence[str]) -> set[str]:
     if not lease_ids:
         return set()
     found = rows(
-        f"SELECT lease_id FROM jobs_job WHERE state = '{State.RUNNING}' AND cancel_requested_at IS NOT NULL"  # noqa: S608
+        f"SELECT lease_id FROM jobs_job WHERE state = '{State.RUNNING}' AND cancel_requested_at IS NOT NULL"
         f" AND lease_id IN ({marks(lease_ids)})",
         lease_ids,
     )

@@ -76,7 +76,7 @@ def marks(items: Sequence[object]) -> str:
     return ", ".join(["%s"] * len(items))
 
 
-def one(statement: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+def one(statement: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     """Run a statement and return its first row."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -84,14 +84,14 @@ def one(statement: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | 
         return row
 
 
-def rows(statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+def rows(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement and return its rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())
 
 
-def changed(statement: str, parameters: Sequence[object] = ()) -> int:
+def changed(statement: str, parameters: Sequence[Any] = ()) -> int:
     """Run a statement and return how many rows it changed."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)

@@ -102,7 +102,7 @@ def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
     """Return the job if it runs under this lease, as its message needs it."""
     words = dialect()
     found = rows(
-        f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",  # noqa: S608
+        f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
         (words.key(job_id), lease_id),
     )
     return dispatchable(found[0]) if found else None
@@ -112,7 +112,8 @@ def suspect_queues(waited_seconds: float) -> list[str]:
     """Return the queues in which a dispatched job has waited that long unclaimed."""
     words = dialect()
     found = rows(
-        f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}' AND dispatched_at <= {words.after} AND {_MOVING}",  # noqa: S608
+        f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}'"
+        f" AND dispatched_at <= {words.after} AND {_MOVING}",
         (-waited_seconds,),
     )
     return [queue for (queue,) in found]
@@ -124,7 +125,7 @@ def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
         return
     words = dialect()
     changed(
-        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE state = '{State.QUEUED}' AND dispatched_at IS NULL"  # noqa: S608
+        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE state = '{State.QUEUED}' AND dispatched_at IS NULL"
         f" AND id IN ({marks(job_ids)})",
         [words.key(job_id) for job_id in job_ids],
     )
@@ -137,7 +138,7 @@ def undispatch(job_ids: Collection[uuid.UUID]) -> None:
     words = dialect()
     ids = list(job_ids)
     changed(
-        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND id IN ({marks(ids)})",  # noqa: S608
+        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND id IN ({marks(ids)})",
         [words.key(job_id) for job_id in ids],
     )
 
@@ -149,7 +150,7 @@ def renew(lease_ids: Collection[str], seconds: float) -> None:
     words = dialect()
     leases = list(lease_ids)
     changed(
-        f"UPDATE jobs_job SET lease_expires_at = {words.after} WHERE state = '{State.RUNNING}'"  # noqa: S608
+        f"UPDATE jobs_job SET lease_expires_at = {words.after} WHERE state = '{State.RUNNING}'"
         f" AND lease_id IN ({marks(leases)})",
         [seconds, *leases],
     )
@@ -157,7 +158,7 @@ def renew(lease_ids: Collection[str], seconds: float) -> None:
 
 def leased(lease_id: str) -> list[uuid.UUID]:
     """Return the jobs that run under this lease: one, or those of a batch."""
-    found = rows(f"SELECT id FROM jobs_job WHERE state = '{State.RUNNING}' AND lease_id = %s", (lease_id,))  # noqa: S608
+    found = rows(f"SELECT id FROM jobs_job WHERE state = '{State.RUNNING}' AND lease_id = %s", (lease_id,))
     return [dialect().to_uuid(job_id) for (job_id,) in found]
 
 
@@ -165,7 +166,7 @@ def redispatch_queue(queue: str) -> int:
     """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
     return changed(
         f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND queue = %s",
-        (queue,),  # noqa: S608
+        (queue,),
     )
 
 
@@ -173,7 +174,7 @@ def overdue(limit: int) -> list[Overdue]:
     """Return running jobs whose lease ran out. Ending them is fenced by the lease, so nobody needs a lock here."""
     words = dialect()
     found = rows(
-        f"SELECT id, lease_id, task, worker FROM jobs_job WHERE state = '{State.RUNNING}'"  # noqa: S608
+        f"SELECT id, lease_id, task, worker FROM jobs_job WHERE state = '{State.RUNNING}'"
         f" AND lease_expires_at <= {words.now} ORDER BY lease_expires_at LIMIT %s",
         (limit,),
     )
@@ -184,7 +185,7 @@ def _take(where: str, parameters: list[object], changes: str) -> list[Dispatchab
     words = dialect()
     # MATERIALIZED: the planner must not run the locking, limited select more than once.
     taken = rows(
-        f"WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {words.skip_locked})"  # noqa: S608
+        f"WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {words.skip_locked})"
         f" UPDATE jobs_job SET {changes} WHERE id IN (SELECT id FROM taken) RETURNING {DISPATCHABLE}",
         parameters,
     )
@@ -192,6 +193,7 @@ def _take(where: str, parameters: list[object], changes: str) -> list[Dispatchab
 
 
 def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
+    """Return a row read with the columns `DISPATCHABLE`."""
     words = dialect()
     job_id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id = row
     return Dispatchable(

@@ -61,7 +61,7 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
 
 
 def _queue(task: "JobTask") -> str:
-    routing_key = (task.request.delivery_info or {}).get("routing_key")
+    routing_key: str = (task.request.delivery_info or {}).get("routing_key") or ""
     return routing_key if routing_key in task.app.amqp.queues else task.queue
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery
 from django.apps import apps
 from django.utils import timezone
-from kombu import Connection
+from kombu.connection import Connection
 
 from jobs.core.outcome import Reason
 from jobs.ledger.sql import one
@@ -41,7 +41,8 @@ class Archiver:
         # Nothing is taken from the broker while there is nowhere to put it.
         one("SELECT 1")
         try:
-            return any([self._archive(queue) for queue in list(self._app.amqp.queues)])
+            full = [queue for queue in list(self._app.amqp.queues) if self._archive(queue)]
+            return bool(full)
         except BaseException:
             self.close()
             raise

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Celery
-from kombu import Connection, Producer, Queue
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.messaging import Producer
 
 from jobs.core.priority import on_the_wire
 from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage

@@ -27,7 +27,7 @@ class _Post:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
-        self.publisher = Publisher(current_app._get_current_object())
+        self.publisher = Publisher(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
 
 
 _post: _Post | None = None

@@ -145,7 +145,7 @@ def dispatcher() -> Dispatcher:
         return current
     with _lock:
         if _dispatcher is None or _dispatcher.pid != os.getpid():
-            _dispatcher = Dispatcher(current_app._get_current_object())
+            _dispatcher = Dispatcher(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
         return _dispatcher
 
 

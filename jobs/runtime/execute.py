@@ -54,7 +54,7 @@ class Expired(Exception):
     """The error of a job whose time passed before it could begin."""
 
 
-def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: RET503 (tell_celery raises)
     """Run one attempt of the job that `task.request` delivers, and record what became of it.
 
     Returns:
@@ -75,7 +75,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
             raise Expired("The job's time passed before it could begin.")
         _check_arguments(task, args, kwargs)
         result = task.run(*args, **kwargs)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 (whatever the task raised is its job's outcome)
         error: Exception = exc
     else:
         _record_success(task, job_id, lease_id, claimed, result)

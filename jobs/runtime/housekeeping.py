@@ -162,4 +162,4 @@ class Housekeeping(bootsteps.StartStopStep):
         housekeeper, self._housekeeper = self._housekeeper, None
         if housekeeper is not None and self._pid == os.getpid():
             housekeeper.stop(timeout=3)
-            shutdown.hand_back(worker)
+            shutdown.hand_back()

@@ -126,13 +126,13 @@ class Losses:
     def write_all(self) -> None:
         """Write every record, each on its own. Raises the first error; what failed is kept."""
         error: Exception | None = None
-        for record in self.unwritten():
+        for entry in self.unwritten():
             try:
-                record.write()
+                entry.write()
             except Exception as exc:  # noqa: BLE001 (kept and raised below)
                 error = error or exc
             else:
-                self._kept.remove(record)
+                self._kept.remove(entry)
         if error is not None:
             raise error
 
@@ -147,7 +147,7 @@ def _tell_celery(request: "JobRequest", outcome: Outcome, failure: Failure) -> N
             logger.error("%s[%s] is dead: %s", request.name, request.id, failure.summary)
             request.send_event("task-failed", exception=failure.summary, traceback=failure.traceback)
             error: Any = WorkerLostError(failure.message)
-            request.task.backend.mark_as_failure(request.id, error, request=request._context, store_result=False)
+            request.task.backend.mark_as_failure(request.id, error, request=request._context, store_result=False)  # noqa: SLF001
         case outcomes.RetryIn(delay):
             logger.warning("%s[%s] is tried again in %.1f s: %s", request.name, request.id, delay, failure.summary)
             request.send_event("task-retried", exception=failure.summary, traceback=failure.traceback)

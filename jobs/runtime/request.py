@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+from datetime import datetime
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -21,6 +22,8 @@ class JobRequest(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._eta: datetime | None
+        self._expires: datetime | None
         if not isinstance(self._args, (list, tuple)) or not isinstance(self._kwargs, dict):
             raise InvalidTaskError("The arguments must be a list and a mapping.")
         self.lease_id = secrets.token_hex(16)

@@ -37,7 +37,7 @@ def renew() -> None:
     state.should_stop = 0
 
 
-def hand_back(worker: Any) -> None:
+def hand_back() -> None:
     """Hand back the jobs that this worker had begun and will not end."""
     left = held.running()
     if not left:
@@ -62,7 +62,7 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
         return
     for child in _children(worker):
         _kill(child)
-    hand_back(worker)
+    hand_back()
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
     os._exit(0)

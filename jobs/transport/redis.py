@@ -84,13 +84,13 @@ class Channel(kombu_redis.Channel):
             key, item = answer
             queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
-            self.connection._deliver(readable(item, queue), queue)
+            self.connection._deliver(readable(item, queue), queue)  # noqa: SLF001 (as Kombu's own channels do)
             return True
         finally:
-            self._in_poll = None
+            self._in_poll: Any = None
             self._flush_brpop_reauth()
 
-    def _get(self, queue: str) -> dict[str, Any]:
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002 (the base class's)
         """Return one message of a queue, the most urgent first. As Kombu's, but for an item that is no envelope."""
         with self.conn_or_acquire() as client:
             for step in self.priority_steps:
