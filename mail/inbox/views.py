@@ -1,14 +1,14 @@
 """The inbox's pages: the list, and beside it one mail in one of four views."""
 
 import hashlib
-from io import BytesIO
 from pathlib import Path
 
 from csp.decorators import csp_replace
 from django.conf import settings
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import condition, require_POST, require_safe
@@ -86,11 +86,13 @@ def frame(request: HttpRequest, mail_id: str) -> HttpResponse:
 
 
 @require_safe
-def attachment(request: HttpRequest, mail_id: str, number: int) -> FileResponse:
+def attachment(request: HttpRequest, mail_id: str, number: int) -> HttpResponse:
     """Return an attachment, always as a download."""
     for part in _read(mail_id).attachments:
         if part.number == number:
-            return FileResponse(BytesIO(part.content), as_attachment=True, filename=part.name)
+            header = content_disposition_header(as_attachment=True, filename=part.name) or "attachment"
+            headers = {"Content-Disposition": header}
+            return HttpResponse(part.content, content_type="application/octet-stream", headers=headers)
     raise Http404("This mail has no such attachment.")
 
 
