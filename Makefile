@@ -35,7 +35,7 @@ test: $(VENV)/.dev ## Run every test, those of the engine on SQLite too
 check: $(VENV)/.dev ## Check format, lint, types, migrations, production settings and documents
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy .
+	@$(OFFLINE) $(BIN)/mypy .
 	@$(OFFLINE) $(BIN)/python manage.py makemigrations --check
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	@$(BIN)/python -m pytest --quiet tests/docs

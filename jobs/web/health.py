@@ -66,7 +66,8 @@ class Dependency:
 
     def _put(self, answer: "Future[None]") -> None:
         try:
-            answer.set_result(self.ask())
+            self.ask()
+            answer.set_result(None)
         except BaseException as exc:  # noqa: BLE001  The asker gets it.
             answer.set_exception(exc)
 

@@ -1,6 +1,7 @@
 """`make up`: the whole system on embedded parts, until Ctrl-C."""
 
 import fcntl
+import importlib
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ def main() -> int:
         development = Development.read(BASE)
         with _alone(development.var):
             ports.check(development.ports(), development.host)
+            os.environ.update(development.variables())
+            # Read here first, so that a bad value is one clear line and not a traceback of every part.
+            importlib.import_module("project.settings")
             return _run(development)
     except ImproperlyConfigured as exc:
         print(exc, file=sys.stderr)
@@ -54,18 +58,17 @@ def _run(development: Development) -> int:
     manager = Manager(logs, sys.stdout)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: manager.interrupt())
-    variables = development.variables()
-    servers = parts.servers(development, variables)
-    site = parts.site(development, variables)
+    servers = parts.servers(development)
+    site = parts.site(development)
     try:
         manager.say("Starting …")
         manager.start(*servers)
-        for command in parts.preparation(variables):
+        for command in parts.preparation():
             manager.run_to_end(command)
         manager.wait_until_ready(*servers, seconds=START_SECONDS)
         manager.start(*site)
         manager.wait_until_ready(*site, seconds=START_SECONDS)
-        manager.say(_welcome(development, variables, time.monotonic() - began))
+        manager.say(_welcome(development, time.monotonic() - began))
         manager.watch()
     except Interrupted:
         manager.say("Stopping; running jobs may finish. Ctrl-C again stops at once.")
@@ -80,12 +83,11 @@ def _run(development: Development) -> int:
         manager.say("Stopped.")
 
 
-def _welcome(development: Development, variables: dict[str, str], seconds: float) -> str:
+def _welcome(development: Development, seconds: float) -> str:
     site = f"http://localhost:{development.web.number}"
     flower = f"http://localhost:{development.flower.number}"
-    settings = {**variables, **development.given}
-    login = f"{DEMO_EMAIL} / {settings['DEMO_PASSWORD']}"
-    flower_login = settings["FLOWER_BASIC_AUTH"].replace(":", " / ", 1)
+    login = f"{DEMO_EMAIL} / {os.environ['DEMO_PASSWORD']}"
+    flower_login = os.environ["FLOWER_BASIC_AUTH"].replace(":", " / ", 1)
     return (
         f"Ready after {seconds:.0f} s.\n"
         f"\n"

