@@ -1,18 +1,17 @@
 """A worker takes a job and records what became of it; without its lease it changes nothing."""
 
-import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from jobs.core.states import TRANSITIONS, State
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.models import Job
+from tests.jobs.races import at_once
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, in_state, written
 
 #: Every way an attempt ends, with the state it leads to.
@@ -24,7 +23,7 @@ ENDS: dict[str, tuple[Callable[[uuid.UUID, str], bool], State]] = {
     "snooze": (lambda job_id, lease: attempts.snooze(job_id, lease, 60, "breaker open"), State.SCHEDULED),
     "release": (lambda job_id, lease: attempts.release(job_id, lease, ERROR), State.QUEUED),
 }
-every_end = pytest.mark.parametrize(("end", "state"), ENDS.values(), ids=list(ENDS))
+every_end = pytest.mark.parametrize("end, state", ENDS.values(), ids=list(ENDS))
 
 
 def claim(job: Job, lease_id: str = LEASE) -> attempts.Claimed | None:
@@ -34,9 +33,7 @@ def claim(job: Job, lease_id: str = LEASE) -> attempts.Claimed | None:
 @pytest.mark.django_db
 def test_a_claim_counts_the_attempt_and_takes_the_lease() -> None:
     job = written(max_retries=3)
-    assert claim(job) == attempts.Claimed(
-        attempt=1, attempt_base=0, max_retries=3, worker_losses=0, expired=False
-    )
+    assert claim(job) == attempts.Claimed(attempt=1, attempt_base=0, max_retries=3, worker_losses=0, expired=False)
     job.refresh_from_db()
     assert (job.state, job.attempt, job.lease_id, job.worker) == (State.RUNNING, 1, LEASE, "worker@test")
     assert job.lease_expires_at is not None
@@ -60,27 +57,20 @@ def test_nobody_claims_a_job_the_ledger_does_not_know() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_claims_at_once_one_succeeds() -> None:
-    for _ in range(5):
-        job = written()
-        barrier = threading.Barrier(6)
-        winners: list[int] = []
+@pytest.mark.parametrize("_", range(5))
+def test_of_many_claims_at_once_one_succeeds(_: int) -> None:
+    job = written()
+    winners: list[str] = []
 
-        def race(number: int, job: Job = job, barrier: threading.Barrier = barrier, winners: list[int] = winners) -> None:
-            connection.ensure_connection()
-            barrier.wait()
-            if claim(job, str(number) * 32):
-                winners.append(number)
-            connection.close()
+    def race(number: int) -> None:
+        lease = str(number) * 32
+        if claim(job, lease):
+            winners.append(lease)
 
-        threads = [threading.Thread(target=race, args=(number,)) for number in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        job.refresh_from_db()
-        assert [str(number) * 32 for number in winners] == [job.lease_id]
-        assert job.attempt == 1
+    at_once(race, 6)
+    job.refresh_from_db()
+    assert winners == [job.lease_id]
+    assert job.attempt == 1
 
 
 @pytest.mark.django_db
@@ -238,28 +228,18 @@ def test_any_error_text_can_be_kept(text: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_ends_at_once_one_counts_and_leaves_one_attempt() -> None:
-    for _ in range(5):
-        job = claimed()
-        barrier = threading.Barrier(2)
-        results: list[bool] = []
+@pytest.mark.parametrize("_", range(5))
+def test_of_two_ends_at_once_one_counts_and_leaves_one_attempt(_: int) -> None:
+    job = claimed()
+    results: list[bool] = []
 
-        def end(
-            number: int, job: Job = job, barrier: threading.Barrier = barrier, results: list[bool] = results
-        ) -> None:
-            connection.ensure_connection()
-            barrier.wait()
-            if number:
-                results.append(attempts.retry(job.id, LEASE, 60, ERROR, lost_worker=True))
-            else:
-                results.append(attempts.die(job.id, LEASE, ERROR))
-            connection.close()
+    def race(number: int) -> None:
+        if number:
+            results.append(attempts.retry(job.id, LEASE, 60, ERROR, lost_worker=True))
+        else:
+            results.append(attempts.die(job.id, LEASE, ERROR))
 
-        threads = [threading.Thread(target=end, args=(number,)) for number in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(results) == [False, True]
-        job.refresh_from_db()
-        assert [attempt.outcome for attempt in job.attempts.all()] == [job.state]
+    at_once(race, 2)
+    assert sorted(results) == [False, True]
+    job.refresh_from_db()
+    assert [attempt.outcome for attempt in job.attempts.all()] == [job.state]

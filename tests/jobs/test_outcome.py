@@ -2,11 +2,21 @@
 
 import pytest
 from celery.exceptions import Ignore, Reject, Retry
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from jobs import Cancel, Permanent, Snooze
-from jobs.core.outcome import Cancelled, Dead, Outcome, Reason, RetryIn, Snoozed, Succeeded, Tries, after_error, after_loss
+from jobs.core.outcome import (
+    Cancelled,
+    Dead,
+    Outcome,
+    Reason,
+    RetryIn,
+    Snoozed,
+    Succeeded,
+    Tries,
+    after_error,
+    after_loss,
+)
 from jobs.core.retry import RetryPolicy
 from jobs.task import RetryCall
 from tests.jobs.test_retry import draws, policies
@@ -59,7 +69,7 @@ def test_what_a_task_says_of_its_own_job_counts_more_than_any_policy(policy: Ret
 
 
 @pytest.mark.parametrize(
-    ("call", "attempt", "outcome"),
+    "call, attempt, outcome",
     [
         (RetryCall(None, None, None), 1, RetryIn(1)),
         (RetryCall(None, None, None), 3, RetryIn(4)),

@@ -1,7 +1,6 @@
 """When a failed job runs again, and whether."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from jobs.core.retry import RetryPolicy
 
