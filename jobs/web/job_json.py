@@ -1,0 +1,78 @@
+"""A job as JSON: the same in the API, in live events and wherever a page hands it out."""
+
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from celery import current_app
+
+from jobs.models import Job
+from jobs.redaction import shown_arguments
+
+
+class JobJson(TypedDict):
+    """The fields of a job that leave the house; times in ISO 8601, UTC."""
+
+    id: str
+    task: str
+    queue: str
+    state: str
+    kwargs: dict[str, Any]
+    priority: int
+    attempt: int
+    max_retries: int | None
+    run_at: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    worker: str
+    last_error: str
+    correlation_id: str
+    parent_id: str | None
+    progress: dict[str, Any] | None
+    replay_of: str | None
+
+
+def job_json(job: Job) -> JobJson:
+    """Return a job, its arguments by name and redacted."""
+    return JobJson(
+        id=str(job.pk),
+        task=job.task,
+        queue=job.queue,
+        state=job.state,
+        kwargs=named_arguments(job.task, job.args, job.kwargs),
+        priority=job.priority,
+        attempt=job.attempt,
+        max_retries=job.max_retries,
+        run_at=time_json(job.run_at),
+        created_at=time_json(job.created_at),
+        started_at=maybe_time_json(job.started_at),
+        finished_at=maybe_time_json(job.finished_at),
+        worker=job.worker,
+        last_error=job.last_error,
+        correlation_id=job.correlation_id,
+        parent_id=None if job.parent_id is None else str(job.parent_id),
+        progress=job.progress,
+        replay_of=None if job.replay_of is None else str(job.replay_of),
+    )
+
+
+def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """Return all arguments as people may see them, positional ones under their names.
+
+    One without a name, since its task is unknown here or takes fewer, stands under its position: `"0"`.
+    """
+    shown_args, shown_kwargs = shown_arguments(task_name, args, kwargs)
+    signature = getattr(current_app.tasks.get(task_name), "_signature", None)
+    names = list(signature.parameters) if signature else []
+    positional = {names[index] if index < len(names) else str(index): value for index, value in enumerate(shown_args)}
+    return {**positional, **shown_kwargs}
+
+
+def time_json(value: datetime) -> str:
+    """Return a time in ISO 8601, UTC, as browsers and programs read it."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def maybe_time_json(value: datetime | None) -> str | None:
+    """Return a time as `time_json` does, or None."""
+    return None if value is None else time_json(value)
