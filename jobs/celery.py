@@ -22,6 +22,9 @@ def _defaults() -> dict[str, Any]:
     return {
         "task_default_queue": "default",
         "task_ignore_result": True,
+        # Nothing expires that is not kept; else Beat would enqueue a clean-up of results.
+        "result_expires": None,
+        "beat_scheduler": "jobs.beat:LedgerScheduler",
         # The ledger answers what happened to a job; nothing else is kept.
         "result_backend": "disabled",
         "worker_prefetch_multiplier": 4,

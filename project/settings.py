@@ -78,9 +78,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and Celery --------------------------------------------------------------------------
 
-REDIS_URL = env.url(
-    "REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "valkey", "valkeys", "unix")
-)
+REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "valkey", "valkeys", "unix"))
 BROKER_URL = env.text("BROKER_URL", REDIS_URL)
 CRON_TIMEZONE = env.zone("CRON_TIMEZONE", "UTC")
 
@@ -98,7 +96,7 @@ JOBS_MAX_WORKER_LOSSES = env.integer("JOBS_MAX_WORKER_LOSSES", 3, least=1, most=
 JOBS_MAX_MESSAGE_BYTES = env.integer("JOBS_MAX_MESSAGE_BYTES", 256 * 1024, least=1024, most=64 * 1024 * 1024)
 JOBS_SHUTDOWN_SECONDS = env.decimal("JOBS_SHUTDOWN_SECONDS", 25, least=1, most=3600)
 
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "jobs.beat:LedgerScheduler"
 
 # --- Mail ---------------------------------------------------------------------------------------
 
@@ -129,9 +127,7 @@ ASSETS_ENDPOINT = env.url("ASSETS_ENDPOINT", STORAGE_ENDPOINT if _SHARED_STORE e
 ASSETS_BUCKET = env.text("ASSETS_BUCKET", STORAGE_BUCKET if _SHARED_STORE else "")
 ASSETS_ACCESS_KEY = env.text("ASSETS_ACCESS_KEY", STORAGE_ACCESS_KEY if _SHARED_STORE else "")
 ASSETS_SECRET_KEY = env.text("ASSETS_SECRET_KEY", STORAGE_SECRET_KEY if _SHARED_STORE else "")
-ASSETS_PUBLIC_URL = env.url(
-    "ASSETS_PUBLIC_URL", STORAGE_PUBLIC_URL if _SHARED_STORE else "", schemes=("http", "https")
-)
+ASSETS_PUBLIC_URL = env.url("ASSETS_PUBLIC_URL", STORAGE_PUBLIC_URL if _SHARED_STORE else "", schemes=("http", "https"))
 
 #: An uploaded image may have this many bytes and pixels; a pixel takes four bytes once decoded.
 IMAGES_MAX_BYTES = env.integer("IMAGES_MAX_BYTES", 10_000_000, least=10_000, most=100_000_000)

@@ -1,0 +1,76 @@
+"""Schedules as people see them: when they run next, what came of the last run, run now."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from jobs.errors import UnknownTask
+from jobs.models import OperatorAction, ScheduleRun
+from jobs.task import JobTask
+
+
+def next_runs(schedule: PeriodicTask, count: int = 5, after: datetime | None = None) -> list[datetime]:
+    """Return when an enabled schedule runs next, in its own time zone; fewer than `count` where it ends."""
+    timing = schedule.schedule
+    zone = getattr(timing, "tz", None) or current_app.timezone
+    moment = (after or timezone.now()).astimezone(zone)
+    found: list[datetime] = []
+    if schedule.clocked_id:
+        due = schedule.clocked.clocked_time
+        return [due.astimezone(zone)] if due > moment else []
+    for _ in range(count):
+        moment = _following(timing, moment)
+        if schedule.expires and moment >= schedule.expires:
+            break
+        found.append(moment)
+    return found
+
+
+def _following(timing: object, moment: datetime) -> datetime:
+    run_every = getattr(timing, "run_every", None)
+    if run_every is not None:
+        later: datetime = moment + run_every
+        return later
+    start, delta, _ = timing.remaining_delta(moment)  # type: ignore[attr-defined]
+    following: datetime = start + delta
+    # Wall-clock arithmetic may land on an hour that the clocks skip; UTC and back puts it where it falls.
+    return following.astimezone(UTC).astimezone(moment.tzinfo)
+
+
+def run_now(schedule: PeriodicTask, *, actor: str) -> uuid.UUID:
+    """Enqueue a schedule's job at once, beside its regular runs.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        UnknownTask: its task is no job registered here.
+        EnqueueError: its arguments do not fit the task.
+    """
+    task = current_app.tasks.get(schedule.task)
+    if not isinstance(task, JobTask):
+        raise UnknownTask(
+            f"Schedule {schedule.name!r}: its task {schedule.task!r} is no job registered here."
+        )
+    with transaction.atomic():
+        result = task.apply_async(
+            json.loads(schedule.args or "[]"),
+            json.loads(schedule.kwargs or "{}"),
+            queue=schedule.queue or None,
+            priority=schedule.priority,
+            headers={"periodic_task_name": schedule.name},
+        )
+        job_id = uuid.UUID(result.id)
+        ScheduleRun.objects.create(schedule=schedule, due_at=timezone.now(), job_id=job_id, asked_by=actor)
+        OperatorAction.objects.create(action="run schedule", actor=actor, target={"schedule": schedule.name})
+    return job_id
+
+
+def latest_run(schedule: PeriodicTask) -> ScheduleRun | None:
+    """Return a schedule's latest run; its `job` says what came of it."""
+    return ScheduleRun.objects.filter(schedule=schedule).order_by("-due_at").first()
