@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage
 
 from storage.conf import STORE_NAMES, all_settings, missing_settings
 
 
-@register
+@checks.register
 def stores_are_configured(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """A store may be left out as a whole, never in part."""
     found: list[CheckMessage] = []
@@ -17,7 +18,7 @@ def stores_are_configured(app_configs: Sequence[Any] | None, **kwargs: Any) -> l
         missing = missing_settings(name)
         if missing and len(missing) < len(all_settings(name)):
             found.append(
-                Error(
+                checks.Error(
                     f"The {name} store is configured in part: {', '.join(missing)} is missing.",
                     hint="Set it too, or unset the others: then jobs of that store fail with a clear reason.",
                     id="storage.E001",
@@ -26,13 +27,13 @@ def stores_are_configured(app_configs: Sequence[Any] | None, **kwargs: Any) -> l
     return found
 
 
-@register
+@checks.register
 def limits_make_sense(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """An image that is accepted must also fit where it goes."""
     if settings.ORPHANS_MIN_AGE_SECONDS >= 600:
         return []
     return [
-        Warning(
+        checks.Warning(
             f"ORPHANS_MIN_AGE_SECONDS={settings.ORPHANS_MIN_AGE_SECONDS}: an upload whose transaction is still open "
             "could be taken for an orphan.",
             hint="Make it 600 seconds at least; the default is 3600.",

@@ -76,9 +76,7 @@ class Store:
     def _s3(self) -> "S3Client":
         return _connected(self.conf)
 
-    def put(
-        self, key: str, data: bytes | IO[bytes], *, content_type: str, cache_control: str = FOREVER
-    ) -> None:
+    def put(self, key: str, data: bytes | IO[bytes], *, content_type: str, cache_control: str = FOREVER) -> None:
         """Write an object, in place of one that may be there. Raises StorageError."""
         with explained(self.conf, f"write {keys.shown(key)}"):
             self._s3.put_object(
@@ -90,10 +88,7 @@ class Store:
             )
 
     def get(self, key: str, *, limit: int, etag: str = "") -> Stored:
-        """Read an object of at most `limit` bytes.
-
-        Args:
-            etag: read it only if it is still the same.
+        """Read an object of at most `limit` bytes; with an `etag`, only if it is still that very one.
 
         Raises:
             ObjectMissing: there is none.
@@ -104,10 +99,9 @@ class Store:
         with explained(self.conf, f"read {keys.shown(key)}"):
             answer = self._s3.get_object(Bucket=self.conf.bucket, Key=key, **condition)  # type: ignore[arg-type]
             with answer["Body"] as body:
-                if answer["ContentLength"] > limit:
+                if (size := answer["ContentLength"]) > limit:
                     raise StorageError(
-                        f"{keys.shown(key)} has {answer['ContentLength']:,} bytes: it must not have more than {limit:,}.",
-                        permanent=True,
+                        f"{keys.shown(key)} has {size:,} bytes: it must not have more than {limit:,}.", permanent=True
                     )
                 return Stored(body.read(), answer.get("ContentType", ""), answer["ETag"])
 
@@ -143,7 +137,10 @@ class Store:
         while True:
             with explained(self.conf, f"list {prefix or 'all objects'}"):
                 answer = self._s3.list_objects_v2(
-                    Bucket=self.conf.bucket, Prefix=prefix, MaxKeys=MAX_KEYS, **token  # type: ignore[arg-type]
+                    Bucket=self.conf.bucket,
+                    Prefix=prefix,
+                    MaxKeys=MAX_KEYS,
+                    **token,  # type: ignore[arg-type]
                 )
             listed = [Listed(one["Key"], one["Size"], one["LastModified"]) for one in answer.get("Contents", [])]
             yield Page(listed, _clock(answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")))

@@ -1,7 +1,7 @@
 """What the storage app reads from Django's settings, checked where it is used."""
 
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from django.conf import settings
 
@@ -46,10 +46,7 @@ class StoreConf:
 def store_conf(name: str) -> StoreConf:
     """Return a store's configuration. Raises a permanent StorageError for an unknown or unconfigured one."""
     if name not in STORE_NAMES:
-        raise StorageError(
-            f"There is no store {name!r}: it must be one of {', '.join(STORE_NAMES)}.", permanent=True
-        )
-    name = cast(StoreName, name)
+        raise StorageError(f"There is no store {name!r}: it must be one of {', '.join(STORE_NAMES)}.", permanent=True)
     missing = missing_settings(name)
     if missing:
         raise StorageError(
@@ -57,18 +54,14 @@ def store_conf(name: str) -> StoreConf:
             "then replay this job.",
             permanent=True,
         )
-    prefix = _PREFIXES[name]
-    return StoreConf(
-        name,
-        *(getattr(settings, f"{prefix}_{key}") for key in _REQUIRED),
-        public_url=getattr(settings, f"{prefix}_PUBLIC_URL").rstrip("/"),
-    )
+    endpoint, bucket, access_key, secret_key = (getattr(settings, setting) for setting in all_settings(name))
+    public_url: str = getattr(settings, f"{_PREFIXES[name]}_PUBLIC_URL")
+    return StoreConf(name, endpoint, bucket, access_key, secret_key, public_url.rstrip("/"))
 
 
 def missing_settings(name: StoreName) -> list[str]:
     """Return the names of the settings that a store lacks."""
-    names = [f"{_PREFIXES[name]}_{key}" for key in _REQUIRED]
-    return [setting for setting in names if not getattr(settings, setting)]
+    return [setting for setting in all_settings(name) if not getattr(settings, setting)]
 
 
 def is_configured(name: StoreName) -> bool:

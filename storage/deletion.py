@@ -62,7 +62,8 @@ def _refused(store_name: str, failures: Sequence[KeyFailure]) -> StorageError:
     named = "; ".join(str(one) for one in failures[:NAMED])
     rest = f"; and {len(failures) - NAMED:,} more" if len(failures) > NAMED else ""
     return StorageError(
-        f"The {store_name} store did not delete {_count(len(failures))}: {named}{rest}.", permanent=failures[0].permanent
+        f"The {store_name} store did not delete {_count(len(failures))}: {named}{rest}.",
+        permanent=failures[0].permanent,
     )
 
 

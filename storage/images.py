@@ -61,9 +61,7 @@ def inspect(file: IO[bytes], *, max_bytes: int, max_pixels: int) -> ImageInfo:
     """
     size = file.seek(0, io.SEEK_END)
     if size > max_bytes:
-        raise InvalidImage(
-            f"The file has {size / 1e6:.1f} MB: it must not have more than {max_bytes / 1e6:.0f} MB."
-        )
+        raise InvalidImage(f"The file has {size / 1e6:.1f} MB: it must not have more than {max_bytes / 1e6:.0f} MB.")
     file.seek(0)
     with _opened(file, max_pixels) as image:
         width, height = ImageOps.exif_transpose(image).size if _is_turned(image) else image.size
@@ -153,13 +151,11 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise InvalidImage(
-            f"The image has {width:,} × {height:,} pixels: it must not have more than "
+            f"The image has {width:,} by {height:,} pixels: it must not have more than "
             f"{max_pixels / 1e6:.0f} million altogether."
         )
     if max(width, height) > MAX_SIDE:
-        raise InvalidImage(
-            f"The image has {width:,} × {height:,} pixels: no side may have more than {MAX_SIDE:,}."
-        )
+        raise InvalidImage(f"The image has {width:,} by {height:,} pixels: no side may have more than {MAX_SIDE:,}.")
 
 
 def _check_whole(file: IO[bytes]) -> None:

@@ -59,9 +59,7 @@ def fetch(source: str, target: str) -> Original:
         if not references.referenced([source]):
             raise NotWanted(f"The original {keys.shown(source)} was deleted, with what it belonged to.") from exc
         raise
-    images.inspect(
-        io.BytesIO(stored.data), max_bytes=settings.IMAGES_MAX_BYTES, max_pixels=settings.IMAGES_MAX_PIXELS
-    )
+    images.inspect(io.BytesIO(stored.data), max_bytes=settings.IMAGES_MAX_BYTES, max_pixels=settings.IMAGES_MAX_PIXELS)
     return Original(source=source, target=target, etag=stored.etag)
 
 

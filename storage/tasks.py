@@ -72,9 +72,7 @@ def upload_image(resized: Resized) -> list[Made]:
 def process_image(source: str, target: str, then: Any) -> None:
     """Enqueue the three stages for the original at `source`, in the caller's transaction.
 
-    Args:
-        target: the key below which the variants go.
-        then: the signature of a job that gets the published variants, narrowest first.
+    The variants go below the key `target`; `then` is the signature of a job that gets them, narrowest first.
     """
     chain(fetch_image.s(source, target), resize_image.s(), upload_image.s(), then).apply_async()
 

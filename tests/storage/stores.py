@@ -1,6 +1,5 @@
 """The fixture that gives a test both stores."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,9 +41,9 @@ def stores(seaweedfs: SeaweedFS, settings: Settings) -> Stores:
 
 
 @pytest.fixture
-def in_use(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+def in_use(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """What something refers to, below `posts/`: the test says."""
     used: set[str] = set()
     monkeypatch.setattr(references, "_registry", {})
     references.register("posts/", lambda keys: used & set(keys))
-    yield used
+    return used

@@ -25,7 +25,7 @@ def test_what_is_written_is_read(stores: Stores) -> None:
 
 
 def test_a_missing_object_is_said_to_be_missing(stores: Stores) -> None:
-    with pytest.raises(ObjectMissing, match="posts/none.*content store"):
+    with pytest.raises(ObjectMissing, match=r"posts/none.*content store"):
         stores.content.get("posts/none", limit=10)
 
 
@@ -92,7 +92,9 @@ def test_wrong_credentials_are_permanent_and_not_shown(stores: Stores, wrong: st
 
 def test_a_server_that_is_gone_may_come_back(stores: Stores, seaweedfs: SeaweedFS) -> None:
     seaweedfs.kill()
-    with pytest.raises(StorageError, match="Could not delete 1 objects?: the content store .* is out of reach") as failure:
+    with pytest.raises(
+        StorageError, match=r"Could not delete 1 object.*: the content store .* is out of reach"
+    ) as failure:
         stores.content.delete(["a"])
     assert not failure.value.permanent
 
@@ -107,7 +109,7 @@ def test_a_server_that_hangs_is_not_waited_for(stores: Stores, seaweedfs: Seawee
 
 def test_a_store_without_settings_says_which_are_missing(settings: Settings) -> None:
     settings.ASSETS_ENDPOINT, settings.ASSETS_BUCKET = "http://localhost", ""
-    settings.ASSETS_ACCESS_KEY = settings.ASSETS_SECRET_KEY = "x"
+    settings.ASSETS_ACCESS_KEY = settings.ASSETS_SECRET_KEY = "x"  # noqa: S105  No password.
     with pytest.raises(StorageError, match="The assets store is not configured: set ASSETS_BUCKET,") as failure:
         store("assets")
     assert failure.value.permanent
@@ -125,4 +127,6 @@ def test_secrets_stay_out_of_what_is_shown() -> None:
 
 def test_urls_lead_to_the_public_address_or_through_the_site(stores: Stores) -> None:
     assert stores.content.url("posts/a b") == "/media/content/posts/a%20b"
-    assert changed(stores, public_url="https://cdn.example.com").url("posts/=20b") == "https://cdn.example.com/posts/=20b"
+    assert (
+        changed(stores, public_url="https://cdn.example.com").url("posts/=20b") == "https://cdn.example.com/posts/=20b"
+    )

@@ -38,7 +38,7 @@ def test_that_job_gives_up_at_once_and_names_the_key(stores: Stores) -> None:
     assert enqueued() == []
 
 
-@pytest.mark.parametrize(("setting", "value"), [("BUCKET", "nowhere"), ("SECRET_KEY", "wrong"), ("ENDPOINT", "")])
+@pytest.mark.parametrize("setting, value", [("BUCKET", "nowhere"), ("SECRET_KEY", "wrong"), ("ENDPOINT", "")])
 def test_what_waiting_cannot_mend_is_permanent(stores: Stores, settings: Settings, setting: str, value: str) -> None:
     setattr(settings, f"STORAGE_{setting}", value)
     with pytest.raises(Permanent, match="content store"):
@@ -53,7 +53,7 @@ def test_a_store_that_is_gone_is_tried_again(stores: Stores, seaweedfs: SeaweedF
 
 def test_any_number_of_keys_becomes_one_job_a_request() -> None:
     delete_all("assets", (f"posts/{number}" for number in range(2_500)))
-    assert [len(keys) for _, keys in enqueued()] == [1000, 1000, 500]  # type: ignore[misc,arg-type]
+    assert [len(keys) for _, keys in enqueued()] == [1000, 1000, 500]
     delete_all("assets", [])
     assert len(enqueued()) == 3
 

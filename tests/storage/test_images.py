@@ -21,7 +21,7 @@ def variants(data: bytes) -> list[images.Variant]:
 
 
 @pytest.mark.parametrize(
-    ("form", "content_type", "extension"),
+    "form, content_type, extension",
     [
         ("JPEG", "image/jpeg", "jpg"),
         ("MPO", "image/jpeg", "jpg"),
@@ -40,7 +40,7 @@ def test_the_size_is_that_of_the_image_held_upright() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    "data, reason",
     [
         (b"", "no image we know"),
         (b"GIF89a nonsense", "image"),
@@ -102,7 +102,7 @@ def test_transparency_stays(mode: str) -> None:
         assert image.getpixel((5, 5))[3] == 0  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("form", "mode"), [("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "I;16"), ("PNG", "1"), ("GIF", "P")])
+@pytest.mark.parametrize("form, mode", [("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "I;16"), ("PNG", "1"), ("GIF", "P")])
 def test_every_kind_of_pixel_becomes_eight_bit_colour(form: str, mode: str) -> None:
     if mode == "I;16":
         output = io.BytesIO()

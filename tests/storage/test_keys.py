@@ -1,8 +1,7 @@
 """Keys: made from anything, refused where a store would stumble."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from storage import keys
 from storage.errors import InvalidKey
@@ -31,7 +30,7 @@ def test_whatever_the_parts_the_key_is_valid_and_has_as_many(parts: list[str]) -
 
 
 @pytest.mark.parametrize(
-    ("key", "rule"),
+    "key, rule",
     [
         ("", "empty"),
         ("/a", "begin or end with a slash"),

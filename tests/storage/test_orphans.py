@@ -61,7 +61,7 @@ def test_more_pages_than_one(stores: Stores, in_use: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("orphans", "seen", "allowed"),
+    "orphans, seen, allowed",
     [(99, 99, True), (100, 100, False), (100, 499, False), (100, 500, True), (0, 0, True), (10**6, 5 * 10**6, True)],
 )
 def test_the_limit_is_a_share_and_a_number(orphans: int, seen: int, allowed: bool) -> None:
@@ -70,7 +70,9 @@ def test_the_limit_is_a_share_and_a_number(orphans: int, seen: int, allowed: boo
 
 def test_a_database_that_knows_nothing_empties_no_bucket(stores: Stores, in_use: set[str]) -> None:
     stores.fill(*(f"posts/{number}" for number in range(100)))
-    with pytest.raises(StorageError, match=r"Nothing was deleted .* 100 objects 100 \(100%\).*ORPHANS_MAX_SHARE") as refusal:
+    with pytest.raises(
+        StorageError, match=r"Nothing was deleted .* 100 objects 100 \(100%\).*ORPHANS_MAX_SHARE"
+    ) as refusal:
         sweep(stores.content, AT_ONCE)
     assert refusal.value.permanent
     assert len(stores.keys()) == 100

@@ -23,7 +23,8 @@ def test_an_image_is_served_with_its_type_for_ever(client: Client, stores: Store
 
 
 @pytest.mark.parametrize(
-    "address", ["/media/content/posts/none", "/media/attic/posts/a", "/media/content/work/a", "/media/content/posts/../a"]
+    "address",
+    ["/media/content/posts/none", "/media/attic/posts/a", "/media/content/work/a", "/media/content/posts/../a"],
 )
 def test_everything_else_is_not_there(client: Client, stores: Stores, address: str) -> None:
     stores.fill("work/a")
