@@ -5,6 +5,7 @@ from typing import Any
 from celery import Celery
 
 from jobs.runtime.housekeeping import Housekeeping
+from jobs import transport
 from jobs.transport import redis
 
 #: Seconds before a silent broker counts as gone.
@@ -13,6 +14,7 @@ SOCKET_TIMEOUT = 5
 
 def install(app: Celery) -> None:
     """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
+    transport.register()
     redis.use_for_redis_urls()
     app.add_defaults(_defaults)
     app.steps["worker"].add(Housekeeping)

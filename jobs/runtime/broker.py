@@ -10,6 +10,8 @@ from kombu.messaging import Producer
 
 from jobs.core.priority import on_the_wire
 from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
+from jobs.transport import LEDGER
+from jobs.transport.database import announce
 
 #: The properties of a message that survive in its dead letter.
 _PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})
@@ -20,6 +22,9 @@ BATCH = 500
 
 class Publisher:
     """Publishes jobs over one connection of its own; made anew after any error. Not thread-safe."""
+
+    #: Whether the broker holds what was published, so that the ledger notes it as dispatched.
+    holds_messages = True
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -116,6 +121,22 @@ class Publisher:
                 correlation_id=message.headers["id"],
                 retry=False,
             )
+
+
+class LedgerPublisher(Publisher):
+    """For `ledger://`, where a committed row is its own message: to publish is to wake the workers."""
+
+    holds_messages = False
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Wake the workers of the jobs' queues. Raises the database's errors."""
+        announce({message.queue for message in messages})
+
+
+def publisher_for(app: Celery) -> Publisher:
+    """Return what hands jobs to the broker in use."""
+    driver = app.connection_for_write().transport.driver_type
+    return LedgerPublisher(app) if driver == LEDGER else Publisher(app)
 
 
 def _quietly(close: Callable[[], object]) -> None:

@@ -18,7 +18,7 @@ from celery import Celery, current_app
 from django.db import DatabaseError, connection
 
 from jobs.ledger.upkeep import mark_dispatched
-from jobs.runtime.broker import BATCH, Publisher
+from jobs.runtime.broker import BATCH, publisher_for
 from jobs.runtime.message import Outgoing
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Dispatcher:
 
     def __init__(self, app: Celery) -> None:
         self.pid = os.getpid()
-        self._publisher = Publisher(app)
+        self._publisher = publisher_for(app)
         self._pending: queue.SimpleQueue[Sequence[Outgoing] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._confirmed: list[uuid.UUID] = []
@@ -108,6 +108,8 @@ class Dispatcher:
         if self._failures:
             logger.warning("The broker is back; dispatching goes on.")
             self._failures = 0
+        if not self._publisher.holds_messages:
+            return
         if not self._confirmed:
             self._note_at = time.monotonic() + NOTE_AFTER
         self._confirmed.extend(message.job_id for message in batch)

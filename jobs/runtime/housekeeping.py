@@ -17,9 +17,9 @@ from celery import bootsteps
 from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
-from jobs.runtime import duties, forks, shutdown
+from jobs.runtime import brokerless, forks, shutdown
 from jobs.runtime.archiver import Archiver
-from jobs.runtime.broker import Publisher
+from jobs.runtime.broker import publisher_for
 from jobs.runtime.losses import losses
 from jobs.runtime.watchdog import Watchdog
 
@@ -51,9 +51,9 @@ class Housekeeper(threading.Thread):
     def __init__(self, worker: Any) -> None:
         super().__init__(name="jobs-housekeeping", daemon=True)
         self._stop_asked = threading.Event()
-        self._publisher = Publisher(worker.app)
+        self._publisher = publisher_for(worker.app)
         settings = conf()
-        steward = duties.Steward(self._publisher, worker.app)
+        steward = brokerless.steward_for(self._publisher, worker.app)
         beat = settings.housekeeping_seconds
         self._duties = [
             Duty("leases", steward.renew_leases, settings.lease_renew_seconds),
