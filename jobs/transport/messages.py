@@ -1,15 +1,15 @@
 """The table of what `ledger://` carries besides jobs: messages to queues, and broadcasts to whoever listens."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from kombu.utils.json import dumps, loads
 
 from jobs.ledger.sql import dialect, marks
-from jobs.transport.database import left_as_found, notify, rows
+from jobs.transport.database import CHANNEL, RELAXED, left_as_found, rows
 
 #: How long a broadcast is kept for those who listen, in seconds. A listener that is away longer has missed it, as
 #: on any broker.
@@ -40,23 +40,24 @@ class Broadcast:
 
 def put(queue: str, envelope: Envelope, priority: int) -> None:
     """Add a message to a queue, in the caller's transaction if there is one."""
-    with left_as_found():
-        rows(
-            connection,
-            "INSERT INTO jobs_brokermessage (queue, priority, envelope) VALUES (%s, %s, %s)" + notify(f"m:{queue}"),
-            [queue, priority, json.dumps(envelope)],
-        )
+    _insert("queue, priority", [queue, priority], envelope, f"m:{queue}", durable=True)
 
 
 def broadcast(exchange: str, routing_key: str, envelope: Envelope) -> None:
-    """Tell all who listen to an exchange. Not worth waiting for the disk: nobody will ask for it after a crash."""
+    """Tell all who listen to an exchange. Not worth waiting for the disk: nobody asks for it after a crash."""
+    _insert("exchange, routing_key", [exchange, routing_key], envelope, f"b:{exchange}", durable=False)
+
+
+def _insert(columns: str, values: list[object], envelope: Envelope, notice: str, *, durable: bool) -> None:
+    statement = f"INSERT INTO jobs_brokermessage ({columns}, envelope) VALUES (%s, %s, %s)"
+    parameters = [*values, dumps(envelope)]
     with left_as_found():
-        rows(
-            connection,
-            "INSERT INTO jobs_brokermessage (exchange, routing_key, envelope) VALUES (%s, %s, %s)"
-            + notify(f"b:{exchange}", durable=connection.in_atomic_block),
-            [exchange, routing_key, json.dumps(envelope)],
-        )
+        if connection.vendor == "postgresql":
+            # How a caller's own transaction commits is the caller's business.
+            relaxed = "" if durable or connection.in_atomic_block else f", {RELAXED}"
+            statement += f" RETURNING pg_notify('{CHANNEL}', %s){relaxed}"
+            parameters.append(notice)
+        rows(connection, statement, parameters)
 
 
 def prune() -> None:
@@ -64,36 +65,62 @@ def prune() -> None:
     with left_as_found():
         rows(
             connection,
-            f"DELETE FROM jobs_brokermessage WHERE queue IS NULL AND created_at < {dialect().after}",  # noqa: S608
+            f"DELETE FROM jobs_brokermessage WHERE queue IS NULL AND created_at < {dialect().after}",
             [-BROADCAST_SECONDS],
         )
 
 
 def take(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int, lease_seconds: float) -> list[Taken]:
-    """Take up to `limit` messages of these queues, the most urgent and oldest first."""
+    """Take up to `limit` messages, of each queue the most urgent and oldest ones, from the first queue on."""
     words = dialect()
-    free = f"queue IN ({marks(queues)}) AND (taken_until IS NULL OR taken_until <= {words.now})"
-    parameters: list[object] = [*queues]
-    if database.vendor == "sqlite":
-        # An UPDATE takes SQLite's one write lock even where it finds nothing.
-        if not rows(database, f"SELECT 1 FROM jobs_brokermessage WHERE {free} LIMIT 1", parameters):  # noqa: S608
-            return []
-    found = rows(
-        database,
-        f"WITH taken AS MATERIALIZED (SELECT id FROM jobs_brokermessage WHERE {free}"  # noqa: S608
-        f" ORDER BY priority DESC, id LIMIT %s {words.skip_locked})"
-        f" UPDATE jobs_brokermessage SET taken_until = {words.after}, deliveries = deliveries + 1"
-        " WHERE id IN (SELECT id FROM taken) RETURNING priority, id, queue, envelope, deliveries",
-        [*parameters, limit, lease_seconds],
+    chosen, parameters = _chosen(database, queues, limit)
+    relaxed = f", {RELAXED}" if database.vendor == "postgresql" else ""
+    found = (
+        rows(
+            database,
+            f"WITH taken AS MATERIALIZED ({chosen})"
+            f" UPDATE jobs_brokermessage SET taken_until = {words.after}, deliveries = deliveries + 1"
+            f" WHERE id IN (SELECT id FROM taken) RETURNING priority, id, queue, envelope, deliveries{relaxed}",
+            [*parameters, lease_seconds],
+        )
+        if parameters
+        else []
     )
-    found.sort(key=lambda row: (-row[0], row[1]))
-    return [Taken(id, queue, json.loads(envelope), deliveries > 1) for _, id, queue, envelope, deliveries in found]
+    found.sort(key=lambda row: (queues.index(row[2]), -row[0], row[1]))
+    return [
+        Taken(message_id, queue, loads(envelope), deliveries > 1)
+        for _, message_id, queue, envelope, deliveries, *_ in found
+    ]
+
+
+def _chosen(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> tuple[str, list[object]]:
+    """Return the SELECT of the messages to take, and its parameters; none where there is nothing to take."""
+    free = f"(taken_until IS NULL OR taken_until <= {dialect().now})"
+    if database.vendor == "postgresql":
+        # The limit stops the loop over queues as soon as it is reached; no further queue is even looked at.
+        return (
+            "SELECT message.id FROM unnest(%s::text[]) AS wanted (queue) CROSS JOIN LATERAL ("
+            f"SELECT id FROM jobs_brokermessage WHERE queue = wanted.queue AND {free}"
+            " ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED) AS message LIMIT %s"
+        ), [list(queues), limit, limit]
+    # An UPDATE takes SQLite's one write lock even where it finds nothing; so a plain SELECT looks first.
+    found: list[object] = []
+    for queue in queues:
+        found += [
+            message_id
+            for (message_id,) in rows(
+                database,
+                f"SELECT id FROM jobs_brokermessage WHERE queue = %s AND {free} ORDER BY priority DESC, id LIMIT %s",
+                [queue, limit - len(found)],
+            )
+        ]
+    return f"SELECT id FROM jobs_brokermessage WHERE {free} AND id IN ({marks(found)})", found
 
 
 def delete(database: BaseDatabaseWrapper, ids: Collection[int]) -> None:
     """Forget messages that were settled."""
     if ids:
-        rows(database, f"DELETE FROM jobs_brokermessage WHERE id IN ({marks(list(ids))})", list(ids))  # noqa: S608
+        rows(database, f"DELETE FROM jobs_brokermessage WHERE id IN ({marks(list(ids))})", list(ids))
 
 
 def release(database: BaseDatabaseWrapper, ids: Collection[int]) -> None:
@@ -101,7 +128,7 @@ def release(database: BaseDatabaseWrapper, ids: Collection[int]) -> None:
     if ids:
         rows(
             database,
-            f"UPDATE jobs_brokermessage SET taken_until = NULL WHERE id IN ({marks(list(ids))})",  # noqa: S608
+            f"UPDATE jobs_brokermessage SET taken_until = NULL WHERE id IN ({marks(list(ids))})",
             list(ids),
         )
 
@@ -111,7 +138,7 @@ def renew(database: BaseDatabaseWrapper, ids: Collection[int], lease_seconds: fl
     if ids:
         rows(
             database,
-            f"UPDATE jobs_brokermessage SET taken_until = {dialect().after} WHERE id IN ({marks(list(ids))})",  # noqa: S608
+            f"UPDATE jobs_brokermessage SET taken_until = {dialect().after} WHERE id IN ({marks(list(ids))})",
             [lease_seconds, *ids],
         )
 
@@ -126,7 +153,7 @@ def heard(database: BaseDatabaseWrapper, exchanges: Collection[str], after: int)
     """Return the broadcasts to these exchanges after the one with this id."""
     found = rows(
         database,
-        "SELECT id, exchange, routing_key, envelope FROM jobs_brokermessage"  # noqa: S608
+        "SELECT id, exchange, routing_key, envelope FROM jobs_brokermessage"
         f" WHERE queue IS NULL AND id > %s AND exchange IN ({marks(list(exchanges))}) ORDER BY id",
         [after, *exchanges],
     )

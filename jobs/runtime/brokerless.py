@@ -1,0 +1,40 @@
+"""A worker's duties with `ledger://`: nothing is published, rows are freed and workers woken."""
+
+import logging
+
+from celery import Celery
+
+from jobs.conf import conf
+from jobs.ledger import handout
+from jobs.runtime.broker import Publisher
+from jobs.runtime.duties import BATCH, Steward
+from jobs.transport.database import announce
+
+logger = logging.getLogger(__name__)
+
+
+class LedgerSteward(Steward):
+    """The duties where a queued row is its own message."""
+
+    def dispatch_due(self) -> bool:
+        """Let workers have the scheduled and retrying jobs whose time has come."""
+        count, queues = handout.queue_due(BATCH)
+        announce(queues)
+        return count == BATCH
+
+    def dispatch_undispatched(self) -> bool:
+        """Do nothing: a committed row waits for no dispatch."""
+        return False
+
+    def resend(self) -> bool:
+        """Let other workers have what one fetched and has not begun: it is dead, or busy."""
+        count, queues = handout.take_back(conf().resend_seconds, BATCH)
+        if count:
+            logger.info("%d fetched jobs were not begun and may be fetched again.", count)
+        announce(queues)
+        return count == BATCH
+
+
+def steward_for(publisher: Publisher, app: Celery) -> Steward:
+    """Return who does the worker's duties with this broker."""
+    return Steward(publisher, app) if publisher.holds_messages else LedgerSteward(publisher, app)

@@ -1,0 +1,184 @@
+"""The transport's ways to the database: statements of whoever publishes, a connection of its own for who consumes."""
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+#: What means that the database is out of reach, or SQLite's lock is taken: try again.
+GONE = (OperationalError, InterfaceError)
+
+#: PostgreSQL's notification channel. The payload says what waits: `j:` jobs in a queue, `m:` messages to a queue,
+#: `b:` broadcasts to an exchange.
+CHANNEL = "jobs_ledger"
+
+#: What happens when everything may have changed.
+ANYTHING = "*"
+
+#: How long a consumer waits for SQLite's lock, in milliseconds: it has other things to do, and tries again.
+LOCK_PATIENCE = 250
+
+#: Makes this commit not wait for the disk. It holds for one transaction only, so a pooled connection keeps its own ways.
+RELAXED = "set_config('synchronous_commit', 'off', true)"
+
+
+def rows(database: Any, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement and return its rows, if it has any."""
+    with database.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+@contextmanager
+def left_as_found() -> Iterator[None]:
+    """Use this thread's Django connection and leave it as it was.
+
+    Outside a transaction a broken connection is dropped, so that the next try gets a new one. One to SQLite is not
+    left open where it was closed: it must not be carried over a fork of the worker's pool.
+    """
+    was_open = connection.connection is not None
+    try:
+        yield
+    except GONE:
+        if not connection.in_atomic_block:
+            connection.close()
+        raise
+    else:
+        if not was_open and connection.vendor == "sqlite" and not connection.in_atomic_block:
+            connection.close()
+
+
+def announce(queues: Collection[str]) -> None:
+    """Wake the workers of these queues for jobs that have been committed. SQLite's readers notice by themselves."""
+    if queues and connection.vendor == "postgresql":
+        with left_as_found():
+            announce_through(connection, queues)
+
+
+def announce_through(database: Any, queues: Collection[str]) -> None:
+    """Wake the workers of these queues, through this connection to PostgreSQL."""
+    rows(
+        database,
+        f"SELECT pg_notify('{CHANNEL}', 'j:' || queue), {RELAXED} FROM unnest(%s::text[]) AS queue",
+        [list(queues)],
+    )
+
+
+class Link:
+    """A consumer's own connection: it listens, and is never inside somebody's transaction. Opened when needed."""
+
+    def __init__(self) -> None:
+        self._database: BaseDatabaseWrapper | None = None
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._notices: deque[str] = deque()
+        self._version: int | None = None
+        #: Called with the file number of a connection that is about to be closed.
+        self.on_close: Callable[[int], object] | None = None
+        _links.add(self)
+
+    @contextmanager
+    def use(self) -> Iterator[BaseDatabaseWrapper]:
+        """Give the open connection. After an error it is closed, and opened anew the next time."""
+        with self._lock:
+            if self._pid != os.getpid():
+                # A fork's copy of the parent's connection: not ours to use or to close.
+                self._database, self._pid = None, os.getpid()
+            try:
+                if self._database is None:
+                    self._database = self._opened()
+                yield self._database
+            except GONE:
+                self.close()
+                raise
+
+    def _opened(self) -> BaseDatabaseWrapper:
+        database = connections.create_connection(DEFAULT_DB_ALIAS)
+        # Not from Django's pool: what listens cannot be lent to anybody else.
+        options = {name: value for name, value in database.settings_dict["OPTIONS"].items() if name != "pool"}
+        database.settings_dict = {**database.settings_dict, "OPTIONS": options}
+        database.inc_thread_sharing()
+        database.connect()
+        if database.vendor == "postgresql":
+            rows(database, f"LISTEN {CHANNEL}")
+            raw: Any = database.connection
+            raw.add_notify_handler(lambda notice: self._notices.append(notice.payload))
+        else:
+            rows(database, f"PRAGMA busy_timeout = {LOCK_PATIENCE}")
+            self._version = None
+        self._notices.append(ANYTHING)
+        return database
+
+    def fileno(self) -> int | None:
+        """Return what becomes readable when something is to be heard; None where it must be asked for."""
+        database = self._database
+        if database is None or database.vendor != "postgresql" or database.connection is None:
+            return None
+        return int(database.connection.fileno())
+
+    def heard(self) -> set[str]:
+        """Return what there is news of since the last call."""
+        with self.use() as database:
+            if database.vendor == "postgresql":
+                self._read_notices(database)
+            else:
+                ((version,),) = rows(database, "PRAGMA data_version")
+                if version != self._version:
+                    self._version = version
+                    self._notices.append(ANYTHING)
+        notices = set()
+        while self._notices:
+            notices.add(self._notices.popleft())
+        return notices
+
+    def _read_notices(self, database: BaseDatabaseWrapper) -> None:
+        raw: Any = database.connection
+        with database.wrap_database_errors:
+            raw.pgconn.consume_input()
+            while (notice := raw.pgconn.notifies()) is not None:
+                self._notices.append(notice.extra.decode())
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            database, self._database = self._database, None
+            if database is None or self._pid != os.getpid():
+                return
+            if self.on_close is not None and database.connection is not None and database.vendor == "postgresql":
+                self.on_close(database.connection.fileno())
+            try:
+                database.close()
+            except GONE:
+                pass
+
+    def before_fork(self) -> None:
+        """Close a connection to SQLite: its locks are the process's, and a fork's copy would corrupt them."""
+        database = self._database
+        if database is not None and database.vendor == "sqlite":
+            self.close()
+
+    def after_fork(self) -> None:
+        """Forget a lock that another thread of the parent may hold."""
+        self._lock = threading.RLock()
+
+
+_links: "weakref.WeakSet[Link]" = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    for link in list(_links):
+        link.before_fork()
+
+
+def _after_fork() -> None:
+    for link in list(_links):
+        link.after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

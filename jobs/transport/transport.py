@@ -1,0 +1,170 @@
+"""Kombu's transport for `ledger://`: the worker's event loop, or whoever drains, drives it."""
+
+import logging
+import random
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection as django_connection
+from kombu.transport import virtual
+
+from jobs.transport.channel import Channel
+from jobs.transport.database import GONE, left_as_found, rows
+from jobs.transport.desk import POLL_SECONDS, SQLITE_POLL_SECONDS, Desk
+from jobs.transport.eventloop import outside_event_loop
+from jobs.transport.messages import Broadcast
+
+logger = logging.getLogger(__name__)
+
+#: The first pause before a lost database is tried again, and the longest, in seconds.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+
+class Transport(virtual.Transport):
+    """One connection to the ledger; being Kombu's virtual kind, it is its own connection object."""
+
+    Channel = Channel
+
+    driver_type = "ledger"
+    driver_name = "ledger"
+    connection_errors = (*GONE, ConnectionError)
+    implements = virtual.Transport.implements.extend(
+        asynchronous=True, exchange_type=frozenset({"direct", "topic", "fanout"})
+    )
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self.desk = Desk()
+        self._loop: Any = None
+        self._timer: Any = None
+        self._watched: int | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def driver_version(self) -> str:
+        return f"{django_connection.vendor}"
+
+    # Its life.
+
+    @outside_event_loop
+    def establish_connection(self) -> Any:
+        """Make sure that the database can be reached."""
+        with left_as_found():
+            rows(django_connection, "SELECT 1")
+        return super().establish_connection()
+
+    @outside_event_loop
+    def close_connection(self, connection: Any) -> None:
+        """Give back what was fetched and not begun, and let go of the database."""
+        self._leave_event_loop()
+        super().close_connection(connection)
+        self.desk.close()
+
+    def rest_if_idle(self) -> None:
+        """Close the consumers' database connection when there are none; it is opened again when needed."""
+        if not any(channel._consumers for channel in self.channels):  # noqa: SLF001 (Kombu's own)
+            self.desk.close()
+
+    # What consumers are handed.
+
+    def deliver(self) -> int:
+        """Hand over what waits for all consumers. Returns how much that was."""
+        self.desk.flush()
+        self.desk.renew(lambda: [tag for channel in self.channels for tag in channel.qos.tags()])
+        self.listen()
+        return sum(channel.deliver() for channel in list(self.channels))
+
+    def listen(self) -> None:
+        """Take in the broadcasts that the short-lived queues are bound to."""
+        self.desk.listen(list(self.state.exchanges), self._bound)
+
+    def _bound(self, broadcast: Broadcast) -> Iterable[str]:
+        channel = self.channels[0]
+        return channel._lookup(broadcast.exchange, broadcast.routing_key)  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @outside_event_loop
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Deliver what waits, or wait for it for at most `timeout` seconds. For consumers without an event loop."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self.desk.look_around()
+            if self.deliver():
+                return
+            left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise socket.timeout
+            self.desk.wait(left)
+
+    # The worker's event loop. A database that is away stops nothing there: what runs goes on, and slots get free.
+
+    @property
+    def in_event_loop(self) -> bool:
+        """Whether a worker's event loop drives this connection."""
+        return self._loop is not None
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Have the worker's event loop drive this connection."""
+        self._leave_event_loop()
+        self._loop = loop
+        self.desk.link.on_close = self._unwatch
+        loop.on_tick.add(self._on_tick)
+        seconds = SQLITE_POLL_SECONDS if django_connection.vendor == "sqlite" else POLL_SECONDS
+        self._timer = loop.call_repeatedly(seconds, self._look_around)
+
+    def _leave_event_loop(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.on_tick.discard(self._on_tick)
+            self._timer.cancel()
+            self._unwatch_in(loop)
+
+    def _look_around(self) -> None:
+        self._patiently(self.desk.look_around)
+
+    def _on_tick(self) -> None:
+        self._patiently(self.deliver)
+
+    def _patiently(self, act: Any) -> None:
+        """Do something with the database, unless it was away a moment ago."""
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            act()
+            self._watch()
+        except GONE as exc:
+            self._lost(exc)
+        else:
+            self._regained()
+
+    def _lost(self, exc: Exception) -> None:
+        self._failures += 1
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * (0.5 + random.random())  # noqa: S311
+        self._retry_at = time.monotonic() + pause
+        if self._failures == 2:  # A single failure is SQLite's lock or a connection that was cut: nothing to tell.
+            logger.warning("The database is out of reach (%s); it is tried again for ever.", str(exc).strip())
+
+    def _regained(self) -> None:
+        if self._failures:
+            if self._failures > 1:
+                logger.warning("The database is back after %d tries.", self._failures)
+            self._failures = 0
+            # What was heard before is not to be relied on.
+            self.desk.waiting = dict.fromkeys(self.desk.waiting, True)
+
+    def _watch(self) -> None:
+        fileno = self.desk.link.fileno()
+        if fileno is not None and fileno != self._watched:
+            self._watched = fileno
+            self._loop.add_reader(fileno, self._look_around)
+
+    def _unwatch(self, fileno: int) -> None:
+        if fileno == self._watched and self._loop is not None:
+            self._unwatch_in(self._loop)
+
+    def _unwatch_in(self, loop: Any) -> None:
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            loop.remove(watched)
