@@ -1,0 +1,1 @@
+"""Measurements of throughput, latency, CPU and memory beside plain Celery: `python -m bench --help`."""

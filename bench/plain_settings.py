@@ -1,0 +1,39 @@
+"""Plain Celery's Django settings: as many apps of Django's own as the project has, and no engine."""
+
+import os
+
+from project.database import configuration
+
+SECRET_KEY = "nothing here is worth protecting"  # noqa: S105
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+]
+DATABASES = {"default": configuration(os.environ["DATABASE_URL"])}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+CELERY_BROKER_URL = os.environ["BROKER_URL"]
+CELERY_TASK_ACKS_LATE = os.environ.get("BENCH_ACKS_LATE") == "1"

@@ -1,0 +1,68 @@
+"""The servers of a run: PostgreSQL that keeps what it committed, and the Valkey that both sides share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from bench import usage
+from tests.servers import Postgres, Valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+DATABASE = "bench"
+
+
+class Servers:
+    """Started on entering, gone on leaving."""
+
+    def __init__(self, directory: Path) -> None:
+        self._postgres = Postgres(directory / "postgres", durable=True)
+        self._valkey = Valkey(directory / "valkey")
+
+    def __enter__(self) -> Self:
+        self._valkey.start()
+        self._postgres.start()
+        self._postgres.create_database(DATABASE)
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+            env={**os.environ, **self.environment()},
+            cwd=ROOT,
+            check=True,
+        )
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        # Their data goes with the directory.
+        self._postgres.kill()
+        self._valkey.kill()
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables that lead a process here."""
+        return {
+            "SECRET_KEY": "for-benchmarks-only",
+            "DATABASE_URL": self._postgres.url(DATABASE),
+            "BROKER_URL": self._valkey.url,
+            "REDIS_URL": self._valkey.url,
+        }
+
+    def clear(self) -> None:
+        """Forget all jobs and messages."""
+        self._valkey.flush()
+        self._postgres.execute("TRUNCATE jobs_job CASCADE", DATABASE)
+
+    def settled(self) -> bool:
+        """Return whether the ledger has the outcome of every job it knows."""
+        query = "SELECT count(*) FROM jobs_job WHERE state <> 'succeeded'"
+        return self._postgres.execute(query, DATABASE) == [(0,)]
+
+    def cpu(self) -> float:
+        """Return the CPU seconds the servers have used."""
+        return usage.cpu(self._postgres.pid) + usage.cpu(self._valkey.pid)
+
+    def versions(self) -> Mapping[str, str]:
+        """Return what the servers say of themselves."""
+        [(postgres,)] = self._postgres.execute("SHOW server_version")
+        info = self._valkey.client.info("server")
+        return {"PostgreSQL": str(postgres), "Valkey": info.get("valkey_version") or info["redis_version"]}
