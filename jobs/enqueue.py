@@ -16,6 +16,7 @@ from kombu.utils.json import dumps
 from uuid_utils.compat import uuid7
 
 from jobs.conf import conf
+from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger.enqueue import NewJob, insert, insert_many
 from jobs.runtime.dispatch import dispatcher
@@ -214,12 +215,12 @@ def _due(task: "JobTask", options: Options) -> tuple[float | None, datetime | No
     if countdown is not None and eta is not None:
         raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
     if eta is not None:
-        moment = _moment(task, "eta", eta)
-        return (None, moment) if moment > datetime.now(UTC) else (None, None)
+        run_at = moment(task, "eta", eta)
+        return (None, run_at) if run_at > datetime.now(UTC) else (None, None)
     if countdown is None:
         return None, None
-    seconds = _seconds(task, "countdown", countdown)
-    return (seconds or None), None
+    wait = seconds(task, "countdown", countdown)
+    return (wait or None), None
 
 
 def _expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
@@ -227,19 +228,21 @@ def _expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime |
     if expires is None:
         return None, None
     if isinstance(expires, datetime):
-        return None, _moment(task, "expires", expires)
-    return _seconds(task, "expires", expires), None
+        return None, moment(task, "expires", expires)
+    return seconds(task, "expires", expires), None
 
 
-def _seconds(task: "JobTask", name: str, value: object) -> float:
+def seconds(task: "JobTask", name: str, value: object) -> float:
+    """Return a number of seconds given as option `name`. Raises InvalidOption where it is none."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 10**10:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < TOO_LONG:
         raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds from now, zero or more.")
     return float(value)
 
 
-def _moment(task: "JobTask", name: str, value: object) -> datetime:
+def moment(task: "JobTask", name: str, value: object) -> datetime:
+    """Return an aware time given as option `name`. Raises InvalidOption where it is none."""
     if not isinstance(value, datetime):
         raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
     # As in Celery, a naive time is in the application's time zone.

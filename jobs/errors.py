@@ -4,6 +4,8 @@ Two families: errors a caller sees when a job cannot be enqueued (`EnqueueError`
 task raises to say what should become of its job (`Permanent`, `Snooze`, `Cancel`).
 """
 
+from jobs.core.retry import TOO_LONG
+
 
 class JobError(Exception):
     """The base of every error of the engine."""
@@ -46,8 +48,8 @@ class Snooze(TaskError):
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
-        if type(seconds) not in {int, float} or not 0 <= seconds < float("inf"):
-            raise ValueError(f"Snooze takes a number of seconds, zero or more; got {seconds!r}.")
+        if type(seconds) not in {int, float} or not 0 <= seconds < TOO_LONG:
+            raise ValueError(f"Snooze takes a number of seconds from 0 to below {TOO_LONG:,}; got {seconds!r}.")
         super().__init__(seconds, reason)
         self.seconds = float(seconds)
         self.reason = reason

@@ -1,20 +1,21 @@
 """`@job`: a Celery task whose every call is a row of the ledger."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast, get_type_hints
 
 from celery import Task, shared_task
-from celery.exceptions import MaxRetriesExceededError, Retry
+from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
 from celery.result import AsyncResult
 from django.apps import apps
 from django.utils import timezone
 from pydantic import BaseModel, ValidationError
 
-from jobs.core.retry import RetryPolicy
-from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many
+from jobs.core.retry import TOO_LONG, RetryPolicy
+from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many, moment, seconds
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
 from jobs.runtime.batch import execute_batch, item_type
 from jobs.runtime.execute import execute
@@ -105,6 +106,14 @@ class JobTask(Task):
     # Celery wraps `run` in its own automatic retry unless it finds it wrapped already; ours is in `core.outcome`.
     _orig_run = None
     _dump_pydantic_arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
+
+    @classmethod
+    def bind(cls, app: Any) -> Any:
+        """Bind the task to an application, as Celery's tasks are."""
+        with warnings.catch_warnings():
+            # Celery will take no heed of a task's own queue and priority any more, and says so; we do.
+            warnings.simplefilter("ignore", CDeprecationWarning)
+            return super().bind(app)
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
@@ -248,7 +257,8 @@ class JobTask(Task):
 
         Raises:
             Retry: always, unless `throw` is false; then it is returned, to be raised by the caller.
-            InvalidOption: for other arguments or options, which a job keeps over all its attempts.
+            InvalidOption: for a time that is none, and for other arguments or options, which a job keeps over all
+                its attempts.
         """
         if args is not None or kwargs is not None or options:
             raise InvalidOption(
@@ -257,11 +267,15 @@ class JobTask(Task):
             )
         if self.request.called_directly:
             raise exc if exc is not None else MaxRetriesExceededError(f"{self.name} was called directly.")
-        delay = (eta - timezone.now()).total_seconds() if eta is not None else countdown
-        call = RetryCall(exc, delay, max_retries)
+        call = RetryCall(exc, self._retry_delay(eta, countdown), max_retries)
         if throw:
             raise call from exc
         return call
+
+    def _retry_delay(self, eta: datetime | None, countdown: float | None) -> float | None:
+        if eta is not None:
+            return (moment(self, "eta", eta) - timezone.now()).total_seconds()
+        return None if countdown is None else seconds(self, "countdown", countdown)
 
     def replace(self, sig: Any) -> NoReturn:
         """Refuse: a job's id belongs to one task. Enqueue the other task, or link it, instead."""
@@ -335,7 +349,7 @@ def _number(value: object) -> bool:
 
 
 def _seconds(value: object) -> bool:
-    return value is None or (_number(value) and cast("float", value) > 0)
+    return value is None or (_number(value) and 0 < cast("float", value) < TOO_LONG)
 
 
 def _exceptions(value: object) -> bool:
@@ -360,7 +374,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
         "a whole number, zero or more, or None for no limit",
     ),
     "retry_backoff": (
-        lambda value: isinstance(value, bool) or (_number(value) and cast("float", value) >= 0),
+        lambda value: isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < TOO_LONG),
         "seconds, or true or false",
     ),
     "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),

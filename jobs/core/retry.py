@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+#: A wait this long, in seconds, is a mistake (it is 317 years), and too long to be added to a date.
+TOO_LONG = 10**10
+
 #: Exponents beyond this one cannot matter: 2**30 seconds are 34 years.
 _LARGEST_EXPONENT = 30
 
