@@ -1,0 +1,262 @@
+"""One attempt, delivered to the worker's code: what the task does decides what becomes of the job."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app, signals
+from django.utils import timezone
+
+from jobs.core.states import State
+from jobs.ledger import attempts
+from jobs.models import Job
+from jobs.runtime.execute import ledger_id
+from tests.jobs.delivery import deliver, message_of, request_for
+from tests.jobs.rows import LEASE
+from tests.tasks_app import tasks
+from tests.tasks_app.effects import VARIABLE, Effects
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Effects:
+    """What the tasks did."""
+    effects = Effects(tmp_path / "effects")
+    monkeypatch.setenv(VARIABLE, str(effects.path))
+    return effects
+
+
+@pytest.fixture(autouse=True)
+def letters(valkey: object) -> None:
+    """A job that gives up needs the broker for its letter."""
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """What Celery said of tasks, as Flower and other listeners hear it."""
+    heard: list[str] = []
+    receivers: dict[Any, Callable[..., None]] = {
+        signals.task_success: lambda **_: heard.append("success"),
+        signals.task_failure: lambda **_: heard.append("failure"),
+        signals.task_retry: lambda **_: heard.append("retry"),
+    }
+    for signal, receiver in receivers.items():
+        signal.connect(receiver, weak=False)
+    yield heard
+    for signal, receiver in receivers.items():
+        signal.disconnect(receiver)
+
+
+def steered(how: str, **options: Any) -> Job:
+    job = tasks.steer.delay(how, **options).job
+    deliver(job)
+    return job
+
+
+def seconds_until(moment: Any) -> float:
+    return float((moment - timezone.now()).total_seconds())
+
+
+def test_a_job_that_returns_has_succeeded(heard: list[str]) -> None:
+    job = steered("return")
+    assert (job.state, job.attempt, job.worker) == (State.SUCCEEDED, 1, "worker@test")
+    assert heard == ["success"]
+
+
+def test_a_message_delivered_again_runs_nothing(effects: Effects, heard: list[str]) -> None:
+    job = tasks.note.delay("once").job
+    for _ in range(3):
+        deliver(job)
+    assert effects.lines() == ["once"]
+    assert heard == ["success"]
+
+
+def test_a_job_that_is_taken_is_not_run(effects: Effects) -> None:
+    job = tasks.note.delay("elsewhere").job
+    attempts.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="other")
+    deliver(job)
+    assert effects.lines() == []
+    assert (job.state, job.worker) == (State.RUNNING, "other")
+
+
+def test_a_dispatched_job_that_was_pruned_is_not_brought_back(effects: Effects) -> None:
+    job = tasks.note.delay("pruned").job
+    message = message_of(job)
+    job.delete()
+    request_for(message.body, message.headers).execute()
+    assert effects.lines() == []
+    assert not Job.objects.exists()
+
+
+def test_an_error_is_retried_after_the_back_off_and_told_to_celery_as_a_retry(heard: list[str]) -> None:
+    job = steered("fail")
+    assert (job.state, job.attempt, job.last_error) == (State.RETRYING, 1, "Broken: it failed")
+    assert 0 < seconds_until(job.run_at) <= 1.1
+    attempt = job.attempts.get()
+    assert 'raise Broken("it failed")' in attempt.traceback
+    assert heard == ["retry"]
+
+
+def test_each_attempt_is_kept_until_the_job_gives_up(heard: list[str]) -> None:
+    job = tasks.steer.delay("fail").job
+    for _ in range(6):
+        deliver(job)
+        # Its time has come.
+        Job.objects.filter(pk=job.pk, state=State.RETRYING).update(state=State.QUEUED)
+    assert (job.state, job.attempt) == (State.DEAD, 6)
+    assert [attempt.outcome for attempt in job.attempts.all()] == ["retrying"] * 5 + ["dead"]
+    assert heard == ["retry"] * 5 + ["failure"]
+
+
+def test_a_task_sees_how_often_it_was_tried(effects: Effects) -> None:
+    job = tasks.flaky.delay("f", failures=2).job
+    for _ in range(3):
+        deliver(job)
+        Job.objects.filter(pk=job.pk, state=State.RETRYING).update(state=State.QUEUED)
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 3)
+    assert effects.count("f") == 3
+
+
+@pytest.mark.parametrize("error, state", [("OSError", "retrying"), ("TimeoutError", "dead"), ("ValueError", "dead")])
+def test_only_errors_named_for_it_are_retried(error: str, state: str) -> None:
+    job = tasks.picky.delay(error).job
+    deliver(job)
+    assert job.state == state
+
+
+def test_a_permanent_error_is_dead_at_once(heard: list[str]) -> None:
+    job = steered("permanent")
+    assert (job.state, job.attempt, job.last_error) == (State.DEAD, 1, "Permanent: no retry can mend it")
+    assert heard == ["failure"]
+
+
+def test_a_snooze_costs_no_attempt(heard: list[str]) -> None:
+    job = steered("snooze", seconds=100, reason="the breaker is open")
+    assert (job.state, job.attempt, job.attempts.count()) == (State.SCHEDULED, 0, 0)
+    assert 90 < seconds_until(job.run_at) <= 100
+    assert "the breaker is open" in job.last_error
+    assert heard == ["retry"]
+
+
+def test_a_job_no_longer_wanted_is_cancelled(heard: list[str]) -> None:
+    job = steered("cancel")
+    assert (job.state, job.last_error) == (State.CANCELLED, "Cancel: no longer wanted")
+    assert heard == []
+
+
+def test_celerys_ignore_means_that_the_task_has_dealt_with_it(heard: list[str]) -> None:
+    assert steered("ignore").state == State.SUCCEEDED
+    assert heard == []
+
+
+def test_celerys_reject_gives_up_or_puts_back() -> None:
+    assert steered("reject", requeue=False).state == State.DEAD
+    back = steered("reject", requeue=True)
+    assert (back.state, back.attempt) == (State.SCHEDULED, 0)
+    assert seconds_until(back.run_at) <= 0.1
+
+
+def test_retry_waits_as_long_as_it_says() -> None:
+    job = steered("retry", countdown=100)
+    assert job.state == State.RETRYING
+    assert 90 < seconds_until(job.run_at) <= 100
+
+
+def test_retry_without_a_time_waits_as_the_back_off_says() -> None:
+    assert 0 < seconds_until(steered("retry").run_at) <= 1.1
+
+
+def test_retry_keeps_the_error_it_was_called_for() -> None:
+    job = steered("retry because", countdown=1)
+    assert job.last_error == "Broken: it failed"
+    assert job.attempts.get().error_type == "Broken"
+
+
+def test_retry_beyond_its_own_limit_gives_up_with_the_error_it_was_called_for(heard: list[str]) -> None:
+    job = steered("retry because", max_retries=0)
+    assert (job.state, job.last_error) == (State.DEAD, "Broken: it failed")
+    assert heard == ["failure"]
+
+
+@pytest.mark.parametrize("options", [{"countdown": 1e11}, {"countdown": "soon"}, {"countdown": float("nan")}])
+def test_retry_with_a_time_that_is_none_fails_the_attempt_and_says_so(options: dict[str, Any]) -> None:
+    task = current_app.tasks[tasks.steer.name]
+    task.push_request(called_directly=False)
+    try:
+        with pytest.raises(ValueError, match=r"countdown=.* is not valid: it must be seconds"):
+            task.retry(**options)
+    finally:
+        task.pop_request()
+
+
+def test_retry_cannot_change_the_job() -> None:
+    job = steered("retry", queue="other")
+    assert job.state == State.RETRYING
+    assert "retry() cannot change a job's arguments or options (queue)" in job.last_error
+
+
+def test_an_expired_job_is_not_run(effects: Effects) -> None:
+    job = tasks.note.apply_async(["late"], expires=timezone.now() - timedelta(seconds=1)).job
+    deliver(job)
+    assert (job.state, job.attempts.get().error_type) == (State.DEAD, "Expired")
+    assert effects.lines() == []
+
+
+def test_arguments_that_no_longer_fit_are_no_reason_to_try_again() -> None:
+    job = tasks.note.delay("x").job
+    Job.objects.filter(pk=job.pk).update(kwargs={"renamed": 1})
+    job.refresh_from_db()
+    deliver(job)
+    assert job.state == State.DEAD
+    assert "arguments do not fit" in job.last_error
+
+
+def test_a_result_that_comes_after_the_lease_is_refused(effects: Effects, heard: list[str]) -> None:
+    job = tasks.lasting.delay("slow", 0.05).job
+    message = message_of(job)
+    request = request_for(message.body, message.headers)
+
+    def lose_the_lease(**_: Any) -> None:
+        Job.objects.filter(pk=job.pk).update(lease_id=LEASE)
+
+    # Rescued and claimed by another worker while it ran: the file of effects tells when.
+    original = tasks.record
+    tasks.record = lambda effect: (original(effect), lose_the_lease())  # type: ignore[assignment,func-returns-value]
+    try:
+        request.execute()
+    finally:
+        tasks.record = original
+    job.refresh_from_db()
+    assert (job.state, job.lease_id) == (State.RUNNING, LEASE)
+    assert [attempt.outcome for attempt in job.attempts.all()] == ["refused"]
+    assert heard == []
+
+
+def test_a_job_knows_its_parent_and_shares_its_correlation(effects: Effects) -> None:
+    parent = tasks.spawning.apply_async(["child", False], correlation_id="request-7").job
+    deliver(parent)
+    child = Job.objects.exclude(pk=parent.pk).get()
+    assert (child.parent_id, child.correlation_id) == (parent.id, "request-7")
+
+
+def test_a_job_enqueued_by_a_task_stays_though_the_task_fails() -> None:
+    parent = tasks.spawning.delay("child", fail=True).job
+    deliver(parent)
+    assert parent.state == State.DEAD
+    assert Job.objects.exclude(pk=parent.pk).get().state == State.QUEUED
+
+
+def test_a_task_called_as_a_function_is_a_function(effects: Effects) -> None:
+    tasks.note("direct")
+    assert effects.lines() == ["direct"]
+    assert not Job.objects.exists()
+
+
+def test_an_id_that_is_no_uuid_leads_to_the_same_job_every_time() -> None:
+    known = uuid.uuid4()
+    assert ledger_id(str(known)) == known
+    assert ledger_id("order-17") == ledger_id("order-17") != ledger_id("order-18")
