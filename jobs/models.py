@@ -195,6 +195,32 @@ class Queue(models.Model):
         return self.name
 
 
+class Worker(models.Model):
+    """A worker process, as it last said of itself. One that died goes silent; one that stopped says so."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    #: Its node name; nothing keeps two workers from having the same one.
+    name = models.CharField(max_length=255)
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    queues = models.JSONField()
+    pool = models.CharField(max_length=40)
+    concurrency = models.IntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+    running = models.IntegerField(db_default=0)
+    memory_bytes = models.BigIntegerField(db_default=0)
+    #: For each connection its state, and how often it was tried.
+    connections = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["name", "started_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ScheduleRun(models.Model):
     """One firing of a schedule. No two are for the same time: that makes two Beats safe."""
 

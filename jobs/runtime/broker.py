@@ -1,7 +1,7 @@
 """One connection to the broker, for publishing jobs: the same meaning of order and priority on every broker."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from celery import Celery
 from kombu.connection import Connection
@@ -15,6 +15,8 @@ from jobs.transport.database import announce
 
 #: The properties of a message that survive in its dead letter.
 _PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})
+
+T = TypeVar("T")
 
 #: Messages put into one round trip where the broker can take many.
 BATCH = 500
@@ -31,6 +33,8 @@ class Publisher:
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         self._declared: set[str] = set()
+        #: How often in a row the broker could not be reached.
+        self.failures = 0
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
         """Hand messages to the broker, together where it can take many at once.
@@ -39,23 +43,21 @@ class Publisher:
             OSError, kombu.exceptions.OperationalError, …: the broker is out of reach or did not confirm. Which of
             the messages it has is then unknown; the ledger makes sending them again harmless.
         """
-        try:
-            producer = self._open()
+
+        def send(producer: Producer) -> None:
             self._declare({message.queue for message in messages})
-            driver = self._connection.transport.driver_type if self._connection else ""
             if len(messages) > 1 and producer.supports_batch_publish:
                 with producer.batch(BATCH):
-                    self._send(producer, messages, driver)
+                    self._send(producer, messages)
             else:
-                self._send(producer, messages, driver)
-        except BaseException:
-            self.close()
-            raise
+                self._send(producer, messages)
+
+        self._connected(send)
 
     def publish_raw(self, queue: str, message: RawMessage) -> None:
         """Put a message into a queue as it is. Raises as `publish` does."""
-        try:
-            producer = self._open()
+
+        def send(producer: Producer) -> None:
             self._declare({queue})
             producer.publish(
                 message.body,
@@ -67,20 +69,17 @@ class Publisher:
                 retry=False,
                 **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
             )
-        except BaseException:
-            self.close()
-            raise
+
+        self._connected(send)
 
     def depth(self, queue: str) -> int:
         """Return how many messages the broker holds for `queue`. Raises as `publish` does."""
-        try:
-            self._open()
+
+        def ask(_: Producer) -> int:
             self._declare({queue})
-            channel = self._channel()
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
-        except BaseException:
-            self.close()
-            raise
+            return int(self._channel().queue_declare(queue=queue, passive=True).message_count)
+
+        return self._connected(ask)
 
     def close(self) -> None:
         """Drop the connection without waiting for the broker."""
@@ -88,6 +87,23 @@ class Publisher:
         self._declared.clear()
         if connection is not None:
             _quietly(connection.collect)
+
+    def _connected(self, act: Callable[[Producer], T]) -> T:
+        """Do something with the broker: a second time on a new connection where the one at hand turned out broken."""
+        had_connection = self._producer is not None
+        try:
+            done = act(self._open())
+        except Exception:
+            self.close()
+            if not had_connection:
+                self.failures += 1
+                raise
+            return self._connected(act)
+        except BaseException:
+            self.close()
+            raise
+        self.failures = 0
+        return done
 
     def _open(self) -> Producer:
         if self._producer is None:
@@ -107,7 +123,8 @@ class Publisher:
             queue(self._channel()).declare()
             self._declared.add(name)
 
-    def _send(self, producer: Producer, messages: Sequence[Outgoing], driver: str) -> None:
+    def _send(self, producer: Producer, messages: Sequence[Outgoing]) -> None:
+        driver = self._connection.transport.driver_type if self._connection else ""
         for message in messages:
             producer.publish(
                 message.body,

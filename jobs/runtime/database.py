@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 T = TypeVar("T")
 
 #: The first pause between two tries, and the longest, in seconds.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
+
+
+#: What says that the database cannot be used now: gone, full, or read-only (PostgreSQL calls that internal).
+UNUSABLE = (OperationalError, InterfaceError, InternalError)
 
 
 class DatabaseGone(Exception):
@@ -34,7 +38,7 @@ def patiently(act: Callable[[bool], T], patience: float) -> T:
     while True:
         try:
             return act(again)
-        except (OperationalError, InterfaceError) as exc:
+        except UNUSABLE as exc:
             connection.close()
             if time.monotonic() + pause > deadline:
                 raise DatabaseGone(str(exc).strip() or type(exc).__name__) from exc

@@ -17,11 +17,9 @@ from celery import bootsteps
 from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
-from jobs.runtime import brokerless, forks, shutdown
-from jobs.runtime.archiver import Archiver
-from jobs.runtime.broker import publisher_for
+from jobs.runtime import forks, shutdown
+from jobs.runtime.database import UNUSABLE
 from jobs.runtime.losses import losses
-from jobs.runtime.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -46,28 +44,13 @@ class Duty:
 
 
 class Housekeeper(threading.Thread):
-    """The thread that does a worker's duties, one after the other, with a database and broker connection of its own."""
+    """The thread that does a worker's duties, one after the other."""
 
-    def __init__(self, worker: Any) -> None:
+    def __init__(self, household: Any) -> None:
         super().__init__(name="jobs-housekeeping", daemon=True)
         self._stop_asked = threading.Event()
-        self._publisher = publisher_for(worker.app)
-        settings = conf()
-        steward = brokerless.steward_for(self._publisher, worker.app)
-        beat = settings.housekeeping_seconds
-        self._duties = [
-            Duty("leases", steward.renew_leases, settings.lease_renew_seconds),
-            Duty("losses", steward.record_losses, beat),
-            Duty("cancel", steward.cancel_asked, beat),
-            Duty("due", steward.dispatch_due, beat),
-            Duty("undispatched", steward.dispatch_undispatched, beat),
-            Duty("rescue", steward.rescue, min(beat * 5, settings.lease_seconds)),
-            Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
-        ]
-        self._archiver = Archiver(worker.app)
-        self._duties.append(Duty("dead letters", self._archiver.archive, beat * 2))
-        if Watchdog.needed(worker):
-            self._duties.append(Duty("time limits", Watchdog(worker).check, min(beat, 0.5)))
+        self._household = household
+        self._duties: list[Duty] = household.duties()
 
     def run(self) -> None:
         """Do what is due until told to stop."""
@@ -78,13 +61,12 @@ class Housekeeper(threading.Thread):
                 with forks.held_off():
                     for duty in due:
                         self._do(duty)
-                    if connection.vendor == "sqlite":
-                        # An open SQLite connection must not be carried over a fork.
-                        connection.close()
+                    _put_away()
             pause = min(duty.next_at for duty in self._duties) - time.monotonic()
             if losses.arrived.wait(max(0.0, pause)):
                 losses.arrived.clear()
-        self._close()
+        self._household.close()
+        connection.close()
 
     def stop(self, timeout: float) -> None:
         """Stop after the duty at hand, waiting for it at most `timeout` seconds."""
@@ -99,7 +81,7 @@ class Housekeeper(threading.Thread):
     def _do(self, duty: Duty) -> None:
         try:
             more = duty.run()
-        except Exception as exc:  # noqa: BLE001 (a duty must never end the thread; each failure is reported and retried)
+        except Exception as exc:  # noqa: BLE001 (a duty must never end the thread; each failure is told and retried)
             self._failed(duty, exc)
             return
         if duty.failures:
@@ -120,11 +102,14 @@ class Housekeeper(threading.Thread):
                 exc,
                 exc_info=None if expected else exc,
             )
+        if isinstance(exc, UNUSABLE):
+            self._household.database_failed(exc)
         connection.close()
 
-    def _close(self) -> None:
-        self._publisher.close()
-        self._archiver.close()
+
+def _put_away() -> None:
+    """Close what must not be carried over a fork: an open SQLite connection."""
+    if connection.vendor == "sqlite":
         connection.close()
 
 
@@ -140,8 +125,11 @@ class Housekeeping(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Called when the worker starts."""
+        # Its duties use models, which are loaded by now; the application, which names this step, comes before them.
+        from jobs.runtime.household import Household  # noqa: PLC0415
+
         self._pid = os.getpid()
-        self._housekeeper = Housekeeper(worker)
+        self._housekeeper = Housekeeper(Household(worker))
         self._housekeeper.start()
         shutdown.bound(worker, conf().shutdown_seconds)
 
@@ -151,14 +139,14 @@ class Housekeeping(bootsteps.StartStopStep):
         The pool is joined here, not in its own step after this one: leases must be renewed until it is empty.
         """
         worker.pool.stop()
-        self._end(worker)
+        self._end()
 
     def terminate(self, worker: Any) -> None:
         """Called when the worker stops for good: nothing may run on, and then it is handed back."""
         worker.pool.terminate()
-        self._end(worker)
+        self._end()
 
-    def _end(self, worker: Any) -> None:
+    def _end(self) -> None:
         housekeeper, self._housekeeper = self._housekeeper, None
         if housekeeper is not None and self._pid == os.getpid():
             housekeeper.stop(timeout=3)

@@ -1,0 +1,71 @@
+"""What one worker's housekeeping thread does, how often, and with what: the list of its duties."""
+
+from typing import Any
+
+from django.db import Error as DatabaseError
+
+from jobs.conf import conf
+from jobs.runtime import roster
+from jobs.runtime.archiver import Archiver
+from jobs.runtime.broker import Publisher
+from jobs.runtime.duties import Steward
+from jobs.runtime.housekeeping import Duty
+from jobs.runtime.intake import Intake
+from jobs.runtime.roster import Roster
+from jobs.runtime.watchdog import Watchdog
+
+
+class Household:
+    """The parts of a worker's housekeeping. Used by its one thread."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._publisher = Publisher(worker.app)
+        self._steward = Steward(self._publisher, worker.app)
+        self._archiver = Archiver(worker.app)
+        self._intake = Intake(worker)
+        self._roster = Roster(worker, self._publisher)
+
+    def duties(self) -> list[Duty]:
+        """Return what is to be done, the most urgent first."""
+        settings, steward = conf(), self._steward
+        beat = settings.housekeeping_seconds
+        found = [
+            Duty("leases", steward.renew_leases, settings.lease_renew_seconds),
+            Duty("losses", steward.record_losses, beat),
+            Duty("cancel", steward.cancel_asked, beat),
+            Duty("due", steward.dispatch_due, beat),
+            Duty("undispatched", steward.dispatch_undispatched, beat),
+            Duty("roster", self._sign, min(roster.EVERY, beat * 5)),
+            Duty("intake", self._follow, beat),
+            Duty("rescue", steward.rescue, min(beat * 5, settings.lease_seconds)),
+            Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
+            Duty("dead letters", self._archiver.archive, beat * 2),
+        ]
+        if Watchdog.needed(self._worker):
+            found.append(Duty("time limits", Watchdog(self._worker).check, min(beat, 0.5)))
+        return found
+
+    def database_failed(self, error: DatabaseError) -> None:
+        """Called when a duty found that the database could not be used: take no jobs until it can."""
+        self._intake.close(f"{type(error).__name__}: {str(error).strip()}")
+
+    def close(self) -> None:
+        """Drop the connections; called last."""
+        self._publisher.close()
+        self._archiver.close()
+        try:
+            self._roster.leave()
+        except DatabaseError:
+            # Its entry goes silent instead.
+            return
+
+    def _sign(self) -> bool:
+        self._roster.sign()
+        if self._intake.trouble:
+            # The entry was written, so the ledger can be.
+            self._intake.follow()
+        return False
+
+    def _follow(self) -> bool:
+        return False if self._intake.trouble else self._intake.follow()
