@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast, get_type_hints, overload
 
 from celery import Task, shared_task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
@@ -315,6 +315,10 @@ def _queue_name(queue: Any) -> str | None:
     return name
 
 
+@overload
+def job(function: Callable[..., Any], /) -> JobTask: ...
+@overload
+def job(**options: Unpack[JobOptions]) -> Callable[[Callable[..., Any]], JobTask]: ...
 def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
     """Make a function a task whose calls are jobs: `@job` or `@job(queue="email", max_retries=5)`.
 
