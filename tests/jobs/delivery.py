@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from celery import current_app
-from kombu import Message
+from kombu.message import Message
 
 from jobs.ledger.upkeep import Dispatchable
 from jobs.models import Job

@@ -135,6 +135,7 @@ def test_an_attempt_that_did_not_succeed_keeps_its_error(name: str) -> None:
     kept = job.attempts.get()
     assert (kept.number, kept.outcome, kept.worker) == (1, state, "worker@test")
     assert (kept.error_type, kept.error, kept.traceback) == (ERROR.type, ERROR.message, ERROR.traceback)
+    assert kept.started_at is not None
     assert kept.started_at == job.started_at
     assert kept.finished_at >= kept.started_at
     assert job.last_error == "ValueError: it failed"

@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.runtime.execute import ledger_id
 from tests.jobs.delivery import deliver, message_of, request_for
 from tests.jobs.rows import LEASE
-from tests.tasks_app import tasks
+from tests.tasks_app import effects as effects_of, tasks
 from tests.tasks_app.effects import VARIABLE, Effects
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def heard() -> Iterator[list[str]]:
 
 
 def steered(how: str, **options: Any) -> Job:
-    job = tasks.steer.delay(how, **options).job
+    job: Job = tasks.steer.delay(how, **options).job
     deliver(job)
     return job
 
@@ -215,22 +215,19 @@ def test_arguments_that_no_longer_fit_are_no_reason_to_try_again() -> None:
     assert "arguments do not fit" in job.last_error
 
 
-def test_a_result_that_comes_after_the_lease_is_refused(effects: Effects, heard: list[str]) -> None:
-    job = tasks.lasting.delay("slow", 0.05).job
-    message = message_of(job)
-    request = request_for(message.body, message.headers)
+def test_a_result_that_comes_after_the_lease_is_refused(
+    effects: Effects, heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = tasks.note.delay("slow").job
 
-    def lose_the_lease(**_: Any) -> None:
+    def lose_the_lease(effect: str) -> None:
+        effects_of.record(effect)
         Job.objects.filter(pk=job.pk).update(lease_id=LEASE)
 
-    # Rescued and claimed by another worker while it ran: the file of effects tells when.
-    original = tasks.record
-    tasks.record = lambda effect: (original(effect), lose_the_lease())  # type: ignore[assignment,func-returns-value]
-    try:
-        request.execute()
-    finally:
-        tasks.record = original
-    job.refresh_from_db()
+    # While it runs it is rescued, and claimed by another worker.
+    monkeypatch.setattr(tasks, "record", lose_the_lease)
+    deliver(job)
+    assert effects.lines() == ["slow"]
     assert (job.state, job.lease_id) == (State.RUNNING, LEASE)
     assert [attempt.outcome for attempt in job.attempts.all()] == ["refused"]
     assert heard == []

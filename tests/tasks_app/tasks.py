@@ -57,7 +57,7 @@ def step(before: str | None, name: str) -> str:
     return name
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def plain(effect: str) -> None:
     """Leave one effect as a plain Celery task, without a job."""
     record(effect)
@@ -196,7 +196,7 @@ def spawning(effect: str, fail: bool) -> None:
         raise Permanent("after enqueueing")
 
 
-@shared_task(bind=True)
+@shared_task(bind=True)  # type: ignore[untyped-decorator]
 def plain_bound(self: Task, effect: str) -> None:
     """Leave an effect with its task id, as a plain Celery task."""
     record(f"{effect} {self.request.id}")
