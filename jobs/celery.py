@@ -5,6 +5,7 @@ from typing import Any
 from celery import Celery
 
 from jobs.runtime.housekeeping import Housekeeping
+from jobs.runtime.lifeline import tie_children_to_parent
 from jobs import transport
 from jobs.transport import redis
 
@@ -17,6 +18,7 @@ def install(app: Celery) -> None:
     transport.register()
     redis.use_for_redis_urls()
     app.add_defaults(_defaults)
+    tie_children_to_parent()
     app.steps["worker"].add(Housekeeping)
 
 
