@@ -111,6 +111,8 @@ class Link:
             raw.add_notify_handler(lambda notice: self._notices.append(notice.payload))
         else:
             rows(database, f"PRAGMA busy_timeout = {LOCK_PATIENCE}")
+            # What is written here is not worth waiting for the disk: after a power cut it is delivered again.
+            rows(database, "PRAGMA synchronous = NORMAL")
             self._version = None
         self._notices.append(ANYTHING)
         return database

@@ -149,13 +149,14 @@ def newest(database: BaseDatabaseWrapper) -> int:
     return int(newest)
 
 
-def heard(database: BaseDatabaseWrapper, exchanges: Collection[str], after: int) -> list[Broadcast]:
-    """Return the broadcasts to these exchanges after the one with this id."""
+def heard(database: BaseDatabaseWrapper, exchanges: Sequence[str], after: int, seen: Sequence[int]) -> list[Broadcast]:
+    """Return the broadcasts to these exchanges after the one with the id `after`, without those seen already."""
+    fresh = f"AND id NOT IN ({marks(seen)})" if seen else ""
     found = rows(
         database,
         "SELECT id, exchange, routing_key, envelope FROM jobs_brokermessage"
-        f" WHERE queue IS NULL AND id > %s AND exchange IN ({marks(list(exchanges))}) ORDER BY id",
-        [after, *exchanges],
+        f" WHERE queue IS NULL AND id > %s AND exchange IN ({marks(exchanges)}) {fresh} ORDER BY id",
+        [after, *exchanges, *seen],
     )
     return [Broadcast(*row) for row in found]
 

@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import django
+from django.apps import apps
 from django.db import connection as django_connection
 from kombu.transport import virtual
 
+from jobs.transport import LEDGER
 from jobs.transport.channel import Channel
 from jobs.transport.database import GONE, left_as_found, rows
 from jobs.transport.desk import POLL_SECONDS, SQLITE_POLL_SECONDS, Desk
@@ -28,8 +31,10 @@ class Transport(virtual.Transport):
 
     Channel = Channel
 
-    driver_type = "ledger"
-    driver_name = "ledger"
+    driver_type = LEDGER
+    driver_name = LEDGER
+    #: There is nothing in the URL to parse: the database is Django's.
+    can_parse_url = True
     connection_errors = (*GONE, ConnectionError)
     implements = virtual.Transport.implements.extend(
         asynchronous=True, exchange_type=frozenset({"direct", "topic", "fanout"})
@@ -47,11 +52,17 @@ class Transport(virtual.Transport):
     def driver_version(self) -> str:
         return f"{django_connection.vendor}"
 
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:  # noqa: FBT001, FBT002 (Kombu's)
+        return uri
+
     # Its life.
 
     @outside_event_loop
     def establish_connection(self) -> Any:
         """Make sure that the database can be reached."""
+        if not (apps.ready or apps.loading):
+            # `celery inspect`, `control` and `flower` come here first.
+            django.setup()
         with left_as_found():
             rows(django_connection, "SELECT 1")
         return super().establish_connection()
