@@ -1,4 +1,7 @@
-"""Typed, loud readers of environment variables: a bad value names the variable, the value and the rule."""
+"""Typed, loud readers of environment variables: a bad value names the variable, the value and the rule.
+
+An empty variable counts as unset. Values that may hold a secret are never shown.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,31 +10,34 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
+from kombu.transport import TRANSPORT_ALIASES
 
 T = TypeVar("T")
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
-FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
+
+#: Every variable that was read, for the documents to be kept in step with.
+read: set[str] = set()
+
+
+def require(*names: str, when: str) -> None:
+    """Raise ImproperlyConfigured that names those variables that are not set."""
+    missing = [name for name in names if not _value(name)]
+    if missing:
+        raise ImproperlyConfigured(f"{', '.join(missing)}: required {when}; set in the environment.")
 
 
 def text(name: str, default: str | None = None) -> str:
     """Return the variable, or `default`. Raises ImproperlyConfigured where it is required and missing."""
-    value = os.environ.get(name)
-    if value is not None and value != "":
+    value = _value(name)
+    if value:
         return value
     if default is None:
         raise ImproperlyConfigured(f"{name} is required: set it in the environment.")
     return default
-
-
-def _parsed(name: str, default: T, parse: Callable[[str], T], rule: str) -> T:
-    value = os.environ.get(name)
-    if value is None or value == "":
-        return default
-    try:
-        return parse(value.strip())
-    except (ValueError, KeyError) as exc:
-        raise ImproperlyConfigured(f"{name}={value!r} is not valid: it must be {rule}.") from exc
 
 
 def boolean(name: str, default: bool) -> bool:
@@ -80,18 +86,49 @@ def words(name: str, default: list[str]) -> list[str]:
     )
 
 
+def choice(name: str, default: str, *, among: tuple[str, ...]) -> str:
+    """Return one of a few words, in any case, as it stands in `among`."""
+    known = {word.lower(): word for word in among}
+    return _parsed(name, default, lambda value: known[value.lower()], f"one of {', '.join(among)}")
+
+
 def url(name: str, default: str | None, *, schemes: tuple[str, ...]) -> str:
     """Return a URL whose scheme is one of `schemes`. Raises ImproperlyConfigured otherwise."""
     value = text(name, default)
     scheme, separator, _ = value.partition("://")
-    if value and (not separator or scheme not in schemes):
-        # The value itself may hold a password, so only its scheme is shown.
-        shown = f"{scheme}://…" if separator else "a value without ://"
+    if value and (not separator or scheme.lower() not in schemes):
         raise ImproperlyConfigured(
-            f"{name} ({shown}) is not valid: it must be a URL that starts with one of "
+            f"{name} ({_shown(scheme, separator)}) is not valid: it must be a URL that starts with one of "
             + ", ".join(f"{known}://" for known in schemes)
             + "."
         )
+    return value
+
+
+def redis_url(name: str, default: str | None) -> str:
+    """Return the URL of a Redis or Valkey, under the scheme that clients know."""
+    return url(name, default, schemes=REDIS_SCHEMES).replace("valkey", "redis", 1)
+
+
+def broker_url(name: str, default: str | None) -> str:
+    """Return the URL of a broker that Kombu, or our own transport, can speak to."""
+    value = text(name, default)
+    scheme, separator, _ = value.partition("://")
+    if scheme in {"valkey", "valkeys"}:
+        return value.replace("valkey", "redis", 1)
+    if not separator or scheme.partition("+")[0] not in {"ledger", *TRANSPORT_ALIASES}:
+        raise ImproperlyConfigured(
+            f"{name} ({_shown(scheme, separator)}) is not valid: it must be a URL that starts with redis://, "
+            "rediss://, valkey://, amqp://, amqps://, ledger:// or another of Kombu's transports."
+        )
+    return value
+
+
+def login(name: str, default: str) -> str:
+    """Return `user:password`, or several of them between commas."""
+    value = text(name, default)
+    if value and not all(user and password for user, _, password in (pair.partition(":") for pair in value.split(","))):
+        raise ImproperlyConfigured(f"{name} (secret) is not valid: it must be user:password.")
     return value
 
 
@@ -112,3 +149,23 @@ def origins(*urls: str) -> list[str]:
     """Return the origins (scheme, host, port) of those URLs that are given, each once."""
     parts = [urlsplit(url) for url in urls if url]
     return sorted({f"{part.scheme}://{part.netloc}" for part in parts})
+
+
+def _value(name: str) -> str:
+    read.add(name)
+    return os.environ.get(name, "").strip()
+
+
+def _parsed(name: str, default: T, parse: Callable[[str], T], rule: str) -> T:
+    value = _value(name)
+    if not value:
+        return default
+    try:
+        return parse(value)
+    except (ValueError, KeyError) as exc:
+        raise ImproperlyConfigured(f"{name}={value!r} is not valid: it must be {rule}.") from exc
+
+
+def _shown(scheme: str, separator: str) -> str:
+    # The value itself may hold a password, so no more than its scheme is shown.
+    return f"{scheme}://…" if separator else "a value without ://"

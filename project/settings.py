@@ -4,19 +4,27 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from project import database, env
-from project.env import origins
+from project import database, env, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Where the embedded parts keep their data; nothing in production writes here.
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 
+#: Off is production: what has a default only for development must then be set, and browsers are told to be strict.
 DEBUG = env.boolean("DEBUG", False)
+if not DEBUG:
+    env.require("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", when="in production (DEBUG is off)")
+
 SECRET_KEY = env.text("SECRET_KEY", "insecure-development-key" if DEBUG else None)
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 
 PROJECT_NAME = env.text("PROJECT_NAME", "Nightshift")
-FRONTEND_HOST = env.url("FRONTEND_HOST", "http://localhost:8000", schemes=("http", "https"))
+#: Where readers find the site; links in mails begin with it.
+FRONTEND_HOST = env.url(
+    "FRONTEND_HOST",
+    "http://localhost:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.')}",
+    schemes=("http", "https"),
+)
 
 INSTALLED_APPS = [
     "project",
@@ -78,8 +86,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and Celery --------------------------------------------------------------------------
 
-REDIS_URL = env.url("REDIS_URL", "redis://127.0.0.1:6379/0", schemes=("redis", "rediss", "valkey", "valkeys", "unix"))
-BROKER_URL = env.text("BROKER_URL", REDIS_URL)
+#: Where processes share what is not worth a table: counts of log-in attempts, breakers. Empty: each counts for itself.
+REDIS_URL = env.redis_url("REDIS_URL", "")
+if not DEBUG and not REDIS_URL:
+    env.require("BROKER_URL", when="in production (DEBUG is off) unless REDIS_URL is set")
+BROKER_URL = env.broker_url("BROKER_URL", REDIS_URL or "redis://127.0.0.1:6379/0")
 CRON_TIMEZONE = env.zone("CRON_TIMEZONE", "UTC")
 
 CELERY_BROKER_URL = BROKER_URL
@@ -152,6 +163,15 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        # Names with a hash of the content may be kept by browsers for ever; `collectstatic` makes them.
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -166,7 +186,26 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "accounts:log-in"
 LOGIN_REDIRECT_URL = "accounts:account"
 LOGOUT_REDIRECT_URL = "front"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = FRONTEND_HOST.startswith("https://")
+
+# --- Transport security ---------------------------------------------------------------------------
+
+_HTTPS = FRONTEND_HOST.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+CSRF_TRUSTED_ORIGINS = [FRONTEND_HOST]
+
+#: Whether plain HTTP is answered with the HTTPS address.
+SECURE_SSL_REDIRECT = env.boolean("HTTPS_REDIRECT", _HTTPS)
+#: Orchestrators probe without TLS.
+SECURE_REDIRECT_EXEMPT = ["^livez$", "^readyz$"]
+#: How long browsers refuse plain HTTP after a visit. Once HTTPS is known to work, a year is 31536000.
+SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 3600 if _HTTPS else 0, least=0, most=63_072_000)
+#: A proxy that ends TLS tells of it in X-Forwarded-Proto. Only behind one may that header be believed.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.boolean("BEHIND_PROXY", False) else None
+SILENCED_SYSTEM_CHECKS = [
+    # Subdomains, and the browsers' preload list, concern more than this site: its operator decides.
+    "security.W005",
+    "security.W021",
+]
 
 #: Counts log-in attempts and the like. Without Redis each web process counts for itself.
 CACHES = {
@@ -176,14 +215,28 @@ CACHES = {
         "KEY_PREFIX": "nightshift",
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
-    if env.text("REDIS_URL", "")
+    if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# --- Logs and errors --------------------------------------------------------------------------------
+
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "text" if DEBUG else "json", among=("text", "json"))
+LOGGING = logs.configuration(level=LOG_LEVEL, style=LOG_FORMAT)
+
+SENTRY_DSN = env.url("SENTRY_DSN", "", schemes=("http", "https"))
+if SENTRY_DSN:
+    import sentry_sdk
+
+    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)
 
 # --- The front page ---------------------------------------------------------------------------------
 
 #: Where the front page leads for Flower; empty: nowhere.
 FLOWER_URL = env.text("FLOWER_URL", "http://localhost:5555/" if DEBUG else "")
+#: Who may log in to Flower, which reads the variable itself; checked here as every process starts.
+FLOWER_BASIC_AUTH = env.login("FLOWER_BASIC_AUTH", "")
 
 # --- Development's inbox ----------------------------------------------------------------------------
 
@@ -201,7 +254,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "data:", *origins(STORAGE_PUBLIC_URL, ASSETS_PUBLIC_URL)],
+        "img-src": ["'self'", "data:", *env.origins(STORAGE_PUBLIC_URL, ASSETS_PUBLIC_URL)],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
         "frame-src": ["'self'"],

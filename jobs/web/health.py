@@ -110,7 +110,9 @@ def ask_broker() -> None:
 
 
 def ask_redis() -> None:
-    """Ping what holds shared state."""
+    """Ping what holds shared state, if there is one."""
+    if not settings.REDIS_URL:
+        return
     with redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
     ) as client:

@@ -66,6 +66,7 @@ class Development:
             "VAR_DIR": str(self.var),
             "DATABASE_URL": f"sqlite:///{self.var / 'nightshift.sqlite3'}",
             "FRONTEND_HOST": f"http://localhost:{self.web.number}",
+            "FLOWER_URL": f"http://localhost:{self.flower.number}/",
             "FLOWER_BASIC_AUTH": "admin:nightshift",
             "DEMO_PASSWORD": "nightshift",
             "PYTHONUNBUFFERED": "1",

@@ -85,7 +85,8 @@ class Manager:
 
     def __init__(self, logs: Path, output: TextIO) -> None:
         self._logs = logs
-        self._printer = Printer(output, width=len("seaweedfs"))
+        # Most of what is printed begins with a time of its own.
+        self._printer = Printer(output, time_format="", width=len("mailcatcher"))
         self._colours = get_colours()
         self._runs: dict[str, _Run] = {}
         self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
