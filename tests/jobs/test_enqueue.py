@@ -1,0 +1,254 @@
+"""A call becomes a row in the caller's transaction, and a message only when that commits."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.core.states import State
+from jobs.models import Job
+from tests.jobs.wire import messages, queue_length
+from tests.servers import Valkey
+from tests.tasks_app import tasks
+from tests.waiting import always, wait_for
+
+
+@pytest.mark.django_db
+def test_a_call_returns_a_result_that_leads_to_its_row() -> None:
+    result = tasks.note.delay("x")
+    job = result.job
+    assert str(job.id) == result.id
+    assert (job.task, job.queue, job.state) == ("tests.tasks_app.tasks.note", "default", State.QUEUED)
+    assert (job.args, job.kwargs, job.priority, job.max_retries) == (["x"], {}, 5, 5)
+    assert (job.attempt, job.dispatched_at, job.options) == (0, None, None)
+
+
+@pytest.mark.django_db
+def test_ids_sort_by_time() -> None:
+    ids = [tasks.noop.delay().id for _ in range(20)]
+    assert ids == sorted(ids)
+
+
+@pytest.mark.django_db
+def test_a_tasks_own_options_are_the_defaults() -> None:
+    job = tasks.elsewhere.delay("x").job
+    assert (job.queue, job.priority, job.max_retries) == ("tests.other", 2, 1)
+    assert job.expires_at is not None
+    assert job.expires_at - job.created_at == timedelta(hours=1)
+
+
+@pytest.mark.django_db
+def test_a_calls_options_win() -> None:
+    given = uuid.uuid4()
+    job = tasks.elsewhere.apply_async(
+        kwargs={"effect": "x"},
+        queue="default",
+        priority=9,
+        expires=60,
+        task_id=str(given),
+        headers={"x-tenant": "a"},
+        correlation_id="request-1",
+        time_limit=5,
+    ).job
+    assert (job.id, job.queue, job.priority, job.kwargs) == (given, "default", 9, {"effect": "x"})
+    assert job.options == {"headers": {"x-tenant": "a"}, "time_limit": 5}
+    assert job.correlation_id == "request-1"
+    assert job.expires_at is not None
+    assert job.expires_at - job.created_at == timedelta(seconds=60)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "options, seconds",
+    [
+        ({"countdown": 60}, 60),
+        ({"countdown": 0.5}, 0.5),
+        ({"countdown": timedelta(minutes=2)}, 120),
+        ({"eta": lambda: datetime.now(UTC) + timedelta(hours=1)}, 3600),
+        ({"eta": lambda: datetime.now().astimezone() + timedelta(hours=1)}, 3600),
+        ({"eta": lambda: datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)}, 3600),
+    ],
+    ids=["countdown", "fraction", "timedelta", "eta", "eta elsewhere", "naive eta"],
+)
+def test_a_job_for_later_is_scheduled(options: dict[str, Any], seconds: float) -> None:
+    options = {name: value() if callable(value) else value for name, value in options.items()}
+    job = tasks.note.apply_async(["later"], **options).job
+    assert job.state == State.SCHEDULED
+    assert abs((job.run_at - job.created_at).total_seconds() - seconds) < 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [{"countdown": 0}, {"eta": datetime(2020, 1, 1, tzinfo=UTC)}])
+def test_a_time_that_has_come_is_now(options: dict[str, Any]) -> None:
+    job = tasks.note.apply_async(["now"], **options).job
+    assert job.state == State.QUEUED
+    assert abs((job.run_at - job.created_at).total_seconds()) < 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_outside_a_transaction_is_sent_at_once(valkey: Valkey) -> None:
+    job = tasks.note.delay("x").job
+    (message,) = wait_for(lambda: messages(valkey, "default"))
+    assert message.headers["id"] == str(job.id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_sent_before_the_commit(valkey: Valkey) -> None:
+    with transaction.atomic():
+        tasks.note.delay("x")
+        always(lambda: queue_length(valkey, "default") == 0, 0.3)
+    wait_for(lambda: queue_length(valkey, "default") == 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rollback_leaves_neither_row_nor_message(valkey: Valkey) -> None:
+    with transaction.atomic():
+        tasks.note.delay("x")
+        tasks.note.delay_many([["y"], ["z"]])
+        transaction.set_rollback(True)
+    tasks.note.delay("witness")
+    wait_for(lambda: queue_length(valkey, "default") == 1)
+    assert Job.objects.count() == 1
+    always(lambda: queue_length(valkey, "default") == 1, 0.3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rolled_back_savepoint_takes_only_its_own_jobs(valkey: Valkey) -> None:
+    with transaction.atomic():
+        tasks.note.delay("before")
+        with transaction.atomic():
+            tasks.note.delay("undone")
+            with transaction.atomic():
+                tasks.note.delay("undone too")
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            tasks.note.delay("nested")
+        tasks.note.delay("after")
+    wait_for(lambda: queue_length(valkey, "default") == 3)
+    sent = {message.args[0] for message in messages(valkey, "default")}
+    assert sent == {job.args[0] for job in Job.objects.all()} == {"before", "nested", "after"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_jobs_of_a_transaction_are_published_together_and_in_order(valkey: Valkey) -> None:
+    tasks.noop.delay()
+    wait_for(lambda: not Job.objects.filter(dispatched_at=None).exists())
+    valkey.flush()
+    read_before = valkey.client.info("stats")["total_reads_processed"]
+    with transaction.atomic():
+        for number in range(100):
+            with transaction.atomic():
+                tasks.note.delay(str(number))
+    wait_for(lambda: not Job.objects.filter(dispatched_at=None).exists())
+    # Pipelined: far fewer pieces for the server to read than there are messages.
+    assert valkey.client.info("stats")["total_reads_processed"] - read_before < 30
+    assert [message.args[0] for message in messages(valkey, "default")] == [str(number) for number in range(100)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_for_later_is_not_sent_at_the_commit(valkey: Valkey) -> None:
+    with transaction.atomic():
+        tasks.note.apply_async(["later"], countdown=60)
+    tasks.note.delay("witness")
+    wait_for(lambda: queue_length(valkey, "default") == 1)
+    always(lambda: queue_length(valkey, "default") == 1, 0.3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_sent_is_noted_in_the_ledger(valkey: Valkey) -> None:
+    result = tasks.note.delay("x")
+    wait_for(lambda: result.job.dispatched_at is not None)
+    assert result.job.state == State.QUEUED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_of_its_own_needs_no_configuration(valkey: Valkey) -> None:
+    tasks.elsewhere.delay("x")
+    wait_for(lambda: queue_length(valkey, "tests.other") == 1)
+    assert queue_length(valkey, "default") == 0
+
+
+def expiry(job: Job) -> datetime:
+    assert job.expires_at is not None
+    return job.expires_at
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("countdown", [None, 60], ids=["now", "later"])
+def test_many_jobs_are_written_as_one_by_one(countdown: float | None, valkey: Valkey) -> None:
+    options: dict[str, Any] = {"priority": 7, "headers": {"x": "é"}, "expires": 600}
+    if countdown:
+        options["countdown"] = countdown
+    many = tasks.step.delay_many([{"before": None, "name": "ü\\'\t\n"}, ["b", "c"]], **options)
+    single = tasks.step.apply_async(kwargs={"before": None, "name": "ü\\'\t\n"}, **options)
+    rows = [result.job for result in many]
+    assert [(row.args, row.kwargs) for row in rows] == [([], {"before": None, "name": "ü\\'\t\n"}), (["b", "c"], {})]
+    for row in rows:
+        for field in ("task", "queue", "state", "options", "priority", "max_retries", "correlation_id", "attempt"):
+            assert getattr(row, field) == getattr(single.job, field), field
+        assert abs(row.run_at - single.job.run_at) < timedelta(seconds=1)
+        assert abs(expiry(row) - expiry(single.job)) < timedelta(seconds=1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [0, 1, 1200])
+def test_as_many_jobs_are_written_as_asked_for_in_order(
+    count: int, django_assert_max_num_queries: Callable[..., Any]
+) -> None:
+    results = tasks.note.delay_many([str(number)] for number in range(count))
+    written = dict(Job.objects.values_list("id", "args"))
+    assert [written[uuid.UUID(result.id)] for result in results] == [[str(number)] for number in range(count)]
+    assert len(written) == count
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_jobs_are_sent_together_on_commit(valkey: Valkey) -> None:
+    with transaction.atomic():
+        tasks.note.delay_many([str(number)] for number in range(700))
+        assert queue_length(valkey, "default") == 0
+    wait_for(lambda: queue_length(valkey, "default") == 700)
+    sent = [message.args[0] for message in messages(valkey, "default")]
+    assert sent == [str(number) for number in range(700)]
+    wait_for(lambda: not Job.objects.filter(dispatched_at=None).exists())
+
+
+@pytest.mark.django_db
+def test_a_large_body_below_the_limit_is_taken() -> None:
+    text = "é" * 30_000
+    assert tasks.note.delay(text).job.args == [text]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [1, [2.5, {"a": [True]}]],
+        "\u2028\U0001f600",
+        "a \\u0000 spelled out",
+        10**15,
+        {"nested": {"key": "%s"}},
+    ],
+)
+def test_whatever_json_can_say_comes_back_as_it_was(value: Any) -> None:
+    assert tasks.note.delay(value).job.args == [value]
+
+
+@pytest.mark.django_db
+def test_dates_uuids_and_decimals_are_written_as_celery_writes_them() -> None:
+    moment = timezone.now()
+    job = tasks.note.delay({"at": moment, "id": uuid.UUID(int=7)}).job
+    assert job.args[0]["id"] is not None
+
+
+@pytest.mark.django_db
+def test_a_call_with_an_id_that_is_there_returns_that_job() -> None:
+    given = str(uuid.uuid4())
+    first = tasks.note.apply_async(["first"], task_id=given)
+    second = tasks.note.apply_async(["second"], task_id=given)
+    assert first.id == second.id == given
+    assert Job.objects.get().args == ["first"]
