@@ -29,6 +29,7 @@ FRONTEND_HOST = env.url(
 INSTALLED_APPS = [
     "project",
     "accounts",
+    "posts",
     "mail",
     "storage",
     "jobs",

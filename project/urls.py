@@ -14,6 +14,7 @@ admin.site.login = login_required(admin.site.login)  # type: ignore[method-assig
 urlpatterns = [
     path("", front, name="front"),
     path("", include("accounts.urls")),
+    path("", include("posts.urls")),
     path("media/", include("storage.urls")),
     path("admin/", admin.site.urls),
     path("livez", livez),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from storage.errors import InvalidImage
 
@@ -138,7 +138,7 @@ def _opened(file: IO[bytes], max_pixels: int) -> Iterator[Image.Image]:
             yield image
     except InvalidImage:
         raise
-    except Image.UnidentifiedImageError as exc:
+    except UnidentifiedImageError as exc:
         raise InvalidImage("The file is no image we know: it must be a JPEG, PNG, WebP or GIF.") from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise InvalidImage(f"The image has too many pixels: {exc}") from exc

@@ -69,7 +69,7 @@ def resize(original: Original) -> Resized:
     made = []
     for variant in images.variants(stored.data, settings.IMAGES_WIDTHS, max_pixels=settings.IMAGES_MAX_PIXELS):
         key = keys.check(f"{original['target']}/{variant.name}")
-        store("content").put(_aside(key), variant.data, content_type=images.WEBP)
+        store("content").put(aside(key), variant.data, content_type=images.WEBP)
         made.append(Made(key=key, width=variant.width, height=variant.height))
     return Resized(original=original, variants=made)
 
@@ -89,19 +89,20 @@ def upload(resized: Resized) -> list[Made]:
     if not references.referenced([source]):
         assets.delete([variant["key"] for variant in variants])
         raise NotWanted(f"What the image {keys.shown(source)} belonged to was deleted.")
-    content.delete([_aside(variant["key"]) for variant in variants])
+    content.delete([aside(variant["key"]) for variant in variants])
     return sorted(variants, key=lambda variant: variant["width"])
 
 
-def _aside(key: str) -> str:
+def aside(key: str) -> str:
+    """Return where a variant waits, in the content store, for its upload."""
     return f"{WORK}/{key}"
 
 
 def _set_aside(content: Store, resized: Resized, variant: Made) -> bytes:
     """Return a variant's bytes, made again where they were swept away."""
-    aside = _aside(variant["key"])
+    waiting = aside(variant["key"])
     try:
-        return content.get(aside, limit=settings.IMAGES_MAX_BYTES).data
+        return content.get(waiting, limit=settings.IMAGES_MAX_BYTES).data
     except ObjectMissing:
         resize(resized["original"])
-        return content.get(aside, limit=settings.IMAGES_MAX_BYTES).data
+        return content.get(waiting, limit=settings.IMAGES_MAX_BYTES).data

@@ -77,7 +77,7 @@ def process_image(source: str, target: str, then: Any) -> None:
     chain(fetch_image.s(source, target), resize_image.s(), upload_image.s(), then).apply_async()
 
 
-@job(name="storage.orphans", queue="storage", max_retries=2, time_limit=2 * 3600)
+@job(name="storage.orphans", queue="storage", max_retries=2, time_limit=2 * 3600, unique=True)
 def sweep_orphans(dry_run: bool = False) -> str:
     """Remove what nothing refers to from every store, or with `dry_run` count it."""
     with settled():

@@ -115,4 +115,4 @@ def test_the_stages_are_a_chain_of_jobs_on_their_queues() -> None:
 
 
 def test_the_keys_of_work_are_below_one_prefix() -> None:
-    assert pipeline._aside("posts/1/w320.webp") == "work/posts/1/w320.webp"
+    assert pipeline.aside("posts/1/w320.webp") == "work/posts/1/w320.webp"

@@ -1,0 +1,1 @@
+"""Posts with images, and the sitemap that lists them."""

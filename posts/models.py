@@ -1,0 +1,115 @@
+"""What people write, and the images that go with it."""
+
+import uuid
+from typing import ClassVar, TypedDict
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+MAX_TITLE = 200
+MAX_TEXT = 100_000
+MAX_EXCERPT = 300
+MAX_ALT = 200
+
+
+class Variant(TypedDict):
+    """A smaller version of an image in the assets store."""
+
+    key: str
+    width: int
+    height: int
+
+
+class PostQuerySet(models.QuerySet["Post"]):
+    """Posts by what may be done with them."""
+
+    def published(self) -> "PostQuerySet":
+        """Return what everybody may read."""
+        return self.filter(published_at__isnull=False)
+
+
+class Post(models.Model):
+    """A text in Markdown. A draft until it is published, and again when it is taken back."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="posts")
+    title = models.CharField(max_length=MAX_TITLE)
+    #: Its address; kept once it was published, whatever becomes of the title.
+    slug = models.CharField(max_length=80, unique=True, editable=False)
+    text = models.TextField(max_length=MAX_TEXT)
+    #: The beginning as plain text, for lists.
+    excerpt = models.CharField(max_length=MAX_EXCERPT, blank=True, editable=False)
+    #: The number of the image added last. It only grows, so what the text says of a removed image never means another.
+    last_image = models.PositiveSmallIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField("created", default=timezone.now, editable=False)
+    changed_at = models.DateTimeField("changed", default=timezone.now, editable=False)
+    published_at = models.DateTimeField("published", null=True, blank=True, editable=False)
+
+    objects = PostQuerySet.as_manager()
+
+    class Meta:
+        """Newest first; the indexes serve the two lists and the sitemap's walk by id."""
+
+        ordering = ("-created_at", "-id")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["-published_at", "-id"],
+                condition=models.Q(published_at__isnull=False),
+                name="posts_post_newest",
+            ),
+            models.Index(fields=["author", "-created_at", "-id"], name="posts_post_own"),
+            models.Index(fields=["id"], condition=models.Q(published_at__isnull=False), name="posts_post_walk"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_published(self) -> bool:
+        """Whether everybody may read it."""
+        return self.published_at is not None
+
+    def get_absolute_url(self) -> str:
+        """Return its page."""
+        return reverse("posts:show", args=[self.slug])
+
+
+class PostImage(models.Model):
+    """An image of a post: the original in the content store, its variants in the assets store."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    post = models.ForeignKey(Post, on_delete=models.CASCADE, related_name="images")
+    key = models.CharField(max_length=200, unique=True, editable=False)
+    content_type = models.CharField(max_length=50, editable=False)
+    width = models.PositiveIntegerField(editable=False)
+    height = models.PositiveIntegerField(editable=False)
+    #: Counted from 1, unique in the post for good: the text refers to it.
+    number = models.PositiveSmallIntegerField(editable=False)
+    alt = models.CharField("description", max_length=MAX_ALT, blank=True)
+    #: Narrowest first; empty until they are made, and as long the original is shown.
+    variants: "models.JSONField[list[Variant], list[Variant]]" = models.JSONField(default=list, editable=False)
+    added_at = models.DateTimeField("added", default=timezone.now, editable=False)
+
+    class Meta:
+        """In the order in which they were added."""
+
+        ordering = ("number",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("post", "number"), name="posts_image_number_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.alt or f"image {self.number}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its variants are there."""
+        return bool(self.variants)
+
+
+def new_image_id() -> uuid.UUID:
+    """Return an id for an image whose key is made before its row."""
+    return uuid7()

@@ -1,0 +1,1 @@
+"""The sitemap: written by a job into the assets store, served from there."""

@@ -1,0 +1,61 @@
+"""Pages for readers."""
+
+from typing import cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from posts import queries
+from posts.markdown import Picture, placed, render as markdown
+from posts.models import Post
+from posts.pictures import picture, pictures
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Show what everybody may read, the newest first."""
+    page = queries.published(request.GET.get("before", ""))
+    return render(request, "posts/list.html", {"page": page, "covers": _covers(page.posts)})
+
+
+@require_safe
+@login_required
+def mine(request: HttpRequest) -> HttpResponse:
+    """Show an author everything they wrote."""
+    page = queries.own(cast("User", request.user), request.GET.get("before", ""))
+    return render(request, "posts/mine.html", {"page": page, "covers": _covers(page.posts)})
+
+
+@require_safe
+def show(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show one post; a draft only to those who may edit it."""
+    post = queries.visible(request.user, slug)
+    if post is None:
+        raise Http404("There is no such post, or not any more.")
+    images = list(post.images.all())
+    shown = pictures(images)
+    in_text = placed(post.text)
+    return render(
+        request,
+        "posts/show.html",
+        {
+            "post": post,
+            "text": markdown(post.text, shown),
+            "gallery": [shown[number].html() for number in shown if number not in in_text],
+            "pending": sum(not image.is_ready for image in images),
+            "may_edit": queries.may_edit(request.user, post),
+        },
+    )
+
+
+def _covers(posts: list[Post]) -> dict[object, Picture]:
+    """Return the first image of each post that has one."""
+    found: dict[object, Picture] = {}
+    for post in posts:
+        first = next(iter(post.images.all()), None)
+        if first and (shown := picture(first)):
+            found[post.pk] = shown
+    return found
