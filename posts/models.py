@@ -67,14 +67,14 @@ class Post(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def get_absolute_url(self) -> str:
+        """Return its page."""
+        return reverse("posts:show", args=[self.slug])
+
     @property
     def is_published(self) -> bool:
         """Whether everybody may read it."""
         return self.published_at is not None
-
-    def get_absolute_url(self) -> str:
-        """Return its page."""
-        return reverse("posts:show", args=[self.slug])
 
 
 class PostImage(models.Model):

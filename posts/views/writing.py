@@ -71,7 +71,6 @@ def _explain(form: PostForm, error: StorageError) -> None:
 
 
 def _saved(request: HttpRequest, post: Post) -> HttpResponse:
-    messages.success(
-        request, "Published." if _publishes(request) else "Saved." if post.is_published else "Draft saved."
-    )
+    saved = "Saved." if post.is_published else "Draft saved."
+    messages.success(request, "Published." if _publishes(request) else saved)
     return redirect(post)
