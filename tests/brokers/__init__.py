@@ -1,0 +1,1 @@
+"""One contract, run on every broker; what differs between them; and the way from one to another."""
