@@ -3,11 +3,12 @@
 from typing import Any
 
 from celery import Celery
+from django.conf import settings
 
+from jobs import transport
 from jobs.runtime.housekeeping import Housekeeping
 from jobs.runtime.lifeline import tie_children_to_parent
-from jobs import transport
-from jobs.transport import redis
+from jobs.transport import rabbitmq, redis
 
 #: Seconds before a silent broker counts as gone.
 SOCKET_TIMEOUT = 5
@@ -17,9 +18,15 @@ def install(app: Celery) -> None:
     """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
     transport.register()
     redis.use_for_redis_urls()
+    rabbitmq.use_for_amqp_urls()
     app.add_defaults(_defaults)
     tie_children_to_parent()
     app.steps["worker"].add(Housekeeping)
+
+
+def for_broker(url: str) -> dict[str, Any]:
+    """Return the settings that only this kind of broker needs."""
+    return rabbitmq.settings() if url.partition("://")[0] in rabbitmq.SCHEMES else {}
 
 
 def _defaults() -> dict[str, Any]:
@@ -32,6 +39,7 @@ def _defaults() -> dict[str, Any]:
         # The ledger answers what happened to a job; nothing else is kept.
         "result_backend": "disabled",
         "worker_prefetch_multiplier": 4,
+        **for_broker(getattr(settings, "CELERY_BROKER_URL", "")),
         "worker_consumer": "jobs.runtime.consumer:JobsConsumer",
         # Celery's Django fixup closes the database connection around every task, at 12 ms for each new one. The
         # executor notices a broken connection at the claim and replaces it, so it may stay open.
