@@ -19,20 +19,21 @@ FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
-#: Every variable that was read, for the documents to be kept in step with.
-read: set[str] = set()
+#: Every variable that was read, with its default, for the documents to be kept in step with.
+read: dict[str, object] = {}
 
 
 def require(*names: str, when: str) -> None:
     """Raise ImproperlyConfigured that names those variables that are not set."""
-    missing = [name for name in names if not _value(name)]
+    missing = [name for name in names if not _given(name)]
     if missing:
         raise ImproperlyConfigured(f"{', '.join(missing)}: required {when}; set in the environment.")
 
 
 def text(name: str, default: str | None = None) -> str:
     """Return the variable, or `default`. Raises ImproperlyConfigured where it is required and missing."""
-    value = _value(name)
+    read[name] = default
+    value = _given(name)
     if value:
         return value
     if default is None:
@@ -107,7 +108,7 @@ def url(name: str, default: str | None, *, schemes: tuple[str, ...]) -> str:
 
 def redis_url(name: str, default: str | None) -> str:
     """Return the URL of a Redis or Valkey, under the scheme that clients know."""
-    return url(name, default, schemes=REDIS_SCHEMES).replace("valkey", "redis", 1)
+    return _as_redis(url(name, default, schemes=REDIS_SCHEMES))
 
 
 def broker_url(name: str, default: str | None) -> str:
@@ -115,7 +116,7 @@ def broker_url(name: str, default: str | None) -> str:
     value = text(name, default)
     scheme, separator, _ = value.partition("://")
     if scheme in {"valkey", "valkeys"}:
-        return value.replace("valkey", "redis", 1)
+        return _as_redis(value)
     if not separator or scheme.partition("+")[0] not in {"ledger", *TRANSPORT_ALIASES}:
         raise ImproperlyConfigured(
             f"{name} ({_shown(scheme, separator)}) is not valid: it must be a URL that starts with redis://, "
@@ -151,13 +152,20 @@ def origins(*urls: str) -> list[str]:
     return sorted({f"{part.scheme}://{part.netloc}" for part in parts})
 
 
-def _value(name: str) -> str:
-    read.add(name)
+def _as_redis(address: str) -> str:
+    for ours, theirs in (("valkey://", "redis://"), ("valkeys://", "rediss://")):
+        if address.startswith(ours):
+            return theirs + address.removeprefix(ours)
+    return address
+
+
+def _given(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
 def _parsed(name: str, default: T, parse: Callable[[str], T], rule: str) -> T:
-    value = _value(name)
+    read[name] = default
+    value = _given(name)
     if not value:
         return default
     try:

@@ -1,0 +1,133 @@
+"""The readers of environment variables: what they take, and what they say of the rest."""
+
+from collections.abc import Callable
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from hypothesis import given, strategies as st
+
+from project import env
+
+Read = Callable[[], object]
+
+
+@pytest.fixture
+def variable(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set the variable X."""
+    return lambda value: monkeypatch.setenv("X", value)
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "on", " On "])
+def test_words_for_yes(variable: Callable[[str], None], word: str) -> None:
+    variable(word)
+    assert env.boolean("X", default=False) is True
+
+
+@pytest.mark.parametrize("word", ["0", "false", "NO", "off"])
+def test_words_for_no(variable: Callable[[str], None], word: str) -> None:
+    variable(word)
+    assert env.boolean("X", default=True) is False
+
+
+@pytest.mark.parametrize(
+    "read,expected",
+    [
+        (lambda: env.text("X", "default"), "default"),
+        (lambda: env.boolean("X", default=True), True),
+        (lambda: env.integer("X", 7, least=1, most=9), 7),
+        (lambda: env.decimal("X", 0.5, least=0, most=1), 0.5),
+        (lambda: env.words("X", ["a"]), ["a"]),
+        (lambda: env.choice("X", "a", among=("a", "b")), "a"),
+        (lambda: env.url("X", "http://a", schemes=("http",)), "http://a"),
+        (lambda: env.zone("X", "UTC"), "UTC"),
+        (lambda: env.login("X", ""), ""),
+    ],
+)
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_variable_counts_as_unset(
+    variable: Callable[[str], None], read: Read, expected: object, empty: str
+) -> None:
+    variable(empty)
+    assert read() == expected
+
+
+@pytest.mark.parametrize(
+    "read,value,rule",
+    [
+        (lambda: env.boolean("X", default=True), "maybe", "one of 1, true, yes, on, 0, false, no, off"),
+        (lambda: env.integer("X", 7, least=1, most=9), "10", "a whole number from 1 to 9"),
+        (lambda: env.integer("X", 7, least=1, most=9), "2.5", "a whole number from 1 to 9"),
+        (lambda: env.decimal("X", 0.5, least=0, most=1), "1.01", "a number from 0 to 1"),
+        (lambda: env.decimal("X", 0.5, least=0, most=1), "nan", "a number from 0 to 1"),
+        (lambda: env.choice("X", "a", among=("a", "b")), "c", "one of a, b"),
+        (lambda: env.zone("X", "UTC"), "Mars/Olympus", "a time zone name"),
+        (lambda: env.zone("X", "UTC"), "../etc/passwd", "a time zone name"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable_and_the_rule(
+    variable: Callable[[str], None], read: Read, value: str, rule: str
+) -> None:
+    variable(value)
+    with pytest.raises(ImproperlyConfigured) as error:
+        read()
+    assert str(error.value).startswith(f"X={value!r} is not valid: it must be {rule}")
+
+
+@pytest.mark.parametrize(
+    "read,value",
+    [
+        (lambda: env.url("X", None, schemes=("postgres", "sqlite")), "mysql://user:hush@host"),
+        (lambda: env.url("X", None, schemes=("postgres", "sqlite")), "hush"),
+        (lambda: env.redis_url("X", None), "amqp://user:hush@host"),
+        (lambda: env.broker_url("X", None), "ftp://user:hush@host"),
+        (lambda: env.broker_url("X", None), "hush hush"),
+        (lambda: env.login("X", ""), "user-hush"),
+        (lambda: env.login("X", ""), "user:password,hush"),
+    ],
+)
+def test_a_bad_value_that_may_hold_a_secret_is_not_shown(
+    variable: Callable[[str], None], read: Read, value: str
+) -> None:
+    variable(value)
+    with pytest.raises(ImproperlyConfigured, match=r"^X \(.+\) is not valid: it must be ") as error:
+        read()
+    assert "hush" not in str(error.value)
+
+
+def test_a_required_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("X", raising=False)
+    with pytest.raises(ImproperlyConfigured, match=r"^X is required: set it in the environment"):
+        env.text("X")
+
+
+def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", "set")
+    with pytest.raises(ImproperlyConfigured, match=r"^Y, Z: required on Sundays"):
+        env.require("X", "Y", "Z", when="on Sundays")
+
+
+@pytest.mark.parametrize(
+    "value,expected",
+    [
+        ("valkey://host:1/2", "redis://host:1/2"),
+        ("valkeys://host", "rediss://host"),
+        ("redis://valkey:1", "redis://valkey:1"),
+        ("amqp://guest:guest@host//", "amqp://guest:guest@host//"),
+        ("ledger://", "ledger://"),
+        ("sqla+sqlite:///file", "sqla+sqlite:///file"),
+    ],
+)
+def test_a_broker_is_known_by_its_scheme(variable: Callable[[str], None], value: str, expected: str) -> None:
+    variable(value)
+    assert env.broker_url("X", None) == expected
+
+
+@given(st.integers())
+def test_a_whole_number_is_taken_within_its_bounds_only(number: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("X", str(number))
+        if -5 <= number <= 5:
+            assert env.integer("X", 0, least=-5, most=5) == number
+        else:
+            with pytest.raises(ImproperlyConfigured):
+                env.integer("X", 0, least=-5, most=5)
