@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PRIORITIES = range(10)
 
+#: The longest correlation id, and name to show instead of a task's own.
+NAME_LENGTH = 64
+
 #: The longest key kept as it is; a longer one is digested.
 UNIQUE_KEY_LENGTH = 200
 
@@ -129,6 +132,7 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
     delay, run_at = _due(task, options)
     expires_in, expires_at = _expiry(task, options)
     parent = _parent()
+    _check_carried(task, options)
     message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
     args_text, kwargs_text = _json(task, "args", list(args)), _json(task, "kwargs", dict(kwargs))
     return NewJob(
@@ -237,7 +241,7 @@ def seconds(task: "JobTask", name: str, value: object) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < TOO_LONG:
-        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds from now, zero or more.")
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds, zero or more.")
     return float(value)
 
 
@@ -247,6 +251,22 @@ def moment(task: "JobTask", name: str, value: object) -> datetime:
         raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
     # As in Celery, a naive time is in the application's time zone.
     return value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
+
+
+def _check_carried(task: "JobTask", options: Options) -> None:
+    """Check what the message only carries: a worker could not say who gave it a wrong one."""
+    carried = options.message
+    for name in ("time_limit", "soft_time_limit"):
+        limit = carried.get(name)
+        if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
+            raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
+    if not isinstance(carried.get("headers") or {}, Mapping):
+        raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
+    for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
+        if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH):
+            raise InvalidOption(
+                f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} characters."
+            )
 
 
 def _json(task: "JobTask", name: str, value: object) -> str:

@@ -224,7 +224,10 @@ class JobTask(Task):
             jobs.errors.EnqueueError: naming the first job at fault; nothing was written.
         """
         arguments = [self._plain_arguments(*_call(index, call)) for index, call in enumerate(calls)]
-        ids = enqueue_many(self, arguments, _options(options, None, options))
+        message = {**options, "link": _listed(options.get("link")), "link_error": _listed(options.get("link_error"))}
+        if options.get("task_id") is not None:
+            raise InvalidOption(f"{self.name}: task_id={options['task_id']!r} cannot be the id of many jobs.")
+        ids = enqueue_many(self, arguments, _options(options, None, message))
         return [JobResult(str(job_id), app=self.app) for job_id in ids]
 
     def _plain_arguments(
@@ -289,12 +292,12 @@ def _listed(signature: Any) -> list[Any] | None:
     return list(signature) if isinstance(signature, (list, tuple)) else [signature]
 
 
-def _call(index: int, call: Mapping[str, Any] | Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+def _call(index: int, call: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     if isinstance(call, Mapping):
         return (), call
-    if not isinstance(call, (str, bytes)):
+    if isinstance(call, Sequence) and not isinstance(call, (str, bytes)):
         return call, {}
-    raise InvalidArguments(f"Job {index}: {call!r} is not valid: it must be a mapping or a sequence of arguments.")
+    raise InvalidArguments(f"Job {index}: {call!r:.200} is not valid: it must be a mapping or a sequence of arguments.")
 
 
 def _options(options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
