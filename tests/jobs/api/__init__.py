@@ -1,0 +1,1 @@
+"""The API under `/api/`, and what else programs read."""

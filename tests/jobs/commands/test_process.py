@@ -1,0 +1,51 @@
+"""The command as a process: help, exit codes, a reader that leaves early."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from jobs.commandline.verbs import VERBS
+from tests.servers import Valkey
+
+
+def manage(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "jobs", *words],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "DATABASE_URL": "sqlite://:memory:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_names_every_verb_and_exit_code() -> None:
+    ran = manage("--help")
+    assert ran.returncode == 0
+    assert all(verb.names[0] in ran.stdout for verb in VERBS)
+    assert "exit codes:" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["nonsense"], "invalid choice"),
+        (["list", "--since", "yesterday"], "'yesterday' is not valid: it must be an age"),
+        (["list", "--arg", "42"], "it must be name=value"),
+        (["show", "42"], "an id is a UUID"),
+        (["list", "--limit", "0"], "from 1 to 10000"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_names_the_rule(words: list[str], part: str) -> None:
+    ran = manage(*words)
+    assert ran.returncode == 2
+    assert part in ran.stderr
+
+
+def test_what_fails_ends_with_1_and_no_traceback(valkey: Valkey) -> None:
+    ran = manage("pause", "emial")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,186 @@
+"""What cannot be enqueued is refused at the call, names thing, value and rule, and leaves nothing behind."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+
+from jobs import EnqueueError, InvalidArguments, InvalidOption, job
+from jobs.conf import conf
+from jobs.models import Job
+from tests.jobs.wire import queue_length
+from tests.servers import Valkey
+from tests.tasks_app import tasks
+
+SELF_CONTAINING: list[Any] = []
+SELF_CONTAINING.append(SELF_CONTAINING)
+
+#: A call, the error, and what its message must say: the thing, the value, the rule.
+ARGUMENTS: dict[str, tuple[Callable[[], Any], str]] = {
+    "too few": (lambda: tasks.step.delay("a"), r"tests\.tasks_app\.tasks\.step: .*signature.*missing.*'name'"),
+    "too many": (lambda: tasks.note.delay("a", "b"), r"note: .*signature \(effect: str\).*too many positional"),
+    "unknown name": (lambda: tasks.note.delay(wrong="a"), r"note: .*(missing|unexpected).*"),
+    "twice": (lambda: tasks.note.apply_async(["a"], {"effect": "b"}), r"note: .*multiple values.*'effect'"),
+    "a string for args": (lambda: tasks.note.apply_async("abc"), r"note: args='abc' .*must be a list or tuple"),
+    "a number for args": (lambda: tasks.note.apply_async(cast("Any", 7)), r"note: args=7 .*must be a list or tuple"),
+    "a list for kwargs": (
+        lambda: tasks.note.apply_async((), cast("Any", ["a"])),
+        r"note: kwargs=\['a'\] .*must be a mapping",
+    ),
+    "an object": (lambda: tasks.note.delay(object()), r"note: args=\[<object.*cannot be written as JSON"),
+    "a set": (lambda: tasks.note.delay(effect={1}), r"note: kwargs=\{'effect': \{1\}\} cannot be written as JSON"),
+    "itself": (lambda: tasks.note.delay(SELF_CONTAINING), r"note: args=.*cannot be written as JSON"),
+    "not a number": (lambda: tasks.note.delay(math.nan), r"note: args=\[nan\] cannot be written as JSON"),
+    "infinite": (lambda: tasks.note.delay([math.inf]), r"note: args=\[\[inf\]\] cannot be written as JSON"),
+    "NUL": (lambda: tasks.note.delay("a\x00b"), r"note: args holds a NUL character, which PostgreSQL cannot store"),
+    "NUL in a key": (lambda: tasks.note.delay({"\x00": 1}), r"note: args holds a NUL character"),
+    "NUL after a backslash": (lambda: tasks.note.delay("\\\x00"), r"note: args holds a NUL character"),
+    "a lone surrogate": (lambda: tasks.note.delay(effect="\udc80"), r"note: kwargs holds a lone surrogate"),
+    "a large body": (
+        lambda: tasks.note.delay("x" * 300_000),
+        r"note: the message body has 300,\d{3} bytes: it must not have more than 262,144 \(JOBS_MAX_MESSAGE_BYTES\)",
+    ),
+    "a large body of large letters": (
+        lambda: tasks.note.delay("\U0001f600" * 60_000),
+        r"note: the message body has .* bytes: it must not have more than 262,144",
+    ),
+    "one of many": (
+        lambda: tasks.note.delay_many([["a"], ["b"], ["c", "d"]]),
+        r"Job 2 of 3: .*note: .*too many positional",
+    ),
+    "one of many in no form": (
+        lambda: tasks.note.delay_many(cast("Any", [["a"], 5])),
+        r"Job 1: 5 .*must be a mapping or a sequence",
+    ),
+    "one of many a string": (lambda: tasks.note.delay_many(["abc"]), r"Job 0: 'abc' .*must be a mapping or a sequence"),
+}
+
+OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown queue": ({"queue": "nowhere"}, r"queue='nowhere' is not known: .*Known queues: .*default"),
+    "a queue that is none": ({"queue": 7}, r"queue=7 is not known"),
+    "a priority too high": ({"priority": 10}, r"priority=10 .*whole number from 0 \(last\) to 9 \(first\)"),
+    "a priority too low": ({"priority": -1}, r"priority=-1 .*from 0 \(last\) to 9"),
+    "a priority in words": ({"priority": "high"}, r"priority='high' .*from 0 \(last\) to 9"),
+    "a fraction as priority": ({"priority": 2.0}, r"priority=2\.0 .*from 0 \(last\) to 9"),
+    "true as priority": ({"priority": True}, r"priority=True .*from 0 \(last\) to 9"),
+    "an eta in words": ({"eta": "tomorrow"}, r"eta='tomorrow' .*must be a datetime"),
+    "an eta in seconds": ({"eta": 60}, r"eta=60 .*must be a datetime"),
+    "an eta that is a date": ({"eta": datetime(2030, 1, 1, tzinfo=UTC).date()}, r"eta=.*must be a datetime"),
+    "a countdown in words": ({"countdown": "60"}, r"countdown='60' .*must be seconds"),
+    "a countdown below zero": ({"countdown": -1}, r"countdown=-1 .*must be seconds, zero or more"),
+    "a countdown without end": ({"countdown": math.inf}, r"countdown=inf .*must be seconds"),
+    "a countdown that is no number": ({"countdown": math.nan}, r"countdown=nan .*must be seconds"),
+    "true as countdown": ({"countdown": True}, r"countdown=True .*must be seconds"),
+    "a countdown of centuries": ({"countdown": timedelta(days=200_000)}, r"countdown=.* .*must be seconds"),
+    "countdown and eta": (
+        {"countdown": 5, "eta": datetime(2030, 1, 1, tzinfo=UTC)},
+        r"countdown=5 and eta=.* exclude each other",
+    ),
+    "expires in words": ({"expires": "soon"}, r"expires='soon' .*must be seconds"),
+    "expires below zero": ({"expires": -5}, r"expires=-5 .*must be seconds, zero or more"),
+    "an id that is none": ({"task_id": "order-17"}, r"task_id='order-17' .*must be a UUID"),
+    "headers that are none": ({"headers": ["a"]}, r"headers=\['a'\] .*must be a mapping"),
+    "headers beyond JSON": ({"headers": {"a": object()}}, r"options=.*cannot be written as JSON"),
+    "a time limit in words": ({"time_limit": "soon"}, r"time_limit='soon' .*must be seconds"),
+    "a time limit of nothing": ({"time_limit": 0}, r"time_limit=0 .*must be seconds above zero"),
+    "a soft time limit below zero": ({"soft_time_limit": -2}, r"soft_time_limit=-2 .*must be seconds above zero"),
+    "a long correlation id": ({"correlation_id": "x" * 65}, r"correlation_id='x+' .*at most 64"),
+    "a correlation id that is no text": ({"correlation_id": 7}, r"correlation_id=7 .*must be a text"),
+    "a shadow that is no name": ({"shadow": 7}, r"shadow=7 .*must be a text"),
+}
+
+
+@pytest.fixture
+def nothing_left(valkey: Valkey) -> Iterator[None]:
+    """Prove that the call wrote and sent nothing, and that the caller's transaction goes on."""
+    yield
+    assert not Job.objects.exists()
+    assert queue_length(valkey, "default") == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("call, words", ARGUMENTS.values(), ids=list(ARGUMENTS))
+def test_arguments_that_cannot_be(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(InvalidArguments, match=re.compile(words, re.DOTALL)):
+        call()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("options, words", OPTIONS.values(), ids=list(OPTIONS))
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+def test_options_that_cannot_be(options: dict[str, Any], words: str, many: bool) -> None:
+    if many and "task_id" in options:
+        # It could not be the id of all of them.
+        words = r"task_id=.*"
+    with pytest.raises(EnqueueError, match=words) as error:
+        tasks.note.delay_many([["a"], ["b"]], **options) if many else tasks.note.apply_async(["a"], **options)
+    assert "tests.tasks_app.tasks.note" in str(error.value)
+
+
+@pytest.mark.django_db
+def test_errors_are_those_python_programs_expect() -> None:
+    with pytest.raises(TypeError):
+        tasks.note.delay()
+    with pytest.raises(ValueError, match="priority"):
+        tasks.note.apply_async(["a"], priority=11)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_call_leaves_the_callers_transaction_whole(valkey: Valkey) -> None:
+    with transaction.atomic():
+        tasks.note.delay("kept")
+        with pytest.raises(InvalidArguments):
+            tasks.note.delay_many([["a"], [object()]])
+    assert [row.args for row in Job.objects.all()] == [["kept"]]
+
+
+@pytest.mark.django_db
+def test_an_unknown_option_of_celerys_changes_nothing() -> None:
+    result = tasks.note.apply_async(["a"], retry=False, serializer="json", ignore_result=True)
+    assert result.job.options is None
+
+
+@pytest.mark.django_db
+def test_the_limit_of_a_body_is_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "JOBS_MAX_MESSAGE_BYTES", 200, raising=False)
+    conf.cache_clear()
+    try:
+        tasks.note.delay("x" * 50)
+        with pytest.raises(InvalidArguments, match="must not have more than 200"):
+            tasks.note.delay("x" * 200)
+    finally:
+        monkeypatch.undo()
+        conf.cache_clear()
+
+
+DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown option": ({"retries": 3}, r"no option 'retries'\. It takes: .*max_retries"),
+    "a queue with a space": ({"queue": "a b"}, r"queue='a b' .*letters, digits"),
+    "a queue without a name": ({"queue": ""}, r"queue='' .*letters, digits"),
+    "a priority out of range": ({"priority": 10}, r"priority=10 .*from 0 to 9"),
+    "retries below zero": ({"max_retries": -1}, r"max_retries=-1 .*zero or more"),
+    "half a retry": ({"max_retries": 1.5}, r"max_retries=1\.5 .*whole number"),
+    "a back-off below zero": ({"retry_backoff": -1}, r"retry_backoff=-1 .*seconds"),
+    "a longest back-off of nothing": ({"retry_backoff_max": 0}, r"retry_backoff_max=0 .*above zero"),
+    "a whole jitter": ({"retry_jitter": 1}, r"retry_jitter=1 .*share below 1"),
+    "a time limit of nothing": ({"time_limit": 0}, r"time_limit=0 .*above zero"),
+    "a time limit in words": ({"soft_time_limit": "1"}, r"soft_time_limit='1' .*above zero"),
+    "a name for an exception": ({"autoretry_for": ("OSError",)}, r"autoretry_for=\('OSError',\) .*exception classes"),
+    "one exception": ({"dont_autoretry_for": OSError}, r"dont_autoretry_for=.*tuple of exception classes"),
+}
+
+
+@pytest.mark.parametrize("options, words", DECLARATIONS.values(), ids=list(DECLARATIONS))
+def test_a_declaration_that_cannot_be(options: dict[str, Any], words: str) -> None:
+    before = set(current_app.tasks)
+    with pytest.raises(InvalidOption, match=words):
+        job(**options)(lambda: None)
+    assert set(current_app.tasks) == before
