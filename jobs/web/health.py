@@ -20,6 +20,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Dependency:
 
     name: str
     ask: Callable[[], None]
+    timeout_seconds: float = TIMEOUT_SECONDS
     _answer: "Future[None] | None" = None
     _lock: Lock = field(default_factory=Lock)
 
@@ -44,9 +47,9 @@ class Dependency:
         """Return what `/readyz` says of it."""
         began = time.perf_counter()
         try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._question())), TIMEOUT_SECONDS)
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._question())), self.timeout_seconds)
         except TimeoutError:
-            return self._failed(f"no answer within {TIMEOUT_SECONDS:g} s")
+            return self._failed(f"no answer within {self.timeout_seconds:g} s")
         except NotReady as exc:
             return self._failed(str(exc))
         except Exception as exc:  # noqa: BLE001  Whatever is wrong with it, the others must be reported too.
@@ -106,7 +109,7 @@ def ask_migrations() -> None:
 def ask_broker() -> None:
     """Open a connection, as a dispatcher would."""
     with current_app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=1, timeout=TIMEOUT_SECONDS)
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT_SECONDS)
 
 
 def ask_redis() -> None:
@@ -114,7 +117,10 @@ def ask_redis() -> None:
     if not settings.REDIS_URL:
         return
     with redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+        settings.REDIS_URL,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
     ) as client:
         client.ping()
 
