@@ -45,10 +45,21 @@ class FormPage(FormView):  # type: ignore[type-arg]  # Django's own is no generi
         """Answer 429 with the form as it was filled in; it is not even read, so guessing goes no further."""
         minutes = -(-seconds // 60)
         wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
-        unread = self.get_form_class()(**self.get_form_kwargs() | {"data": None, "initial": self.request.POST.dict()})
+        filled_in = {"data": None, "files": None, "initial": self.request.POST.dict()}
+        unread = self.get_form_class()(**self.get_form_kwargs() | filled_in)
         response = self.render_to_response(self.get_context_data(form=unread, wait=wait), status=429)
         response["Retry-After"] = str(seconds)
         return response
+
+
+class VisitorPage(FormPage):
+    """A form page that makes no sense for people who are logged in."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Send them to their account."""
+        if request.user.is_authenticated:
+            return redirect("accounts:account")
+        return super().dispatch(request, *args, **kwargs)
 
 
 class MemberPage(FormPage):

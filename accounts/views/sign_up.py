@@ -13,12 +13,12 @@ from accounts import links, services, throttle
 from accounts.forms import AddressForm, CompleteSignUpForm
 from accounts.links import LinkError
 from accounts.models import User
-from accounts.views.pages import FormPage, link_refused, mailed
+from accounts.views.pages import FormPage, VisitorPage, link_refused, mailed
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-class SignUp(FormPage):
+class SignUp(VisitorPage):
     """Asks for an address and mails a link to it; says the same whether or not it has an account."""
 
     template_name = "accounts/sign_up.html"
@@ -32,7 +32,7 @@ class SignUp(FormPage):
         return mailed(self.request, email, "accounts:sign-up-sent")
 
 
-class Resend(FormPage):
+class Resend(VisitorPage):
     """Mails the link that completes an account once more."""
 
     template_name = "accounts/resend.html"

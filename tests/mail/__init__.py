@@ -1,0 +1,1 @@
+"""Tests of letters, messages, the SMTP client and the development inbox."""

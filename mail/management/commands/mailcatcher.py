@@ -1,6 +1,7 @@
 """`manage.py mailcatcher`: the mail server of development."""
 
 import asyncio
+import os
 import signal
 from argparse import ArgumentParser
 from pathlib import Path
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         try:
             asyncio.run(self._serve(Store(Path(settings.INBOX_DIR), keep), host, port))
         except OSError as exc:
-            raise CommandError(f"Cannot listen on {host}:{port}: {exc.strerror or exc}.") from exc
+            raise CommandError(f"Cannot listen on {host}:{port}: {os.strerror(exc.errno or 0)}.") from exc
 
     async def _serve(self, store: Store, host: str, port: int) -> None:
         stopped = asyncio.Event()

@@ -1,0 +1,41 @@
+"""Users in the admin."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import EmailChange, User
+from tests.accounts.mailbox import Mailbox
+
+
+@pytest.fixture
+def admin(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_superuser("root@example.com"))
+    return client
+
+
+def test_an_invited_person_chooses_the_password(admin: Client, mailbox: Mailbox) -> None:
+    answer = admin.post(reverse("admin:accounts_user_add"), {"email": "Dora@example.com", "language": "de"})
+    assert answer.status_code == 302
+    dora = User.objects.get(email="dora@example.com")
+    assert not dora.has_usable_password()
+    mail = mailbox.receive_one()
+    assert mail.recipients == ["dora@example.com"]
+    assert mail.message["Subject"] == "Bestätigen Sie Ihre E-Mail-Adresse"
+
+
+def test_users_can_be_found_and_shut_out(admin: Client, alice: User) -> None:
+    page = admin.get(reverse("admin:accounts_user_changelist"), {"q": "Alice", "email_verified_at__isempty": "0"})
+    assert "alice@example.com" in page.content.decode()
+    path = reverse("admin:accounts_user_change", args=[alice.pk])
+    form = {"email": alice.email, "name": alice.name, "language": "", "is_active": ""}
+    assert admin.post(path, form).status_code == 302
+    alice.refresh_from_db()
+    assert not alice.is_active
+
+
+def test_changes_of_address_are_a_record_to_be_read(admin: Client, alice: User) -> None:
+    change = EmailChange.objects.create(user=alice, old_email=alice.email, new_email="a@new.example")
+    assert "a@new.example" in admin.get(reverse("admin:accounts_emailchange_changelist")).content.decode()
+    path = reverse("admin:accounts_emailchange_change", args=[change.pk])
+    assert admin.post(path, {"new_email": "mine@evil.example"}).status_code == 403

@@ -1,0 +1,105 @@
+"""Which addresses are accepted, and their one spelling."""
+
+import string
+
+import pytest
+from hypothesis import given, strategies as st
+
+from mail.addresses import MAX_ADDRESS_OCTETS, canonical, parse
+from mail.errors import InvalidMail
+
+LINE_ENDS = "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029\0"
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("jane@example.com", "jane@example.com"),
+        ("Jane.Doe+tag@EXAMPLE.com", "jane.doe+tag@example.com"),
+        ("jane@localhost", "jane@localhost"),
+        ("o'hara!#$%&*/=?^_`{|}~-@example.com", "o'hara!#$%&*/=?^_`{|}~-@example.com"),
+        ("jane@Exämple.com", "jane@exämple.com"),
+        ("jane@xn--exmple-cua.com", "jane@exämple.com"),
+        ("jane@straße.example", "jane@straße.example"),
+        ("STRAẞE@example.com", "straße@example.com"),
+        ("Jose\u0301@example.com", "jos\u00e9@example.com"),
+        ("用户@例子.世界", "用户@例子.世界"),
+    ],
+)
+def test_an_address_has_one_spelling(text: str, expected: str) -> None:
+    assert canonical(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "jane",
+        "@example.com",
+        "jane@",
+        "jane doe@example.com",
+        " jane@example.com",
+        "jane@example.com ",
+        ".jane@example.com",
+        "jane.@example.com",
+        "ja..ne@example.com",
+        '"jane doe"@example.com',
+        "jane@[127.0.0.1]",
+        "jane@example..com",
+        "jane@.example.com",
+        "jane@-example.com",
+        "jane@exa_mple.com",
+        "jane@example.com.",
+        "Jane <jane@example.com>",
+        "jane@example.com,bob@example.com",
+        "jane\u200b@example.com",
+        "jane\u202e@example.com",
+        "x" * 65 + "@example.com",
+        "jane@" + "x" * 64 + ".com",
+        "jane@" + ".".join(["x" * 60] * 5),
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(InvalidMail, match="is not an email address") as caught:
+        parse(text)
+    assert caught.value.permanent
+
+
+def test_a_local_part_outside_ascii_needs_smtputf8_and_a_host_does_not() -> None:
+    assert parse("josé@example.com").needs_utf8
+    assert not parse("jose@exämple.com").needs_utf8
+    assert parse("jose@exämple.com").domain == "xn--exmple-cua.com"
+
+
+@given(st.text(max_size=20), st.sampled_from(LINE_ENDS), st.text(max_size=20))
+def test_no_line_end_passes_in_any_part(before: str, line_end: str, after: str) -> None:
+    for text in (f"{before}{line_end}{after}@example.com", f"jane@{before}{line_end}{after}", f"jane@a.de{line_end}"):
+        with pytest.raises(InvalidMail):
+            parse(text)
+    with pytest.raises(InvalidMail):
+        parse("jane@example.com", f"{before}{line_end}{after}")
+
+
+@given(
+    st.from_regex(r"[\w.+'@ -]{1,20}", fullmatch=True),
+    st.from_regex(r"[\w-]{1,12}(\.\w{1,12}){0,2}", fullmatch=True),
+)
+def test_whatever_passes_is_one_line_without_blanks_and_stays_as_it_is(local: str, host: str) -> None:
+    try:
+        spelling = canonical(f"{local}@{host}")
+    except InvalidMail:
+        return
+    assert spelling.isprintable()
+    assert not any(sign.isspace() or sign in '<>,;:"()[]\\' for sign in spelling)
+    assert spelling.count("@") == 1
+    assert canonical(spelling) == spelling
+    assert len(str(parse(spelling)).encode()) <= MAX_ADDRESS_OCTETS
+
+
+@given(
+    st.text(string.ascii_letters + string.digits, min_size=1, max_size=20),
+    st.lists(st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20), min_size=1, max_size=4),
+)
+def test_ordinary_addresses_pass_and_ignore_case(local: str, labels: list[str]) -> None:
+    host = ".".join(labels)
+    assert canonical(f"{local}@{host.upper()}") == f"{local.lower()}@{host}"

@@ -1,0 +1,93 @@
+"""The mail catcher, as a process."""
+
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from mail.inbox.store import Store
+from tests.servers import free_port
+from tests.servers.processes import kill_group, spawn, tail
+from tests.waiting import wait_for
+
+
+class Catcher:
+    """A mail catcher in a process of its own."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.port = free_port()
+        self.log = directory / "catcher.log"
+        self.store = Store(directory / "inbox")
+        command = [sys.executable, "manage.py", "mailcatcher", "--port", str(self.port), *options]
+        self.process = spawn(
+            command, log=self.log, environment={"INBOX_DIR": str(self.store.directory)}, directory=settings.BASE_DIR
+        )
+        wait_for(self.listens, 20, what="the mail catcher to listen")
+
+    def listens(self) -> bool:
+        assert self.process.poll() is None, tail(self.log)
+        return "Catching mail on" in tail(self.log)
+
+
+@pytest.fixture
+def catcher(tmp_path: Path) -> Iterator[Catcher]:
+    catcher = Catcher(tmp_path, "--keep", "3")
+    yield catcher
+    kill_group(catcher.process)
+
+
+def message(text: str) -> EmailMessage:
+    message = EmailMessage()
+    message["Subject"] = "Hello"
+    message.set_content(text)
+    return message
+
+
+def test_it_keeps_what_it_catches_and_ends_on_sigterm(catcher: Catcher) -> None:
+    with smtplib.SMTP("127.0.0.1", catcher.port) as client:
+        for number in range(5):
+            client.send_message(
+                message(f"mail {number}"), "night@example.com", ["jane@example.com", "josé@example.com"]
+            )
+        ids = catcher.store.ids()
+        assert len(ids) == 3
+        newest = catcher.store.read(ids[0]).decode()
+        assert newest.startswith("Return-Path: <night@example.com>\r\nDelivered-To: jane@example.com\r\n")
+        assert "Delivered-To: josé@example.com" in newest
+        assert "mail 4" in newest
+        # With a client still connected, as a worker always is.
+        catcher.process.send_signal(signal.SIGTERM)
+        assert catcher.process.wait(5) == 0
+
+
+@pytest.mark.parametrize(
+    "options,environment,said",
+    [
+        (["--keep", "0"], {}, "--keep 0 is not valid: it must be at least 1."),
+        ([], {"INBOX_DIR": "", "DEBUG": "false"}, "There is no inbox to put mails into: set INBOX_DIR, or DEBUG=1."),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(options: list[str], environment: dict[str, str], said: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "manage.py", "mailcatcher", *options],
+        env={**os.environ, **environment},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"CommandError: {said}"
+
+
+def test_a_busy_port_is_named(catcher: Catcher) -> None:
+    command = [sys.executable, "manage.py", "mailcatcher", "--port", str(catcher.port)]
+    result = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
+    assert result.stderr.strip() == f"CommandError: Cannot listen on 127.0.0.1:{catcher.port}: Address already in use."
