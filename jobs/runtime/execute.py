@@ -16,7 +16,7 @@ from django.db import transaction
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason, Tries
-from jobs.errors import InvalidArguments
+from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Claimed, Failure
 from jobs.runtime import deadletters
@@ -78,10 +78,19 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     except Exception as exc:  # noqa: BLE001 (whatever the task raised is its job's outcome)
         error: Exception = exc
     else:
-        _record_success(task, job_id, lease_id, claimed, result)
-        return result
+        try:
+            _record_success(task, job_id, lease_id, claimed, result)
+            return result
+        except (Refused, Unrecorded):
+            raise
+        except EnqueueError as exc:
+            error = Misfit(f"What follows it cannot be enqueued: {exc}")
+        except Exception as exc:  # noqa: BLE001 (a success that cannot be recorded is a failure, not a lost worker)
+            error = exc
     outcome = decide(task, error, claimed)
     if isinstance(outcome, outcomes.Succeeded):
+        # As in Celery, nothing follows what is to be ignored.
+        request.chain = request.callbacks = None
         _record_success(task, job_id, lease_id, claimed, None)
         raise error
     failure = failure_of(error)
@@ -127,7 +136,7 @@ def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any]
 
 
 class Misfit(Exception):
-    """The error of a job whose arguments do not fit the task any more."""
+    """The error of a job whose arguments do not fit the task, or whose result does not fit the one that follows."""
 
 
 def _check_arguments(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
