@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.core.outcome import Reason
 from jobs.core.states import State
-from jobs.models import DeadLetter
+from jobs.models import DeadLetter, Job
 from tests.jobs.rows import in_state
 
 NOOP = "tests.tasks_app.tasks.noop"
@@ -42,3 +42,8 @@ def letter_of_a_dead_job(**changes: Any) -> DeadLetter:
     """Write a dead job and its letter."""
     job = in_state(State.DEAD)
     return dead_letter(job=job, task=job.task, **changes)
+
+
+def job_of(letter: DeadLetter) -> Job:
+    """Return the job of a letter as it is now."""
+    return Job.objects.get(dead_letters=letter)

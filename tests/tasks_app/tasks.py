@@ -182,6 +182,12 @@ def steer(self: JobTask, how: str, **options: Any) -> str:
             raise ValueError(how)
 
 
+@job
+def unwritable() -> object:
+    """Return what JSON cannot say."""
+    return object()
+
+
 @job(autoretry_for=(OSError,), dont_autoretry_for=(TimeoutError,), max_retries=3)
 def picky(error: str) -> None:
     """Raise an OSError, a TimeoutError or a ValueError."""

@@ -73,8 +73,8 @@ def test_pages_follow_each_other_while_jobs_arrive(run: Run) -> None:
     written()
     second = run("list", "--json", "--limit", 2, "--cursor", first["next_cursor"]).answer
     third = run("list", "--json", "--limit", 2, "--cursor", second["next_cursor"]).answer
-    assert sorted(ids(first) + ids(second) + ids(third)) == sorted(jobs)
-    assert third["next_cursor"] is None
+    found = ids(first) + ids(second) + ids(third)
+    assert [found.count(job) for job in jobs] == [1] * 5
 
 
 def test_a_cursor_from_elsewhere_is_refused(run: Run) -> None:
@@ -87,7 +87,7 @@ def test_jobs_of_one_moment_are_all_listed_once(run: Run) -> None:
     jobs = sorted(str(written().pk) for _ in range(5))
     Job.objects.update(created_at=timezone.now())
     found: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         answer = run("list", "--json", "--limit", 2, "--cursor", cursor).answer
         found += ids(answer)

@@ -63,7 +63,8 @@ def test_a_queue_that_is_none_is_refused(run: Run) -> None:
     assert "default" in ran.error
 
 
-def test_top_draws_queues_workers_and_the_latest_changes(run: Run) -> None:
+def test_top_draws_queues_workers_and_the_latest_changes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     job = in_state(State.DEAD)
     worker(name="w1@here")
     printed = run("top", "--once").out

@@ -1,0 +1,169 @@
+"""Celery's canvas over jobs: each step is a row, and what follows is enqueued with the success before it."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+from celery import chain, chord, group
+
+from jobs.core.states import State
+from jobs.models import Job
+from tests.jobs.delivery import deliver
+from tests.jobs.wire import messages
+from tests.servers import Valkey
+from tests.tasks_app import tasks
+from tests.tasks_app.effects import VARIABLE, Effects
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Effects:
+    """What the tasks did."""
+    effects = Effects(tmp_path / "effects")
+    monkeypatch.setenv(VARIABLE, str(effects.path))
+    return effects
+
+
+def run_all() -> int:
+    """Deliver queued jobs until none is left, and return how many were delivered."""
+    count = 0
+    while (job := Job.objects.filter(state=State.QUEUED).order_by("created_at").first()) is not None:
+        deliver(job)
+        count += 1
+    return count
+
+
+def test_a_chain_runs_step_by_step_and_hands_on_results(effects: Effects) -> None:
+    chain(tasks.step.s(None, "a"), tasks.step.s("b"), tasks.step.s("c"), tasks.step.s("d"))()
+    assert Job.objects.count() == 1
+    assert run_all() == 4
+    assert effects.lines() == ["start>a", "a>b", "b>c", "c>d"]
+
+
+def test_the_steps_of_a_chain_know_where_they_come_from(effects: Effects) -> None:
+    chain(tasks.step.s(None, "a"), tasks.step.s("b"), tasks.step.s("c"))()
+    run_all()
+    first, second, third = Job.objects.order_by("created_at", "id")
+    assert (first.parent_id, second.parent_id, third.parent_id) == (None, first.id, second.id)
+    assert [job.options and job.options["root_id"] for job in (second, third)] == [str(first.id)] * 2
+
+
+def test_a_chain_has_the_ids_it_was_given() -> None:
+    result = chain(tasks.step.s(None, "a"), tasks.step.s("b"))()
+    first = Job.objects.get()
+    assert result.parent is not None
+    assert str(first.id) == result.parent.id
+
+
+def test_a_step_that_fails_stops_the_chain(effects: Effects, valkey: Valkey) -> None:
+    chain(tasks.steer.si("permanent"), tasks.step.s("never"))()
+    assert run_all() == 1
+    assert Job.objects.get().state == State.DEAD
+    assert effects.lines() == []
+
+
+def test_a_step_that_is_tried_again_goes_on_with_its_chain(effects: Effects) -> None:
+    chain(tasks.flaky.si("f", 1), tasks.note.si("after"))()
+    run_all()
+    assert effects.lines() == ["f"]
+    Job.objects.filter(state=State.RETRYING).update(state=State.QUEUED)
+    run_all()
+    assert effects.lines() == ["f", "f", "after"]
+
+
+def test_a_step_that_celery_should_ignore_ends_its_chain(effects: Effects) -> None:
+    chain(tasks.steer.si("ignore"), tasks.note.si("never"))()
+    assert run_all() == 1
+    assert effects.lines() == []
+
+
+def test_a_step_delivered_twice_is_followed_once(effects: Effects) -> None:
+    chain(tasks.step.s(None, "a"), tasks.step.s("b"))()
+    first = Job.objects.get()
+    for _ in range(3):
+        deliver(first)
+    run_all()
+    assert effects.lines() == ["start>a", "a>b"]
+
+
+def test_a_result_that_the_next_step_cannot_take_ends_the_job_with_the_reason(valkey: Valkey) -> None:
+    chain(tasks.unwritable.si(), tasks.step.s("b"))()
+    assert run_all() == 1
+    job = Job.objects.get()
+    assert (job.state, job.attempt) == (State.DEAD, 1)
+    assert "cannot be written as JSON" in job.last_error
+
+
+def test_a_group_is_a_job_for_each(effects: Effects) -> None:
+    group(tasks.note.s(str(number)) for number in range(3)).apply_async()
+    groups = {job.options["group_id"] for job in Job.objects.all() if job.options}
+    assert (Job.objects.count(), len(groups)) == (3, 1)
+    run_all()
+    assert sorted(effects.lines()) == ["0", "1", "2"]
+
+
+def test_a_chain_of_groups_of_one_is_a_chain(effects: Effects) -> None:
+    chain(tasks.step.s(None, "a"), group(tasks.step.s("b"), tasks.step.s("c")))()
+    run_all()
+    assert sorted(effects.lines()) == ["a>b", "a>c", "start>a"]
+
+
+def test_links_follow_success(effects: Effects) -> None:
+    tasks.step.apply_async((None, "a"), link=[tasks.step.s("b"), tasks.note.si("also")])
+    run_all()
+    assert sorted(effects.lines()) == ["a>b", "also", "start>a"]
+
+
+def test_each_of_many_is_followed_by_its_links(effects: Effects) -> None:
+    tasks.step.delay_many([(None, "a"), (None, "b")], link=tasks.step.s("c"))
+    run_all()
+    assert sorted(effects.lines()) == ["a>c", "b>c", "start>a", "start>b"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_link_on_error_follows_a_job_that_gives_up(effects: Effects, valkey: Valkey) -> None:
+    job = tasks.steer.apply_async(("permanent",), link_error=tasks.note.si("gave up")).job
+    deliver(job)
+    run_all()
+    assert effects.lines() == ["gave up"]
+
+
+def test_followers_and_success_are_one_transaction(effects: Effects) -> None:
+    chain(tasks.step.s(None, "a"), tasks.step.s("b"))()
+    first = Job.objects.get()
+    Job.objects.filter(pk=first.pk).update(state=State.QUEUED)
+    deliver(first)
+    assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCEEDED, State.QUEUED}
+
+
+def test_options_of_a_step_are_its_jobs(effects: Effects) -> None:
+    chain(
+        tasks.step.s(None, "a").set(priority=9),
+        tasks.step.s("b").set(queue="tests.other", countdown=60, headers={"x": "y"}),
+    )()
+    run_all()
+    first, second = Job.objects.order_by("created_at", "id")
+    assert first.priority == 9
+    assert (second.queue, second.state) == ("tests.other", State.SCHEDULED)
+    assert second.options is not None
+    assert second.options["headers"] == {"x": "y"}
+
+
+def test_the_signature_of_a_job_may_name_its_id() -> None:
+    given = str(uuid.uuid4())
+    tasks.note.s("x").set(task_id=given).apply_async()
+    assert str(Job.objects.get().id) == given
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plain_task_may_follow_a_job(effects: Effects, valkey: Valkey) -> None:
+    job = tasks.step.apply_async((None, "a"), link=tasks.plain.s()).job
+    deliver(job)
+    sent = [message.headers["task"] for message in messages(valkey, "default")]
+    assert "tests.tasks_app.tasks.plain" in sent
+
+
+def test_a_chord_needs_results_and_says_so() -> None:
+    with pytest.raises(NotImplementedError):
+        chord([tasks.note.s("a"), tasks.note.s("b")])(tasks.note.si("body"))
