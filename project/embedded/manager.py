@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import IO, NoReturn, TextIO
 
 from honcho.colour import get_colours
 from honcho.printer import Message, Printer
@@ -206,12 +206,15 @@ class Manager:
             env={**os.environ, **part.environment},
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
-        threading.Thread(target=self._read, args=(part.name, colour, process), name=part.name, daemon=True).start()
+        threading.Thread(
+            target=self._read, args=(part.name, colour, process.stdout), name=part.name, daemon=True
+        ).start()
         return process
 
-    def _read(self, name: str, colour: str, process: subprocess.Popen[bytes]) -> None:
-        for line in process.stdout or ():
-            self._lines.put(Message("line", line, datetime.now(), name, colour))
+    def _read(self, name: str, colour: str, output: IO[bytes]) -> None:
+        with output:
+            for line in output:
+                self._lines.put(Message("line", line, datetime.now(), name, colour))
 
     def _turn(self) -> None:
         """Pass on what happened meanwhile. Raises Interrupted when we are asked to stop."""
@@ -246,7 +249,9 @@ class Manager:
             self._printer.write(message)
         except BrokenPipeError:
             # Nobody reads us any more: that is one more way to ask for the end.
-            self._printer.output = open(os.devnull, "w")  # noqa: SIM115  Kept to the end.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._printer.output.fileno())
+            os.close(nowhere)
             self.interrupt()
 
     def _log_path(self, part: Part) -> Path:

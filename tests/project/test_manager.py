@@ -1,0 +1,188 @@
+"""The process manager of `make up`: readiness, restarts, and an orderly stop."""
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from project.embedded.manager import Interrupted, Manager, Part, PartFailed
+from tests.waiting import wait_for
+
+#: Says when it can be stopped, and then waits for it.
+WAIT = "import signal, sys; print('up', flush=True); signal.sigwait([signal.SIGTERM, signal.SIGUSR1]); print('bye')"
+#: Does not hear SIGTERM.
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+
+
+def python(name: str, code: str, **options: object) -> Part:
+    return Part(name, [sys.executable, "-c", code], ready_words="up", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, output: io.StringIO) -> Iterator[Manager]:
+    manager = Manager(tmp_path, output)
+    yield manager
+    manager.interrupt()
+    manager.interrupt()
+    manager.stop_all()
+
+
+@pytest.fixture
+def watched(manager: Manager) -> Iterator[Callable[[Part], psutil.Process]]:
+    """Start a part and let the manager watch over it meanwhile."""
+    watcher: list[threading.Thread] = []
+
+    def watch() -> None:
+        with suppress(Interrupted):
+            manager.watch()
+
+    def start(part: Part) -> psutil.Process:
+        manager.start(part)
+        manager.wait_until_ready(part, seconds=10)
+        watcher.append(threading.Thread(target=watch))
+        watcher[0].start()
+        return only_child()
+
+    yield start
+    manager.interrupt()
+    watcher[0].join(10)
+
+
+def only_child() -> psutil.Process:
+    """Return the one living process that the manager of this test has started."""
+    [child] = living()
+    return child
+
+
+def living() -> list[psutil.Process]:
+    """Return the living processes that managers have started; the servers of other tests are none of them."""
+    children = psutil.Process().children()
+    return [child for child in children if child.cmdline()[:2] == [sys.executable, "-c"]]
+
+
+def test_parts_are_ready_when_they_say_so_and_their_check_agrees(manager: Manager, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    part = python("a", f"open({str(flag)!r}, 'w').close();{WAIT}", ready=flag.exists)
+    manager.start(part)
+    manager.wait_until_ready(part, seconds=10)
+    assert (tmp_path / "a.log").read_text() == "up\n"
+
+
+def test_a_part_that_ends_while_it_starts_is_named_with_what_it_said(manager: Manager) -> None:
+    part = python("a", "print('no licence'); raise SystemExit(3)")
+    manager.start(part)
+    with pytest.raises(PartFailed, match=r"(?s)a ended with exit code 3 while it started\.\n    no licence"):
+        manager.wait_until_ready(part, seconds=10)
+
+
+def test_a_part_that_is_never_ready_is_named(manager: Manager) -> None:
+    part = python("a", WAIT, ready=lambda: False)
+    manager.start(part)
+    with pytest.raises(PartFailed, match=r"a was not ready within 0\.3 seconds"):
+        manager.wait_until_ready(part, seconds=0.3)
+
+
+def test_a_missing_program_is_named(manager: Manager) -> None:
+    with pytest.raises(PartFailed, match="a needs the program no-such-program, which is missing"):
+        manager.start(Part("a", ["no-such-program"]))
+
+
+def test_a_command_runs_to_its_end(manager: Manager, output: io.StringIO) -> None:
+    manager.run_to_end(python("a", "print('done')"))
+    assert "done" in output.getvalue()
+
+
+def test_a_command_that_fails_is_named_with_what_it_said(manager: Manager) -> None:
+    with pytest.raises(PartFailed, match=r"(?s)a failed \(ended with exit code 1\)\..*ZeroDivisionError"):
+        manager.run_to_end(python("a", "1/0"))
+
+
+def test_a_quiet_part_is_logged_but_not_printed(manager: Manager, output: io.StringIO, tmp_path: Path) -> None:
+    manager.run_to_end(python("a", "print('whisper')", quiet=True))
+    assert "whisper" not in output.getvalue()
+    assert (tmp_path / "a.log").read_text() == "whisper\n"
+
+
+def test_a_part_that_dies_comes_back_and_its_children_do_not_linger(
+    watched: Callable[[Part], psutil.Process], output: io.StringIO
+) -> None:
+    child_then_wait = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {DEAF!r}]);{WAIT}"
+    first = watched(python("a", child_then_wait))
+    [grandchild] = wait_for(first.children)
+    first.kill()
+    wait_for(lambda: "a was killed by SIGKILL unexpectedly; it starts again in 1 s" in output.getvalue())
+    wait_for(lambda: not grandchild.is_running())
+    wait_for(lambda: output.getvalue().count("| up") >= 2, what="the second start")
+    assert only_child().pid != first.pid
+
+
+def test_a_part_that_keeps_dying_comes_back_later_each_time(
+    watched: Callable[[Part], psutil.Process], output: io.StringIO
+) -> None:
+    process = watched(python("a", WAIT))
+    process.kill()
+    wait_for(lambda: "again in 1 s" in output.getvalue())
+    wait_for(lambda: output.getvalue().count("| up") == 2)
+    only_child().kill()
+    wait_for(lambda: "again in 2 s" in output.getvalue())
+
+
+def test_stop_asks_the_main_process_alone_and_waits_for_it(manager: Manager, output: io.StringIO) -> None:
+    part = python("a", f"import os\nif os.fork():\n  {WAIT}\nelse:\n  {WAIT}")
+    manager.start(part)
+    manager.wait_until_ready(part, seconds=10)
+    wait_for(lambda: len(only_child().children()) == 1)
+    manager.stop([part])
+    # Asked by SIGTERM, both would say it; the child was killed when its parent had ended.
+    assert output.getvalue().count("bye") <= 1
+    assert living() == []
+
+
+def test_what_does_not_stop_in_time_is_killed(manager: Manager) -> None:
+    part = python("a", DEAF, stop_seconds=0.2)
+    manager.start(part)
+    manager.wait_until_ready(part, seconds=10)
+    process = only_child()
+    manager.stop([part])
+    assert not process.is_running()
+
+
+def test_a_second_interruption_kills_at_once(manager: Manager) -> None:
+    part = python("a", DEAF, stop_seconds=60)
+    manager.start(part)
+    manager.wait_until_ready(part, seconds=10)
+    process = only_child()
+    manager.interrupt()
+    manager.interrupt()
+    manager.stop([part])
+    assert not process.is_running()
+
+
+def test_an_interruption_ends_the_waiting(manager: Manager) -> None:
+    part = python("a", WAIT, ready=lambda: False)
+    manager.start(part)
+    manager.interrupt()
+    with pytest.raises(Interrupted):
+        manager.wait_until_ready(part, seconds=10)
+
+
+def test_nobody_reading_us_is_one_way_to_ask_for_the_end(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        manager = Manager(tmp_path, output)
+        manager.say("hello")
+        with pytest.raises(Interrupted):
+            manager.watch()
+        manager.say("goodbye")
