@@ -1,0 +1,54 @@
+"""What is enqueued: a seeded stream of small transactions, some of which are rolled back."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+#: How often each kind comes, in a hundred jobs.
+MIX = {"quick": 62, "short": 14, "slow": 2, "flaky": 9, "broken": 4, "deadly": 1, "chain": 5, "bulk": 3}
+
+#: How many transactions in a hundred are rolled back.
+ROLLED_BACK = 10
+
+
+@dataclass(frozen=True)
+class Call:
+    """One thing to enqueue. `labels` names the jobs it makes: several for a chain or a bulk enqueue."""
+
+    kind: str
+    labels: tuple[str, ...]
+    amount: float = 0.0
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Calls enqueued together, then committed or rolled back."""
+
+    calls: tuple[Call, ...]
+    commit: bool
+
+
+def transactions(seed: int, name: str) -> Iterator[Transaction]:
+    """Return an endless stream of transactions; labels begin with `name`."""
+    rng = random.Random(f"{seed}:{name}")  # noqa: S311 (a plan that can be repeated)
+    number = 0
+    while True:
+        calls = []
+        for _ in range(rng.choice((1, 1, 1, 2, 5))):
+            call = _call(rng, name, number)
+            number += len(call.labels)
+            calls.append(call)
+        yield Transaction(tuple(calls), commit=rng.random() * 100 >= ROLLED_BACK)
+
+
+def _call(rng: random.Random, name: str, number: int) -> Call:
+    kind = rng.choices(list(MIX), weights=list(MIX.values()))[0]
+    count = {"chain": 3, "bulk": 20}.get(kind, 1)
+    amount = {
+        "quick": 0.0,
+        "short": rng.uniform(0.05, 0.4),
+        "slow": rng.uniform(1.0, 3.0),
+        "flaky": rng.choice((1, 2, 3)),
+        "deadly": rng.choice((1, 1, 99)),
+    }.get(kind, 0.0)
+    return Call(kind, tuple(f"{name}-{number + index}" for index in range(count)), amount)
