@@ -1,0 +1,38 @@
+"""The Celery application of this process, led to another broker."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import current_app
+from kombu import pools
+
+from jobs import JobTask
+from jobs.celery import for_broker
+from jobs.runtime import dispatch
+
+_QUEUE_TYPES = {"task_default_queue_type": "classic", "task_create_missing_queue_type": "classic"}
+
+
+@contextmanager
+def application_at(url: str) -> Iterator[None]:
+    """Let whatever this process sends go to another broker, as if it had been started with that BROKER_URL."""
+    app: Any = current_app._get_current_object()  # noqa: SLF001
+    earlier = {name: app.conf[name] for name in ("broker_url", *_QUEUE_TYPES)}
+    _lead(app, {"broker_url": url, **_QUEUE_TYPES, **for_broker(url)})
+    try:
+        yield
+    finally:
+        _lead(app, earlier)
+
+
+def _lead(app: Any, settings: dict[str, Any]) -> None:
+    dispatch.flush()
+    pools.reset()
+    app.conf.update(settings)
+    app._pool = None  # noqa: SLF001
+    for cached in ("amqp", "control", "events"):
+        app.__dict__.pop(cached, None)
+    for task in app.tasks.values():
+        if isinstance(task, JobTask):
+            type(task).on_bound(app)

@@ -1,0 +1,86 @@
+"""What tests of brokers can ask for: a `house` on each broker, and one `shared` by the tests that change nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.house import Broker, House, LedgerBroker, RabbitBroker, Report, ValkeyBroker, house_on
+from tests.brokers.rabbitmq import RabbitMQ
+from tests.conftest import REPORTS
+from tests.databases import Database
+from tests.environment import CI, environment
+
+BROKERS = ("valkey", "rabbitmq", "ledger-postgres", "ledger-sqlite")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """The RabbitMQ node of this run."""
+    if not RabbitMQ.installed():
+        reason = "RabbitMQ is not installed here (Debian: apt install rabbitmq-server)."
+        pytest.fail(reason) if CI else pytest.skip(reason)
+    node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    yield node.start()
+    node.close()
+
+
+@pytest.fixture(scope="session")
+def make_broker(request: pytest.FixtureRequest) -> Callable[[str, Database], Broker]:
+    """Return a running broker by name, for a database."""
+
+    def make(name: str, database: Database) -> Broker:
+        if name == "rabbitmq":
+            return RabbitBroker(request.getfixturevalue("rabbitmq_node").start())
+        if name == "valkey":
+            return ValkeyBroker(environment.valkey.start())
+        return LedgerBroker(database)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def open_house(
+    request: pytest.FixtureRequest,
+    make_broker: Callable[[str, Database], Broker],
+    postgres_template: str,
+    sqlite_template: str,
+) -> Callable[..., Iterator[House]]:
+    """Open a house on a broker by name."""
+    templates = {"postgres": postgres_template, "sqlite": sqlite_template}
+    blocker = request.getfixturevalue("django_db_blocker")
+
+    @contextmanager
+    def open_house(name: str, directory: Path, reports: list[Report], vendor: str = "") -> Iterator[House]:
+        vendor = vendor or ("sqlite" if name == "ledger-sqlite" else "postgres")
+        database = Database.copied(vendor, template=templates[vendor], directory=directory)
+        with (
+            blocker.unblock(),
+            house_on(lambda own: make_broker(name, own), database, directory, reports) as house,
+        ):
+            yield house
+
+    return open_house
+
+
+@pytest.fixture(params=BROKERS)
+def house(
+    request: pytest.FixtureRequest, open_house: Callable[..., Iterator[House]], tmp_path: Path
+) -> Iterator[House]:
+    """An empty broker and database of the test's own, without workers; once for each broker."""
+    reports = request.node.stash.setdefault(REPORTS, [])
+    with open_house(request.param, tmp_path, reports) as house:
+        yield house
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def shared(
+    request: pytest.FixtureRequest,
+    open_house: Callable[..., Iterator[House]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """A house with one worker at work, for all tests of a module; once for each broker."""
+    with open_house(request.param, tmp_path_factory.mktemp("house"), []) as house:
+        house.start_worker(name="shared", concurrency=4)
+        yield house

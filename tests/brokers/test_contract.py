@@ -1,0 +1,189 @@
+"""What holds on every broker: how jobs, plain tasks and foreign messages reach a worker, and who answers when asked."""
+
+import statistics
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from itertools import count
+from typing import Any
+
+import pytest
+from celery import chain, current_app
+from django.db import transaction
+
+from jobs.models import DeadLetter, Job
+from tests.brokers.house import House
+from tests.tasks_app import tasks
+from tests.waiting import always, wait_for
+
+pytestmark = pytest.mark.timeout(120)
+
+_names = count(1)
+
+
+@pytest.fixture
+def effect() -> str:
+    """A name for what this test does."""
+    return f"effect {next(_names)}"
+
+
+def succeeded(*ids: Any) -> Callable[[], bool]:
+    """Return a condition: all these jobs have succeeded."""
+    wanted = [str(job_id) for job_id in ids]
+    return lambda: Job.objects.filter(id__in=wanted, state="succeeded").count() == len(wanted)
+
+
+def test_a_job_runs_once(shared: House, effect: str) -> None:
+    job = tasks.note.delay(effect)
+    wait_for(succeeded(job.id))
+    assert shared.effects.count(effect) == 1
+
+
+def test_a_job_of_a_transaction_that_was_rolled_back_does_not_run(shared: House, effect: str) -> None:
+    with transaction.atomic():
+        tasks.note.delay(effect)
+        transaction.set_rollback(True)
+    wait_for(succeeded(tasks.note.delay(f"{effect} later").id))
+    assert shared.effects.count(effect) == 0
+
+
+def test_a_failed_attempt_is_tried_again(shared: House, effect: str) -> None:
+    job = tasks.flaky.delay(effect, failures=2)
+    wait_for(succeeded(job.id))
+    assert shared.effects.count(effect) == 3
+    assert job.job.attempt == 3
+
+
+def test_a_job_for_later_does_not_run_before(shared: House, effect: str) -> None:
+    job = tasks.note.apply_async(args=[effect], countdown=1)
+    wait_for(succeeded(job.id))
+    waited = (job.job.started_at - job.job.created_at).total_seconds()
+    assert 1 <= waited < 5
+
+
+def test_many_jobs_of_one_call_run_once_each(shared: House, effect: str) -> None:
+    names = [f"{effect} {number}" for number in range(300)]
+    jobs = tasks.note.delay_many([{"effect": name} for name in names])
+    wait_for(succeeded(*(job.id for job in jobs)), 30)
+    assert [name for name in names if shared.effects.count(name) != 1] == []
+
+
+def test_a_chain_runs_in_order(shared: House, effect: str) -> None:
+    chain(tasks.step.s(None, f"{effect} a"), tasks.step.s(f"{effect} b"), tasks.step.s(f"{effect} c")).delay()
+    wait_for(lambda: shared.effects.count(f"{effect} b>{effect} c"))
+    steps = [line for line in shared.effects.lines() if line.split(">")[-1].startswith(f"{effect} ")]
+    assert steps == [f"start>{effect} a", f"{effect} a>{effect} b", f"{effect} b>{effect} c"]
+
+
+def test_a_plain_task_runs_without_a_job(shared: House, effect: str) -> None:
+    before = Job.objects.count()
+    tasks.plain.delay(effect)
+    wait_for(lambda: shared.effects.count(effect))
+    assert Job.objects.count() == before
+
+
+def test_a_plain_task_waits_for_its_time(shared: House, effect: str) -> None:
+    sent_at = time.monotonic()
+    tasks.plain.apply_async([effect], countdown=1.2)
+    wait_for(lambda: shared.effects.count(effect))
+    assert time.monotonic() - sent_at > 1
+
+
+def test_a_foreign_message_becomes_a_job(shared: House, effect: str) -> None:
+    task_id = str(uuid.uuid4())
+    current_app.send_task("tests.tasks_app.tasks.note", kwargs={"effect": effect}, task_id=task_id)
+    wait_for(succeeded(task_id))
+    assert shared.effects.count(effect) == 1
+
+
+def test_a_message_delivered_three_times_runs_once(shared: House, effect: str) -> None:
+    task_id = str(uuid.uuid4())
+    for _ in range(3):
+        current_app.send_task("tests.tasks_app.tasks.note", kwargs={"effect": effect}, task_id=task_id)
+    wait_for(succeeded(task_id))
+    wait_for(succeeded(tasks.note.delay(f"{effect} after them").id))
+    always(lambda: shared.effects.count(effect) == 1, 0.5)
+
+
+def test_a_job_that_gives_up_leaves_a_dead_letter(shared: House, effect: str) -> None:
+    job = tasks.broken.delay(effect)
+    letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first(), 15)
+    assert job.job.state == "dead"
+    assert (letter.queue, letter.args) == ("default", [effect])
+
+
+def test_a_message_that_names_an_unknown_task_is_kept(shared: House, effect: str) -> None:
+    current_app.send_task("no.such.task", args=[effect])
+    letter = wait_for(lambda: DeadLetter.objects.filter(task="no.such.task", args=[effect]).first(), 15)
+    assert letter.job_id is None
+
+
+# --- Remote control and events ---------------------------------------------------------------------
+
+
+def inspect() -> Any:
+    return current_app.control.inspect(destination=["shared@test"], timeout=3)
+
+
+def test_a_worker_answers(shared: House) -> None:
+    assert inspect().ping() == {"shared@test": {"ok": "pong"}}
+    assert inspect().stats()["shared@test"]["prefetch_count"] == 16
+
+
+def test_a_worker_answers_the_same_client_again_and_again(shared: House) -> None:
+    for _ in range(5):
+        assert current_app.control.ping(destination=["shared@test"], timeout=3)
+
+
+def test_a_worker_tells_what_it_runs(shared: House, effect: str) -> None:
+    gate = shared.gate(effect)
+    job = tasks.gated.delay(effect, str(gate))
+    wait_for(lambda: shared.effects.count(f"{effect} began"))
+    active = inspect().active()["shared@test"]
+    gate.touch()
+    assert [task["id"] for task in active] == [job.id]
+    wait_for(succeeded(job.id))
+
+
+def test_a_worker_takes_and_leaves_queues_on_demand(shared: House, effect: str) -> None:
+    control = current_app.control
+    control.cancel_consumer("tests.other", destination=["shared@test"], reply=True, timeout=3)
+    job = tasks.elsewhere.delay(effect)
+    always(lambda: shared.effects.count(effect) == 0, 1)
+    control.add_consumer("tests.other", destination=["shared@test"], reply=True, timeout=3)
+    wait_for(succeeded(job.id), 15)
+    assert shared.effects.count(effect) == 1
+
+
+def test_whoever_listens_hears_events(shared: House, effect: str) -> None:
+    heard: list[dict[str, Any]] = []
+    with current_app.connection_for_read() as connection, closing(events(connection, heard)) as listening:
+        next(listening)  # A heartbeat: from here on it listens.
+        current_app.control.enable_events(destination=["shared@test"], reply=True, timeout=3)
+        job = tasks.note.delay(effect)
+
+        def all_heard() -> bool:
+            next(listening)
+            kinds = {event["type"] for event in heard if event.get("uuid") == job.id}
+            return kinds >= {"task-received", "task-started", "task-succeeded"}
+
+        wait_for(all_heard, 15)
+    current_app.control.disable_events(destination=["shared@test"], reply=True, timeout=3)
+
+
+def events(connection: Any, heard: list[dict[str, Any]]) -> Any:
+    """Return a generator that collects events, a step with each one."""
+    receiver = current_app.events.Receiver(connection, handlers={"*": heard.append})
+    return receiver.itercapture(limit=None, timeout=10, wakeup=False)
+
+
+def test_an_idle_worker_begins_at_once(shared: House) -> None:
+    jobs = []
+    for _ in range(20):
+        jobs.append(tasks.noop.delay())
+        time.sleep(0.05)  # Between two requests of an idle site; nothing is waited for here.
+    wait_for(succeeded(*(job.id for job in jobs)))
+    rows = Job.objects.filter(id__in=[job.id for job in jobs])
+    waits = [(row.started_at - row.created_at).total_seconds() for row in rows]
+    assert statistics.median(waits) < 0.25
