@@ -56,7 +56,7 @@ class PostForm(forms.Form):
     images = ImagesField(required=False, label="Add images")
 
     def __init__(self, *args: Any, existing: Iterable[PostImage] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.existing = list(existing)
         for image in self.existing:
             self.fields[f"alt-{image.pk}"] = forms.CharField(
@@ -68,8 +68,10 @@ class PostForm(forms.Form):
     def _explain_images(self) -> None:
         field = self.fields["images"]
         if is_configured("content"):
-            field.help_text = "JPEG, PNG, WebP or GIF, as many as you like at once. They show below the text, or where "
-            field.help_text += "you put them in it: ![what it shows](image:1)"
+            field.help_text = (
+                "JPEG, PNG, WebP or GIF, as many as you like at once. They show below the text; to have one inside it, "
+                "save, then copy the line beside the image."
+            )
         else:
             field.disabled = True
             field.help_text = "No object store is configured, so posts have no images for now."

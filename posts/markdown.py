@@ -101,10 +101,11 @@ def _parser() -> MarkdownIt:
 
 
 def _lower_headings(state: Any) -> None:
-    """Begin at h2: the page's h1 is the post's title."""
-    for token in state.tokens:
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+    """Let the text's highest heading be h2, whatever the author began with: the page's h1 is the post's title."""
+    headings = [token for token in state.tokens if token.type in {"heading_open", "heading_close"}]
+    highest = min((int(token.tag[1]) for token in headings), default=1)
+    for token in headings:
+        token.tag = f"h{min(6, int(token.tag[1]) - highest + 2)}"
 
 
 def _inline(tokens: Sequence[Token]) -> list[Token]:
