@@ -17,7 +17,7 @@ OFFLINE := DEBUG=true DATABASE_URL=sqlite://:memory: EXTRA_APPS=
 PRODUCTION := DEBUG=false DATABASE_URL=sqlite://:memory: REDIS_URL=redis://localhost ALLOWED_HOSTS=example.com \
 	FRONTEND_HOST=https://example.com SECRET_KEY=$$(head -c 48 /dev/urandom | base64 -w0)
 
-.PHONY: help up test check format bench requirements clean reset
+.PHONY: help up test check format bench chaos requirements clean reset
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ check: $(VENV)/.dev ## Check format, lint, types, migrations, production setting
 format: $(VENV)/.dev ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+chaos: $(VENV)/.dev ## Kill, cut and wipe for minutes, account for every job, write docs/CHAOS.md
+	@$(BIN)/python -m tests.chaos --write
 
 bench: $(VENV)/.dev ## Measure throughput beside plain Celery and write bench/RESULTS.md
 	@$(BIN)/python -m bench
