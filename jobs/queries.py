@@ -1,15 +1,19 @@
 """Reading the ledger, for the API, the dashboard, the admin and the command line: one filter, the same everywhere."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import F, Q, QuerySet, TextField
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job
+from jobs.redaction import tasks_showing, tasks_taking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +24,8 @@ class JobFilter:
         ids: these jobs.
         states, queue, task: exact.
         text: stands somewhere in the arguments or the latest error, in any case.
-        kwargs: arguments with these values, as JSON compares them.
+        kwargs: arguments with these values, as JSON compares them, however they were passed; a path such as
+            `address.city` leads into one.
         error: stands somewhere in the latest error, in any case.
         correlation_id, parent_id: exact.
         created_after, created_before: bounds of the time of enqueueing.
@@ -41,13 +46,13 @@ class JobFilter:
     def jobs(self) -> QuerySet[Job]:
         """Return the jobs, the newest first."""
         found = Job.objects.filter(self._exact())
-        for name, value in self.kwargs:
-            found = found.filter(**{f"kwargs__{name}": value})
+        for path, value in self.kwargs:
+            found = _with_argument(found, path, value)
         if self.text:
-            found = found.annotate(args_text=Cast("args", TextField()), kwargs_text=Cast("kwargs", TextField())).filter(
-                Q(args_text__icontains=self.text)
-                | Q(kwargs_text__icontains=self.text)
-                | Q(last_error__icontains=self.text)
+            found = found.alias(args_text=Cast("args", TextField()), kwargs_text=Cast("kwargs", TextField())).filter(
+                Q(last_error__icontains=self.text)
+                | Q(task__in=tasks_showing())
+                & (Q(args_text__icontains=self.text) | Q(kwargs_text__icontains=self.text))
             )
         return found.order_by("-created_at", "-id")
 
@@ -105,14 +110,36 @@ class LetterFilter:
         if self.open_only:
             found = found.filter(replayed_at__isnull=True, discarded_at__isnull=True)
         if self.text:
-            found = found.annotate(kwargs_text=Cast("kwargs", TextField()), args_text=Cast("args", TextField())).filter(
-                Q(error__icontains=self.text) | Q(kwargs_text__icontains=self.text) | Q(args_text__icontains=self.text)
+            found = found.alias(kwargs_text=Cast("kwargs", TextField()), args_text=Cast("args", TextField())).filter(
+                Q(error__icontains=self.text)
+                | Q(task__in=tasks_showing())
+                & (Q(kwargs_text__icontains=self.text) | Q(args_text__icontains=self.text))
             )
         return found.order_by("-failed_at", "-id")
 
     def as_json(self) -> dict[str, Any]:
         """Return what is given, for the record of an operator's action."""
         return _given(self)
+
+
+def _with_argument(jobs: QuerySet[Job], path: str, value: Any) -> QuerySet[Job]:
+    """Keep the jobs whose argument has this value. What a task hides cannot be searched for."""
+    name, *keys = path.split(".")
+    shown = set(tasks_showing(name))
+    # Paths are built by hand: in a look-up a key such as `contains` or `in` would be read as an operation.
+    paths = {"named": _path("kwargs", [name, *keys])}
+    conditions = Q(named=value)
+    for position, tasks in tasks_taking(name).items():
+        paths[f"at_{position}"] = _path("args", [position, *keys])
+        conditions |= Q(**{f"at_{position}": value}, task__in=sorted(shown.intersection(tasks)))
+    return jobs.alias(**paths).filter(conditions, task__in=sorted(shown))
+
+
+def _path(field: str, keys: Sequence[str | int]) -> Combinable:
+    found: Combinable = F(field)
+    for key in keys:
+        found = KeyTransform(key, found)
+    return found
 
 
 def _given(selection: JobFilter | LetterFilter) -> dict[str, Any]:

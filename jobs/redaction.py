@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from celery import current_app
+from jobs.registry import registered
 
 #: What stands where a value is hidden.
 HIDDEN = "[redacted]"
@@ -14,7 +14,7 @@ def shown_arguments(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments of a job as they may be shown. The arguments of a task unknown here are hidden whole."""
     args, kwargs = list(args or ()), dict(kwargs or {})
-    task = current_app.tasks.get(task_name)
+    task = registered().get(task_name)
     hidden = True if task is None else getattr(task, "redact", ())
     if hidden is True:
         return [HIDDEN] * len(args), dict.fromkeys(kwargs, HIDDEN)
@@ -31,3 +31,23 @@ def is_hidden(task_name: str, argument: str) -> bool:
     """Return whether a named argument of a task is hidden; searching for its value is then refused, too."""
     _, shown = shown_arguments(task_name, (), {argument: ""})
     return bool(shown[argument] == HIDDEN)
+
+
+def tasks_showing(argument: str = "") -> list[str]:
+    """Return the tasks that hide nothing, or not this argument: what may be searched."""
+    shown = []
+    for name, task in registered().items():
+        hidden = getattr(task, "redact", ())
+        if not hidden or (argument and hidden is not True and argument not in hidden):
+            shown.append(name)
+    return sorted(shown)
+
+
+def tasks_taking(argument: str) -> dict[int, list[str]]:
+    """Return the tasks that take an argument of this name, by its position."""
+    found: dict[int, list[str]] = {}
+    for name, task in registered().items():
+        signature = getattr(task, "_signature", None) if hasattr(type(task), "_signature") else None
+        if signature is not None and argument in signature.parameters:
+            found.setdefault(list(signature.parameters).index(argument), []).append(name)
+    return found
