@@ -1,0 +1,21 @@
+"""Every verb of `manage.py jobs`, in the order in which `--help` lists them."""
+
+from jobs.commandline import jobs, letters, queues, schedules, tokens, top, workers
+from jobs.commandline.verb import Verb
+
+VERBS: list[Verb] = [
+    *jobs.VERBS,
+    *queues.VERBS,
+    *letters.VERBS,
+    *schedules.VERBS,
+    *workers.VERBS,
+    *tokens.VERBS,
+    *top.VERBS,
+]
+
+#: What the nouns that have verbs of their own stand for.
+NOUNS = {
+    "deadletters": "list, show, replay and discard dead letters",
+    "schedules": "list schedules and run one now",
+    "token": "make, list and revoke tokens of the API",
+}

@@ -1,0 +1,108 @@
+"""Queues: what waits in each, for how long, how quickly it moves, and who listens."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import current_app
+from django.db.models import Count, Min, QuerySet
+from django.utils import timezone
+
+from jobs.core.states import FINAL, State
+from jobs.models import DeadLetter, Job, Queue
+from jobs.reports import workers
+
+#: The time over which rates are taken, in minutes.
+RATE_MINUTES = 5
+
+#: The states of what is still in a queue, in the order of a job's life.
+UNFINISHED = tuple(state for state in State if state not in FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReport:
+    """One queue.
+
+    Attributes:
+        depth: how many jobs are in each state that is not an end.
+        oldest_due_at: since when the longest waiting of the queued jobs is due.
+        rate_in, rate_out: jobs enqueued, and ended, in a minute, over the last minutes.
+        dead_letters: dead letters that nobody has dealt with yet.
+        workers: workers that listen.
+    """
+
+    name: str
+    depth: Mapping[State, int]
+    oldest_due_at: datetime | None
+    rate_in: float
+    rate_out: float
+    dead_letters: int
+    workers: int
+    paused_at: datetime | None = None
+    paused_by: str = ""
+
+    @property
+    def waiting_seconds(self) -> float | None:
+        """How long the oldest queued job has waited; None where none waits."""
+        return None if self.oldest_due_at is None else max(0.0, (timezone.now() - self.oldest_due_at).total_seconds())
+
+    @property
+    def drain_seconds(self) -> float | None:
+        """When the queue would be empty at the present rates; None where it would never be, or nobody can say."""
+        waiting = self.depth[State.QUEUED]
+        if not waiting:
+            return 0.0
+        net = self.rate_out - self.rate_in
+        return waiting / net * 60 if net > 0 and self.paused_at is None else None
+
+
+def queues() -> list[QueueReport]:
+    """Return every queue that a task names, that has jobs, or that somebody has said something about."""
+    since = timezone.now() - timedelta(minutes=RATE_MINUTES)
+    depths, oldest = _depths()
+    came = _by_queue(Job.objects.filter(created_at__gte=since))
+    went = _by_queue(Job.objects.filter(changed_at__gte=since, state__in=sorted(FINAL)))
+    letters = _by_queue(DeadLetter.objects.filter(replayed_at=None, discarded_at=None))
+    said = {queue.name: queue for queue in Queue.objects.all()}
+    listening = Counter(queue for worker in workers.alive() for queue in worker.queues)
+    names = {*known(), *depths, *letters, *(name for name, queue in said.items() if queue.paused_at)}
+    return [
+        QueueReport(
+            name=name,
+            depth={state: depths.get(name, {}).get(state, 0) for state in UNFINISHED},
+            oldest_due_at=oldest.get(name),
+            rate_in=came.get(name, 0) / RATE_MINUTES,
+            rate_out=went.get(name, 0) / RATE_MINUTES,
+            dead_letters=letters.get(name, 0),
+            workers=listening[name],
+            paused_at=said[name].paused_at if name in said else None,
+            paused_by=said[name].paused_by if name in said else "",
+        )
+        for name in sorted(names)
+    ]
+
+
+def known() -> set[str]:
+    """Return the queues that a task names."""
+    current_app.loader.import_default_modules()
+    current_app.finalize()
+    return set(current_app.amqp.queues)
+
+
+def _depths() -> tuple[dict[str, dict[State, int]], dict[str, datetime]]:
+    depths: dict[str, dict[State, int]] = {}
+    oldest: dict[str, datetime] = {}
+    # One state at a time: each has a partial index, and the many ended jobs are never looked at.
+    for state in UNFINISHED:
+        rows = Job.objects.filter(state=state).order_by().values_list("queue").annotate(Count("pk"), Min("run_at"))
+        for queue, number, due_at in rows:
+            depths.setdefault(queue, {})[state] = number
+            if state is State.QUEUED:
+                oldest[queue] = due_at
+    return depths, oldest
+
+
+def _by_queue(rows: QuerySet[Any]) -> dict[str, int]:
+    return dict(rows.order_by().values_list("queue").annotate(Count("pk")))

@@ -1,0 +1,49 @@
+"""Workers: who is there, since when, and what became of those who are not."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from jobs.core.states import State
+from jobs.models import Job, Worker
+from jobs.runtime.roster import GONE_AFTER
+
+#: How long one that stopped or went silent is still shown, in hours.
+SHOWN_HOURS = 1
+
+
+class Presence(StrEnum):
+    """Whether a worker is there."""
+
+    ALIVE = "alive"
+    #: It has not been heard of for a while, and had not said that it stops.
+    SILENT = "silent"
+    STOPPED = "stopped"
+
+
+def alive() -> QuerySet[Worker]:
+    """Return the workers that are there."""
+    return Worker.objects.filter(stopped_at=None, seen_at__gte=_silent_before())
+
+
+def recent() -> QuerySet[Worker]:
+    """Return the workers that are there, and those that were until a short while ago."""
+    return Worker.objects.filter(seen_at__gte=timezone.now() - timedelta(hours=SHOWN_HOURS))
+
+
+def presence(worker: Worker) -> Presence:
+    """Return whether a worker is there."""
+    if worker.stopped_at is not None:
+        return Presence.STOPPED
+    return Presence.ALIVE if worker.seen_at >= _silent_before() else Presence.SILENT
+
+
+def running_jobs(worker: Worker) -> QuerySet[Job]:
+    """Return what runs under a worker's name, the longest running first."""
+    return Job.objects.filter(state=State.RUNNING, worker=worker.name).order_by("started_at")
+
+
+def _silent_before() -> datetime:
+    return timezone.now() - timedelta(seconds=GONE_AFTER)

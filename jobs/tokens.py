@@ -1,0 +1,86 @@
+"""Tokens of the API: made, recognised, revoked. The token itself is shown once and never stored."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.db.models import Q
+from django.utils import timezone
+
+from jobs.models import ApiToken
+
+#: Begins every token, so that scanners of leaked secrets can tell one.
+MARK = "nst_"
+
+#: How long one note of a token's use is good for: a busy client must not cost a write for each request.
+NOTED_EVERY = timedelta(minutes=1)
+
+
+class Scope(StrEnum):
+    """What a token may do."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    OPERATE = "operate"
+
+
+class InvalidScope(ValueError):
+    """Raised for a scope there is not, or for none at all."""
+
+
+def create(name: str, scopes: Iterable[str], *, by: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
+    """Make a token.
+
+    Returns:
+        Its row, and the token itself, which nothing can bring back later.
+
+    Raises:
+        InvalidScope: a scope is unknown, or there is none.
+    """
+    wanted = check_scopes(scopes)
+    # 256 random bits: whoever has the digest cannot guess them, so it needs neither salt nor a slow hash.
+    token = MARK + secrets.token_urlsafe(32)
+    row = ApiToken.objects.create(
+        name=name,
+        digest=digest(token),
+        prefix=token[:12],
+        scopes=wanted,
+        created_by=by,
+        expires_at=expires_at,
+    )
+    return row, token
+
+
+def check_scopes(scopes: Iterable[str]) -> list[str]:
+    """Return scopes in their order, each once. Raises InvalidScope for one there is not, or for none."""
+    given = set(scopes)
+    unknown = given - set(Scope)
+    if unknown or not given:
+        shown = ", ".join(sorted(unknown)) or "none"
+        raise InvalidScope(f"scopes={shown} is not valid: there must be one or more of {', '.join(Scope)}.")
+    return [scope.value for scope in Scope if scope in given]
+
+
+def digest(token: str) -> str:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def recognise(token: str) -> ApiToken | None:
+    """Return a token's row, or None where it is unknown, expired or revoked; note that it was used.
+
+    The look-up is by digest: how long it takes says nothing about any token, since nobody can steer a digest.
+    """
+    now = timezone.now()
+    usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+    row = ApiToken.objects.filter(usable, digest=digest(token)).first()
+    if row is not None and (row.last_used_at is None or now - row.last_used_at >= NOTED_EVERY):
+        ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
+    return row
+
+
+def revoke(row: ApiToken) -> None:
+    """Let a token open nothing any more."""
+    ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now())
