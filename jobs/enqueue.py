@@ -134,7 +134,7 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
     parent = _parent()
     _check_carried(task, options)
     message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
-    args_text, kwargs_text = _json(task, "args", list(args)), _json(task, "kwargs", dict(kwargs))
+    args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
     return NewJob(
         id=_job_id(task, options.task_id),
         given_id=options.task_id is not None,
@@ -269,7 +269,8 @@ def _check_carried(task: "JobTask", options: Options) -> None:
             )
 
 
-def _json(task: "JobTask", name: str, value: object) -> str:
+def json_text(task: "JobTask", name: str, value: object) -> str:
+    """Return `value` as the JSON that the ledger can hold. Raises InvalidArguments where there is none."""
     try:
         text = str(dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as exc:
@@ -291,7 +292,7 @@ def _check_storable(task: "JobTask", name: str, text: str) -> None:
 
 
 def _json_ready(task: "JobTask", value: dict[str, Any]) -> dict[str, Any]:
-    ready: dict[str, Any] = json.loads(_json(task, "options", value))
+    ready: dict[str, Any] = json.loads(json_text(task, "options", value))
     return ready
 
 

@@ -42,6 +42,7 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
         "group_index": request.group_index,
         "root_id": request.root_id,
     }
+    message["time_limit"], message["soft_time_limit"] = request.timelimit or (None, None)
     kept = {name: value for name, value in message.items() if value}
     eta = _moment(request.get("foreign_eta"))
     return NewJob(

@@ -70,8 +70,11 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
     """Return the message of a job; `retries` is what Celery calls the attempts before this one."""
     options = job.options or {}
     job_id = str(job.id)
-    # The arguments stay out of `argsrepr` and `kwargsrepr`: those are what logs and events show.
     headers = {
+        "stamped_headers": None,
+        "stamps": {},
+        # What the caller gives may stamp a message and add to it; whose message it is, it cannot change.
+        **options.get("headers", {}),
         "lang": "py",
         "task": job.task,
         "id": job_id,
@@ -84,14 +87,12 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         "timelimit": [options.get("time_limit"), options.get("soft_time_limit")],
         "root_id": options.get("root_id") or job_id,
         "parent_id": None if job.parent_id is None else str(job.parent_id),
+        # The arguments stay out of these two: they are what logs and events show.
         "argsrepr": "",
         "kwargsrepr": "",
         "origin": f"{os.getpid()}@{_HOST}",
         "ignore_result": True,
         "replaced_task_nesting": options.get("replaced_task_nesting", 0),
-        "stamped_headers": None,
-        "stamps": {},
-        **options.get("headers", {}),
         LEDGER_HEADER: 1,
         CORRELATION_HEADER: job.correlation_id or job_id,
     }

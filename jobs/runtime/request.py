@@ -12,9 +12,12 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from jobs.core.outcome import Cancelled
+from jobs.enqueue import json_text
+from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.losses import Loss, losses
+from jobs.runtime.message import LEDGER_HEADER
 
 
 class JobRequest(Request):
@@ -26,6 +29,8 @@ class JobRequest(Request):
         self._expires: datetime | None
         if not isinstance(self._args, (list, tuple)) or not isinstance(self._kwargs, dict):
             raise InvalidTaskError("The arguments must be a list and a mapping.")
+        if LEDGER_HEADER not in self._request_dict:
+            self._check_adoptable()
         self.lease_id = secrets.token_hex(16)
         self._request_dict["lease_id"] = self.lease_id
         #: Whether the pool has come back from it, with whatever result.
@@ -38,6 +43,13 @@ class JobRequest(Request):
             self._request_dict["foreign_eta"], self._eta = self._eta.isoformat(), None
         if self._expires is not None:
             self._request_dict["foreign_expires"], self._expires = self._expires.isoformat(), None
+
+    def _check_adoptable(self) -> None:
+        try:
+            json_text(self._task, "args", self._args)
+            json_text(self._task, "kwargs", self._kwargs)
+        except InvalidArguments as exc:
+            raise InvalidTaskError(str(exc)) from exc
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Called when a time limit has passed; after the hard one the child is killed."""
