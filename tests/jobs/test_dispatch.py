@@ -1,0 +1,169 @@
+"""Handing over to the broker never delays, fails or grows the process that enqueues."""
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from celery import current_app
+from django.db import transaction
+
+from jobs.core.states import State
+from jobs.ledger import upkeep
+from jobs.models import Job
+from jobs.runtime import dispatch
+from jobs.runtime.dispatch import Dispatcher, dispatcher, flush
+from jobs.runtime.message import Outgoing
+from tests.jobs.races import at_once
+from tests.jobs.wire import messages, queue_length
+from tests.servers import Valkey
+from tests.tasks_app import tasks
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: What a call may take at most, in seconds: far above its normal time, far below any time-out of a connection.
+PROMPT = 1.5
+
+
+@pytest.fixture(autouse=True)
+def fresh_dispatcher(valkey: Valkey) -> Iterator[None]:
+    """Begin without a connection or a pause, and leave the broker running."""
+    flush()
+    yield
+    valkey.start()
+    flush()
+
+
+def enqueue_promptly(count: int = 5) -> list[Job]:
+    """Commit some jobs in transactions of their own, and prove that it took no time."""
+    begin = time.monotonic()
+    results = []
+    for number in range(count):
+        with transaction.atomic():
+            results.append(tasks.note.delay(str(number)))
+    took = time.monotonic() - begin
+    assert took < PROMPT, f"it took {took:.1f} s"
+    return [result.job for result in results]
+
+
+def undispatched() -> int:
+    return Job.objects.filter(state=State.QUEUED, dispatched_at=None).count()
+
+
+@pytest.mark.parametrize("connected", [False, True], ids=["before the first job", "after some"])
+def test_a_broker_that_is_down_costs_the_caller_nothing(valkey: Valkey, connected: bool) -> None:
+    if connected:
+        enqueue_promptly(1)
+        wait_for(lambda: undispatched() == 0)
+    valkey.kill()
+    enqueue_promptly()
+    assert undispatched() == 5
+
+
+@pytest.mark.parametrize("connected", [False, True], ids=["before the first job", "after some"])
+def test_a_broker_that_hangs_costs_the_caller_nothing(valkey: Valkey, connected: bool) -> None:
+    if connected:
+        enqueue_promptly(1)
+        wait_for(lambda: undispatched() == 0)
+    valkey.pause()
+    enqueue_promptly()
+    assert undispatched() == 5
+    begin = time.monotonic()
+    # What a process does at its end.
+    flush(timeout=0.3)
+    assert time.monotonic() - begin < PROMPT
+
+
+def test_what_was_enqueued_meanwhile_is_there_for_housekeeping_and_later_jobs_go_out(valkey: Valkey) -> None:
+    valkey.kill()
+    jobs = enqueue_promptly()
+    valkey.start()
+    assert {job.id for job in upkeep.take_undispatched(0, 100)} == {job.id for job in jobs}
+
+    def sent() -> bool:
+        enqueue_promptly(1)
+        return queue_length(valkey, "default") > 0
+
+    wait_for(sent, 20)
+
+
+def test_a_note_that_the_broker_has_a_job_is_taken_in_one_statement_for_many(valkey: Valkey) -> None:
+    with transaction.atomic():
+        for number in range(20):
+            tasks.note.delay(str(number))
+    wait_for(lambda: undispatched() == 0)
+    assert Job.objects.values("dispatched_at").distinct().count() < 20
+
+
+def outgoing() -> Outgoing:
+    job_id = uuid.uuid4()
+    return Outgoing(job_id, "default", 5, "[[], {}, {}]", {"id": str(job_id), "task": "x"})
+
+
+def test_no_more_is_kept_in_memory_than_the_limit(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "MOST_PENDING", 1_000)
+    valkey.pause()
+    busy = Dispatcher(current_app)
+    for _ in range(500):
+        busy.submit([outgoing() for _ in range(10)])
+    assert busy._waiting <= 1_000
+    assert busy._pending.qsize() <= 100
+    busy.close(timeout=0.1)
+
+
+def test_the_count_of_what_is_kept_stays_true_in_a_process_of_many_threads(valkey: Valkey) -> None:
+    crowded = Dispatcher(current_app)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    batch = [outgoing()]
+
+    def submit_many(_: int) -> None:
+        for _ in range(1_000):
+            crowded.submit(batch)
+
+    try:
+        at_once(submit_many, 8)
+    finally:
+        sys.setswitchinterval(interval)
+    wait_for(crowded._pending.empty, 30)
+    crowded.close(timeout=30)
+    assert crowded._waiting == 0
+
+
+def test_a_forked_process_gets_a_dispatcher_of_its_own(valkey: Valkey) -> None:
+    enqueue_promptly(1)
+    wait_for(lambda: queue_length(valkey, "default") == 1)
+    parent = dispatcher()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            own = dispatcher()
+            own.submit([outgoing()])
+            flush(timeout=10)
+            os._exit(0 if own is not parent and own.pid == os.getpid() else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert queue_length(valkey, "default") == 2
+    assert dispatcher() is parent
+    enqueue_promptly(1)
+    wait_for(lambda: queue_length(valkey, "default") == 3)
+
+
+@pytest.mark.parametrize("priority", range(10))
+def test_a_higher_priority_is_read_first(valkey: Valkey, priority: int) -> None:
+    tasks.note.apply_async(["x"], priority=priority)
+    (message,) = wait_for(lambda: messages(valkey, "default"))
+    # Redis reads step 0 first.
+    assert message.step == 9 - priority
+
+
+def test_messages_are_read_by_priority_and_then_in_order(valkey: Valkey) -> None:
+    with transaction.atomic():
+        for priority in (5, 0, 9, 5, 9):
+            tasks.note.apply_async([str(Job.objects.count())], priority=priority)
+    wait_for(lambda: queue_length(valkey, "default") == 5)
+    assert [message.args[0] for message in messages(valkey, "default")] == ["2", "4", "0", "3", "1"]
