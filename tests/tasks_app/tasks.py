@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from pydantic import BaseModel
 
 from jobs import Cancel, JobTask, Permanent, Snooze, job
 from tests.tasks_app.effects import record
@@ -206,3 +207,37 @@ def spawning(effect: str, fail: bool) -> None:
 def plain_bound(self: Task, effect: str) -> None:
     """Leave an effect with its task id, as a plain Celery task."""
     record(f"{effect} {self.request.id}")
+
+
+# --- Tasks for clients, and tasks that hide their arguments ---------------------------------------
+
+
+class Address(BaseModel):
+    """Where to."""
+
+    street: str
+    number: int
+
+
+@job(public=True)
+def public_note(effect: str, times: int = 1) -> None:
+    """Leave some effects, for a client."""
+    for _ in range(times):
+        record(effect)
+
+
+@job(public=True, pydantic=True, queue="tests.other")
+def deliver(address: Address, urgent: bool = False) -> None:
+    """Take an address, for a client."""
+    record(f"{address.street} {address.number} {urgent}")
+
+
+@job(public=True, redact=("secret",))
+def discreet(name: str, secret: str) -> None:
+    """Take a secret, for a client."""
+    record(name)
+
+
+@job(redact=True)
+def silent(anything: str) -> None:
+    """Hide every argument."""
