@@ -35,12 +35,15 @@ class Shard:
 def shards(entries: Iterable[bytes], directory: Path, limits: Limits | None = None) -> Iterator[Shard]:
     """Yield files in `directory` that hold all entries, in their order. At least one entry is needed."""
     writer = _Writer(directory, 1, limits or Limits())
-    for one in entries:
-        if not writer.has_room_for(one):
-            yield from writer.finished()
-            writer = _Writer(directory, writer.number + 1, writer.limits)
-        writer.add(one)
-    yield from writer.finished()
+    try:
+        for one in entries:
+            if not writer.has_room_for(one):
+                yield from writer.finished()
+                writer = _Writer(directory, writer.number + 1, writer.limits)
+            writer.add(one)
+        yield from writer.finished()
+    finally:
+        writer.close()
 
 
 class _Writer:
@@ -69,8 +72,11 @@ class _Writer:
         self.urls += 1
         self.size += len(one)
 
+    def close(self) -> None:
+        self._open.close()
+
     def finished(self) -> Iterator[Shard]:
         self._write(xml.FOOT)
-        self._open.close()
+        self.close()
         yield Shard(self.path, self.number, self.urls, self._digest.hexdigest())
         self.path.unlink()
