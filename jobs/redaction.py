@@ -20,7 +20,7 @@ def shown_arguments(
         return [HIDDEN] * len(args), dict.fromkeys(kwargs, HIDDEN)
     if not hidden:
         return args, kwargs
-    positions = list(task._signature.parameters) if hasattr(task, "_signature") else []  # noqa: SLF001 (it is ours)
+    positions = _parameters(task)
     shown_args = [
         HIDDEN if index >= len(positions) or positions[index] in hidden else value for index, value in enumerate(args)
     ]
@@ -47,7 +47,11 @@ def tasks_taking(argument: str) -> dict[int, list[str]]:
     """Return the tasks that take an argument of this name, by its position."""
     found: dict[int, list[str]] = {}
     for name, task in registered().items():
-        signature = getattr(task, "_signature", None) if hasattr(type(task), "_signature") else None
-        if signature is not None and argument in signature.parameters:
-            found.setdefault(list(signature.parameters).index(argument), []).append(name)
+        parameters = _parameters(task)
+        if argument in parameters:
+            found.setdefault(parameters.index(argument), []).append(name)
     return found
+
+
+def _parameters(task: Any) -> list[str]:
+    return list(task._signature.parameters) if hasattr(type(task), "_signature") else []  # noqa: SLF001 (it is ours)
