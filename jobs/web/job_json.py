@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from celery import current_app
-
 from jobs.models import Job
 from jobs.redaction import shown_arguments
+from jobs.registry import registered
 
 
 class JobJson(TypedDict):
@@ -62,7 +61,7 @@ def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, An
     One without a name, since its task is unknown here or takes fewer, stands under its position: `"0"`.
     """
     shown_args, shown_kwargs = shown_arguments(task_name, args, kwargs)
-    signature = getattr(current_app.tasks.get(task_name), "_signature", None)
+    signature = getattr(registered().get(task_name), "_signature", None)
     names = list(signature.parameters) if signature else []
     positional = {names[index] if index < len(names) else str(index): value for index, value in enumerate(shown_args)}
     return {**positional, **shown_kwargs}
