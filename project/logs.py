@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,15 @@ from celery import current_task
 
 #: What every record has; whatever else it carries was given with `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+#: The token of a mailed link (`accounts.links`), by its shape. It stands in addresses, which get logged in many ways.
+_LINK_TOKEN = re.compile(r"[\w-]{22}\.[\w-]{6,}\.[\w-]{43}")
+
+
+def masked(line: str) -> str:
+    """Return a line without what would let its reader into somebody's account."""
+    return _LINK_TOKEN.sub("…", line)
 
 
 class JobContext(logging.Filter):
@@ -31,6 +41,9 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
 
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  The base class's name for it.
         running = vars(record)
         job = f"  [{running['task']} {running['job'][-8:]}]" if "job" in running else ""
@@ -52,7 +65,7 @@ class JsonFormatter(logging.Formatter):
             entry["error"] = self.formatException(record.exc_info)
         if record.stack_info:
             entry["stack"] = record.stack_info
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        return masked(json.dumps(entry, default=str, ensure_ascii=False))
 
 
 def configuration(*, level: str, style: str) -> dict[str, Any]:

@@ -14,7 +14,9 @@ let timer = null;
 
 function show(markup) {
   const before = new Set(ids(list));
+  const focused = document.activeElement?.dataset.id;
   list.innerHTML = markup;
+  if (focused) list.querySelector(`a[data-id="${focused}"]`)?.focus();
   const after = ids(list);
   for (const link of list.querySelectorAll("a[data-id]")) {
     if (!before.has(link.dataset.id)) link.classList.add("changed");
@@ -32,7 +34,9 @@ function offer(markup) {
   const template = document.createElement("template");
   template.innerHTML = markup;
   const before = new Set(ids(list));
-  const fresh = ids(template.content).filter((id) => !before.has(id)).length;
+  const after = ids(template.content);
+  if (after.join() === [...before].join()) return;
+  const fresh = after.filter((id) => !before.has(id)).length;
   if (!fresh || !busy()) return show(markup);
   waiting = markup;
   pill.textContent = `${fresh} new`;

@@ -18,16 +18,18 @@ StartWorker = Callable[..., Worker]
 NEWS = {"kind": "custom", "to": "jane@example.com", "subject": "News", "body": "Hi"}
 
 
-def job_in(state: str) -> Callable[[], Job | None]:
-    """Return a question: which job has come to this state?"""
-    return lambda: Job.objects.filter(state=state).first()
+def job_once(state: str, seconds: float = 15.0) -> Job:
+    """Wait until a job has come to this state, and return it."""
+    job = wait_for(lambda: Job.objects.filter(state=state).first(), seconds, what=f"a {state} job")
+    assert job is not None
+    return job
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_sign_up_ends_as_a_delivered_mail(smtp: SmtpServer, start_worker: StartWorker, pool: str) -> None:
     Client().post(reverse("accounts:sign-up"), {"email": "dora@example.com"})
     worker = start_worker(pool=pool)
-    job = wait_for(job_in("succeeded"))
+    job = job_once("succeeded")
     (mail,) = smtp.mails
     assert mail.recipients == ["dora@example.com"]
     assert mail.message["Message-ID"] == f"<{job.id}@example.com>"
@@ -47,7 +49,7 @@ def test_a_server_that_comes_back_gets_the_mail_once(smtp: SmtpServer, start_wor
     smtp.refuse("RCPT", "451 4.7.1 greylisted", times=2)
     send.delay(**NEWS)
     start_worker(pool="threads")
-    job = wait_for(job_in("succeeded"), 15)
+    job = job_once("succeeded")
     assert job.attempt == 3
     assert [attempt.error_type.rpartition(".")[2] for attempt in job.attempts.all()] == ["MailError"] * 2
     always(lambda: len(smtp.mails) == 1, 0.5)
@@ -57,7 +59,7 @@ def test_a_final_refusal_is_dead_at_once_and_says_why(smtp: SmtpServer, start_wo
     smtp.refuse("RCPT", "550 5.1.1 no such user")
     send.delay(**NEWS)
     start_worker(pool="threads")
-    job = wait_for(job_in("dead"))
+    job = job_once("dead")
     assert job.attempt == 1
     assert "550 5.1.1 no such user" in job.last_error
 
@@ -67,5 +69,5 @@ def test_a_letter_nobody_needs_any_more_is_cancelled(smtp: SmtpServer, start_wor
     send.delay(kind="verification", user_id=str(bob.pk))
     bob.delete()
     start_worker(pool="threads")
-    wait_for(job_in("cancelled"))
+    job_once("cancelled")
     assert not smtp.mails

@@ -1,0 +1,1 @@
+"""Journeys through the running site, in a real browser."""
