@@ -38,17 +38,42 @@ def page(rows: QuerySet[M], moment: str, *, limit: int, cursor: str = "") -> Pag
     Raises:
         InvalidCursor: `cursor` is not one that a page has given out.
     """
-    if cursor:
-        table = rows.model._meta.db_table  # noqa: SLF001 (Django's public name for it)
-        # One comparison of both, so that the index finds the place; the id settles rows of one moment.
-        before = f"({table}.{moment}, {table}.id) < (%s, %s)"
-        rows = rows.filter(RawSQL(before, _read(cursor), output_field=BooleanField()))  # noqa: S611 (nothing of a user)
-    if connection.vendor == "sqlite":
-        rows = cast("QuerySet[M]", rows.annotate(stored_moment=Cast(moment, TextField())))
+    rows = _marked(rows if not cursor else _beside(rows, moment, "<", cursor), moment)
     found: list[M] = list(rows.order_by(f"-{moment}", "-pk")[: limit + 1])
     if len(found) <= limit:
         return Page(found, None)
     return Page(found[:limit], _written(found[limit - 1], moment))
+
+
+def mark(rows: QuerySet[M], moment: str, *, cursor: str, offset: int) -> str | None:
+    """Return the cursor of the page after the one that has `offset` rows, without reading them; None if that is all."""
+    rows = _marked(rows if not cursor else _beside(rows, moment, "<", cursor), moment)
+    last = rows.order_by(f"-{moment}", "-pk").only("pk", moment)[offset - 1 : offset].first()
+    return None if last is None else _written(last, moment)
+
+
+def down_to(rows: QuerySet[M], moment: str, cursor: str) -> QuerySet[M]:
+    """Return the rows that a cursor leaves behind."""
+    return _beside(rows, moment, ">=", cursor)
+
+
+def moment_of(cursor: str) -> datetime:
+    """Return the time at which a cursor stands."""
+    at = _read(cursor)[0]
+    return at if isinstance(at, datetime) else datetime.fromisoformat(str(at)).replace(tzinfo=UTC)
+
+
+def _beside(rows: QuerySet[M], moment: str, comparison: str, cursor: str) -> QuerySet[M]:
+    table = rows.model._meta.db_table  # noqa: SLF001 (Django's public name for it)
+    # One comparison of both, so that the index finds the place; the id settles rows of one moment.
+    place = f"({table}.{moment}, {table}.id) {comparison} (%s, %s)"
+    return rows.filter(RawSQL(place, _read(cursor), output_field=BooleanField()))  # noqa: S611 (nothing of a user)
+
+
+def _marked(rows: QuerySet[M], moment: str) -> QuerySet[M]:
+    if connection.vendor != "sqlite":
+        return rows
+    return cast("QuerySet[M]", rows.annotate(stored_moment=Cast(moment, TextField())))
 
 
 def _written(last: Model, moment: str) -> str:

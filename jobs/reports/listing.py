@@ -1,0 +1,69 @@
+"""The newest jobs that match, found in a bounded time: what no index answers is looked for from the newest job back.
+
+A page says how far back it looked, and its cursor goes on from there.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs import paging
+from jobs.core.states import State
+from jobs.models import Job
+from jobs.queries import JobFilter
+
+#: How many jobs are looked at in one statement, the first one smaller: mostly the page is full after it.
+FIRST_REACH, REACH = 20_000, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of jobs.
+
+    Attributes:
+        next_cursor: of the page after it; None where there is none.
+        reached: back to when was looked, where time ran out before the page was full; None otherwise.
+    """
+
+    rows: Sequence[Job]
+    next_cursor: str | None
+    reached: datetime | None = None
+
+
+def newest(selection: JobFilter, *, limit: int, cursor: str = "", seconds: float = 1.0) -> Listing:
+    """Return a page of the jobs that match, the newest first, after about `seconds` at the latest.
+
+    Raises:
+        jobs.paging.InvalidCursor: `cursor` is not one that a page has given out.
+    """
+    if is_indexed(selection):
+        page = paging.page(selection.jobs(), "created_at", limit=limit, cursor=cursor)
+        return Listing(page.rows, page.next_cursor)
+    return _looked_for(selection, limit, cursor, time.monotonic() + seconds)
+
+
+def is_indexed(selection: JobFilter) -> bool:
+    """Return whether an index leads to what matches, or next to everything matches."""
+    if selection.ids or selection.parent_id or selection.correlation_id:
+        return True
+    searched = selection.text or selection.kwargs or selection.error or selection.queue or selection.task
+    return not searched and State.SUCCEEDED not in selection.states[1:]
+
+
+def _looked_for(selection: JobFilter, limit: int, cursor: str, deadline: float) -> Listing:
+    found: list[Job] = []
+    reach = FIRST_REACH
+    while True:
+        bottom = paging.mark(Job.objects.all(), "created_at", cursor=cursor, offset=reach)
+        rows = selection.jobs() if bottom is None else paging.down_to(selection.jobs(), "created_at", bottom)
+        page = paging.page(rows, "created_at", limit=limit - len(found), cursor=cursor)
+        found += page.rows
+        if page.next_cursor is not None or bottom is None:
+            return Listing(found, page.next_cursor)
+        cursor = bottom
+        if len(found) == limit:
+            return Listing(found, cursor)
+        if time.monotonic() >= deadline:
+            return Listing(found, cursor, reached=paging.moment_of(bottom))
+        reach = REACH
