@@ -28,9 +28,8 @@ def tasks() -> list[str]:
 
 
 def test_a_post_has_an_address_of_its_title_and_its_own(write: Write) -> None:
-    first, second = write("Grüße: aus der Nacht!"), write("Grüße: aus der Nacht!")
-    assert first.slug == f"grue-aus-der-nacht-{first.pk.hex[-12:]}".replace("grue", "grue") or first.slug
-    assert first.slug.startswith("gru")
+    first, second = write("Grüé: aus der Nacht!"), write("Grüé: aus der Nacht!")
+    assert first.slug == f"grue-aus-der-nacht-{first.pk.hex[-12:]}"
     assert first.slug != second.slug
     assert write("日本語").slug.startswith("post-")
     assert len(write("x" * 200).slug) <= 80
@@ -68,9 +67,10 @@ def test_images_are_stored_and_their_pipelines_enqueued(stores: Stores, write: W
 
 
 def test_a_rolled_back_post_leaves_no_jobs(stores: Stores, ada: User) -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         services.create(ada, Content("T", "T", [upload()]))
-        raise RuntimeError
+        assert tasks() == ["storage.image.fetch"]
+        transaction.set_rollback(True)
     assert not Post.objects.exists()
     assert tasks() == []
 

@@ -78,9 +78,10 @@ def test_a_shard_ends_before_the_number_of_its_entries_is_exceeded(tmp_path: Pat
 def test_a_shard_ends_before_its_size_is_exceeded(tmp_path: Path) -> None:
     one = len(next(entries(1)))
     limit = len(xml.HEAD) + len(xml.FOOT) + 3 * one
-    sizes = []
-    for shard in shards(entries(7), tmp_path, Limits(size=limit)):
-        sizes.append((shard.urls, len(gzip.decompress(shard.path.read_bytes()))))
+    sizes = [
+        (shard.urls, len(gzip.decompress(shard.path.read_bytes())))
+        for shard in shards(entries(7), tmp_path, Limits(size=limit))
+    ]
     assert sizes == [(3, limit), (3, limit), (1, limit - 2 * one)]
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pytest
 from pytest_django.fixtures import Settings
 
+from project.embedded.seaweedfs import ensure_bucket
 from storage import references
 from storage.client import Store, store
-from tests.servers import SeaweedFS
+from tests.environment import environment
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,25 @@ class Stores:
 
 
 @pytest.fixture
-def stores(seaweedfs: SeaweedFS, settings: Settings) -> Stores:
-    """Two empty buckets on the real server."""
+def stores(settings: Settings) -> Stores:
+    """Two empty buckets on the real server.
+
+    They are emptied, not made anew as those of `seaweedfs` are: that takes the server seconds.
+    """
+    server = environment.seaweedfs.start()
     for prefix, bucket in (("STORAGE", "content"), ("ASSETS", "assets")):
-        seaweedfs.create_bucket(bucket)
-        setattr(settings, f"{prefix}_ENDPOINT", seaweedfs.url)
+        ensure_bucket(server.client, bucket)
+        setattr(settings, f"{prefix}_ENDPOINT", server.url)
         setattr(settings, f"{prefix}_BUCKET", bucket)
-        setattr(settings, f"{prefix}_ACCESS_KEY", seaweedfs.access_key)
-        setattr(settings, f"{prefix}_SECRET_KEY", seaweedfs.secret_key)
-    return Stores(store("content"), store("assets"))
+        setattr(settings, f"{prefix}_ACCESS_KEY", server.access_key)
+        setattr(settings, f"{prefix}_SECRET_KEY", server.secret_key)
+        setattr(settings, f"{prefix}_PUBLIC_URL", "")
+    emptied = Stores(store("content"), store("assets"))
+    for one in (emptied.content, emptied.assets):
+        for page in one.pages():
+            for listed in page.objects:
+                server.client.delete_object(Bucket=one.conf.bucket, Key=listed.key)
+    return emptied
 
 
 @pytest.fixture
