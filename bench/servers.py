@@ -41,7 +41,11 @@ class Servers:
     def environment(self) -> Mapping[str, str]:
         """Return the variables that lead a process here."""
         return {
+            # As in production: with DEBUG, Django keeps every statement in memory.
+            "DEBUG": "false",
             "SECRET_KEY": "for-benchmarks-only",
+            "ALLOWED_HOSTS": "localhost",
+            "FRONTEND_HOST": "http://localhost",
             "DATABASE_URL": self._postgres.url(DATABASE),
             "BROKER_URL": self._valkey.url,
             "REDIS_URL": self._valkey.url,
