@@ -1,0 +1,84 @@
+"""Every letter of this app, in every language."""
+
+import re
+
+import pytest
+from django.conf import settings
+
+from accounts import services
+from accounts.models import User
+from mail import letters
+from mail.errors import InvalidMail, NothingToSend
+from mail.rendering import Rendered, render
+
+pytestmark = pytest.mark.django_db
+OTHER_LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
+NEW = "alice@new.example"
+NOTICES = ("password_changed", "email_change_requested", "email_changed")
+EVERY_LETTER = [
+    *(pytest.param(kind, "", id=kind) for kind in ("verification", "password_reset", "account_exists", "email_change")),
+    *(pytest.param("security_notice", event, id=event) for event in NOTICES),
+]
+
+
+def written(kind: str, event: str, user: User, language: str) -> Rendered:
+    user.language = language
+    if kind == "verification":
+        user.email_verified_at = None
+    user.save()
+    details = {"user_id": str(user.pk)}
+    if kind == "email_change" or event.startswith("email"):
+        details["change_id"] = str(services.request_email_change(user, NEW).pk)
+    return render(letters.write(kind, details | ({"event": event} if event else {})))
+
+
+def lines(text: str) -> set[str]:
+    """Return the lines that have words, without links."""
+    return {line for line in re.sub(r"https?://\S+", "", text).splitlines() if " " in line.strip()}
+
+
+@pytest.mark.parametrize("language", OTHER_LANGUAGES)
+@pytest.mark.parametrize("kind,event", EVERY_LETTER)
+def test_no_letter_keeps_a_line_of_english(kind: str, event: str, language: str, alice: User) -> None:
+    english, other = (written(kind, event, alice, code) for code in (settings.LANGUAGE_CODE, language))
+    assert len(lines(english.text)) > 2
+    assert not lines(english.text) & lines(other.text)
+    assert english.subject != other.subject
+
+
+@pytest.mark.parametrize("kind,event", EVERY_LETTER)
+def test_text_and_html_say_the_same_and_lead_to_the_same_pages(kind: str, event: str, alice: User) -> None:
+    letter = written(kind, event, alice, "en")
+    links = set(re.findall(r"http://testserver/[\w./-]*", letter.text))
+    assert links <= set(re.findall(r"http://testserver/[\w./-]*", letter.html))
+    words = " ".join(re.sub(r"<[^>]+>", " ", letter.html).split())
+    first = letter.text.splitlines()[0]
+    assert first in words
+    assert not re.search(r"\{[{%#]|%\(", letter.text + letter.html)
+
+
+def test_a_stranger_cannot_have_us_mail_words_of_theirs(bob: User) -> None:
+    bob.name = "Win a prize at https://evil.example"
+    bob.save()
+    letter = letters.write("verification", {"user_id": str(bob.pk)})
+    assert letter.to.name == ""
+    assert "evil" not in f"{render(letter)}"
+
+
+@pytest.mark.parametrize(
+    "kind,details",
+    [
+        ("verification", {"user_id": "17"}),
+        ("email_change", {"user_id": "00000000-0000-0000-0000-000000000000", "change_id": "x"}),
+        ("security_notice", {"user_id": "00000000-0000-0000-0000-000000000000", "event": "birthday"}),
+    ],
+)
+def test_senseless_details_are_refused(kind: str, details: dict[str, str]) -> None:
+    with pytest.raises(InvalidMail):
+        letters.write(kind, details)
+
+
+@pytest.mark.parametrize("kind", ["verification", "password_reset", "account_exists"])
+def test_nobody_gets_no_letter(kind: str) -> None:
+    with pytest.raises(NothingToSend, match="Nobody has this account any more"):
+        letters.write(kind, {"user_id": "00000000-0000-0000-0000-000000000000"})
