@@ -1,6 +1,7 @@
 """The front page, the error pages, and what every page promises to browsers."""
 
 import re
+from typing import NoReturn
 
 import pytest
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from project import urls as project_urls
 NEWS = {"kind": "custom", "to": "jane@example.com", "subject": "News", "body": "Hi"}
 
 
-def broken(request: HttpRequest) -> None:
+def broken(request: HttpRequest) -> NoReturn:
     """Fail, as a view with a bug does."""
     raise RuntimeError(request.path)
 
