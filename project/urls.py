@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from jobs.web.health import livez, readyz
 from project.front import front
@@ -17,6 +18,8 @@ urlpatterns = [
     path("", include("posts.urls")),
     path("media/", include("storage.urls")),
     path("admin/", admin.site.urls),
+    # The admin's pages name no icon of their own.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}img/lamp.svg", permanent=True)),
     path("livez", livez),
     path("readyz", readyz),
 ]
