@@ -30,12 +30,13 @@ class Worker:
         concurrency: int = 2,
         queues: Sequence[str] = (),
         options: Sequence[str] = (),
+        app: str = "project",
     ) -> None:
         self.name = name
         self.log = log
         self._environment = dict(environment)
         self._command = [
-            *(sys.executable, "-m", "celery", "--app", "project", "worker"),
+            *(sys.executable, "-m", "celery", "--app", app, "worker"),
             *("--hostname", f"{name}@test"),
             *("--pool", pool),
             *("--concurrency", str(concurrency)),

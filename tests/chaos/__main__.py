@@ -5,8 +5,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.environment import environment
+
+if TYPE_CHECKING:
+    from tests.chaos.plain import PlainStory
 
 
 def _arguments() -> argparse.Namespace:
@@ -17,6 +21,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--database", choices=["postgres", "sqlite"], default="postgres")
     parser.add_argument("--broker", choices=["valkey", "ledger"], default="valkey")
+    parser.add_argument("--plain", action="store_true", help="run plain Celery, early and acks_late, under the same")
     parser.add_argument("--write", action="store_true", help="write docs/CHAOS.md")
     parser.add_argument("--keep", action="store_true", help="keep logs and journals, and say where")
     return parser.parse_args()
@@ -52,11 +57,29 @@ def _run(arguments: argparse.Namespace, directory: Path) -> int:
         Site(database, broker_url, directory, count=arguments.workers) as site,
     ):
         story = run(site, seed=arguments.seed, seconds=arguments.seconds, rate=arguments.rate, tell=_tell)
+    plain = _plain(arguments, directory) if arguments.plain else []
     setting = f"{arguments.database} and {arguments.broker}, {arguments.workers} workers"
-    print(text(story, setting))
+    print(text(story, setting, plain))
     if arguments.write:
-        write_document(story, setting)
+        write_document(story, setting, plain)
     return 0 if story.account.is_clean else 1
+
+
+def _plain(arguments: argparse.Namespace, directory: Path) -> "list[PlainStory]":
+    from tests.chaos.plain import run  # noqa: PLC0415
+
+    return [
+        run(
+            directory / f"plain-{'late' if late else 'early'}",
+            late=late,
+            seed=arguments.seed,
+            seconds=arguments.seconds,
+            rate=arguments.rate * 2,
+            workers=arguments.workers,
+            tell=_tell,
+        )
+        for late in (False, True)
+    ]
 
 
 def _tell(line: str) -> None:

@@ -7,27 +7,45 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import psutil
 import redis
 
-from tests.chaos.site import Site
+from tests.acceptance.worker import Worker
+from tests.chaos.proxy import Proxy
+from tests.databases import Database
 from tests.environment import environment
 
-Fault = Callable[[Site, random.Random], str]
+
+class Target(Protocol):
+    """What faults need of the system they strike: ours, or plain Celery's."""
+
+    broker_url: str
+    proxies: dict[str, Proxy]
+
+    @property
+    def database(self) -> Database | None:
+        """The database, where it is one that faults may strike."""
+
+    def any_worker(self, rng: random.Random) -> Worker | None:
+        """Return one of the workers that run."""
 
 
-def stop_worker(site: Site, rng: random.Random) -> str:
+Fault = Callable[[Target, random.Random], str]
+
+
+def stop_worker(site: Target, rng: random.Random) -> str:
     """TERM, as a deploy does."""
     return _signal(site, rng, signal.SIGTERM)
 
 
-def quit_worker(site: Site, rng: random.Random) -> str:
+def quit_worker(site: Target, rng: random.Random) -> str:
     """QUIT: a cold shutdown."""
     return _signal(site, rng, signal.SIGQUIT)
 
 
-def kill_worker(site: Site, rng: random.Random) -> str:
+def kill_worker(site: Target, rng: random.Random) -> str:
     """KILL all processes of a worker at once, as a machine that is gone."""
     worker = site.any_worker(rng)
     if worker is None:
@@ -36,7 +54,7 @@ def kill_worker(site: Site, rng: random.Random) -> str:
     return f"KILL to all of {worker.name}"
 
 
-def kill_parent(site: Site, rng: random.Random) -> str:
+def kill_parent(site: Target, rng: random.Random) -> str:
     """KILL a worker's main process and leave its children."""
     worker = site.any_worker(rng)
     if worker is None:
@@ -45,7 +63,7 @@ def kill_parent(site: Site, rng: random.Random) -> str:
     return f"KILL to the main process of {worker.name}"
 
 
-def kill_child(site: Site, rng: random.Random) -> str:
+def kill_child(site: Target, rng: random.Random) -> str:
     """KILL one process of a pool, as the kernel does when memory runs out."""
     worker = site.any_worker(rng)
     children = worker.children() if worker else []
@@ -58,13 +76,13 @@ def kill_child(site: Site, rng: random.Random) -> str:
     return f"KILL to a child of {worker.name}"
 
 
-def cut_connections(site: Site, rng: random.Random) -> str:
+def cut_connections(site: Target, rng: random.Random) -> str:
     """Cut every connection to the database or to the broker."""
     name = rng.choice(sorted(site.proxies))
     return f"cut {site.proxies[name].cut()} connections to the {name}"
 
 
-def hold_half_open(site: Site, rng: random.Random) -> str:
+def hold_half_open(site: Target, rng: random.Random) -> str:
     """Let a network drop everything for a while, then cut it."""
     name, seconds = rng.choice(sorted(site.proxies)), rng.uniform(0.5, 4)
     site.proxies[name].fall_silent()
@@ -73,7 +91,7 @@ def hold_half_open(site: Site, rng: random.Random) -> str:
     return f"{name} silent for {seconds:.1f} s"
 
 
-def restart_broker(site: Site, rng: random.Random) -> str:
+def restart_broker(site: Target, rng: random.Random) -> str:
     """Kill the broker and start it again, empty, after a while."""
     environment.valkey.kill()
     time.sleep(rng.uniform(0, 2))
@@ -81,13 +99,13 @@ def restart_broker(site: Site, rng: random.Random) -> str:
     return "broker killed and started again, wiped"
 
 
-def wipe_broker(site: Site, rng: random.Random) -> str:
+def wipe_broker(site: Target, rng: random.Random) -> str:
     """Make the broker forget everything while it runs."""
     environment.valkey.flush()
     return "broker wiped"
 
 
-def restart_database(site: Site, rng: random.Random) -> str:
+def restart_database(site: Target, rng: random.Random) -> str:
     """Kill the database and start it again after a while: it recovers what was committed."""
     environment.postgres.kill()
     time.sleep(rng.uniform(0, 2))
@@ -95,7 +113,7 @@ def restart_database(site: Site, rng: random.Random) -> str:
     return "database killed and started again"
 
 
-def repeat_messages(site: Site, rng: random.Random) -> str:
+def repeat_messages(site: Target, rng: random.Random) -> str:
     """Deliver messages that wait a second and a third time."""
     client, count = environment.valkey.client, 0
     for queue in ("chaos", "chaos.failing"):
@@ -127,7 +145,7 @@ GARBAGE = (
 )
 
 
-def inject_garbage(site: Site, rng: random.Random) -> str:
+def inject_garbage(site: Target, rng: random.Random) -> str:
     """Put what nobody can read into a queue."""
     environment.valkey.client.lpush("chaos", *rng.sample(GARBAGE, 2))
     return "garbage injected"
@@ -140,19 +158,19 @@ WITH_VALKEY: dict[Fault, int] = {restart_broker: 1, wipe_broker: 1, repeat_messa
 WITH_POSTGRES: dict[Fault, int] = {restart_database: 1}
 
 
-def draw(site: Site, rng: random.Random) -> Fault:
+def draw(site: Target, rng: random.Random) -> Fault:
     """Draw the next fault for this site."""
     there = dict(ANYWHERE)
     if site.proxies:
         there |= WITH_PROXY
     if site.broker_url.startswith("redis"):
         there |= WITH_VALKEY
-    if site.database.vendor == "postgres":
+    if site.database and site.database.vendor == "postgres":
         there |= WITH_POSTGRES
     return rng.choices(list(there), weights=list(there.values()))[0]
 
 
-def strike(fault: Fault, site: Site, rng: random.Random) -> str:
+def strike(fault: Fault, site: Target, rng: random.Random) -> str:
     """Let a fault happen. A server that is down already is no reason to stop."""
     try:
         return fault(site, rng)
@@ -160,7 +178,7 @@ def strike(fault: Fault, site: Site, rng: random.Random) -> str:
         return ""
 
 
-def _signal(site: Site, rng: random.Random, number: signal.Signals) -> str:
+def _signal(site: Target, rng: random.Random, number: signal.Signals) -> str:
     worker = site.any_worker(rng)
     if worker is None:
         return ""

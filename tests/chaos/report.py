@@ -1,8 +1,10 @@
 """The story of a run, for the terminal and for docs/CHAOS.md."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.chaos.plain import PlainStory
 from tests.chaos.run import Story
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "CHAOS.md"
@@ -18,7 +20,7 @@ The plan of jobs and of faults follows from the seed; how they meet does not, si
 """
 
 
-def text(story: Story, setting: str) -> str:
+def text(story: Story, setting: str, plain: Sequence[PlainStory] = ()) -> str:
     """Return the account as a table of words and numbers."""
     account = story.account
     lines = [
@@ -39,14 +41,26 @@ def text(story: Story, setting: str) -> str:
         _judged("Repeated without an explanation", account.unexplained),
         f"Repeated and explained: {sum(account.explanations.values())}",
         *(f"  {count:4d}  {reason}" for reason, count in account.explanations.most_common()),
+        *_compared(plain),
     ]
     return "\n".join(lines)
 
 
-def write_document(story: Story, setting: str) -> None:
+def write_document(story: Story, setting: str, plain: Sequence[PlainStory]) -> None:
     """Write docs/CHAOS.md."""
     date = f"{datetime.now(UTC):%Y-%m-%d}"
-    DOCUMENT.write_text(f"{INTRODUCTION}\n## The run of {date}\n\n```\n{text(story, setting)}\n```\n")
+    DOCUMENT.write_text(f"{INTRODUCTION}\n## The run of {date}\n\n```\n{text(story, setting, plain)}\n```\n")
+
+
+def _compared(plain: Sequence[PlainStory]) -> list[str]:
+    """Return a line for each run of plain Celery."""
+    if not plain:
+        return []
+    return ["", "Plain Celery under the same kinds of faults, tasks published after the commit:"] + [
+        f"  {'acks_late' if story.late else 'early acknowledgement'}: {sum(story.faults.values())} faults,"
+        f" {story.published} tasks, {story.lost} lost, {story.repeated} repeated, {story.overlapping} overlapping"
+        for story in plain
+    ]
 
 
 def _judged(name: str, labels: list[str]) -> str:
