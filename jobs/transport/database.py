@@ -79,6 +79,7 @@ class Link:
         self._pid = os.getpid()
         self._notices: deque[str] = deque()
         self._version: int | None = None
+        self._fileno: int | None = None
         #: Called with the file number of a connection that is about to be closed.
         self.on_close: Callable[[int], object] | None = None
         _links.add(self)
@@ -89,7 +90,7 @@ class Link:
         with self._lock:
             if self._pid != os.getpid():
                 # A fork's copy of the parent's connection: not ours to use or to close.
-                self._database, self._pid = None, os.getpid()
+                self._database, self._fileno, self._pid = None, None, os.getpid()
             try:
                 if self._database is None:
                     self._database = self._opened()
@@ -104,11 +105,12 @@ class Link:
         options = {name: value for name, value in database.settings_dict["OPTIONS"].items() if name != "pool"}
         database.settings_dict = {**database.settings_dict, "OPTIONS": options}
         database.inc_thread_sharing()
-        database.connect()
+        database.ensure_connection()
         if database.vendor == "postgresql":
             rows(database, f"LISTEN {CHANNEL}")
             raw: Any = database.connection
             raw.add_notify_handler(lambda notice: self._notices.append(notice.payload))
+            self._fileno = raw.fileno()
         else:
             rows(database, f"PRAGMA busy_timeout = {LOCK_PATIENCE}")
             # What is written here is not worth waiting for the disk: after a power cut it is delivered again.
@@ -119,10 +121,7 @@ class Link:
 
     def fileno(self) -> int | None:
         """Return what becomes readable when something is to be heard; None where it must be asked for."""
-        database = self._database
-        if database is None or database.vendor != "postgresql" or database.connection is None:
-            return None
-        return int(database.connection.fileno())
+        return self._fileno
 
     def heard(self) -> set[str]:
         """Return what there is news of since the last call."""
@@ -150,10 +149,11 @@ class Link:
         """Close the connection."""
         with self._lock:
             database, self._database = self._database, None
+            fileno, self._fileno = self._fileno, None
             if database is None or self._pid != os.getpid():
                 return
-            if self.on_close is not None and database.connection is not None and database.vendor == "postgresql":
-                self.on_close(database.connection.fileno())
+            if self.on_close is not None and fileno is not None:
+                self.on_close(fileno)
             try:
                 database.close()
             except GONE:

@@ -1,0 +1,129 @@
+"""Whatever dies: on every broker each job runs, and none twice."""
+
+import signal
+import time
+
+import pytest
+from django.db import connection
+
+from jobs.models import Job
+from jobs.runtime import dispatch
+from tests.brokers.house import House
+from tests.tasks_app import tasks
+from tests.waiting import always, wait_for
+
+pytestmark = pytest.mark.timeout(180)
+
+#: So that nothing takes longer than a test may: a lease is lost after 3 s, a message after 2 s.
+IMPATIENT = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+
+
+def all_succeeded() -> bool:
+    """Whether no job is in any other state."""
+    return not Job.objects.exclude(state="succeeded").exists()
+
+
+def ended_once_each(house: House, names: list[str]) -> None:
+    """Assert that each of these jobs had its effect, and had it once."""
+    assert {name: count for name in names if (count := house.effects.count(f"{name} ended")) != 1} == {}
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_a_killed_worker_had_fetched_runs_elsewhere(house: House, pool: str) -> None:
+    gate = house.gate("gate")
+    doomed = house.start_worker(environment=IMPATIENT, pool=pool, concurrency=2)
+    names = [f"job {number}" for number in range(12)]
+    tasks.gated.delay_many([{"effect": name, "gate": str(gate)} for name in names])
+    wait_for(lambda: len(house.effects) == 2)
+    doomed.kill()
+    gate.touch()
+    house.start_worker(environment=IMPATIENT, pool=pool, concurrency=2)
+    wait_for(all_succeeded, 40)
+    ended_once_each(house, names)
+    began = [line for line in house.effects.lines() if line.endswith("began")]
+    assert len(began) == len(names) + 2  # The two that were running when their worker was killed.
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_a_stopping_worker_had_fetched_goes_back_at_once(house: House, pool: str) -> None:
+    gate = house.gate("gate")
+    stopping = house.start_worker(pool=pool, concurrency=1)
+    tasks.gated.delay("first", str(gate))
+    wait_for(lambda: house.effects.count("first began"))
+    names = [f"job {number}" for number in range(4)]
+    for name in names:
+        tasks.note.delay(name)
+    house.start_worker(pool=pool, concurrency=1, ready=False, queues=["tests.other"])
+    if house.broker.name != "rabbitmq":
+        wait_for(lambda: Job.objects.filter(state="queued", dispatched_at__isnull=False).count() == len(names))
+    waiting = house.start_worker(pool=pool, concurrency=1)
+    stopping.signal(signal.SIGTERM)
+    wait_for(lambda: all(house.effects.count(name) == 1 for name in names), 12)
+    assert stopping.exit_code is None, "They went back before its running job ended."
+    gate.touch()
+    assert stopping.wait() == 0
+    wait_for(all_succeeded)
+    always(lambda: len(house.effects) == len(names) + 2, 0.5)
+    assert waiting.stop() == 0
+
+
+def test_a_broker_that_restarts_amid_the_work_loses_and_repeats_nothing(house: House) -> None:
+    if house.broker.server is None:
+        pytest.skip("There is no broker to restart.")
+    house.start_worker(environment=IMPATIENT, concurrency=2)
+    names = [f"job {number}" for number in range(60)]
+    tasks.lasting.delay_many([{"effect": name, "seconds": 0.05} for name in names])
+    wait_for(lambda: len(house.effects) > 20)
+    house.broker.server.restart()
+    connection.close()
+    wait_for(all_succeeded, 60)
+    ended_once_each(house, names)
+    # And the worker goes on as before.
+    tasks.note.delay("after")
+    wait_for(lambda: house.effects.count("after"), 40)
+
+
+def test_a_broker_that_restarts_leaves_an_idle_worker_at_work(house: House) -> None:
+    if house.broker.server is None:
+        pytest.skip("There is no broker to restart.")
+    house.start_worker(environment=IMPATIENT, concurrency=1)
+    house.broker.server.restart()
+    connection.close()
+    tasks.note.delay("after")
+    wait_for(lambda: house.effects.count("after"), 40)
+
+
+def test_a_wiped_broker_is_refilled(house: House) -> None:
+    names = [f"job {number}" for number in range(20)]
+    tasks.note.delay_many([{"effect": name} for name in names])
+    dispatch.flush()
+    house.broker.wipe()
+    house.start_worker(environment=IMPATIENT, concurrency=2)
+    wait_for(all_succeeded, 40)
+    assert sorted(house.effects.lines()) == sorted(names)
+
+
+def test_a_broker_that_is_down_keeps_nobody_waiting(house: House) -> None:
+    if house.broker.server is None or house.broker.name.startswith("ledger"):
+        pytest.skip("There is no broker besides the database.")
+    house.broker.server.stop()
+    began = time.monotonic()
+    tasks.note.delay("job")
+    assert time.monotonic() - began < 1
+    dispatch.flush()
+    house.broker.server.start()
+    house.start_worker(environment=IMPATIENT)
+    wait_for(lambda: house.effects.count("job"), 40)
+
+
+def test_a_killed_child_costs_its_own_job_one_attempt_and_no_other(house: House) -> None:
+    gate = house.gate("gate")
+    worker = house.start_worker(environment=IMPATIENT, pool="prefork", concurrency=2)
+    names = [f"job {number}" for number in range(6)]
+    tasks.gated.delay_many([{"effect": name, "gate": str(gate)} for name in names])
+    wait_for(lambda: len(house.effects) == 2)
+    worker.kill_child()
+    wait_for(lambda: len(house.effects) >= 3, 20)
+    gate.touch()
+    wait_for(all_succeeded, 40)
+    ended_once_each(house, names)
