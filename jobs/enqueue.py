@@ -60,6 +60,8 @@ class Options:
         countdown: seconds from now until it may run.
         eta: the time from when it may run, instead of `countdown`.
         expires: seconds from now, or the time, after which it must not begin any more.
+        unique: a key, or true for task and arguments, instead of the task's own: while a job of the task with this
+            key waits to begin, the call returns that job.
         message: what else goes into the message.
     """
 
@@ -71,6 +73,7 @@ class Options:
     expires: float | datetime | None = None
     correlation_id: str | None = None
     replay_of: uuid.UUID | None = None
+    unique: str | bool | None = None
     message: dict[str, Any] = field(default_factory=dict)
 
 
@@ -142,7 +145,7 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
         queue=_queue(task, options.queue),
         args=args_text,
         kwargs=kwargs_text,
-        unique_key=_unique_key(task, args, kwargs),
+        unique_key=_unique_key(task, args, kwargs, options.unique),
         replay_of=options.replay_of,
         options=_json_ready(task, message) if message else None,
         priority=_priority(task, options.priority),
@@ -180,13 +183,17 @@ def _job_id(task: "JobTask", given: str | None) -> uuid.UUID:
         raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
 
 
-def _unique_key(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+def _unique_key(
+    task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], given: str | bool | None
+) -> str | None:
     """Return what no other waiting job may share: the task's own key, or a digest of the arguments."""
-    if not task.unique:
+    rule = task.unique if given is None else given
+    if not rule:
         return None
     arguments = task.named_arguments(args, kwargs)
-    if isinstance(task.unique, str):
-        key = f"{task.name}:{task.unique.format(**arguments)}"
+    if isinstance(rule, str):
+        # A caller's key is taken as it is: only the task's author writes templates.
+        key = f"{task.name}:{rule if given else rule.format(**arguments)}"
         if len(key) <= UNIQUE_KEY_LENGTH:
             return key
         arguments = {"key": key}

@@ -193,7 +193,7 @@ class JobTask(Task):
         """Write a job in the caller's transaction; it is dispatched when that commits.
 
         Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
-        `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), and those
+        `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), `unique`, and those
         that canvas passes. Options about publishing (`producer`, `connection`, `retry`, …) have none, since
         nothing is published here.
 
@@ -309,6 +309,7 @@ def _options(options: Mapping[str, Any], task_id: str | None, message: dict[str,
         eta=options.get("eta"),
         expires=options.get("expires"),
         correlation_id=options.get("correlation_id"),
+        unique=options.get("unique"),
         message=message,
     )
 
