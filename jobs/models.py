@@ -95,6 +95,15 @@ class Job(models.Model):
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
             models.Index(fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"),
+            # What people look for: the few that did not end well, and all that belongs to one request.
+            models.Index(
+                fields=["state", "-created_at", "-id"],
+                condition=models.Q(state__in=sorted({State.DEAD, State.CANCELLED})),
+                name="jobs_job_unlucky",
+            ),
+            models.Index(
+                fields=["correlation_id"], condition=models.Q(correlation_id__gt=""), name="jobs_job_correlation"
+            ),
         ]
         permissions = [("operate_job", "Can retry, cancel, replay and discard jobs, and pause queues")]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, TextField
+from django.db.models import BooleanField, F, Func, Q, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
@@ -68,7 +68,9 @@ class JobFilter:
             "created_at__gte": self.created_after,
             "created_at__lt": self.created_before,
         }
-        return Q(**{name: value for name, value in conditions.items() if value})
+        given = {name: value for name, value in conditions.items() if value}
+        # Lets SQLite, too, see that the index has them all.
+        return Q(**given, correlation_id__gt="") if self.correlation_id else Q(**given)
 
     def as_json(self) -> dict[str, Any]:
         """Return what is given, for the record of an operator's action."""
@@ -82,6 +84,7 @@ class LetterFilter:
     Attributes:
         ids: these letters.
         queue, task, reason: exact.
+        error: the whole error; … in it stands for anything, so that errors that differ in an address or id match.
         text: stands somewhere in the error or the arguments, in any case.
         failed_after, failed_before: bounds of the time of failing.
         open_only: only those that nobody has replayed or discarded.
@@ -91,6 +94,7 @@ class LetterFilter:
     queue: str = ""
     task: str = ""
     reason: str = ""
+    error: str = ""
     text: str = ""
     failed_after: datetime | None = None
     failed_before: datetime | None = None
@@ -109,6 +113,8 @@ class LetterFilter:
         found = DeadLetter.objects.filter(**{name: value for name, value in conditions.items() if value})
         if self.open_only:
             found = found.filter(replayed_at__isnull=True, discarded_at__isnull=True)
+        if self.error:
+            found = found.filter(_is_like("error", self.error))
         if self.text:
             found = found.alias(kwargs_text=Cast("kwargs", TextField()), args_text=Cast("args", TextField())).filter(
                 Q(error__icontains=self.text)
@@ -120,6 +126,22 @@ class LetterFilter:
     def as_json(self) -> dict[str, Any]:
         """Return what is given, for the record of an operator's action."""
         return _given(self)
+
+
+def _is_like(field: str, error: str) -> Func:
+    """Hold where a text is this one, … in it standing for anything."""
+    return Func(
+        F(field),
+        Value(_pattern(error)),
+        template="(%(expressions)s ESCAPE '\\')",
+        arg_joiner=" LIKE ",
+        output_field=BooleanField(),
+    )
+
+
+def _pattern(error: str) -> str:
+    escaped = error.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("…", "%")
 
 
 def _with_argument(jobs: QuerySet[Job], path: str, value: Any) -> QuerySet[Job]:
