@@ -1,0 +1,179 @@
+"""`make up`, as a newcomer meets it: the whole system, on ports of its own."""
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+
+from tests.conftest import REPORTS
+from tests.servers import free_port
+from tests.servers.ports import is_taken
+from tests.servers.processes import kill_group, spawn, tail
+from tests.waiting import wait_for
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def row_of_free_ports(count: int) -> int:
+    """Return the first of some consecutive free ports."""
+    while True:
+        first = free_port()
+        if not any(is_taken(first + offset) for offset in range(count)):
+            return first
+
+
+def living(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Return those that still run; one that only waits for init to take note of its end does not."""
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+class Up:
+    """One `make up`."""
+
+    def __init__(self, var: Path) -> None:
+        self.port, self.flower_port = free_port(), free_port()
+        self.log = var.parent / "up.log"
+        self.variables = {
+            "VAR_DIR": str(var),
+            "PORT": str(self.port),
+            "FLOWER_PORT": str(self.flower_port),
+            "VALKEY_PORT": str(free_port()),
+            "MAILCATCHER_PORT": str(free_port()),
+            "STORAGE_PORT": str(row_of_free_ports(8)),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        """Start it in the environment of a newcomer, who has set nothing."""
+        self.log.unlink(missing_ok=True)
+        newcomer = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **self.variables}
+        self._process = spawn(
+            [
+                *("env", "-i", *(f"{name}={value}" for name, value in newcomer.items())),
+                *(sys.executable, "-m", "project.embedded"),
+            ],
+            log=self.log,
+            directory=settings.BASE_DIR,
+        )
+
+    def wait_until_ready(self) -> None:
+        wait_for(lambda: self.process.poll() is not None or "Ready after" in self.said(), READY_SECONDS, what="make up")
+        assert self.process.poll() is None, self.said()
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def processes(self) -> list[psutil.Process]:
+        return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def get(self, path: str, *, port: int = 0, login: str = "") -> tuple[int, str]:
+        """Return status and text of a page."""
+        request = urllib.request.Request(f"http://localhost:{port or self.port}{path}")
+        if login:
+            request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as exc:
+            with exc:
+                return exc.code, exc.read().decode()
+
+    def stop(self, number: signal.Signals) -> int:
+        """Ask it to stop and return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+
+@pytest.fixture
+def up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Up]:
+    up = Up(tmp_path / "var")
+    request.node.stash.setdefault(REPORTS, []).append(lambda: ("make up", tail(up.log, 200)))
+    yield up
+    if up._process is not None:
+        for process in up.processes() if up.process.poll() is None else []:
+            process.kill()
+        kill_group(up.process)
+
+
+def test_everything_runs_stops_and_goes_on_where_it_was(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+
+    assert up.get("/readyz")[0] == 200
+    assert "admin@example.com / nightshift" in up.said()
+    wait_for(lambda: "Welcome to Nightshift" in up.get("/inbox/")[1], what="the first mail in the inbox")
+    assert up.get("/", port=up.flower_port)[0] == 401
+    assert up.get("/", port=up.flower_port, login="admin:nightshift")[0] == 200
+
+    [worker] = [child for child in psutil.Process(up.process.pid).children() if "worker@%h" in child.cmdline()]
+    worker.kill()
+    wait_for(lambda: "worker was killed by SIGKILL unexpectedly; it starts again in 1 s" in up.said())
+    wait_for(lambda: up.said().count("ready.") >= 2, 30, what="the worker's return")
+
+    running = up.processes()
+    assert up.stop(signal.SIGINT) == 0
+    assert "Stopped." in up.said()
+    assert living(running) == []
+
+    up.start()
+    up.wait_until_ready()
+    assert "The demo content is there." in up.said()
+    assert "Welcome to Nightshift" in up.get("/inbox/")[1]
+    running = up.processes()
+    assert up.stop(signal.SIGTERM) == 0
+    assert living(running) == []
+
+
+def test_killed_outright_it_takes_everything_with_it(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    running = up.processes()
+    up.process.kill()
+    wait_for(lambda: not living(running), STOP_SECONDS, what="the end of all it had started")
+
+
+def test_a_busy_port_is_one_clear_line(up: Up) -> None:
+    with socket.create_server(("127.0.0.1", up.port)):
+        up.start()
+        assert up.process.wait(READY_SECONDS) == 1
+    assert up.said() == (
+        f"Port {up.port} is busy; the site needs it. Stop what listens there, or choose another port with PORT.\n"
+    )
+
+
+def test_a_bad_setting_is_one_clear_line(up: Up) -> None:
+    up.variables["CRON_TIMEZONE"] = "Berlin"
+    up.start()
+    assert up.process.wait(READY_SECONDS) == 1
+    assert up.said() == (
+        "CRON_TIMEZONE='Berlin' is not valid: it must be a time zone name such as UTC or Europe/Berlin.\n"
+    )
+
+
+def test_two_cannot_share_their_data(up: Up, tmp_path: Path) -> None:
+    up.start()
+    wait_for(lambda: "Starting" in up.said(), READY_SECONDS)
+    second = Up(tmp_path / "var")
+    second.log = tmp_path / "second.log"
+    second.start()
+    assert second.process.wait(READY_SECONDS) == 1
+    assert second.said().startswith(f"Another `make up` runs on the data in {tmp_path / 'var'}: stop it, or give")
+    assert up.stop(signal.SIGTERM) == 0
