@@ -75,6 +75,10 @@ class JobRequest(Request):
         elif isinstance(exc, (WorkerLostError, Terminated, SystemExit, KeyboardInterrupt)):
             state.task_ready(self)
             self._lost("WorkerLost", f"The process that ran the job died: {exc}.", worker_lost=True)
+        elif isinstance(exc, MemoryError):
+            # Celery would end the whole worker for it. The job's end is recorded, and its process goes on.
+            state.task_ready(self)
+            self.send_event("task-failed", exception=repr(exc), traceback=exc_info.traceback)
         else:
             super().on_failure(exc_info, send_failed_event, return_ok)
 
