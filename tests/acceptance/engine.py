@@ -1,0 +1,76 @@
+"""What the acceptance tests of the engine share: settings that lose patience soon, gates, questions to the ledger."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.db import InterfaceError, OperationalError
+
+from jobs.core.states import FINAL
+from jobs.models import Job
+from tests.servers import Valkey
+from tests.tasks_app.effects import Effects
+from tests.waiting import wait_for
+
+#: Nothing takes longer than a test may: a lease is lost after 4 s, a message after 2 s.
+IMPATIENT = {
+    "JOBS_LEASE_SECONDS": "4",
+    "JOBS_LEASE_RENEW_SECONDS": "0.8",
+    "JOBS_HOUSEKEEPING_SECONDS": "0.2",
+    "JOBS_RESEND_SECONDS": "2",
+    "JOBS_SHUTDOWN_SECONDS": "15",
+}
+
+#: Saves a worker a second at its start and its stop.
+QUICK = ("--without-mingle", "--without-gossip", "--without-heartbeat")
+
+#: What the test's own connection says while a database is away.
+AWAY = (OperationalError, InterfaceError)
+
+
+def ended(*jobs: Job, seconds: float = 30) -> list[str]:
+    """Wait until the jobs have ended, and return their states."""
+    ids = [job.id for job in jobs]
+
+    def all_ended() -> bool:
+        return Job.objects.filter(id__in=ids, state__in=FINAL).count() == len(ids)
+
+    wait_for(all_ended, seconds, what=f"{len(ids)} jobs to end: {jobs[0]}", passing_over=AWAY)
+    return [Job.objects.get(id=job_id).state for job_id in ids]
+
+
+def happened(effects: Effects, effect: str, times: int = 1, seconds: float = 20) -> None:
+    """Wait until an effect happened so often."""
+    wait_for(lambda: effects.count(effect) >= times, seconds, what=f"{effect!r} to happen {times} times")
+
+
+def once_each(effects: Effects, names: Collection[str]) -> None:
+    """Assert that each effect happened exactly once."""
+    assert {name: count for name in names if (count := effects.count(name)) != 1} == {}
+
+
+def are_gone(pids: Collection[int]) -> bool:
+    """Whether none of these processes lives."""
+    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
+
+
+class Gate:
+    """A file that lets waiting tasks pass when it is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def open(self) -> None:
+        """Let pass whoever waits."""
+        self.path.touch()
+
+
+def waiting_messages(valkey: Valkey) -> int:
+    """Return how many messages lie on the broker, in whatever queue of jobs."""
+    client: Any = valkey.client
+    keys = [key for key in client.keys("*") if client.type(key) == b"list"]
+    return sum(client.llen(key) for key in keys)
