@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from jobs.core.states import State
-from jobs.ledger.sql import changed, dialect, marks, one, rows
+from jobs.ledger.sql import changed, dialect, in_state, marks, one, rows
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000
@@ -54,11 +54,7 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-#: What a job must be to be taken: queued, and its queue not paused.
-_CLAIMABLE = (
-    f"state = '{State.QUEUED}'"
-    " AND NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
-)
+_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
 
 _CLAIM_RETURNING = "attempt, attempt_base, max_retries, worker_losses, expires_at IS NOT NULL AND expires_at <= "
 
@@ -75,7 +71,7 @@ def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str
         f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
-        f" WHERE id = %s AND {_CLAIMABLE} RETURNING {_CLAIM_RETURNING} {words.now}",
+        f" WHERE id = %s AND {in_state(State.QUEUED)} AND {_NOT_PAUSED} RETURNING {_CLAIM_RETURNING} {words.now}",
         (lease_id, lease_seconds, worker, words.key(job_id)),
     )
     return None if row is None else _claimed(row)
@@ -98,7 +94,7 @@ def claim_more(
     words = dialect()
     found = rows(
         "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
-        f" AND {_CLAIMABLE} ORDER BY priority DESC, run_at LIMIT %s {words.skip_locked})"
+        f" AND state = '{State.QUEUED}' AND {_NOT_PAUSED} ORDER BY priority DESC, run_at LIMIT %s {words.skip_locked})"
         f" UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
@@ -115,7 +111,7 @@ def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
     found = rows(
         f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
         f" {_NO_LEASE}"
-        f" WHERE id IN ({marks(job_ids)}) AND state = '{State.RUNNING}' AND lease_id = %s RETURNING id",
+        f" WHERE id IN ({marks(job_ids)}) AND {in_state(State.RUNNING)} AND lease_id = %s RETURNING id",
         (*(words.key(job_id) for job_id in job_ids), lease_id),
     )
     return {words.to_uuid(job_id) for (job_id,) in found}
@@ -127,7 +123,7 @@ def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
     return (
         changed(
             f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now}"
-            f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+            f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
             (progress, words.key(job_id), lease_id),
         )
         == 1
@@ -139,7 +135,7 @@ def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
     words = dialect()
     row = one(
         f"SELECT {_CLAIM_RETURNING} {words.now} FROM jobs_job"
-        f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+        f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
         (words.key(job_id), lease_id),
     )
     return None if row is None else _claimed(row)
@@ -162,7 +158,7 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
         changed(
             f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
             f" {_NO_LEASE}"
-            f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+            f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
             (words.key(job_id), lease_id),
         )
         == 1
@@ -201,7 +197,7 @@ def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
     return (
         changed(
             f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"
-            f" unique_key = NULL, last_error = %s WHERE id = %s AND state = '{State.QUEUED}'",
+            f" unique_key = NULL, last_error = %s WHERE id = %s AND {in_state(State.QUEUED)}",
             (failure.summary, words.key(job_id)),
         )
         == 1
@@ -220,7 +216,7 @@ def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
         changed(
             f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"
             f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {_NO_LEASE}"
-            f" WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+            f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
             (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id),
         )
         == 1
@@ -259,7 +255,7 @@ def _end_with_failure(
 ) -> bool:
     """End the attempt and keep its error, both or neither."""
     words = dialect()
-    fence = f"id = %s AND state = '{State.RUNNING}' AND lease_id = %s"
+    fence = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
     with transaction.atomic():
         kept = changed(
             "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker, started_at)"

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import dialect, marks, rows
+from jobs.ledger.sql import dialect, in_state, marks, rows
 from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
@@ -80,7 +80,7 @@ def give_back(database: BaseDatabaseWrapper, job_ids: Collection[uuid.UUID]) -> 
     return _queues(
         _rows(
             database,
-            f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND id IN ({marks(keys)})"
+            f"UPDATE jobs_job SET dispatched_at = NULL WHERE {in_state(State.QUEUED)} AND id IN ({marks(keys)})"
             " RETURNING queue",
             keys,
         )

@@ -4,16 +4,11 @@ import uuid
 from collections.abc import Sequence
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger.sql import changed, dialect, marks, rows
+from jobs.ledger.sql import changed, dialect, in_state, marks, rows
 from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
-
-def _words(states: frozenset[State]) -> str:
-    return ", ".join(f"'{state}'" for state in sorted(states))
-
-
-_AGAIN = _words(FINAL | WAITING)
-_NOT_BEGUN = _words(WAITING | {State.QUEUED})
+_AGAIN = in_state(*FINAL, *WAITING)
+_NOT_BEGUN = in_state(*WAITING, State.QUEUED)
 
 
 def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
@@ -27,7 +22,7 @@ def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
     taken = rows(
         f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
         f" run_at = {words.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
-        f" changed_at = {words.now} WHERE state IN ({_AGAIN}) AND id IN ({marks(job_ids)}) RETURNING {DISPATCHABLE}",
+        f" changed_at = {words.now} WHERE {_AGAIN} AND id IN ({marks(job_ids)}) RETURNING {DISPATCHABLE}",
         [words.key(job_id) for job_id in job_ids],
     )
     return [dispatchable(row) for row in taken]
@@ -40,7 +35,7 @@ def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
     words = dialect()
     return changed(
         f"UPDATE jobs_job SET state = '{State.CANCELLED}', finished_at = {words.now}, changed_at = {words.now},"
-        f" unique_key = NULL, last_error = %s WHERE state IN ({_NOT_BEGUN}) AND id IN ({marks(job_ids)})",
+        f" unique_key = NULL, last_error = %s WHERE {_NOT_BEGUN} AND id IN ({marks(job_ids)})",
         [reason, *(words.key(job_id) for job_id in job_ids)],
     )
 
@@ -52,7 +47,7 @@ def ask_to_cancel(job_ids: Sequence[uuid.UUID]) -> int:
     words = dialect()
     return changed(
         f"UPDATE jobs_job SET cancel_requested_at = COALESCE(cancel_requested_at, {words.now})"
-        f" WHERE state = '{State.RUNNING}' AND id IN ({marks(job_ids)})",
+        f" WHERE {in_state(State.RUNNING)} AND id IN ({marks(job_ids)})",
         [words.key(job_id) for job_id in job_ids],
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import changed, dialect, marks, rows
+from jobs.ledger.sql import changed, dialect, in_state, marks, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
@@ -102,7 +102,7 @@ def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
     """Return the job if it runs under this lease, as its message needs it."""
     words = dialect()
     found = rows(
-        f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s AND state = '{State.RUNNING}' AND lease_id = %s",
+        f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
         (words.key(job_id), lease_id),
     )
     return dispatchable(found[0]) if found else None
@@ -125,7 +125,7 @@ def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
         return
     words = dialect()
     changed(
-        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE state = '{State.QUEUED}' AND dispatched_at IS NULL"
+        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {in_state(State.QUEUED)} AND dispatched_at IS NULL"
         f" AND id IN ({marks(job_ids)})",
         [words.key(job_id) for job_id in job_ids],
     )
@@ -138,7 +138,7 @@ def undispatch(job_ids: Collection[uuid.UUID]) -> None:
     words = dialect()
     ids = list(job_ids)
     changed(
-        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND id IN ({marks(ids)})",
+        f"UPDATE jobs_job SET dispatched_at = NULL WHERE {in_state(State.QUEUED)} AND id IN ({marks(ids)})",
         [words.key(job_id) for job_id in ids],
     )
 
