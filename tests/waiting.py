@@ -1,7 +1,7 @@
 """The only place where tests wait: poll a condition until it holds, within a deadline."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -52,3 +52,10 @@ def always(condition: Callable[[], object], seconds: float, *, what: str = "") -
             name = what or getattr(condition, "__qualname__", repr(condition))
             raise AssertionError(f"{name} ceased to hold; value: {value!r}")
         time.sleep(PAUSE_SECONDS)
+
+
+def paced(times: int, seconds: float) -> Iterator[int]:
+    """Count `times` turns with a pause after each, as requests come to a site; nothing is waited for."""
+    for turn in range(times):
+        yield turn
+        time.sleep(seconds)

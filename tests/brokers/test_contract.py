@@ -15,7 +15,7 @@ from django.db import transaction
 from jobs.models import DeadLetter, Job
 from tests.brokers.house import House
 from tests.tasks_app import tasks
-from tests.waiting import always, wait_for
+from tests.waiting import always, paced, wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -179,10 +179,7 @@ def events(connection: Any, heard: list[dict[str, Any]]) -> Any:
 
 
 def test_an_idle_worker_begins_at_once(shared: House) -> None:
-    jobs = []
-    for _ in range(20):
-        jobs.append(tasks.noop.delay())
-        time.sleep(0.05)  # Between two requests of an idle site; nothing is waited for here.
+    jobs = [tasks.noop.delay() for _ in paced(20, seconds=0.05)]
     wait_for(succeeded(*(job.id for job in jobs)))
     rows = Job.objects.filter(id__in=[job.id for job in jobs])
     waits = [(row.started_at - row.created_at).total_seconds() for row in rows]

@@ -1,0 +1,78 @@
+"""The code keeps the house rules, and the rules notice when it does not."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs import rules
+from tests.docs.rules import Source
+
+BASE = Path(__file__).resolve().parents[2]
+
+Rule = Callable[[Source], list[str]]
+
+OF_APPS = (
+    rules.imports_run_one_way,
+    rules.jobs_is_used_by_its_public_names,
+    rules.state_is_written_in_the_ledger,
+)
+
+
+def sources(*folders: str) -> list[Source]:
+    files = (file for folder in folders for file in sorted((BASE / folder).rglob("*.py")))
+    return [Source.read(BASE, file) for file in files if "migrations" not in file.parts]
+
+
+@pytest.mark.parametrize("rule", OF_APPS, ids=lambda rule: rule.__name__)
+def test_the_apps_keep(rule: Rule) -> None:
+    apps = sources(*rules.APPS)
+    assert len(apps) > 50
+    assert [problem for source in apps for problem in rule(source)] == []
+
+
+def test_tests_wait_in_one_place() -> None:
+    allowed = ("tests/waiting.py", "tests/tasks_app/", "tests/chaos/")
+    ours = [source for source in sources("tests") if not source.path.startswith(allowed)]
+    assert [problem for source in ours for problem in rules.tests_wait_in_one_place(source)] == []
+
+
+@pytest.mark.parametrize(
+    "rule,path,code",
+    [
+        (rules.imports_run_one_way, "jobs/task.py", "from mail.tasks import send"),
+        (rules.imports_run_one_way, "jobs/task.py", "def f():\n    import accounts.models"),
+        (rules.imports_run_one_way, "mail/client.py", "from accounts.models import User"),
+        (rules.imports_run_one_way, "mail/client.py", "from project import settings"),
+        (rules.imports_run_one_way, "accounts/forms.py", "from posts.models import Post"),
+        (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "from jobs.ledger import claim"),
+        (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "import jobs.runtime.dispatch"),
+        (rules.state_is_written_in_the_ledger, "jobs/admin.py", "job.state = 'queued'"),
+        (rules.state_is_written_in_the_ledger, "jobs/admin.py", "jobs.update(state='queued')"),
+        (rules.state_is_written_in_the_ledger, "mail/tasks.py", "Job.objects.create(state='queued')"),
+        (rules.state_is_written_in_the_ledger, "jobs/web/api.py", "sql = 'UPDATE jobs_job SET state = %s'"),
+        (rules.tests_wait_in_one_place, "tests/test_a.py", "import time\ntime.sleep(1)"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else value.replace("\n", ";"),
+)
+def test_a_rule_notices(rule: Rule, path: str, code: str) -> None:
+    assert len(rule(Source(path, ast.parse(code)))) == 1
+
+
+@pytest.mark.parametrize(
+    "rule,path,code",
+    [
+        (rules.imports_run_one_way, "accounts/services.py", "from mail.tasks import send"),
+        (rules.imports_run_one_way, "project/urls.py", "from jobs.web.health import livez"),
+        (rules.imports_run_one_way, "mail/client.py", "import smtplib"),
+        (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "from jobs import Permanent, job"),
+        (rules.jobs_is_used_by_its_public_names, "posts/services.py", "from jobs.models import Job"),
+        (rules.state_is_written_in_the_ledger, "jobs/ledger/attempts.py", "job.state = 'queued'"),
+        (rules.state_is_written_in_the_ledger, "jobs/queries.py", "Job.objects.filter(state='queued')"),
+        (rules.state_is_written_in_the_ledger, "jobs/queries.py", "x = job.state == 'queued'"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else value,
+)
+def test_a_rule_lets_pass(rule: Rule, path: str, code: str) -> None:
+    assert rule(Source(path, ast.parse(code))) == []
