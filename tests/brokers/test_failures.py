@@ -8,14 +8,12 @@ from django.db import connection
 
 from jobs.models import Job
 from jobs.runtime import dispatch
+from tests.brokers.conftest import IMPATIENT
 from tests.brokers.house import House
 from tests.tasks_app import tasks
 from tests.waiting import always, wait_for
 
 pytestmark = pytest.mark.timeout(180)
-
-#: So that nothing takes longer than a test may: a lease is lost after 3 s, a message after 2 s.
-IMPATIENT = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
 
 
 def all_succeeded() -> bool:

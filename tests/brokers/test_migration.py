@@ -1,0 +1,80 @@
+"""Changing BROKER_URL is the whole migration: what waited on the old broker runs through the new one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.models import Job
+from jobs.runtime import dispatch
+from tests.brokers.application import application_at
+from tests.brokers.conftest import IMPATIENT
+from tests.brokers.house import Broker, House
+from tests.conftest import REPORTS
+from tests.databases import Database
+from tests.tasks_app import tasks
+from tests.waiting import always, wait_for
+
+pytestmark = pytest.mark.timeout(180)
+
+KINDS = ("valkey", "rabbitmq", "ledger")
+
+
+def all_succeeded() -> bool:
+    """Whether no job is in any other state."""
+    return not Job.objects.exclude(state="succeeded").exists()
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def start(
+    request: pytest.FixtureRequest, open_house: Callable[..., Iterator[House]], tmp_path: Path
+) -> Iterator[Callable[[str], House]]:
+    """Open a house on a broker and database."""
+    reports = request.node.stash.setdefault(REPORTS, [])
+    houses = []
+
+    def start(kind: str) -> House:
+        name = f"ledger-{request.param}" if kind == "ledger" else kind
+        opened = open_house(name, tmp_path, reports, vendor=request.param)
+        houses.append(opened)
+        return opened.__enter__()
+
+    yield start
+    for opened in houses:
+        opened.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(old, new) for old in KINDS for new in KINDS if old != new], ids=lambda kind: kind
+)
+def test_jobs_move_to_another_broker(
+    start: Callable[[str], House], make_broker: Callable[[str, Database], Broker], old: str, new: str
+) -> None:
+    house = start(old)
+    # Some wait in the broker, some for their time, one was running and some fetched when the old worker died.
+    gate = house.gate("gate")
+    doomed = house.start_worker(environment=IMPATIENT, concurrency=1)
+    gated = [f"gated {number}" for number in range(3)]
+    tasks.gated.delay_many([{"effect": name, "gate": str(gate)} for name in gated])
+    wait_for(lambda: house.effects.count("gated 0 began"))
+    doomed.kill()
+    waiting = [f"waiting {number}" for number in range(30)]
+    tasks.note.delay_many([{"effect": name} for name in waiting])
+    tasks.note.apply_async(args=["later"], countdown=2)
+    dispatch.flush()
+
+    broker = make_broker(new, house.database)
+    with application_at(broker.url):
+        broker.wipe()
+        moved = house.move_to(broker)
+        gate.touch()
+        moved.start_worker(environment=IMPATIENT, concurrency=2)
+        # What is enqueued meanwhile takes the new way.
+        tasks.note.delay("new")
+        wait_for(all_succeeded, 60)
+        names = [*waiting, "later", "new", *(f"{name} ended" for name in gated)]
+        assert {name: count for name in names if (count := house.effects.count(name)) != 1} == {}
+        # The old broker still holds messages of jobs that have run. A worker that is left there repeats nothing.
+        done = len(house.effects)
+        house.start_worker(environment=IMPATIENT, concurrency=1)
+        always(lambda: len(house.effects) == done, 2)
