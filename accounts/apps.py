@@ -1,4 +1,4 @@
-"""Tells Django about the app, and `mail` about its letters."""
+"""Tells Django about the app, `mail` about its letters, and the engine about what goes in time."""
 
 from django.apps import AppConfig
 
@@ -9,7 +9,8 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Register what this app writes."""
-        from accounts import letters  # noqa: PLC0415  Models are not loaded before.
+        """Register what this app writes, and what of its rows is deleted in time."""
+        from accounts import cleanup, letters  # noqa: PLC0415  Models are not loaded before.
 
         letters.register()
+        cleanup.register()

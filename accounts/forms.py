@@ -32,7 +32,7 @@ class EmailField(forms.CharField):
         try:
             return canonical(text)
         except InvalidMail:
-            raise forms.ValidationError("This is no email address; one looks like name@example.com.") from None
+            raise forms.ValidationError("This is not an email address: it should look like name@example.com.") from None
 
 
 class NameField(forms.CharField):

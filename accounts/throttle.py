@@ -70,7 +70,7 @@ class Throttle:
 #: Log-in: guessing passwords.
 LOG_IN = Throttle("log-in", Limit(50, 600), Limit(10, 600), per_visitor=True)
 #: Every form that has a mail sent: filling other people's inboxes.
-MAIL = Throttle("mail", Limit(20, 3600), Limit(5, 3600))
+MAIL = Throttle("mail", Limit(60, 3600), Limit(10, 3600))
 #: Forms of people already logged in that ask for their password.
 PASSWORD = Throttle("password", Limit(50, 600), Limit(10, 600))
 

@@ -17,7 +17,10 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("posts.urls")),
     path("media/", include("storage.urls")),
+    # Whose password changes gets a notice by mail, from here too.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password-change")),
     path("admin/", admin.site.urls),
+    path("api/", include("jobs.web.api.urls")),
     # The admin's pages name no icon of their own.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}img/lamp.svg", permanent=True)),
     path("livez", livez),

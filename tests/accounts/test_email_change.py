@@ -90,7 +90,7 @@ def test_an_address_taken_before_it_was_confirmed_is_not_given_twice(
     [
         ({"email": NEW, "current_password": "wrong"}, "This is not your current password."),
         ({"email": "ALICE@example.com", "current_password": PASSWORD}, "This is your address already."),
-        ({"email": "nobody", "current_password": PASSWORD}, "This is no email address"),
+        ({"email": "nobody", "current_password": PASSWORD}, "This is not an email address"),
     ],
 )
 def test_a_refused_wish_keeps_what_was_typed_and_sends_nothing(

@@ -51,5 +51,9 @@ def test_logging_out_takes_a_post(client: Client, alice: User) -> None:
     assert client.get(ACCOUNT).status_code == 302
 
 
+def test_the_admin_changes_passwords_where_a_notice_is_sent(client: Client) -> None:
+    assert client.get(reverse("admin:password_change"))["Location"] == reverse("accounts:password-change")
+
+
 def test_the_admin_uses_this_log_in(client: Client, alice: User) -> None:
     assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith(LOG_IN)

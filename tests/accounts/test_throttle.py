@@ -1,13 +1,14 @@
 """Limits on guessing and on mails."""
 
 from datetime import timedelta
+from itertools import cycle, islice
 
 import pytest
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.throttle import Limit, Throttle
+from accounts.throttle import LOG_IN as LOG_IN_THROTTLE, MAIL, Limit, Throttle
 from jobs.models import Job
 from tests.accounts.clock import Clock
 from tests.cast import PASSWORD
@@ -26,25 +27,26 @@ def waits(throttle: Throttle, network: str, address: str) -> bool:
 
 
 def test_an_address_gets_no_more_mails_than_its_limit(db: None, client: Client) -> None:
-    for _ in range(5):
+    for _ in range(MAIL.by_address.count):
         assert client.post(SIGN_UP, {"email": "dora@example.com"}).status_code == 302
     answer = client.post(SIGN_UP, {"email": "DORA@example.com"})
     assert answer.status_code == 429
     assert 0 < int(answer["Retry-After"]) <= 3600
     assert "That was tried too often. Wait " in answer.content.decode()
     assert 'value="DORA@example.com"' in answer.content.decode()
-    assert Job.objects.count() == 5
+    assert Job.objects.count() == MAIL.by_address.count
     assert client.post(SIGN_UP, {"email": "other@example.com"}).status_code == 302
 
 
 def test_the_forms_that_send_mail_share_their_limit(db: None, client: Client) -> None:
-    for page in ("sign-up", "resend", "password-reset", "sign-up", "resend"):
+    pages = cycle(("sign-up", "resend", "password-reset"))
+    for page in islice(pages, MAIL.by_address.count):
         client.post(reverse(f"accounts:{page}"), {"email": "dora@example.com"})
     assert client.post(reverse("accounts:password-reset"), {"email": "dora@example.com"}).status_code == 429
 
 
 def test_after_too_many_guesses_not_even_the_right_password_is_read(client: Client, alice: User) -> None:
-    for _ in range(10):
+    for _ in range(LOG_IN_THROTTLE.by_address.count):
         client.post(LOG_IN, {"username": alice.email, "password": "guess"})
     answer = client.post(LOG_IN, {"username": alice.email, "password": PASSWORD})
     assert answer.status_code == 429
@@ -52,7 +54,7 @@ def test_after_too_many_guesses_not_even_the_right_password_is_read(client: Clie
 
 
 def test_nobody_is_locked_out_by_the_guesses_of_others(client: Client, alice: User) -> None:
-    for _ in range(11):
+    for _ in range(LOG_IN_THROTTLE.by_address.count + 1):
         client.post(LOG_IN, {"username": alice.email, "password": "guess"}, REMOTE_ADDR="203.0.113.9")
     assert client.post(LOG_IN, {"username": alice.email, "password": PASSWORD}).status_code == 302
 

@@ -14,7 +14,7 @@ def sign_up(page: Page, email: str) -> None:
     page.goto("/sign-up/")
     page.get_by_label("Email address").fill(email)
     page.get_by_role("button", name="Mail me a link").click()
-    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
 
 
 def test_from_the_form_over_the_inbox_to_the_account(page: Page) -> None:

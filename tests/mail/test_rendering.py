@@ -73,7 +73,7 @@ def test_a_mail_loads_nothing_from_anywhere() -> None:
 def test_the_language_is_the_readers() -> None:
     english, german = rendered("Hi"), rendered("Hi", language="de")
     assert 'lang="en"' in english.html
-    assert "which nobody can answer by mail" in english.text
+    assert "Nobody reads replies to this mail" in english.text
     assert 'lang="de"' in german.html
     assert "Antworten auf diese E-Mail liest niemand" in german.text
     assert "Antworten auf diese E-Mail liest niemand" in german.html
