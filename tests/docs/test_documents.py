@@ -1,0 +1,49 @@
+"""The documents name what is there: files, targets, variables, words."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+BASE = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*BASE.glob("*.md"), *(BASE / "docs").glob("**/*.md")])
+
+LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = LINK.findall(document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_targets_in_code_are_in_the_makefile(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (BASE / "Makefile").read_text(), re.MULTILINE))
+    code = re.findall(r"```[a-z]*\n(.*?)```|`([^`]+)`", document.read_text(), re.DOTALL)
+    named = {target for parts in code for target in re.findall(r"(?:^|\s)make ([a-z]+)", "".join(parts))}
+    assert named - targets == set()
+
+
+def test_every_target_is_explained() -> None:
+    makefile = (BASE / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert phony is not None
+    explained = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    assert explained == set(phony[1].split())
+
+
+def test_the_changelog_begins_with_what_is_to_come() -> None:
+    versions = re.findall(r"^## (.+)$", (BASE / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == "Unreleased"
+
+
+def test_the_procfile_names_every_process() -> None:
+    names = re.findall(r"^([a-z]+): ", (BASE / "Procfile").read_text(), re.MULTILINE)
+    assert names == ["release", "web", "worker", "beat", "flower"]
+
+
+def test_no_document_names_a_place_on_somebodys_machine() -> None:
+    places = re.compile(r"/(?:home|root|Users|work)/\S*")
+    found = {path.name: places.findall(path.read_text()) for path in DOCUMENTS}
+    assert {name: paths for name, paths in found.items() if paths} == {}
