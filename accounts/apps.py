@@ -10,7 +10,8 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what this app writes, and what of its rows is deleted in time."""
-        from accounts import cleanup, letters  # noqa: PLC0415  Models are not loaded before.
+        from accounts import cleanup, letters, search  # noqa: PLC0415  Models are not loaded before.
 
         letters.register()
         cleanup.register()
+        search.register()

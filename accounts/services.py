@@ -14,6 +14,7 @@ from accounts import links
 from accounts.links import LinkError
 from accounts.models import EmailChange, User
 from mail.tasks import send
+from search.tasks import index_document
 
 
 class AddressTaken(Exception):
@@ -55,6 +56,7 @@ def complete_sign_up(token: str, *, password: str, name: str = "") -> User:
     )
     if not completed:
         raise LinkError("This link has been used already.")
+    search_must_look(user.pk)
     user.refresh_from_db()
     return user
 
@@ -90,6 +92,7 @@ def update_profile(user: User, *, name: str, language: str) -> None:
     """Change what a user is called and written in."""
     user.name, user.language = name, language
     user.save(update_fields=["name", "language"])
+    search_must_look(user.pk)
 
 
 @transaction.atomic
@@ -128,8 +131,14 @@ def confirm_email_change(token: str) -> EmailChange:
         event="email_changed",
         change_id=str(change.pk),
     )
+    search_must_look(change.user_id)
     change.refresh_from_db()
     return change
+
+
+def search_must_look(user_id: uuid.UUID) -> None:
+    """Have the search index look at the user's present state: changed or gone."""
+    index_document.delay("user", str(user_id))
 
 
 def _id_of(email: str) -> str:

@@ -9,7 +9,8 @@ class PostsConfig(AppConfig):
     name = "posts"
 
     def ready(self) -> None:
-        """Register which objects in the stores are in use."""
-        from posts import references  # noqa: PLC0415 (models may be imported from here on, not before)
+        """Register which objects in the stores are in use, and what of posts is searched."""
+        from posts import references, search  # noqa: PLC0415 (models may be imported from here on, not before)
 
         references.register()
+        search.register()

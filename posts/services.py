@@ -14,6 +14,7 @@ from posts.markdown import excerpt
 from posts.models import MAX_EXCERPT, Post, PostImage
 from posts.tasks import show_variants
 from posts.uploads import Upload
+from search.tasks import index_document
 from storage.pipeline import aside
 from storage.tasks import delete_all, process_image
 
@@ -144,7 +145,5 @@ def _forget(images: Iterable[PostImage]) -> None:
 
 
 def _search_must_look(post_id: uuid.UUID) -> None:
-    """Have the search index look at the post's present state: changed, hidden or gone.
-
-    The one place for `index_document.delay("post", str(post_id))`.
-    """
+    """Have the search index look at the post's present state: changed, hidden or gone."""
+    index_document.delay("post", str(post_id))

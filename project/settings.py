@@ -31,9 +31,11 @@ INSTALLED_APPS = [
     "accounts",
     "posts",
     "mail",
+    "search",
     "storage",
     "jobs",
     "csp",
+    "ninja",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -107,6 +109,10 @@ JOBS_RESEND_SECONDS = env.decimal("JOBS_RESEND_SECONDS", 30, least=1, most=3600)
 JOBS_MAX_WORKER_LOSSES = env.integer("JOBS_MAX_WORKER_LOSSES", 3, least=1, most=100)
 JOBS_MAX_MESSAGE_BYTES = env.integer("JOBS_MAX_MESSAGE_BYTES", 256 * 1024, least=1024, most=64 * 1024 * 1024)
 JOBS_SHUTDOWN_SECONDS = env.decimal("JOBS_SHUTDOWN_SECONDS", 25, least=1, most=3600)
+JOBS_RETENTION_SECONDS = env.integer("JOBS_RETENTION_SECONDS", 7 * 86_400, least=60, most=3650 * 86_400)
+JOBS_DEAD_RETENTION_SECONDS = env.integer("JOBS_DEAD_RETENTION_SECONDS", 14 * 86_400, least=60, most=3650 * 86_400)
+JOBS_HISTORY_SECONDS = env.integer("JOBS_HISTORY_SECONDS", 90 * 86_400, least=60, most=3650 * 86_400)
+JOBS_API_REQUESTS_PER_MINUTE = env.integer("JOBS_API_REQUESTS_PER_MINUTE", 1200, least=1, most=1_000_000)
 
 CELERY_BEAT_SCHEDULER = "jobs.beat:LedgerScheduler"
 
@@ -141,6 +147,12 @@ ASSETS_ACCESS_KEY = env.text("ASSETS_ACCESS_KEY", STORAGE_ACCESS_KEY if _SHARED_
 ASSETS_SECRET_KEY = env.text("ASSETS_SECRET_KEY", STORAGE_SECRET_KEY if _SHARED_STORE else "")
 ASSETS_PUBLIC_URL = env.url("ASSETS_PUBLIC_URL", STORAGE_PUBLIC_URL if _SHARED_STORE else "", schemes=("http", "https"))
 
+# --- Search ----------------------------------------------------------------------------------------
+
+#: Without it the site's own database is searched.
+MEILISEARCH_URL = env.url("MEILISEARCH_URL", "", schemes=("http", "https"))
+MEILISEARCH_API_KEY = env.text("MEILISEARCH_API_KEY", "")
+
 #: An uploaded image may have this many bytes and pixels; a pixel takes four bytes once decoded.
 IMAGES_MAX_BYTES = env.integer("IMAGES_MAX_BYTES", 10_000_000, least=10_000, most=100_000_000)
 IMAGES_MAX_PIXELS = env.integer("IMAGES_MAX_PIXELS", 40_000_000, least=10_000, most=80_000_000)
@@ -150,6 +162,11 @@ IMAGES_WIDTHS = (320, 640, 1280, 1920)
 ORPHANS_MAX_SHARE = env.decimal("ORPHANS_MAX_SHARE", 0.2, least=0, most=1)
 ORPHANS_MAX_COUNT = env.integer("ORPHANS_MAX_COUNT", 100, least=0, most=1_000_000_000)
 ORPHANS_MIN_AGE_SECONDS = env.integer("ORPHANS_MIN_AGE_SECONDS", 3600, least=0, most=365 * 86_400)
+
+# --- Requests -----------------------------------------------------------------------------------------
+
+#: The largest body of a request without its files: 10,000 jobs in one go must fit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 
 # --- Time, language, static files, password rules -------------------------------------------------
 

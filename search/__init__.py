@@ -1,0 +1,1 @@
+"""Search: documents of the site in an index, kept right by jobs."""

@@ -1,0 +1,183 @@
+"""Documents in the site's own database: SQLite's FTS5, or PostgreSQL's full-text search. Needs no server.
+
+Words are matched as they are, the last one as a beginning; typing errors are not forgiven.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from django.db import Error as DatabaseError, connection, transaction
+
+from search.backends.base import Hit, Results
+from search.documents import Document, IndexSettings
+from search.errors import SearchError
+from search.models import IndexAlias, IndexedDocument
+
+#: Rows deleted in one statement when an old generation is dropped.
+BATCH = 2_000
+
+
+class Dialect(Protocol):
+    """How one database searches."""
+
+    def search(
+        self, index: str, generation: int, words: Sequence[str], filters: Mapping[str, Any], limit: int, offset: int
+    ) -> tuple[list[tuple[Any, str]], int]:
+        """Return documents (as JSON or parsed) with their text highlighted, the best first, and how many match."""
+
+
+class EmbeddedBackend:
+    """The backend on the database."""
+
+    tolerates_typos = False
+
+    def __init__(self) -> None:
+        self._settings: dict[str, IndexSettings] = {}
+
+    def prepare(self, index: str, settings: IndexSettings) -> None:
+        """Remember which attributes are searched; the texts are put together when a document comes in."""
+        self._settings[index] = settings
+        IndexAlias.objects.get_or_create(name=index)
+
+    def put(self, index: str, documents: Sequence[Document]) -> None:
+        """Add or replace documents."""
+        self._put(index, self._alias(index).live, documents)
+
+    def remove(self, index: str, ids: Sequence[str]) -> None:
+        """Remove documents."""
+        self._remove(index, self._alias(index).live, ids)
+
+    def search(
+        self,
+        index: str,
+        query: str,
+        *,
+        filters: Mapping[str, str | bool | int] | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Results:
+        """Search the live generation."""
+        filters = filters or {}
+        self._check_filters(index, filters)
+        try:
+            found, total = _dialect().search(index, self._alias(index).live, words_of(query), filters, limit, offset)
+        except DatabaseError as exc:
+            raise SearchError(f"The index {index} could not be searched: {exc}") from exc
+        return Results([_hit(data, text) for data, text in found], total)
+
+    def count(self, index: str) -> int:
+        """Return the number of documents in the live generation."""
+        alias = IndexAlias.objects.filter(name=index).first()
+        return 0 if alias is None else IndexedDocument.objects.filter(index=index, generation=alias.live).count()
+
+    def begin_staging(self, index: str, settings: IndexSettings) -> None:
+        """Begin a new generation; one left over is dropped."""
+        self.prepare(index, settings)
+        with transaction.atomic():
+            alias = IndexAlias.objects.select_for_update().get(name=index)
+            left_over, alias.staging = alias.staging, alias.latest + 1
+            alias.latest += 1
+            alias.save()
+        if left_over is not None:
+            _drop(index, left_over)
+
+    def put_staging(self, index: str, documents: Sequence[Document]) -> None:
+        """Add or replace documents in the new generation."""
+        if (staging := self._alias(index).staging) is not None:
+            self._put(index, staging, documents)
+
+    def remove_staging(self, index: str, ids: Sequence[str]) -> None:
+        """Remove documents from the new generation."""
+        if (staging := self._alias(index).staging) is not None:
+            self._remove(index, staging, ids)
+
+    def has_staging(self, index: str) -> bool:
+        """Return whether a new generation is being built."""
+        return self._alias(index).staging is not None
+
+    def swap(self, index: str) -> None:
+        """Let the new generation be the live one; drop the old one."""
+        with transaction.atomic():
+            alias = IndexAlias.objects.select_for_update().get(name=index)
+            if alias.staging is None:
+                raise SearchError(f"The index {index} has nothing to swap with.", permanent=True)
+            old, alias.live, alias.staging = alias.live, alias.staging, None
+            alias.save()
+        _drop(index, old)
+
+    def _alias(self, index: str) -> IndexAlias:
+        try:
+            return IndexAlias.objects.get(name=index)
+        except IndexAlias.DoesNotExist:
+            raise SearchError(f"There is no index {index!r}.", permanent=True) from None
+
+    def _put(self, index: str, generation: int, documents: Sequence[Document]) -> None:
+        searchable = self._searchable(index)
+        rows = [
+            IndexedDocument(
+                index=index,
+                generation=generation,
+                key=_key(document),
+                data=document,
+                text="\n".join(str(document.get(name) or "") for name in searchable),
+            )
+            for document in documents
+        ]
+        IndexedDocument.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["index", "generation", "key"], update_fields=["data", "text"]
+        )
+
+    def _remove(self, index: str, generation: int, ids: Sequence[str]) -> None:
+        IndexedDocument.objects.filter(index=index, generation=generation, key__in=ids).delete()
+
+    def _searchable(self, index: str) -> tuple[str, ...]:
+        if index not in self._settings:
+            raise SearchError(f"The index {index!r} was not prepared.", permanent=True)
+        return self._settings[index].searchable
+
+    def _check_filters(self, index: str, filters: Mapping[str, object]) -> None:
+        settings = self._settings.get(index)
+        for name in filters:
+            if settings is not None and name not in settings.filterable:
+                known = ", ".join(settings.filterable) or "none"
+                raise SearchError(
+                    f"The index {index} cannot be filtered by {name!r}: it must be one of {known}.", permanent=True
+                )
+
+
+def words_of(query: str) -> list[str]:
+    """Return the words of a query, without what a database's query language would read as its own."""
+    cleaned = "".join(sign if sign.isalnum() else " " for sign in query)
+    return cleaned.split()
+
+
+def _key(document: Document) -> str:
+    key = str(document.get("id") or "")
+    if not key or len(key) > 100:
+        raise SearchError(f"A document's id must have 1 to 100 signs; got {key!r:.120}.", permanent=True)
+    return key
+
+
+def _dialect() -> Dialect:
+    if connection.vendor == "postgresql":
+        from search.backends import postgresql  # noqa: PLC0415 (one of the two)
+
+        return postgresql
+    from search.backends import sqlite  # noqa: PLC0415
+
+    return sqlite
+
+
+def _drop(index: str, generation: int) -> None:
+    """Delete a generation in small statements, so that nobody waits long for a lock."""
+    while True:
+        keys = IndexedDocument.objects.filter(index=index, generation=generation).values_list("pk", flat=True)[:BATCH]
+        if not (chunk := list(keys)):
+            return
+        IndexedDocument.objects.filter(pk__in=chunk).delete()
+
+
+def _hit(data: Any, text: str) -> Hit:
+    document = json.loads(data) if isinstance(data, str) else data
+    return Hit(document, {"text": text})

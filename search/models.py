@@ -1,0 +1,66 @@
+"""The embedded backend's documents, and the record of reindexes."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class IndexAlias(models.Model):
+    """Which generation of an index is live, and which one a reindex is building. Swapping is changing this row."""
+
+    name = models.CharField(max_length=50, primary_key=True)
+    live = models.IntegerField(default=1)
+    staging = models.IntegerField(null=True)
+    latest = models.IntegerField(default=1)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IndexedDocument(models.Model):
+    """A document of the embedded backend."""
+
+    index = models.CharField(max_length=50)
+    generation = models.IntegerField()
+    key = models.CharField(max_length=100)
+    data = models.JSONField()
+    #: The searchable texts, the most important first, one a line.
+    text = models.TextField()
+
+    class Meta:
+        """One document of a key in each generation."""
+
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["index", "generation", "key"], name="search_document_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.key}"
+
+
+class Reindex(models.Model):
+    """A reindex, under way or done. At most one of an index is under way."""
+
+    index = models.CharField(max_length=50)
+    #: The job that does it; another attempt of the same job goes on where it stood.
+    job_id = models.UUIDField()
+    #: The last id that is in the staging index.
+    cursor = models.CharField(max_length=100, default="", blank=True)
+    done = models.IntegerField(default=0)
+    total = models.IntegerField(default=0)
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Newest first."""
+
+        ordering: ClassVar[list[str]] = ["-started_at"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["index"], condition=models.Q(finished_at__isnull=True), name="search_reindex_one_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.index}, {self.done} of {self.total}"
