@@ -10,5 +10,7 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from jobs import checks  # noqa: F401, PLC0415 (importing it registers them; apps must be loaded first)
+        """Register the system checks, and what of the engine's own is deleted in time."""
+        from jobs import checks, retention  # noqa: F401, PLC0415 (importing registers checks; apps must be loaded)
+
+        retention.register_cleaners()

@@ -19,6 +19,10 @@ class JobsConf:
         max_worker_losses: a job whose worker died this often is poison.
         max_message_bytes: the largest message body that is accepted at enqueue.
         shutdown_seconds: how long a stopping worker lets running jobs finish before it hands them back.
+        retention_seconds: how long a job that succeeded or was cancelled is kept, where its task says nothing else.
+        dead_retention_seconds: how long a dead job and its letter are kept.
+        history_seconds: how long it is kept which schedules fired and what operators did.
+        api_requests_per_minute: how many requests of one token, or one person, the API answers in a minute.
     """
 
     lease_seconds: float = 30
@@ -28,6 +32,10 @@ class JobsConf:
     max_worker_losses: int = 3
     max_message_bytes: int = 256 * 1024
     shutdown_seconds: float = 25
+    retention_seconds: float = 7 * 86_400
+    dead_retention_seconds: float = 14 * 86_400
+    history_seconds: float = 90 * 86_400
+    api_requests_per_minute: int = 1200
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -56,7 +56,7 @@ class PostForm(forms.Form):
     images = ImagesField(required=False, label="Add images")
 
     def __init__(self, *args: Any, existing: Iterable[PostImage] = (), **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.existing = list(existing)
         for image in self.existing:
             self.fields[f"alt-{image.pk}"] = forms.CharField(

@@ -1,0 +1,49 @@
+"""How long the engine keeps what has ended: its own cleaners for `jobs.cleanup`."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from jobs.cleanup import register
+from jobs.conf import conf
+from jobs.core.states import State
+from jobs.ledger import prune
+from jobs.ledger.prune import Past
+from jobs.registry import registered
+
+DONE = frozenset({State.SUCCEEDED, State.CANCELLED})
+
+
+def register_cleaners() -> None:
+    """Have the engine's tables cleaned. Called once, at start."""
+    register("ended jobs", forget_jobs)
+    register("dead jobs", lambda limit: prune.forget_jobs(Past({State.DEAD}, conf().dead_retention_seconds), limit))
+    register("dead letters", _rows("jobs_deadletter", lambda: conf().dead_retention_seconds))
+    register("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
+    register("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
+    register("gone workers", _rows("jobs_worker", lambda: conf().retention_seconds))
+
+
+def forget_jobs(limit: int) -> int:
+    """Delete jobs that succeeded or were cancelled, each after its task's own retention, else the engine's."""
+    own = _own_retentions()
+    named = [name for names in own.values() for name in names]
+    deleted = prune.forget_jobs(Past(DONE, conf().retention_seconds, other_than=named), limit)
+    for seconds, names in own.items():
+        if deleted == limit:
+            break
+        deleted += prune.forget_jobs(Past(DONE, seconds, tasks=names), limit - deleted)
+    return deleted
+
+
+def _own_retentions() -> dict[float, list[str]]:
+    """Return the tasks that say themselves how long their jobs are kept, by that time."""
+    found: dict[float, list[str]] = defaultdict(list)
+    for name, task in registered().items():
+        seconds = getattr(task, "retention", None)
+        if seconds is not None:
+            found[float(seconds)].append(name)
+    return found
+
+
+def _rows(table: str, seconds: Callable[[], float]) -> Callable[[int], int]:
+    return lambda limit: prune.forget_rows(table, seconds(), limit)

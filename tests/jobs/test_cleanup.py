@@ -1,0 +1,165 @@
+"""`jobs.cleanup`: what is past its time goes in small batches, whatever else fails; nothing that runs or waits does."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from jobs import cleanup, retention
+from jobs.cleanup import CleanupError
+from jobs.core.states import FINAL, State
+from jobs.ledger import prune
+from jobs.ledger.prune import Past
+from jobs.models import Attempt, DeadLetter, Job, OperatorAction, Worker
+from jobs.tasks import clean_up
+from tests.jobs.rows import in_state
+
+pytestmark = pytest.mark.django_db
+
+DAY = 86_400
+
+
+def aged(state: State, days: float, *, task: str = "tests.tasks_app.tasks.noop") -> Job:
+    """Return a job that came into `state` so long ago."""
+    job = in_state(state)
+    age = timedelta(days=days)
+    Job.objects.filter(pk=job.pk).update(changed_at=F("changed_at") - age, task=task)
+    return job
+
+
+def exists(job: Job) -> bool:
+    return Job.objects.filter(pk=job.pk).exists()
+
+
+# What the ledger forgets
+
+
+def test_ended_jobs_go_with_their_attempts_after_their_time() -> None:
+    old, young = aged(State.CANCELLED, 8), aged(State.CANCELLED, 6)
+    assert Attempt.objects.count() == 2
+    assert prune.forget_jobs(Past({State.CANCELLED}, 7 * DAY), 10) == 1
+    assert (exists(old), exists(young)) == (False, True)
+    assert Attempt.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - FINAL))
+def test_what_has_not_ended_is_never_forgotten(state: State) -> None:
+    job = aged(state, 1_000)
+    cleanup.clean()
+    assert exists(job)
+    with pytest.raises(ValueError, match="only jobs that have ended"):
+        Past({state}, 0)
+
+
+def test_dead_jobs_stay_longer_and_their_letters_outlive_them() -> None:
+    kept, gone = aged(State.DEAD, 13), aged(State.DEAD, 15)
+    letter = DeadLetter.objects.create(
+        id=gone.pk,
+        job=gone,
+        queue="default",
+        reason="exhausted",
+        failed_at=timezone.now(),
+        body=b"",
+        headers={},
+        properties={},
+    )
+    assert cleanup.clean()["dead jobs"] == 1
+    assert (exists(kept), exists(gone)) == (True, False)
+    letter.refresh_from_db()
+    assert letter.job is None
+
+
+def test_tasks_say_themselves_how_long_their_jobs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_own_retentions", lambda: {30.0 * DAY: ["slow.one"], 1.0 * DAY: ["quick.one"]})
+    jobs = {
+        (task, days): aged(State.SUCCEEDED, days, task=task)
+        for task in ("slow.one", "quick.one", "other")
+        for days in (2, 8, 31)
+    }
+    assert retention.forget_jobs(100) == 6
+    assert sorted(key for key, job in jobs.items() if exists(job)) == [("other", 2), ("slow.one", 2), ("slow.one", 8)]
+
+
+def test_a_task_s_own_retention_is_read_from_its_option() -> None:
+    assert all(isinstance(seconds, float) for seconds in retention._own_retentions())
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_batch_is_no_larger_than_asked_for(limit: int) -> None:
+    for _ in range(3):
+        aged(State.SUCCEEDED, 8)
+    assert retention.forget_jobs(limit) == limit
+    assert Job.objects.count() == 3 - limit
+
+
+def test_the_oldest_go_first() -> None:
+    newer, older = aged(State.SUCCEEDED, 8), aged(State.SUCCEEDED, 9)
+    prune.forget_jobs(Past(retention.DONE, 7 * DAY), 1)
+    assert (exists(newer), exists(older)) == (True, False)
+
+
+def test_histories_go_in_time() -> None:
+    now = timezone.now()
+    for days in (89, 91):
+        OperatorAction.objects.create(actor="x", action="retry", target={}, at=now - timedelta(days=days))
+    for days in (6, 8):
+        Worker.objects.create(
+            id=in_state(State.QUEUED).pk,
+            name="w",
+            host="h",
+            pid=1,
+            queues=[],
+            pool="p",
+            concurrency=1,
+            seen_at=now - timedelta(days=days),
+        )
+    deleted = cleanup.clean()
+    assert (deleted["operator actions"], deleted["gone workers"]) == (1, 1)
+
+
+# The job
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No cleaners but the test's."""
+    monkeypatch.setattr(cleanup, "_cleaners", {})
+    return
+
+
+def test_a_cleaner_is_called_until_nothing_is_left(only: None) -> None:
+    asked: list[int] = []
+
+    def cleaner(limit: int) -> int:
+        asked.append(limit)
+        return limit if len(asked) < 3 else 4
+
+    cleanup.register("things", cleaner)
+    assert cleanup.clean(batch=10) == {"things": 24}
+    assert asked == [10, 10, 10]
+
+
+def test_one_that_fails_keeps_no_other_from_its_work(only: None) -> None:
+    cleanup.register("a", lambda _: 1 // 0)
+    cleanup.register("b", lambda _: 2)
+    with pytest.raises(CleanupError, match=r"a: ZeroDivisionError: .* Done meanwhile: 0 a, 2 b\."):
+        cleanup.clean()
+
+
+def test_the_job_reports_counts(only: None) -> None:
+    cleanup.register("things", lambda _: 0)
+    assert clean_up() == "0 things"
+    assert (clean_up.name, clean_up.queue) == ("jobs.cleanup", "maintenance")
+
+
+def test_many_rows_take_few_statements_and_short_transactions() -> None:
+    for _ in range(25):
+        aged(State.SUCCEEDED, 8)
+    with CaptureQueriesContext(connection) as queries:
+        assert cleanup.clean(batch=10)["ended jobs"] == 25
+    deletes = [query["sql"] for query in queries if query["sql"].startswith("DELETE FROM jobs_job ")]
+    assert len(deletes) == 3
