@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 from kombu.utils.json import loads
@@ -22,6 +21,7 @@ from jobs.ledger import operate
 from jobs.ledger.upkeep import redispatch_queue
 from jobs.models import DeadLetter, OperatorAction, Queue
 from jobs.queries import JobFilter, LetterFilter
+from jobs.registry import registered
 from jobs.runtime import deadletters, letters
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import outgoing
@@ -86,7 +86,7 @@ def replay_corrected(
         EnqueueError: the arguments do not fit the task.
         TransitionRefused: it was replayed or discarded before, and `force` is not given.
     """
-    task = current_app.tasks.get(letter.task)
+    task = registered().get(letter.task)
     if task is None or not hasattr(task, "check_arguments"):
         raise UnknownTask(f"The letter's task {letter.task!r} is not registered here, so it cannot be run again.")
     with transaction.atomic():
@@ -179,7 +179,7 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
     Raises:
         BrokerGone: the broker did not take the message; nothing has changed.
     """
-    task = current_app.tasks.get(letter.task)
+    task = registered().get(letter.task)
     if hasattr(task, "check_arguments") and letter.args is not None and letter.kwargs is not None:
         args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
         return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None))

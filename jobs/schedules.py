@@ -11,6 +11,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.errors import UnknownTask
 from jobs.models import OperatorAction, ScheduleRun
+from jobs.registry import registered
 from jobs.task import JobTask
 
 
@@ -52,11 +53,9 @@ def run_now(schedule: PeriodicTask, *, actor: str) -> uuid.UUID:
         UnknownTask: its task is no job registered here.
         EnqueueError: its arguments do not fit the task.
     """
-    task = current_app.tasks.get(schedule.task)
+    task = registered().get(schedule.task)
     if not isinstance(task, JobTask):
-        raise UnknownTask(
-            f"Schedule {schedule.name!r}: its task {schedule.task!r} is no job registered here."
-        )
+        raise UnknownTask(f"Schedule {schedule.name!r}: its task {schedule.task!r} is no job registered here.")
     with transaction.atomic():
         result = task.apply_async(
             json.loads(schedule.args or "[]"),
@@ -74,3 +73,13 @@ def run_now(schedule: PeriodicTask, *, actor: str) -> uuid.UUID:
 def latest_run(schedule: PeriodicTask) -> ScheduleRun | None:
     """Return a schedule's latest run; its `job` says what came of it."""
     return ScheduleRun.objects.filter(schedule=schedule).order_by("-due_at").first()
+
+
+def switch(schedule: PeriodicTask, *, on: bool, actor: str) -> None:
+    """Let a schedule run at its times, or let it rest."""
+    with transaction.atomic():
+        schedule.enabled = on
+        # Saving it, not updating its row, tells Beat to read the schedules again.
+        schedule.save()
+        action = "enable schedule" if on else "disable schedule"
+        OperatorAction.objects.create(action=action, actor=actor, target={"schedule": schedule.name})

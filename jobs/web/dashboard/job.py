@@ -1,0 +1,100 @@
+"""One job: its life, its attempts, its arguments, its kin, and what can be done with it."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from jobs.core.states import FINAL, WAITING, State
+from jobs.models import Attempt, DeadLetter, Job
+from jobs.queries import JobFilter
+from jobs.web import search
+from jobs.web.dashboard.access import page
+from jobs.web.dashboard.pages import show
+from jobs.web.dashboard.timeline import timeline
+from jobs.web.dashboard.tracebacks import folded
+from jobs.web.job_json import job_json, named_arguments
+
+#: Attempts, and jobs of the same kin, that are shown; the newest ones.
+ATTEMPTS, KIN = 50, 8
+
+
+@page
+def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """Show the page of a job."""
+    found = _get(job_id)
+    now = timezone.now()
+    attempts = list(found.attempts.order_by("-number", "-pk")[:ATTEMPTS])
+    correlation = found.correlation_id or str(found.pk)
+    return show(
+        request,
+        "job",
+        "jobs",
+        job=found,
+        arguments=named_arguments(found.task, found.args, found.kwargs),
+        stretches=timeline(found, attempts, now),
+        attempts=[(attempt, folded(attempt.traceback) if attempt.traceback else []) for attempt in attempts],
+        more_attempts=found.attempts.count() - len(attempts) if len(attempts) == ATTEMPTS else 0,
+        siblings=_siblings(found, correlation),
+        siblings_query=search.line([("correlation", correlation)]),
+        children=Job.objects.filter(parent_id=found.pk).order_by("-created_at", "-pk")[:KIN],
+        parent=Job.objects.filter(pk=found.parent_id).first() if found.parent_id else None,
+        letters=DeadLetter.objects.filter(job=found).order_by("-failed_at"),
+        corrections=_corrections(found),
+        may_retry=found.state in FINAL | WAITING,
+        may_cancel=found.state in WAITING | {State.QUEUED, State.RUNNING},
+        raw=json.dumps(job_json(found), indent=2, ensure_ascii=False),
+        curl=_curl(request, found),
+        error=_headline(found, attempts),
+    )
+
+
+@page
+def job_as_json(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
+    """Return a job as the API shows it."""
+    return JsonResponse(dict(job_json(_get(job_id))), json_dumps_params={"indent": 2, "ensure_ascii": False})
+
+
+def _get(job_id: uuid.UUID) -> Job:
+    found = Job.objects.filter(pk=job_id).first()
+    if found is None:
+        raise Http404("There is no such job: it was deleted after its retention, or never committed.")
+    return found
+
+
+def _siblings(job: Job, correlation: str) -> Sequence[Job]:
+    """Return other jobs of the same request, children left out: they have a place of their own."""
+    rows = JobFilter(correlation_id=correlation).jobs().exclude(pk=job.pk)
+    return rows.exclude(parent_id=job.pk)[:KIN]
+
+
+def _corrections(job: Job) -> list[Job]:
+    """Return the jobs that ran in this one's stead, with other arguments."""
+    ids = DeadLetter.objects.filter(job=job).exclude(replay_job_id=job.pk).values("replay_job_id")
+    return list(Job.objects.filter(pk__in=ids)[:KIN])
+
+
+def _curl(request: HttpRequest, job: Job) -> str:
+    address = request.build_absolute_uri(f"/api/jobs/{job.pk}")
+    return f'curl -H "Authorization: Bearer $TOKEN" {address}'
+
+
+def _headline(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any] | None:
+    """Return the latest error in full where its attempt has it, for the top of the page."""
+    if not job.last_error or job.state == State.SUCCEEDED:
+        return None
+    kind, _, message = job.last_error.partition(": ")
+    latest = attempts[0] if attempts else None
+    if latest is not None and job.last_error.startswith(latest.error_type):
+        kind, message = latest.error_type, latest.error
+    plain = job.state in {State.CANCELLED, State.SCHEDULED} or not kind.replace(".", "").isidentifier()
+    return {"kind": "" if plain else kind, "message": job.last_error if plain else message}
+
+
+def job_address(job_id: uuid.UUID) -> str:
+    """Return where a job's page is."""
+    return reverse("jobs:job", args=[job_id])

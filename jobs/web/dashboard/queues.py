@@ -1,0 +1,15 @@
+"""The queues: what waits, how it moves, who listens; pause and resume."""
+
+from django.http import HttpRequest, HttpResponse
+
+from jobs.reports.queues import queues as every_queue
+from jobs.reports.remembered import remembered
+from jobs.web.dashboard.access import page
+from jobs.web.dashboard.pages import show
+
+
+@page
+def queues(request: HttpRequest) -> HttpResponse:
+    """Show every queue."""
+    found = every_queue() if request.GET.get("fresh") else remembered("queues", 1.0, every_queue)
+    return show(request, "queues", "queues", queues=found)

@@ -1,0 +1,59 @@
+"""The buttons of queues and schedules: pause, resume, run, enable, disable."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django_celery_beat.models import PeriodicTask
+
+from jobs import operations, schedules
+from jobs.errors import JobError
+from jobs.web.dashboard.access import action, actor
+
+
+@action
+def pause(request: HttpRequest, name: str) -> HttpResponse:
+    """Pause a queue."""
+    operations.pause_queue(name, actor=actor(request))
+    messages.success(request, f"Paused queue {name}. What runs goes on; nothing else begins until it is resumed.")
+    return redirect("jobs:queues")
+
+
+@action
+def resume(request: HttpRequest, name: str) -> HttpResponse:
+    """Resume a queue."""
+    operations.resume_queue(name, actor=actor(request))
+    messages.success(request, f"Resumed queue {name}.")
+    return redirect("jobs:queues")
+
+
+@action
+def run(request: HttpRequest, schedule_id: int) -> HttpResponse:
+    """Run a schedule's job now, beside its regular runs."""
+    schedule = get_object_or_404(PeriodicTask, pk=schedule_id)
+    try:
+        job_id = schedules.run_now(schedule, actor=actor(request))
+    except (JobError, ValueError) as exc:
+        messages.error(request, f"{schedule.name} was not run. {exc}")
+        return redirect("jobs:schedules")
+    messages.success(request, f"{schedule.name} runs now, as this job.")
+    return redirect("jobs:job", job_id)
+
+
+@action
+def enable(request: HttpRequest, schedule_id: int) -> HttpResponse:
+    """Let a schedule run at its times."""
+    return _switch(request, schedule_id, on=True)
+
+
+@action
+def disable(request: HttpRequest, schedule_id: int) -> HttpResponse:
+    """Let a schedule rest."""
+    return _switch(request, schedule_id, on=False)
+
+
+def _switch(request: HttpRequest, schedule_id: int, *, on: bool) -> HttpResponse:
+    schedule = get_object_or_404(PeriodicTask, pk=schedule_id)
+    schedules.switch(schedule, on=on, actor=actor(request))
+    what = "It runs at its times again." if on else "It does not run until it is enabled."
+    messages.success(request, f"{'Enabled' if on else 'Disabled'} {schedule.name}. {what}")
+    return redirect("jobs:schedules")

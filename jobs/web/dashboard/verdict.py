@@ -1,0 +1,160 @@
+"""Is it all right? The overview's first line, in words, and what is wrong with where to look. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobs.core.states import State
+from jobs.reports.queues import QueueReport
+from jobs.templatetags.look import duration
+
+#: A queue in which nothing ended for this long while something waits does not move; one that waits this long and
+#: gets more than it gives falls behind. In seconds.
+STUCK_AFTER, BEHIND_AFTER = 60.0, 300.0
+
+#: A schedule is missed this long after its time, in seconds.
+MISSED_AFTER = 120.0
+
+#: Dead letters grow where an hour brings this many, and this many times what the hours before brought.
+GROWING_FROM, GROWING_TIMES = 5, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something to look at.
+
+    Attributes:
+        text: what is wrong, as a sentence.
+        room, query: where to look: the page's name, and what follows the question mark.
+        grave: whether it is wrong; else somebody wanted it so.
+    """
+
+    text: str
+    room: str
+    query: str = ""
+    grave: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A schedule that should have fired."""
+
+    name: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A worker that went silent without saying that it stops."""
+
+    name: str
+    seen_at: datetime
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the verdict is about.
+
+    Attributes:
+        died_today, died_lately: dead letters of the last day, and of the last hour.
+    """
+
+    queues: Sequence[QueueReport]
+    workers: int
+    died_today: int
+    died_lately: int
+    missed: Sequence[Missed] = ()
+    silent: Sequence[Silence] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The first line, and the alerts below it.
+
+    Attributes:
+        well: whether nothing is wrong.
+        lead: the alert that the first line says, where one thing alone is wrong.
+    """
+
+    line: str
+    alerts: tuple[Alert, ...]
+    well: bool
+    lead: Alert | None = None
+
+
+def judge(facts: Facts, now: datetime) -> Verdict:
+    """Return the verdict on how things are."""
+    alerts = tuple(sorted(_alerts(facts, now), key=lambda alert: not alert.grave))
+    grave = sum(alert.grave for alert in alerts)
+    if not grave:
+        return Verdict(f"{_moving(facts, len(alerts))} {_died(facts.died_today)}", alerts, well=True)
+    if grave == 1:
+        return Verdict(alerts[0].text, alerts[1:], well=False, lead=alerts[0])
+    return Verdict(f"Not all is well: {grave} things need a look.", alerts, well=False)
+
+
+def _moving(facts: Facts, notes: int) -> str:
+    waiting = sum(queue.depth[State.QUEUED] + queue.depth[State.RUNNING] for queue in facts.queues)
+    if not waiting:
+        return "Nothing waits, nothing runs."
+    return "All queues are moving." if not notes else "All queues that may are moving."
+
+
+def _died(count: int) -> str:
+    if not count:
+        return "No job has died since yesterday."
+    return f"{count:,} {'job' if count == 1 else 'jobs'} dead since yesterday."
+
+
+def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
+    waiting = sum(queue.depth[State.QUEUED] for queue in facts.queues)
+    if not facts.workers:
+        yield Alert(f"No worker is running{_so_wait(waiting)}.", "workers", grave=bool(waiting))
+    for queue in facts.queues:
+        yield from _of_queue(queue, facts.workers, now)
+    yield from _of_dead_letters(facts)
+    for missed in facts.missed:
+        late = duration(now - missed.due_at)
+        yield Alert(f"Schedule {missed.name} should have run {late} ago. Is Beat running?", "schedules")
+    for silence in facts.silent:
+        text = f"Worker {silence.name} went silent {duration(now - silence.seen_at)} ago"
+        yield Alert(f"{text} with {silence.running} running." if silence.running else f"{text}.", "workers")
+
+
+def _of_queue(queue: QueueReport, workers: int, now: datetime) -> Iterator[Alert]:
+    waiting, seconds = queue.depth[State.QUEUED], queue.waiting_seconds or 0.0
+    if not waiting:
+        return
+    jobs = f"{waiting:,} {'job waits' if waiting == 1 else 'jobs wait'}"
+    query = f"q=queue:{queue.name}+state:queued"
+    if queue.paused_at is not None:
+        since = duration(now - queue.paused_at)
+        by = f" by {queue.paused_by}" if queue.paused_by else ""
+        yield Alert(f"Queue {queue.name} has been paused{by} for {since}; {jobs}.", "queues", grave=False)
+    elif not queue.workers and workers:
+        yield Alert(f"No worker listens to queue {queue.name}; {jobs}, the oldest for {duration(seconds)}.", "queues")
+    elif workers and seconds > STUCK_AFTER and not queue.rate_out:
+        text = f"Queue {queue.name} does not move: {jobs}, the oldest for {duration(seconds)}."
+        yield Alert(text, "jobs", query)
+    elif workers and seconds > BEHIND_AFTER and queue.rate_in > queue.rate_out:
+        rates = f"{queue.rate_in:.0f} a minute come, {queue.rate_out:.0f} are done"
+        yield Alert(f"Queue {queue.name} falls behind: {rates}, the oldest waits {duration(seconds)}.", "jobs", query)
+
+
+def _of_dead_letters(facts: Facts) -> Iterator[Alert]:
+    before = max(facts.died_today - facts.died_lately, 0) / 23
+    if facts.died_lately >= GROWING_FROM and facts.died_lately > GROWING_TIMES * before:
+        usual = f"; {before:.0f} is usual" if before >= 1 else ""
+        yield Alert(f"Dead letters are growing: {facts.died_lately:,} in the last hour{usual}.", "dead-letters")
+
+
+def _so_wait(waiting: int) -> str:
+    if not waiting:
+        return ""
+    return f"; {waiting:,} {'job waits' if waiting == 1 else 'jobs wait'}"
+
+
+def is_missed(due_at: datetime, now: datetime) -> bool:
+    """Return whether a schedule due at that time should have fired by now."""
+    return now - due_at > timedelta(seconds=MISSED_AFTER)
