@@ -155,8 +155,7 @@ class Manager:
         run.start_again_at = now + delay
         # What it left behind must not go on beside its successor.
         _signal_group(run.process.pid, signal.SIGKILL)
-        tail = _tail(run) if run.part.quiet else ""
-        self.say(f"{run.part.name} {_ended(run)} unexpectedly; it starts again in {delay:g} s.{tail}")
+        self.say(f"{run.part.name} {_ended(run)} unexpectedly; it starts again in {delay:g} s.{_tail(run)}")
 
     # Stopping.
 
@@ -272,4 +271,7 @@ def _ended(run: _Run) -> str:
 
 
 def _tail(run: _Run) -> str:
+    """Return what a quiet part said last; what others said stands above already."""
+    if not run.part.quiet:
+        return ""
     return "".join(f"\n    {line}" for line in run.said)

@@ -80,7 +80,7 @@ def test_parts_are_ready_when_they_say_so_and_their_check_agrees(manager: Manage
 
 
 def test_a_part_that_ends_while_it_starts_is_named_with_what_it_said(manager: Manager) -> None:
-    part = python("a", "print('no licence'); raise SystemExit(3)")
+    part = python("a", "print('no licence'); raise SystemExit(3)", quiet=True)
     manager.start(part)
     with pytest.raises(PartFailed, match=r"(?s)a ended with exit code 3 while it started\.\n    no licence"):
         manager.wait_until_ready(part, seconds=10)
@@ -105,7 +105,14 @@ def test_a_command_runs_to_its_end(manager: Manager, output: io.StringIO) -> Non
 
 def test_a_command_that_fails_is_named_with_what_it_said(manager: Manager) -> None:
     with pytest.raises(PartFailed, match=r"(?s)a failed \(ended with exit code 1\)\..*ZeroDivisionError"):
+        manager.run_to_end(python("a", "1/0", quiet=True))
+
+
+def test_what_was_printed_is_not_said_twice(manager: Manager, output: io.StringIO) -> None:
+    with pytest.raises(PartFailed) as failure:
         manager.run_to_end(python("a", "1/0"))
+    assert "ZeroDivisionError" in output.getvalue()
+    assert "ZeroDivisionError" not in str(failure.value)
 
 
 def test_a_quiet_part_is_logged_but_not_printed(manager: Manager, output: io.StringIO, tmp_path: Path) -> None:
