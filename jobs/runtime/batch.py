@@ -32,6 +32,7 @@ from jobs.runtime.execute import (
     ledger_id,
     record,
     refuse,
+    run,
     tell_celery,
 )
 
@@ -127,7 +128,7 @@ def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any
     request.job_id, request.job_correlation_id = job_id, str(job_id)
     if items:
         try:
-            task.run(Batch(items))
+            run(task, Batch(items))
         except Exception as exc:  # noqa: BLE001 (it is every job's error)
             errors |= {item.job_id: item.error or exc for item in items}
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.canvas import maybe_signature
-from celery.exceptions import Ignore, MaxRetriesExceededError, Retry
+from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShutdown, WorkerTerminate
 from celery.worker import state as worker_state
 from django.db import transaction
 
@@ -54,6 +54,10 @@ class Expired(Exception):
     """The error of a job whose time passed before it could begin."""
 
 
+class Escaped(Exception):
+    """The error of a task that raised what is no error, but ends a thread or process: SystemExit, CancelledError."""
+
+
 def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: RET503 (tell_celery raises)
     """Run one attempt of the job that `task.request` delivers, and record what became of it.
 
@@ -74,7 +78,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         if claimed.expired:
             raise Expired("The job's time passed before it could begin.")
         _check_arguments(task, args, kwargs)
-        result = task.run(*args, **kwargs)
+        result = run(task, *args, **kwargs)
     except Exception as exc:  # noqa: BLE001 (whatever the task raised is its job's outcome)
         error: Exception = exc
     else:
@@ -96,6 +100,19 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     failure = failure_of(error)
     _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
     tell_celery(outcome, error, failure)
+
+
+def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
+    """Run the task's body. Raises Escaped for what is meant to end a whole process, unless it is a pool's."""
+    try:
+        return task.run(*args, **kwargs)
+    except (Exception, WorkerShutdown, WorkerTerminate):
+        raise
+    except BaseException as exc:
+        if isinstance(exc, SystemExit) and os.getpid() != task.request.parent_pid:
+            # The pool process may end: its parent records that.
+            raise
+        raise Escaped(f"The task raised {exc!r}, which would have ended its thread.") from exc
 
 
 def ledger_id(task_id: str) -> uuid.UUID:
