@@ -1,5 +1,6 @@
 """One attempt, delivered to the worker's code: what the task does decides what becomes of the job."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -126,6 +127,14 @@ def test_only_errors_named_for_it_are_retried(error: str, state: str) -> None:
     job = tasks.picky.delay(error).job
     deliver(job)
     assert job.state == state
+
+
+@pytest.mark.parametrize("how, words", [("exit", r"SystemExit\(3\)"), ("be cancelled", r"CancelledError\(\)")])
+def test_what_would_end_a_thread_is_an_error_of_the_task(how: str, words: str) -> None:
+    job = tasks.escaping.delay(how).job
+    deliver(job)
+    assert job.state == State.RETRYING
+    assert re.search(words, job.last_error)
 
 
 def test_a_permanent_error_is_dead_at_once(heard: list[str]) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from asyncio import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,14 @@ def steer(self: JobTask, how: str, **options: Any) -> str:
             raise self.retry(exc=Broken("it failed"), **options)
         case _:
             raise ValueError(how)
+
+
+@job
+def escaping(how: str) -> None:
+    """Raise what is no error, but ends a thread or process."""
+    if how == "exit":
+        sys.exit(3)
+    raise CancelledError
 
 
 @job
