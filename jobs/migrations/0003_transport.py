@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('dispatched_at__isnull', True), ('state', jobs.core.states.State['QUEUED'])), fields=['queue', '-priority', 'run_at', 'id'], name='jobs_job_waiting'),
+            index=models.Index(condition=models.Q(('dispatched_at__isnull', True), ('state__gte', jobs.core.states.State['QUEUED']), ('state__lte', jobs.core.states.State['QUEUED'])), fields=['queue', '-priority', 'run_at', 'id'], name='jobs_job_waiting'),
         ),
         migrations.AddIndex(
             model_name='brokermessage',
