@@ -56,6 +56,10 @@ class Servers:
         self._valkey.flush()
         self._postgres.execute("TRUNCATE jobs_job CASCADE", DATABASE)
 
+    def execute(self, statement: str) -> None:
+        """Run a statement in the database of the run."""
+        self._postgres.execute(statement, DATABASE)
+
     def settled(self) -> bool:
         """Return whether the ledger has the outcome of every job it knows."""
         query = "SELECT count(*) FROM jobs_job WHERE state <> 'succeeded'"

@@ -1,0 +1,125 @@
+"""`python -m bench.storage`: deleting many objects, by jobs and one by one; memory of the sweep for orphans."""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bench import rows
+from bench.servers import Servers
+from bench.site import measured, prepared, site, worker
+from tests.servers import SeaweedFS
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "content"
+
+
+def main() -> None:
+    """Measure and print two tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench.storage", description=main.__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--blobs", type=int, default=10_000, help="deleted in batches (default: %(default)s)")
+    parser.add_argument("--single", type=int, default=1_000, help="deleted one by one (default: %(default)s)")
+    parser.add_argument("--objects", type=int, nargs="*", default=[10_000, 100_000], help="in the swept bucket")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        with site(directory) as (servers, seaweedfs, variables):
+            if options.rounds:
+                with worker(variables, directory / "worker.log", queues=["storage"]):
+                    _deletions(servers, seaweedfs, variables, options)
+            if options.objects:
+                _sweeps(servers, seaweedfs, variables, options.objects)
+
+
+# Deleting
+
+
+def _deletions(
+    servers: Servers, seaweedfs: SeaweedFS, variables: Mapping[str, str], options: argparse.Namespace
+) -> None:
+    ways = (
+        ("one by one, in a loop", options.single, ""),
+        ("one by one, a job each", options.single, "one_job_each"),
+        ("`delete_all`, 1,000 a job", options.blobs, "all_at_once"),
+    )
+    rates: dict[str, list[float]] = {title: [] for title, _, _ in ways}
+    for _ in range(options.rounds):
+        for title, count, function in ways:
+            _fill(seaweedfs.client, keys(count))
+            seconds = _by_jobs(servers, function, count, variables) if function else _loop(seaweedfs.client, count)
+            rates[title].append(count / seconds)
+            left = seaweedfs.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+            assert not left, f"{left[0]['Key']} is still there"
+    print("| deleting | objects | objects/s, median | all rounds |\n|---|---:|---:|---|")
+    for title, count, _ in ways:
+        rounds = ", ".join(f"{rate:,.0f}" for rate in rates[title])
+        print(f"| {title} | {count:,} | {median(rates[title]):,.0f} | {rounds} |", flush=True)
+
+
+def _loop(client: "S3Client", count: int) -> float:
+    began = time.monotonic()
+    for key in keys(count):
+        client.delete_object(Bucket=BUCKET, Key=key)
+    return time.monotonic() - began
+
+
+def _by_jobs(servers: Servers, function: str, count: int, variables: Mapping[str, str]) -> float:
+    """Return the seconds from the first enqueue to the last job's end."""
+    with prepared("bench.deletions", [function, count], variables) as go:
+        wait_for(servers.settled, 60)
+        began = time.monotonic()
+        go()
+        wait_for(servers.settled, 600)
+        return time.monotonic() - began
+
+
+def keys(count: int) -> list[str]:
+    """Return keys as posts have them, four to an image."""
+    return [f"posts/{number // 40:032x}/{number // 4:032x}/w{number % 4}.webp" for number in range(count)]
+
+
+def _fill(client: "S3Client", wanted: Sequence[str]) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda key: client.put_object(Bucket=BUCKET, Key=key, Body=b"x" * 100), wanted))
+
+
+# Sweeping
+
+
+def _sweeps(servers: Servers, seaweedfs: SeaweedFS, variables: Mapping[str, str], sizes: Sequence[int]) -> None:
+    print("\n| sweeping | seconds | objects/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
+    present = 0
+    for size in sorted(sizes):
+        _fill(seaweedfs.client, [_original(number) for number in range(present, size)])
+        _refer(servers, present, size)
+        present = size
+        took = measured("bench.sweeps:sweep_content", {**variables, "ORPHANS_MIN_AGE_SECONDS": "0"})
+        print(
+            f"| {size:,} | {took.seconds:.1f} | {size / took.seconds:,.0f} | {took.before:.0f} MB | {took.peak:.0f} MB"
+            f" | {took.result} |",
+            flush=True,
+        )
+
+
+def _original(number: int) -> str:
+    return f"posts/{number // 1000:032x}/{number:032x}/original.jpg"
+
+
+def _refer(servers: Servers, first: int, last: int) -> None:
+    """Let nine of ten objects belong to an image of a post; the others are orphans."""
+    servers.execute(rows.AUTHOR)
+    servers.execute(rows.NUMBERED_POSTS.format(first=first, last=last - 1))
+    servers.execute(rows.NUMBERED_IMAGES.format(first=first, last=last - 1))
+
+
+if __name__ == "__main__":
+    main()
