@@ -19,6 +19,9 @@ POSTGRES_OPTIONS = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
+    # A connection that runs a statement of the ledger for the third time has the server keep its plan. A pooler
+    # between them must know prepared statements, as PgBouncer does since 1.21.
+    "prepare_threshold": 2,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from jobs.core.states import State
-from jobs.ledger.sql import Dialect, dialect, one, raw_cursor
+from jobs.ledger.sql import Dialect, cursor, dialect, one
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ def insert(job: NewJob) -> uuid.UUID:
     values, parameters = _values(job, words)
     statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"
     if not (job.given_id or job.unique_key):
-        with raw_cursor() as cursor:
-            cursor.execute(statement, parameters)
+        with cursor() as opened:
+            opened.execute(statement, parameters)
         return job.id
     # The job in the way may begin between the two statements and so free the key: then it is tried again.
     while True:
@@ -154,7 +154,7 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 def _copy(jobs: Iterable[NewJob]) -> None:
     columns = _COLUMNS
     now = one(f"SELECT {dialect().now}")
-    with connection.cursor() as cursor, cursor.copy(f"COPY jobs_job ({columns}) FROM STDIN") as copy:
+    with connection.cursor() as opened, opened.copy(f"COPY jobs_job ({columns}) FROM STDIN") as copy:
         for job in jobs:
             copy.write_row(
                 (

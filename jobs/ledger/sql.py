@@ -1,13 +1,14 @@
 """The words in which the two databases differ. Every time in the ledger is taken from the database's clock."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
+from django.db.backends.postgresql.base import ServerBindingCursor
 
 from jobs.core.states import State
 
@@ -90,26 +91,42 @@ def in_state(*states: State) -> str:
 
 def one(statement: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     """Run a statement and return its first row."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        row: tuple[Any, ...] | None = cursor.fetchone()
+    with cursor() as opened:
+        opened.execute(statement, parameters)
+        row: tuple[Any, ...] | None = opened.fetchone()
         return row
 
 
 def rows(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement and return its rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())
+    with cursor() as opened:
+        opened.execute(statement, parameters)
+        return list(opened.fetchall())
 
 
 def changed(statement: str, parameters: Sequence[Any] = ()) -> int:
     """Run a statement and return how many rows it changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
+    with cursor() as opened:
+        opened.execute(statement, parameters)
+        return int(opened.rowcount)
 
 
-def raw_cursor() -> CursorWrapper:
-    """Return a cursor for what the helpers above do not cover."""
-    return connection.cursor()
+@contextmanager
+def cursor() -> Iterator[Any]:
+    """Return a cursor for the ledger's statements, which are few and run often.
+
+    On PostgreSQL, Django's own cursors write the parameters into the text of each statement, so that the server has
+    to parse and plan it every time. These have it do so once; `prepare_threshold` in `project.database` says when.
+    """
+    if connection.vendor != "postgresql":
+        with connection.cursor() as opened:
+            yield opened
+        return
+    # What `connection.cursor` does, with another kind of cursor.
+    database: Any = connection
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    kind: Any = ServerBindingCursor
+    with database.wrap_database_errors, kind(database.connection) as opened:
+        # Where Django keeps a log of statements, ours are in it.
+        yield database._prepare_cursor(opened) if database.queries_logged else opened  # noqa: SLF001
