@@ -62,7 +62,8 @@ class MeilisearchBackend:
     def remove(self, index: str, ids: Sequence[str]) -> None:
         """Remove documents in one request."""
         if ids:
-            self._do(lambda: self._client.index(index).delete_documents(ids=list(ids)))
+            chosen = f"id IN [{', '.join(_quoted(one) for one in ids)}]"
+            self._do(lambda: self._client.index(index).delete_documents(filter=chosen))
 
     def search(
         self,
@@ -184,7 +185,8 @@ def _staging(index: str) -> str:
 def _settings(settings: IndexSettings) -> dict[str, list[str]]:
     return {
         "searchableAttributes": list(settings.searchable),
-        "filterableAttributes": list(settings.filterable),
+        # Documents are removed by a filter on their ids.
+        "filterableAttributes": ["id", *settings.filterable],
         "sortableAttributes": list(settings.sortable),
     }
 
