@@ -15,9 +15,9 @@ import psutil
 import pytest
 from django.conf import settings
 
+from project.embedded.ports import is_taken
 from tests.conftest import REPORTS
 from tests.servers import free_port
-from tests.servers.ports import is_taken
 from tests.servers.processes import kill_group, spawn, tail
 from tests.waiting import wait_for
 
