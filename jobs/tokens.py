@@ -26,6 +26,10 @@ class Scope(StrEnum):
     OPERATE = "operate"
 
 
+#: What a person must be allowed to do for the same, and to give it away.
+PERMISSIONS = {Scope.READ: "jobs.view_job", Scope.SUBMIT: "jobs.add_job", Scope.OPERATE: "jobs.operate_job"}
+
+
 class InvalidScope(ValueError):
     """Raised for a scope there is not, or for none at all."""
 

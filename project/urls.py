@@ -19,6 +19,7 @@ urlpatterns = [
     path("media/", include("storage.urls")),
     # Whose password changes gets a notice by mail, from here too.
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password-change")),
+    path("jobs/", include("jobs.web.dashboard.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("jobs.web.api.urls")),
     # The admin's pages name no icon of their own.

@@ -12,10 +12,7 @@ from django.views.decorators.cache import never_cache
 from jobs import tokens
 from jobs.admin.base import LedgerAdmin, user_name
 from jobs.models import ApiToken
-from jobs.tokens import Scope
-
-#: What a person must be allowed to do to give it away.
-NEEDED = {Scope.READ: "jobs.view_job", Scope.SUBMIT: "jobs.add_job", Scope.OPERATE: "jobs.operate_job"}
+from jobs.tokens import PERMISSIONS, Scope
 
 
 class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -61,7 +58,7 @@ class ApiTokenAdmin(LedgerAdmin):
         class Form(TokenForm):
             def clean_scopes(self) -> list[str]:
                 given: list[str] = self.cleaned_data["scopes"]
-                missing = [scope for scope in given if not request.user.has_perm(NEEDED[Scope(scope)])]
+                missing = [scope for scope in given if not request.user.has_perm(PERMISSIONS[Scope(scope)])]
                 if missing:
                     raise forms.ValidationError(f"You may not give away what you may not do: {', '.join(missing)}.")
                 return given

@@ -14,7 +14,7 @@ from jobs.models import Attempt, Job
 from jobs.operations import CANCELLABLE, RETRYABLE
 from jobs.paging import InvalidCursor, page
 from jobs.queries import JobFilter
-from jobs.web.job_json import job_json, maybe_time_json
+from jobs.web.job_json import attempt_json, job_json
 
 
 def _list_arguments(parser: ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def _show(given: Given, out: Output) -> Exit:
     if job is None:
         raise Failed(f"There is no job {given['id']}. It may have been pruned, or its transaction rolled back.")
     attempts = list(job.attempts.all())
-    out.json({**job_json(job), "attempts": [_attempt_json(attempt) for attempt in attempts]})
+    out.json({**job_json(job), "attempts": [attempt_json(attempt) for attempt in attempts]})
     out.pairs(_facts(job))
     for attempt in attempts:
         _print_attempt(attempt, out)
@@ -74,19 +74,6 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
 
 def _exact(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S.%f %Z}"
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "outcome": attempt.outcome,
-        "error_type": attempt.error_type,
-        "error": attempt.error,
-        "traceback": attempt.traceback,
-        "worker": attempt.worker,
-        "started_at": maybe_time_json(attempt.started_at),
-        "finished_at": maybe_time_json(attempt.finished_at),
-    }
 
 
 def _print_attempt(attempt: Attempt, out: Output) -> None:

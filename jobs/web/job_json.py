@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from jobs.models import Job
+from jobs.models import Attempt, Job
 from jobs.redaction import shown_arguments
 from jobs.registry import registered
 
@@ -53,6 +53,20 @@ def job_json(job: Job) -> JobJson:
         progress=job.progress,
         replay_of=None if job.replay_of is None else str(job.replay_of),
     )
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """Return a failed attempt."""
+    return {
+        "number": attempt.number,
+        "outcome": attempt.outcome,
+        "error_type": attempt.error_type,
+        "error": attempt.error,
+        "traceback": attempt.traceback,
+        "worker": attempt.worker,
+        "started_at": maybe_time_json(attempt.started_at),
+        "finished_at": time_json(attempt.finished_at),
+    }
 
 
 def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:

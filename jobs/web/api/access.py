@@ -1,0 +1,94 @@
+"""Who may use the API: a token with the scope, or a member of staff with the permission."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, PermissionsMixin
+from django.http import HttpRequest
+from ninja.security.base import AuthBase
+from ninja.utils import check_csrf
+
+from jobs import tokens
+from jobs.tokens import PERMISSIONS, Scope
+from jobs.web.api import rates
+from jobs.web.api.problems import Problem
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: for the record of operator actions.
+        key: the same for all requests of one token or person, and for nobody else's.
+    """
+
+    name: str
+    key: str
+
+
+class Needs(AuthBase):
+    """Lets in who may do what `scope` names, within their rate."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+    openapi_description = (
+        "A token made in the admin or by `manage.py jobs token create`. In a browser the session of a member of "
+        "staff does as well; then what changes anything needs the header `X-CSRFToken`."
+    )
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self.scope = scope
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        """Return who asks. Raises Problem for those who may not."""
+        caller = self._by_token(request) if "Authorization" in request.headers else self._by_session(request)
+        rates.spend(request, caller.key)
+        return caller
+
+    def _by_token(self, request: HttpRequest) -> Caller:
+        scheme, _, token = request.headers["Authorization"].partition(" ")
+        row = tokens.recognise(token.strip()) if scheme.lower() == "bearer" else None
+        if row is None:
+            raise _unauthorised("The token is unknown, expired or revoked.")
+        if self.scope not in row.scopes:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"The token {row.name!r} lacks the scope {self.scope.value!r}; it has: {', '.join(row.scopes)}.",
+            )
+        return Caller(f"token {row.name}", f"token:{row.pk}")
+
+    def _by_session(self, request: HttpRequest) -> Caller:
+        user = request.user
+        if isinstance(user, AnonymousUser) or not (user.is_active and user.is_staff):
+            raise _unauthorised("Send a token as `Authorization: Bearer …`, or log in as a member of staff.")
+        self._check_permission(user)
+        if request.method not in _SAFE and check_csrf(request) is not None:
+            raise Problem(
+                HTTPStatus.FORBIDDEN, "The header X-CSRFToken is missing or wrong; a request by a token needs none."
+            )
+        return Caller(user.get_username(), f"user:{user.pk}")
+
+    def _check_permission(self, user: AbstractBaseUser) -> None:
+        needed = PERMISSIONS[self.scope]
+        if not (isinstance(user, PermissionsMixin) and user.has_perm(needed)):
+            raise Problem(HTTPStatus.FORBIDDEN, f"You lack the permission {needed}; an administrator can give it.")
+
+
+def _unauthorised(detail: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+READ = Needs(Scope.READ)
+SUBMIT = Needs(Scope.SUBMIT)
+OPERATE = Needs(Scope.OPERATE)
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Return who asks, once they were let in."""
+    caller: Caller = request.auth  # type: ignore[attr-defined]
+    return caller

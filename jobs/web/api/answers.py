@@ -1,0 +1,178 @@
+"""Every way in which a request can fail, turned into a problem; and what every answer has in its head."""
+
+import json
+import logging
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import add_never_cache_headers
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError, ValidationErrorContext
+from ninja.parser import Parser
+
+from jobs.web.api.problems import CONTENT_TYPE, FieldError, Problem, ProblemOut, refused, shortened
+
+logger = logging.getLogger(__name__)
+
+View = Callable[..., HttpResponseBase]
+
+#: Which part of a request a field is in, where that needs no saying.
+_PLACES = frozenset({"body", "query", "path", "header", "form"})
+
+
+class JsonParser(Parser):
+    """Reads bodies, whatever is in them."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Return a body's JSON. Raises Problem where it is none."""
+        try:
+            return json.loads(request.body)
+        except (ValueError, RecursionError) as exc:
+            raise Problem(HTTPStatus.BAD_REQUEST, f"The body must be JSON: {exc}.") from None
+
+
+class ProblemApi(NinjaAPI):
+    """An API whose every error is a problem with field, value and rule."""
+
+    def validation_error_from_error_contexts(
+        self, error_contexts: list[ValidationErrorContext[Any]]
+    ) -> ValidationError:
+        """Return what is wrong with a request, the values included."""
+        errors = [
+            FieldError(
+                field=_field(error["loc"]),
+                value=None if error["type"] == "missing" else shortened(error["input"]),
+                rule=error["msg"][0].lower() + error["msg"][1:],
+            )
+            for context in error_contexts
+            for error in context.pydantic_validation_error.errors(include_url=False)
+        ]
+        return ValidationError([error.model_dump() for error in errors])
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """Return the schema, with the problems that every operation may answer."""
+        schema = super().get_openapi_schema(**options)
+        describe_problems(schema)
+        return schema
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """Return where a field stands: without the part of the request and the name that our code gives it."""
+    parts = list(place)
+    if parts and parts[0] in _PLACES:
+        parts = parts[1:]
+    if len(parts) > 1 and parts[0] in {"body", "query"}:
+        parts = parts[1:]
+    return ".".join(str(part) for part in parts)
+
+
+#: What any operation may answer.
+_PROBLEMS = {
+    "400": "The request is no JSON.",
+    "401": "Nobody knows who asks.",
+    "403": "Who asks may not do this.",
+    "404": "It is not there.",
+    "409": "It is in a state that does not allow this, or the key was used for something else.",
+    "413": "The body is too large.",
+    "422": "A value is not valid.",
+    "429": "Too many requests in this minute.",
+    "503": "Database or broker does not answer.",
+}
+
+
+def describe_problems(schema: dict[str, Any]) -> None:
+    """Add to a schema what every operation may answer besides what it is for."""
+    definition = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = definition.pop("$defs", {})
+    schema["components"].setdefault("schemas", {}).update({**parts, "ProblemOut": definition})
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+    for path in schema["paths"].values():
+        for operation in path.values():
+            for status, description in _PROBLEMS.items():
+                operation["responses"][status] = {"description": description, "content": content}
+
+
+def handle_problems(api: NinjaAPI) -> None:
+    """Let an API answer every error as a problem."""
+    api.add_exception_handler(Problem, _problem)
+    api.add_exception_handler(ValidationError, _not_valid)
+    api.add_exception_handler(Http404, _not_found)
+    api.add_exception_handler(HttpError, _http_error)
+    api.add_exception_handler(RequestDataTooBig, _too_big)
+    api.add_exception_handler(OperationalError, _database_gone)
+    api.add_exception_handler(InterfaceError, _database_gone)
+    api.add_exception_handler(Exception, _failed)
+
+
+def _problem(request: HttpRequest, exc: Any) -> HttpResponse:
+    answer: HttpResponse = exc.response()
+    return answer
+
+
+def _not_found(request: HttpRequest, exc: Any) -> HttpResponse:
+    return nowhere(request)
+
+
+def _not_valid(request: HttpRequest, exc: Any) -> HttpResponse:
+    return refused([FieldError(**error) for error in exc.errors]).response()
+
+
+def _too_big(request: HttpRequest, exc: Any) -> HttpResponse:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    detail = f"The body must not have more than {most:,} bytes; send the jobs in several requests."
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail).response()
+
+
+def _http_error(request: HttpRequest, exc: Any) -> HttpResponse:
+    return Problem(HTTPStatus(exc.status_code), f"{exc}").response()
+
+
+def _database_gone(request: HttpRequest, exc: Any) -> HttpResponse:
+    logger.warning("The API could not answer %s: %s", request.path, exc)
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The database does not answer; nothing was changed. Try again in a moment.",
+        headers={"Retry-After": "5"},
+    ).response()
+
+
+def _failed(request: HttpRequest, exc: Any) -> HttpResponse:
+    logger.error("The API failed at %s %s.", request.method, request.path, exc_info=exc)
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; it is in the log with this request's id."
+    ).response()
+
+
+def nowhere(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Answer an address that leads nowhere."""
+    detail = f"There is nothing at {request.path}; /api/docs shows what there is."
+    return Problem(HTTPStatus.NOT_FOUND, detail).response()
+
+
+def finished(view: View) -> View:
+    """Give every answer of a view what all of them have: rates, no caching, and a problem for a wrong method."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = response.headers.get("Allow", "")
+            response = Problem(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{request.method} is not possible here; possible: {allowed}.",
+                headers={"Allow": allowed},
+            ).response()
+        allowance = getattr(request, "allowance", None)
+        if allowance is not None:
+            for name, value in allowance.headers().items():
+                response.headers[name] = value
+        add_never_cache_headers(response)
+        return response
+
+    return answer

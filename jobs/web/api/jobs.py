@@ -1,0 +1,131 @@
+"""`/api/jobs`: submit, list, show, retry, cancel."""
+
+import uuid
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Body, Header, Query, Router, Schema, Status
+
+from jobs import operations
+from jobs.models import Job
+from jobs.operations import CANCELLABLE, RETRYABLE, Result
+from jobs.paging import InvalidCursor, Page, page
+from jobs.queries import JobFilter
+from jobs.web.api.access import OPERATE, READ, SUBMIT, caller_of
+from jobs.web.api.problems import FieldError, Problem, invalid, missing, refused, shortened
+from jobs.web.api.schemas import (
+    ActionOut,
+    BulkIn,
+    BulkOut,
+    JobActionIn,
+    JobDetail,
+    JobIn,
+    JobOut,
+    JobPage,
+    JobQuery,
+)
+from jobs.web.api.submit import submit, submit_many
+from jobs.web.job_json import attempt_json, job_json
+
+router = Router(tags=["jobs"])
+
+
+@router.post("", response={201: JobOut, 200: JobOut}, auth=SUBMIT, summary="Submit a job")
+def submit_job(
+    request: HttpRequest,
+    body: Annotated[JobIn, Body()],
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Any:
+    """Enqueue a job of a public task.
+
+    With the header `Idempotency-Key` the same request may be sent again: it answers 200 with the same job, as long as
+    the ledger keeps it; under a key used for another body it answers 409. Where the job's `unique` key is held by a
+    job that waits to begin, that job is the answer, with 200.
+    """
+    job, new = submit(body, caller=caller_of(request).key, key=idempotency_key or "")
+    return Status(HTTPStatus.CREATED if new else HTTPStatus.OK, job_json(job))
+
+
+@router.post("/bulk", response={201: BulkOut}, auth=SUBMIT, summary="Submit many jobs")
+def submit_bulk(request: HttpRequest, body: Annotated[BulkIn, Body()]) -> Any:
+    """Enqueue up to 10,000 jobs of public tasks: all of them or, where one is not valid, none."""
+    return Status(HTTPStatus.CREATED, {"ids": submit_many(body.jobs)})
+
+
+@router.get("", response=JobPage, auth=READ, summary="List jobs")
+def list_jobs(request: HttpRequest, query: Annotated[JobQuery, Query()]) -> Any:
+    """Return jobs, the newest first. Pages stay what they are while jobs arrive."""
+    refuse_unknown(request, query)
+    found: Page[Job] = turned(query.filter().jobs(), "created_at", query)
+    return {"jobs": [job_json(job) for job in found.rows], "next_cursor": found.next_cursor}
+
+
+def refuse_unknown(request: HttpRequest, query: Schema) -> None:
+    """Raise Problem for a parameter that nobody knows: a slip of the pen must not list everything."""
+    known = type(query).model_fields
+    errors = [
+        FieldError(field=name, value=shortened(value), rule=f"is not known; known are {', '.join(known)}")
+        for name, value in request.GET.items()
+        if name not in known
+    ]
+    if errors:
+        raise refused(errors)
+
+
+def turned(rows: Any, moment: str, query: Any) -> Page[Any]:
+    """Return the page asked for. Raises Problem for a cursor that no page has given out."""
+    try:
+        return page(rows, moment, limit=query.limit, cursor=query.cursor)
+    except InvalidCursor as exc:
+        raise invalid("cursor", query.cursor, "must be one that a page has given out") from exc
+
+
+@router.post("/actions", response=ActionOut, auth=OPERATE, summary="Retry or cancel all that match")
+def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> Any:
+    """Retry or cancel every job that matches the filter and is in a state that allows it."""
+    selection = body.filter.filter()
+    if not selection.as_json():
+        raise invalid("filter", {}, "must restrict something: an action on every job there is needs to say so by state")
+    act = operations.retry_jobs if body.action == "retry" else operations.cancel_jobs
+    result = act(selection, actor=caller_of(request).name, dry_run=body.dry_run)
+    return {"matched": result.matched, "changed": result.changed, "dry_run": body.dry_run}
+
+
+@router.get("/{uuid:job_id}", response=JobDetail, auth=READ, summary="Show a job")
+def show_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
+    """Return a job with its failed attempts."""
+    return _detail(_job(job_id))
+
+
+@router.post("/{uuid:job_id}/retry", response=JobOut, auth=OPERATE, summary="Retry a job")
+def retry_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
+    """Put a job that ended, or waits for a later time, into its queue now."""
+    result = operations.retry_jobs(JobFilter(ids=(job_id,)), actor=caller_of(request).name)
+    return _after(job_id, result, RETRYABLE, "retried")
+
+
+@router.post("/{uuid:job_id}/cancel", response=JobOut, auth=OPERATE, summary="Cancel a job")
+def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
+    """Cancel a job that has not ended. A running one is ended by its worker within a moment."""
+    result = operations.cancel_jobs(JobFilter(ids=(job_id,)), actor=caller_of(request).name)
+    return _after(job_id, result, CANCELLABLE, "cancelled")
+
+
+def _job(job_id: uuid.UUID) -> Job:
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        raise missing("job", job_id)
+    return job
+
+
+def _detail(job: Job) -> dict[str, Any]:
+    return {**job_json(job), "attempts": [attempt_json(attempt) for attempt in job.attempts.all()]}
+
+
+def _after(job_id: uuid.UUID, result: Result, states: tuple[str, ...], what: str) -> Any:
+    """Return the job after an action. Raises Problem where it is not there, or its state did not allow it."""
+    job = _job(job_id)
+    if not result.changed:
+        raise Problem(HTTPStatus.CONFLICT, f"Job {job_id} is {job.state}: only {', '.join(states)} jobs can be {what}.")
+    return job_json(job)

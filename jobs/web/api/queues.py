@@ -1,0 +1,83 @@
+"""`/api/queues`, `/api/workers`, `/api/schedules`."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest
+from django_celery_beat.models import PeriodicTask
+from ninja import Router, Status
+
+from jobs import operations
+from jobs.errors import EnqueueError
+from jobs.models import Job
+from jobs.reports import workers
+from jobs.reports.queues import QueueReport, queues
+from jobs.schedules import run_now
+from jobs.web.api.access import OPERATE, READ, caller_of
+from jobs.web.api.problems import Problem, missing
+from jobs.web.api.schemas import JobOut, QueueList, QueueOut, ScheduleList, WorkerList
+from jobs.web.job_json import job_json
+from jobs.web.report_json import queue_json, schedule_json, worker_json
+
+router = Router()
+
+
+@router.get("/queues", response=QueueList, auth=READ, tags=["queues"], summary="List queues")
+def list_queues(request: HttpRequest) -> Any:
+    """Return every queue with its depth, ages, rates and workers."""
+    return {"queues": [queue_json(queue) for queue in queues()]}
+
+
+@router.post("/queues/{name}/pause", response=QueueOut, auth=OPERATE, tags=["queues"], summary="Pause a queue")
+def pause_queue(request: HttpRequest, name: str) -> Any:
+    """Let no job of a queue begin until it is resumed; what runs goes on."""
+    _queue(name)
+    operations.pause_queue(name, actor=caller_of(request).name)
+    return queue_json(_queue(name))
+
+
+@router.post("/queues/{name}/resume", response=QueueOut, auth=OPERATE, tags=["queues"], summary="Resume a queue")
+def resume_queue(request: HttpRequest, name: str) -> Any:
+    """Let the jobs of a queue begin again."""
+    _queue(name)
+    operations.resume_queue(name, actor=caller_of(request).name)
+    return queue_json(_queue(name))
+
+
+def _queue(name: str) -> QueueReport:
+    found = next((queue for queue in queues() if queue.name == name), None)
+    if found is None:
+        raise missing("queue", repr(name))
+    return found
+
+
+@router.get("/workers", response=WorkerList, auth=READ, tags=["workers"], summary="List workers")
+def list_workers(request: HttpRequest) -> Any:
+    """Return the workers that are there, and those that were in the last hour."""
+    return {"workers": [worker_json(worker) for worker in workers.recent()]}
+
+
+@router.get("/schedules", response=ScheduleList, auth=READ, tags=["schedules"], summary="List schedules")
+def list_schedules(request: HttpRequest) -> Any:
+    """Return every schedule with its next runs and what came of the last one."""
+    return {"schedules": [schedule_json(schedule) for schedule in PeriodicTask.objects.order_by("name")]}
+
+
+@router.post(
+    "/schedules/{int:schedule_id}/run",
+    response={201: JobOut},
+    auth=OPERATE,
+    tags=["schedules"],
+    summary="Run a schedule now",
+)
+def run_schedule(request: HttpRequest, schedule_id: int) -> Any:
+    """Enqueue a schedule's job at once, beside its regular runs."""
+    # No sequence of ids gets so far, and no database takes such a number.
+    schedule = PeriodicTask.objects.filter(pk=schedule_id).first() if schedule_id < 2**31 else None
+    if schedule is None:
+        raise missing("schedule", schedule_id)
+    try:
+        job_id = run_now(schedule, actor=caller_of(request).name)
+    except EnqueueError as exc:
+        raise Problem(HTTPStatus.CONFLICT, str(exc)) from exc
+    return Status(HTTPStatus.CREATED, job_json(Job.objects.get(pk=job_id)))

@@ -1,0 +1,30 @@
+"""The API, put together."""
+
+from django.urls import URLPattern, path
+
+from jobs.web.api import jobs, letters, queues
+from jobs.web.api.answers import JsonParser, ProblemApi, finished, handle_problems, nowhere
+
+api = ProblemApi(
+    title="Nightshift",
+    version="1",
+    description=(
+        "Submit jobs and watch them; find what failed and mend it.\n\n"
+        "Every error is `application/problem+json` and names the fields at fault, their values and the rules. "
+        "`RateLimit-*` headers say how many requests are left in this minute."
+    ),
+    parser=JsonParser(),
+    urls_namespace="api",
+)
+handle_problems(api)
+api.add_router("/jobs", jobs.router)
+api.add_router("/dead-letters", letters.router)
+api.add_router("", queues.router)
+
+_patterns, _, _ = api.urls
+for _pattern in _patterns:
+    if isinstance(_pattern, URLPattern) and _pattern.name != "openapi-view":
+        _pattern.callback = finished(_pattern.callback)
+
+app_name = "api"
+urlpatterns = [*_patterns, path("<path:rest>", nowhere)]

@@ -1,0 +1,174 @@
+"""`GET /api/jobs`, `GET /api/jobs/{id}` and the actions."""
+
+import json
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from jobs.core.states import State
+from jobs.ledger import attempts
+from jobs.models import Job, OperatorAction
+from tests.jobs.api.conftest import Api, errors
+from tests.jobs.rows import LEASE, claimed, in_state, written
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def ids(response: Any) -> list[str]:
+    return [job["id"] for job in response.json()["jobs"]]
+
+
+def state(job: Job) -> str:
+    return Job.objects.values_list("state", flat=True).get(pk=job.pk)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"state": "dead"},
+        {"state": ["dead", "running"]},
+        {"queue": "tests.other"},
+        {"task": "tests.tasks_app.tasks.note"},
+        {"q": "VIOLIN"},
+        {"q": "it failed"},
+        {"correlation_id": "abc"},
+        {"created_after": (timezone.now() - timedelta(minutes=30)).isoformat()},
+    ],
+)
+def test_a_filter_leaves_what_matches(api: Api, query: dict[str, Any]) -> None:
+    wanted = claimed(
+        queue="tests.other",
+        task="tests.tasks_app.tasks.note",
+        kwargs=json.dumps({"name": "violin"}),
+        correlation_id="abc",
+    )
+    assert attempts.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
+    other = in_state(State.SUCCEEDED)
+    Job.objects.filter(pk=other.pk).update(created_at=F("created_at") - timedelta(hours=1))
+    assert ids(api.get("jobs", **query)) == [str(wanted.pk)]
+
+
+def test_a_time_before_which_is_left_out(api: Api) -> None:
+    older, newer = written(), written()
+    Job.objects.filter(pk=older.pk).update(created_at=F("created_at") - timedelta(hours=1))
+    before = (timezone.now() - timedelta(minutes=30)).isoformat()
+    assert ids(api.get("jobs", created_before=before)) == [str(older.pk)]
+    assert ids(api.get("jobs")) == [str(newer.pk), str(older.pk)]
+
+
+def test_pages_stay_what_they_are_while_jobs_arrive(api: Api) -> None:
+    jobs = [str(written().pk) for _ in range(7)]
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        response = api.get("jobs", limit=3, cursor=cursor)
+        found += ids(response)
+        cursor = response.json()["next_cursor"]
+        written()
+    assert [found.count(job) for job in jobs] == [1] * 7
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    "query, field",
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"limit": 1001}, "limit"),
+        ({"state": "ended"}, "state.0"),
+        ({"cursor": "nonsense"}, "cursor"),
+        ({"created_after": "yesterday"}, "created_after"),
+        ({"colour": "red"}, "colour"),
+        ({"q": "\x00"}, "q"),
+    ],
+)
+def test_a_wrong_query_names_field_and_value(api: Api, query: dict[str, Any], field: str) -> None:
+    response = api.get("jobs", **query)
+    assert response.status_code == 422
+    ((name, value, rule),) = errors(response)
+    assert name == field
+    assert value == str(*query.values())
+    assert rule
+
+
+def test_a_job_is_shown_with_its_attempts(api: Api) -> None:
+    job = in_state(State.DEAD)
+    answer = api.get(f"jobs/{job.pk}").json()
+    assert answer["state"] == "dead"
+    (attempt,) = answer["attempts"]
+    assert (attempt["number"], attempt["outcome"], attempt["error"]) == (1, "dead", "it failed")
+
+
+def test_positional_arguments_have_their_names(api: Api) -> None:
+    job = written(task="tests.tasks_app.tasks.discreet", args='["a", "hunter2"]')
+    assert api.get(f"jobs/{job.pk}").json()["kwargs"] == {"name": "a", "secret": "[redacted]"}
+
+
+@pytest.mark.parametrize("path", ["jobs/{}", "jobs/nonsense", "nowhere", "dead-letters/{}"])
+def test_what_is_not_there_is_said_so(api: Api, path: str) -> None:
+    response = api.get(path.format(uuid.uuid4()))
+    assert response.status_code == 404
+    assert response["Content-Type"] == "application/problem+json"
+
+
+def test_a_wrong_method_is_told_the_right_one(api: Api) -> None:
+    response = api.client.delete("/api/jobs", headers={"Authorization": f"Bearer {api.token}"})
+    assert response.status_code == 405
+    assert set(response["Allow"].split(", ")) >= {"GET", "POST"}
+    assert response["Content-Type"] == "application/problem+json"
+
+
+def test_a_job_is_retried(api: Api) -> None:
+    job = in_state(State.DEAD)
+    assert api.post(f"jobs/{job.pk}/retry").json()["state"] == "queued"
+    action = OperatorAction.objects.get()
+    assert (action.actor, action.action, action.count) == ("token test", "retry", 1)
+
+
+def test_a_job_is_cancelled(api: Api) -> None:
+    job = written()
+    assert api.post(f"jobs/{job.pk}/cancel").json()["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("verb, before", [("retry", State.RUNNING), ("cancel", State.SUCCEEDED)])
+def test_a_state_that_does_not_allow_it_is_a_conflict(api: Api, verb: str, before: State) -> None:
+    job = in_state(before)
+    response = api.post(f"jobs/{job.pk}/{verb}")
+    assert response.status_code == 409
+    assert before in response.json()["detail"]
+    assert api.post(f"jobs/{uuid.uuid4()}/{verb}").status_code == 404
+
+
+def test_all_that_match_are_counted_first_and_then_changed(api: Api) -> None:
+    jobs, other = [in_state(State.DEAD) for _ in range(3)], in_state(State.CANCELLED)
+    body = {"action": "retry", "filter": {"state": ["dead"]}, "dry_run": True}
+    assert api.post("jobs/actions", body).json() == {"matched": 3, "changed": 0, "dry_run": True}
+    assert {state(job) for job in jobs} == {"dead"}
+    body["dry_run"] = False
+    assert api.post("jobs/actions", body).json() == {"matched": 3, "changed": 3, "dry_run": False}
+    assert {state(job) for job in jobs} == {"queued"}
+    assert state(other) == "cancelled"
+
+
+def test_jobs_are_cancelled_by_id_argument_and_text(api: Api) -> None:
+    task = "tests.tasks_app.tasks.note"
+    jobs = [written(task=task, kwargs=json.dumps({"effect": name})) for name in ("a", "b", "c")]
+    for chosen in ({"ids": [str(jobs[0].pk)]}, {"kwargs": {"effect": "b"}}, {"q": "c", "task": task}):
+        body = {"action": "cancel", "filter": chosen}
+        assert api.post("jobs/actions", body).json()["changed"] == 1
+    assert {state(job) for job in jobs} == {"cancelled"}
+
+
+@pytest.mark.parametrize("chosen", [{}, {"ids": []}, {"colour": "red"}, {"ids": ["nonsense"]}])
+def test_an_action_must_say_which(api: Api, chosen: dict[str, Any]) -> None:
+    job = in_state(State.DEAD)
+    assert api.post("jobs/actions", {"action": "retry", "filter": chosen}).status_code == 422
+    assert state(job) == "dead"
+
+
+def test_an_unknown_action_is_refused(api: Api) -> None:
+    assert api.post("jobs/actions", {"action": "delete", "filter": {"state": ["dead"]}}).status_code == 422
