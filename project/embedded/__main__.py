@@ -93,6 +93,7 @@ def _welcome(development: Development, seconds: float) -> str:
         f"\n"
         f"  Site     {site}/\n"
         f"  Inbox    {site}/inbox/\n"
+        f"  Jobs     {site}/jobs/    {login}\n"
         f"  Admin    {site}/admin/   {login}\n"
         f"  Flower   {flower}/   {flower_login}\n"
         f"\n"
