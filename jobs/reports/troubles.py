@@ -1,7 +1,7 @@
 """What failed lately, by task and error: attempts that were tried again as well as those that ended a job."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count, Max, Q
@@ -13,24 +13,25 @@ from jobs.models import Attempt
 MOST = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Trouble:
     """What one task failed with since a time.
 
     Attributes:
-        failed: attempts that failed so.
+        failed: attempts that failed.
         died: those of them that ended their job.
+        kinds: types of errors and how often each came, the most frequent first.
     """
 
     task: str
-    error_type: str
-    failed: int
-    died: int
     latest_at: datetime
+    failed: int = 0
+    died: int = 0
+    kinds: list[tuple[str, int]] = field(default_factory=list)
 
 
 def troubles(since: datetime, limit: int = 8) -> Sequence[Trouble]:
-    """Return what failed since a time, the most frequent first."""
+    """Return what failed since a time, the task that failed most first."""
     newest = Attempt.objects.order_by("-pk").values_list("pk", flat=True)
     oldest = newest[MOST : MOST + 1].first() or 0
     rows = (
@@ -38,6 +39,13 @@ def troubles(since: datetime, limit: int = 8) -> Sequence[Trouble]:
         .order_by()
         .values_list("job__task", "error_type")
         .annotate(failed=Count("pk"), died=Count("pk", filter=Q(outcome=State.DEAD)), latest=Max("finished_at"))
-        .order_by("-failed", "job__task")[:limit]
+        .order_by("-failed")
     )
-    return [Trouble(*row) for row in rows]
+    found: dict[str, Trouble] = {}
+    for task, error_type, failed, died, latest_at in rows:
+        trouble = found.setdefault(task, Trouble(task, latest_at))
+        trouble.latest_at = max(trouble.latest_at, latest_at)
+        trouble.failed += failed
+        trouble.died += died
+        trouble.kinds.append((error_type, failed))
+    return sorted(found.values(), key=lambda trouble: (-trouble.failed, trouble.task))[:limit]

@@ -1,14 +1,20 @@
 """The overview's charts as numbers for an SVG: bars of what was done, lines of how long it waited. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.reports.throughput import Step
 
 #: The box that a chart is drawn in; the page stretches it.
-WIDTH, HEIGHT = 960.0, 120.0
+WIDTH, HEIGHT = 960.0, 132.0
+
+#: What the axis of waits is marked with, in seconds: as people say durations, about ten times each other.
+MARKS = (
+    *((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (60.0, "1 min")),
+    *((600.0, "10 min"), (3600.0, "1 h"), (36_000.0, "10 h"), (360_000.0, "100 h"), (3_600_000.0, "1,000 h")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +32,13 @@ class Chart:
     """What a template draws.
 
     Attributes:
-        top: the value at the upper edge.
+        marks: lines across it, from the bottom up: how high, and what they stand for.
         bars: for hovering in every chart; with parts where there is something to draw.
         lines: for each line its name and path.
         ticks: times to be written below, and where, in percent.
     """
 
-    top: float
+    marks: tuple[tuple[float, str], ...]
     bars: tuple[Bar, ...]
     lines: tuple[tuple[str, str], ...]
     ticks: tuple[tuple[float, datetime], ...]
@@ -47,16 +53,37 @@ def throughput_chart(steps: Sequence[Step]) -> Chart:
     """Return the bars of what ended in each step, what went wrong on top."""
     top = ceiling(max((step.total for step in steps), default=0))
     bars = tuple(_bar(step, index, len(steps), top) for index, step in enumerate(steps))
-    return Chart(top, bars, (), _ticks(steps))
+    marks = ((HEIGHT, "0"), (HEIGHT / 2, f"{top / 2:,g}"), (0.0, f"{top:,g}"))
+    return Chart(marks, bars, (), _ticks(steps))
 
 
 def wait_chart(steps: Sequence[Step]) -> Chart:
-    """Return the lines of the median wait and of the one that 95 of 100 did not exceed."""
-    top = ceiling(max((step.wait_p95 or 0 for step in steps), default=0))
+    """Return the lines of the median wait and of the one that 95 of 100 did not exceed, on a scale of powers of ten.
+
+    Waits reach from milliseconds to hours, and the short ones matter no less.
+    """
     bars = tuple(_bar(step, index, len(steps), 0) for index, step in enumerate(steps))
-    p95 = _path([step.wait_p95 for step in steps], top)
-    median = _path([step.wait_median for step in steps], top)
-    return Chart(top, bars, (("p95", p95), ("median", median)), _ticks(steps))
+    waits = [wait for step in steps for wait in (step.wait_median, step.wait_p95) if wait]
+    first, last = _reach(min(waits, default=0.01), max(waits, default=1.0))
+    marks = MARKS[first : last + 1]
+
+    def height(wait: float) -> float:
+        low, high = math.log(marks[0][0]), math.log(marks[-1][0])
+        return HEIGHT * (1 - min(max((math.log(max(wait, 1e-9)) - low) / (high - low), 0), 1))
+
+    lines = (
+        ("p95", _path([step.wait_p95 for step in steps], height)),
+        ("median", _path([step.wait_median for step in steps], height)),
+    )
+    return Chart(tuple((round(height(at), 2), label) for at, label in marks), bars, lines, _ticks(steps))
+
+
+def _reach(least: float, most: float) -> tuple[int, int]:
+    """Return the marks between which all waits lie, three of them at least."""
+    first = max((index for index, (at, _) in enumerate(MARKS) if at <= least), default=0)
+    last = min((index for index, (at, _) in enumerate(MARKS) if at >= most), default=len(MARKS) - 1)
+    first = min(first, len(MARKS) - 3)
+    return first, max(last, first + 2)
 
 
 def ceiling(value: float) -> float:
@@ -81,20 +108,18 @@ def _bar(step: Step, index: int, count: int, top: float) -> Bar:
     return Bar(step, round(index * slot + gap / 2, 2), round(slot - gap, 2), tuple(parts))
 
 
-def _path(values: Sequence[float | None], top: float) -> str:
+def _path(values: Sequence[float | None], height: Callable[[float], float]) -> str:
     slot = WIDTH / len(values)
     commands: list[str] = []
-    previous: float | None = None
+    drawing = False
     for index, value in enumerate(values):
         if value is not None:
-            x, y = round((index + 0.5) * slot, 2), round(HEIGHT - HEIGHT * min(value / top, 1), 2)
-            following = values[index + 1] if index + 1 < len(values) else None
+            x, y = round((index + 0.5) * slot, 2), round(height(value), 2)
+            alone = not drawing and (index + 1 == len(values) or values[index + 1] is None)
             # A step alone between empty ones is a dash, not nothing.
-            start = x - slot / 3 if previous is None and following is None else x
-            commands.append(f"{'L' if previous is not None else 'M'}{start:g} {y:g}")
-            if previous is None and following is None:
-                commands.append(f"L{x + slot / 3:g} {y:g}")
-        previous = value
+            commands += [f"M{x - slot / 3:g} {y:g}", f"L{x + slot / 3:g} {y:g}"] if alone else []
+            commands += [] if alone else [f"{'L' if drawing else 'M'}{x:g} {y:g}"]
+        drawing = value is not None
     return " ".join(commands)
 
 

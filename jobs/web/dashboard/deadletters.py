@@ -57,6 +57,7 @@ def groups(request: HttpRequest) -> HttpResponse:
         request,
         "dead_letters",
         "dead-letters",
+        events="/api/events?state=dead&state=queued",
         groups=found[:GROUPS],
         more=len(found) - GROUPS,
         total=sum(group.count for group in found),

@@ -34,6 +34,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         request,
         "job",
         "jobs",
+        events=f"/api/events?job={found.pk}",
         job=found,
         arguments=named_arguments(found.task, found.args, found.kwargs),
         stretches=timeline(found, attempts, now),

@@ -32,6 +32,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         request,
         "jobs",
         "jobs",
+        events=f"/api/events?{query(queue=asked.filter.queue, task=asked.filter.task)}",
         search=asked,
         cursor=cursor,
         listing=listing,

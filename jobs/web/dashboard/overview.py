@@ -17,7 +17,7 @@ from jobs.reports.throughput import SPANS, Span, throughput
 from jobs.reports.troubles import troubles
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.charts import Chart, throughput_chart, wait_chart
-from jobs.web.dashboard.pages import show
+from jobs.web.dashboard.pages import TICKS, show
 from jobs.web.dashboard.verdict import Facts, Missed, Silence, is_missed, judge
 
 #: How long figures are good for, in seconds: however many look, each is counted once in that time.
@@ -45,6 +45,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         request,
         "overview",
         "overview",
+        events=TICKS,
         verdict=judge(facts, now),
         counts=remembered("counts", FRESH, counts.by_state),
         span=span,
@@ -95,7 +96,7 @@ def _due(now: datetime) -> list[tuple[PeriodicTask, datetime]]:
 
 
 def _upcoming(now: datetime) -> list[Upcoming]:
-    found = [Upcoming(schedule, at) for schedule in _enabled() for at in coming_runs(schedule, now)]
+    found = [Upcoming(schedule, runs[0]) for schedule in _enabled() if (runs := coming_runs(schedule, now))]
     return sorted(found, key=lambda one: one.at)[:UPCOMING]
 
 

@@ -27,8 +27,12 @@ ROOMS = (
 )
 
 
+#: Live events for pages of figures: told at most once a second that something has changed.
+TICKS = "/api/events?ticks=1"
+
+
 def show(request: HttpRequest, template: str, room: str, **context: Any) -> HttpResponse:
-    """Render a page in one of the rooms."""
+    """Render a page in one of the rooms. `events` is where its scripts hear of changes."""
     rooms = [
         {"name": name, "label": label, "key": key, "address": reverse(f"jobs:{name}"), "here": name == room}
         for name, label, key in ROOMS

@@ -5,11 +5,11 @@ from django.http import HttpRequest, HttpResponse
 from jobs.reports.queues import queues as every_queue
 from jobs.reports.remembered import remembered
 from jobs.web.dashboard.access import page
-from jobs.web.dashboard.pages import show
+from jobs.web.dashboard.pages import TICKS, show
 
 
 @page
 def queues(request: HttpRequest) -> HttpResponse:
     """Show every queue."""
     found = every_queue() if request.GET.get("fresh") else remembered("queues", 1.0, every_queue)
-    return show(request, "queues", "queues", queues=found)
+    return show(request, "queues", "queues", events=TICKS, queues=found)

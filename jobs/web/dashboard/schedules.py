@@ -12,7 +12,7 @@ from jobs.models import Job, ScheduleRun
 from jobs.schedules import latest_run
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.overview import coming_runs
-from jobs.web.dashboard.pages import show
+from jobs.web.dashboard.pages import TICKS, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
     """Show every schedule, those that run first."""
     now = timezone.now()
     rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar").order_by("-enabled", "name")
-    return show(request, "schedules", "schedules", entries=[_entry(schedule, now) for schedule in rows])
+    return show(request, "schedules", "schedules", events=TICKS, entries=[_entry(schedule, now) for schedule in rows])
 
 
 def _entry(schedule: PeriodicTask, now: datetime) -> Entry:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from jobs.models import Job, Worker
 from jobs.reports import workers as reports
 from jobs.web.dashboard.access import page
-from jobs.web.dashboard.pages import show
+from jobs.web.dashboard.pages import TICKS, show
 
 #: Running jobs that are shown of each worker.
 SHOWN = 8
@@ -34,7 +34,7 @@ def workers(request: HttpRequest) -> HttpResponse:
     order = list(reports.Presence)
     found.sort(key=lambda one: (order.index(one.presence), one.worker.name))
     alive = sum(one.presence is reports.Presence.ALIVE for one in found)
-    return show(request, "workers", "workers", workers=found, alive=alive)
+    return show(request, "workers", "workers", events=TICKS, workers=found, alive=alive)
 
 
 def _present(worker: Worker) -> Present:
