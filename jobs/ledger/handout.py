@@ -38,11 +38,15 @@ def hand_out(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -
 
 def _hand_out_skipping(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
     # The limit stops the loop over queues as soon as it is reached; no further queue is even looked at.
+    moving = (
+        "SELECT wanted.queue FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (queue, place)"
+        f" WHERE NOT EXISTS ({_PAUSED.format(queue='wanted.queue')}) ORDER BY wanted.place"
+    )
     return _rows(
         database,
-        "WITH taken AS MATERIALIZED (SELECT job.id FROM unnest(%s::text[]) AS wanted (queue) CROSS JOIN LATERAL ("
-        f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = wanted.queue {_ORDER} LIMIT %s FOR UPDATE SKIP LOCKED"
-        f") AS job WHERE NOT EXISTS ({_PAUSED.format(queue='wanted.queue')}) LIMIT %s)"
+        f"WITH taken AS MATERIALIZED (SELECT job.id FROM ({moving}) AS moving CROSS JOIN LATERAL ("
+        f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = moving.queue {_ORDER} LIMIT %s FOR UPDATE SKIP LOCKED"
+        ") AS job LIMIT %s)"
         f" UPDATE jobs_job SET dispatched_at = {dialect().now} WHERE id IN (SELECT id FROM taken)"
         # A stamp is not worth waiting for the disk: without it the row is handed out once more.
         f" RETURNING {DISPATCHABLE}, run_at, set_config('synchronous_commit', 'off', true)",

@@ -51,7 +51,6 @@ def test_what_a_stopping_worker_had_fetched_goes_back_at_once(house: House, pool
     names = [f"job {number}" for number in range(4)]
     for name in names:
         tasks.note.delay(name)
-    house.start_worker(pool=pool, concurrency=1, ready=False, queues=["tests.other"])
     if house.broker.name != "rabbitmq":
         wait_for(lambda: Job.objects.filter(state="queued", dispatched_at__isnull=False).count() == len(names))
     waiting = house.start_worker(pool=pool, concurrency=1)
