@@ -126,7 +126,7 @@ def _queues(found: list[tuple[Any, ...]]) -> list[str]:
     return sorted({queue for (queue,) in found})
 
 
-def _rows(database: BaseDatabaseWrapper, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+def _rows(database: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with database.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())

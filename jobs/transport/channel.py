@@ -21,7 +21,7 @@ from jobs.transport.messages import Envelope
 #: Fetched at most in one go where the consumer has set no limit of its own.
 MOST_AT_ONCE = 100
 
-#: Messages fetched in advance for a caller who asks for one after the other, and how long they are good for, in seconds.
+#: Messages fetched in advance for a caller who asks for one after the other, and how many seconds they are good for.
 GET_AHEAD = 100
 GET_AHEAD_SECONDS = 10.0
 
@@ -34,7 +34,7 @@ class QoS(virtual.QoS):
     """What was delivered and is not settled yet. Settling is local: it never fails and always frees the slot."""
 
     def room(self) -> int:
-        """Return how much may be fetched now: nothing until half of the prefetch limit is free, so that a fetch pays."""
+        """Return how much may be fetched now: nothing until half of the limit is free, so that a fetch pays."""
         limit: int = self.prefetch_count
         if not limit:
             return MOST_AT_ONCE
@@ -45,7 +45,7 @@ class QoS(virtual.QoS):
         super().ack(delivery_tag)
         self.channel.desk.settle(delivery_tag)
 
-    def reject(self, delivery_tag: Tag, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 (Kombu's signature)
+    def reject(self, delivery_tag: Tag, requeue: bool = False) -> None:
         if requeue:
             self._quick_ack(delivery_tag)
             self.channel.desk.give_back([delivery_tag])
@@ -88,7 +88,7 @@ class Channel(virtual.Channel):
     # Queues and exchanges. A queue that ends with its owner is a short-lived one; it hears broadcasts.
 
     @outside_event_loop
-    def queue_declare(self, queue: str | None = None, passive: bool = False, **kwargs: Any) -> queue_declare_ok_t:  # noqa: FBT001, FBT002
+    def queue_declare(self, queue: str | None = None, passive: bool = False, **kwargs: Any) -> queue_declare_ok_t:
         queue = queue or f"amq.gen-{uuid()}"
         if kwargs.get("exclusive") or kwargs.get("auto_delete"):
             self.desk.listener.declare(queue)
@@ -147,7 +147,7 @@ class Channel(virtual.Channel):
 
     # Consuming.
 
-    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> None:  # noqa: FBT001
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> None:
         super().basic_consume(queue, no_ack, *args, **kwargs)
         if no_ack:
             self._without_ack.add(queue)
@@ -222,7 +222,7 @@ class Channel(virtual.Channel):
     # Getting one by one.
 
     @outside_event_loop
-    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         message = super().basic_get(queue, no_ack, **kwargs)
         if no_ack and message is not None:
             self.desk.settle(message.delivery_tag)

@@ -24,7 +24,7 @@ ANYTHING = "*"
 #: How long a consumer waits for SQLite's lock, in milliseconds: it has other things to do, and tries again.
 LOCK_PATIENCE = 250
 
-#: Makes this commit not wait for the disk. It holds for one transaction only, so a pooled connection keeps its own ways.
+#: Makes this commit not wait for the disk. It holds for one transaction only: a pooled connection keeps its own ways.
 RELAXED = "set_config('synchronous_commit', 'off', true)"
 
 

@@ -69,7 +69,8 @@ class Desk:
         self.waiting["j"] = False
         with self.link.use() as database:
             found = handout.hand_out(database, queues, limit)
-        self.waiting["j"] = self.waiting["j"] or len(found) >= limit
+        if len(found) >= limit:
+            self.waiting["j"] = True
         return found
 
     def messages(self, queues: Sequence[str], limit: int) -> list[Taken]:
@@ -79,7 +80,8 @@ class Desk:
         self.waiting["m"] = False
         with self.link.use() as database:
             found = messages.take(database, queues, limit, conf().lease_seconds)
-        self.waiting["m"] = self.waiting["m"] or len(found) >= limit
+        if len(found) >= limit:
+            self.waiting["m"] = True
         return found
 
     def listen(self, exchanges: Sequence[str], bound: Callable[[Broadcast], Iterable[str]]) -> None:

@@ -4,7 +4,6 @@ Kombu's transport waits for each confirm before it sends the next message. Here 
 its confirms are collected.
 """
 
-import socket
 import time
 from typing import Any
 
@@ -71,6 +70,7 @@ class Channel(pyamqp.Channel):
         self.unconfirmed: set[int] = set()
         self._sent = 0
         self._refused = 0
+        self._confirm_selected = False
         self.events["basic_ack"].add(self._on_confirmed)
         self.events["basic_nack"].add(self._on_refused)
 
@@ -113,19 +113,19 @@ class Channel(pyamqp.Channel):
         while self.unconfirmed:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise socket.timeout(f"RabbitMQ did not confirm {len(self.unconfirmed)} messages in {seconds:g} s.")
+                raise TimeoutError(f"RabbitMQ did not confirm {len(self.unconfirmed)} messages in {seconds:g} s.")
             self.connection.drain_events(timeout=left)
         refused, self._refused = self._refused, 0
         if refused:
             raise MessageNacked(f"RabbitMQ refused {refused} messages.")
 
-    def _on_confirmed(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001 (amqp's signature)
+    def _on_confirmed(self, delivery_tag: int, multiple: bool) -> None:
         if multiple:
             self.unconfirmed = {sent for sent in self.unconfirmed if sent > delivery_tag}
         else:
             self.unconfirmed.discard(delivery_tag)
 
-    def _on_refused(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001 (amqp's signature)
+    def _on_refused(self, delivery_tag: int, multiple: bool) -> None:
         waiting = len(self.unconfirmed)
         self._on_confirmed(delivery_tag, multiple)
         self._refused += waiting - len(self.unconfirmed)

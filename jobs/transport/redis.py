@@ -90,7 +90,7 @@ class Channel(kombu_redis.Channel):
             self._in_poll: Any = None
             self._flush_brpop_reauth()
 
-    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002 (the base class's)
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         """Return one message of a queue, the most urgent first. As Kombu's, but for an item that is no envelope."""
         with self.conn_or_acquire() as client:
             for step in self.priority_steps:

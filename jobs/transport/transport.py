@@ -2,7 +2,6 @@
 
 import logging
 import random
-import socket
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -35,7 +34,7 @@ class Transport(virtual.Transport):
     driver_name = LEDGER
     #: There is nothing in the URL to parse: the database is Django's.
     can_parse_url = True
-    connection_errors = (*GONE, ConnectionError)
+    connection_errors: tuple[Any, ...] = (*GONE, ConnectionError)
     implements = virtual.Transport.implements.extend(
         asynchronous=True, exchange_type=frozenset({"direct", "topic", "fanout"})
     )
@@ -52,7 +51,7 @@ class Transport(virtual.Transport):
     def driver_version(self) -> str:
         return f"{django_connection.vendor}"
 
-    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:  # noqa: FBT001, FBT002 (Kombu's)
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
         return uri
 
     # Its life.
@@ -90,14 +89,14 @@ class Transport(virtual.Transport):
 
     def listen(self) -> None:
         """Take in the broadcasts that the short-lived queues are bound to."""
-        self.desk.listen(list(self.state.exchanges), self._bound)
+        self.desk.listen(list(self.state.exchanges or ()), self._bound)
 
     def _bound(self, broadcast: Broadcast) -> Iterable[str]:
         channel = self.channels[0]
         return channel._lookup(broadcast.exchange, broadcast.routing_key)  # type: ignore[no-any-return]  # noqa: SLF001
 
     @outside_event_loop
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
         """Deliver what waits, or wait for it for at most `timeout` seconds. For consumers without an event loop."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -106,7 +105,7 @@ class Transport(virtual.Transport):
                 return
             left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
             if left <= 0:
-                raise socket.timeout
+                raise TimeoutError
             self.desk.wait(left)
 
     # The worker's event loop. A database that is away stops nothing there: what runs goes on, and slots get free.

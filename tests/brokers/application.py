@@ -17,7 +17,7 @@ _QUEUE_TYPES = {"task_default_queue_type": "classic", "task_create_missing_queue
 @contextmanager
 def application_at(url: str) -> Iterator[None]:
     """Let whatever this process sends go to another broker, as if it had been started with that BROKER_URL."""
-    app: Any = current_app._get_current_object()  # noqa: SLF001
+    app: Any = current_app._get_current_object()
     earlier = {name: app.conf[name] for name in ("broker_url", *_QUEUE_TYPES)}
     _lead(app, {"broker_url": url, **_QUEUE_TYPES, **for_broker(url)})
     try:
@@ -30,7 +30,7 @@ def _lead(app: Any, settings: dict[str, Any]) -> None:
     dispatch.flush()
     pools.reset()
     app.conf.update(settings)
-    app._pool = None  # noqa: SLF001
+    app._pool = None
     for cached in ("amqp", "control", "events"):
         app.__dict__.pop(cached, None)
     for task in app.tasks.values():

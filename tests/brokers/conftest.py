@@ -1,7 +1,7 @@
 """What tests of brokers can ask for: a `house` on each broker, and one `shared` by the tests that change nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from tests.environment import CI, environment
 
 #: So that nothing takes longer than a test may: a lease is lost after 3 s, a message after 2 s.
 IMPATIENT = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+
+OpenHouse = Callable[..., AbstractContextManager[House]]
 
 BROKERS = ("valkey", "rabbitmq", "ledger-postgres", "ledger-sqlite")
 
@@ -49,7 +51,7 @@ def open_house(
     make_broker: Callable[[str, Database], Broker],
     postgres_template: str,
     sqlite_template: str,
-) -> Callable[..., Iterator[House]]:
+) -> OpenHouse:
     """Open a house on a broker by name."""
     templates = {"postgres": postgres_template, "sqlite": sqlite_template}
     blocker = request.getfixturevalue("django_db_blocker")
@@ -68,9 +70,7 @@ def open_house(
 
 
 @pytest.fixture(params=BROKERS)
-def house(
-    request: pytest.FixtureRequest, open_house: Callable[..., Iterator[House]], tmp_path: Path
-) -> Iterator[House]:
+def house(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path) -> Iterator[House]:
     """An empty broker and database of the test's own, without workers; once for each broker."""
     reports = request.node.stash.setdefault(REPORTS, [])
     with open_house(request.param, tmp_path, reports) as house:
@@ -80,7 +80,7 @@ def house(
 @pytest.fixture(scope="module", params=BROKERS)
 def shared(
     request: pytest.FixtureRequest,
-    open_house: Callable[..., Iterator[House]],
+    open_house: OpenHouse,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[House]:
     """A house with one worker at work, for all tests of a module; once for each broker."""

@@ -1,11 +1,8 @@
 """RabbitMQ, from the system's package: a node of its own, with ports, data, cookie and port mapper of its own."""
 
-import os
 import secrets
-import socket
 import subprocess
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 import amqp

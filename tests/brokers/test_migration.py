@@ -1,6 +1,7 @@
 """Changing BROKER_URL is the whole migration: what waited on the old broker runs through the new one."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from jobs.models import Job
 from jobs.runtime import dispatch
 from tests.brokers.application import application_at
-from tests.brokers.conftest import IMPATIENT
+from tests.brokers.conftest import IMPATIENT, OpenHouse
 from tests.brokers.house import Broker, House
 from tests.conftest import REPORTS
 from tests.databases import Database
@@ -26,27 +27,19 @@ def all_succeeded() -> bool:
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
-def start(
-    request: pytest.FixtureRequest, open_house: Callable[..., Iterator[House]], tmp_path: Path
-) -> Iterator[Callable[[str], House]]:
+def start(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path) -> Iterator[Callable[[str], House]]:
     """Open a house on a broker and database."""
     reports = request.node.stash.setdefault(REPORTS, [])
-    houses = []
+    with ExitStack() as houses:
 
-    def start(kind: str) -> House:
-        name = f"ledger-{request.param}" if kind == "ledger" else kind
-        opened = open_house(name, tmp_path, reports, vendor=request.param)
-        houses.append(opened)
-        return opened.__enter__()
+        def start(kind: str) -> House:
+            name = f"ledger-{request.param}" if kind == "ledger" else kind
+            return houses.enter_context(open_house(name, tmp_path, reports, vendor=request.param))
 
-    yield start
-    for opened in houses:
-        opened.__exit__(None, None, None)
+        yield start
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(old, new) for old in KINDS for new in KINDS if old != new], ids=lambda kind: kind
-)
+@pytest.mark.parametrize("old,new", [(old, new) for old in KINDS for new in KINDS if old != new], ids=lambda kind: kind)
 def test_jobs_move_to_another_broker(
     start: Callable[[str], House], make_broker: Callable[[str, Database], Broker], old: str, new: str
 ) -> None:
