@@ -117,6 +117,9 @@ def broker_url(name: str, default: str | None) -> str:
     scheme, separator, _ = value.partition("://")
     if scheme in {"valkey", "valkeys"}:
         return _as_redis(value)
+    if scheme == "unix":
+        # Redis at a socket, as Kombu spells it.
+        return "redis+socket://" + value.removeprefix("unix://").replace("?db=", "?virtual_host=")
     if not separator or scheme.partition("+")[0] not in {"ledger", *TRANSPORT_ALIASES}:
         raise ImproperlyConfigured(
             f"{name} ({_shown(scheme, separator)}) is not valid: it must be a URL that starts with redis://, "
