@@ -250,3 +250,11 @@ def discreet(name: str, secret: str) -> None:
 @job(redact=True)
 def silent(anything: str) -> None:
     """Hide every argument."""
+
+
+@job(time_limit=60)
+def gated_then_permanent(effect: str, gate: str) -> None:
+    """Leave an effect, wait for the gate, give up."""
+    record(effect)
+    pass_gate(gate)
+    raise Permanent("no retry can mend it")
