@@ -3,6 +3,7 @@
 The ports are chosen before Django loads its settings; the servers start when a test first asks for them.
 """
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -24,6 +25,9 @@ class Environment:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="nightshift-tests-"))
+        self._owner = os.getpid()
+        # Whoever made it removes it, however the run ends; a test's forks leave it alone.
+        atexit.register(self.close)
         # PostgreSQL runs as another user where the tests run as root.
         self.directory.chmod(0o755)
         self.postgres = Postgres(self.directory / "postgres")
@@ -62,6 +66,8 @@ class Environment:
 
     def close(self) -> None:
         """Stop what runs and remove every trace."""
+        if os.getpid() != self._owner:
+            return
         self.smtp.stop()
         # Their data goes with the directory, so an orderly stop would be time wasted.
         for server in (self.seaweedfs, self.valkey, self.postgres):
