@@ -7,9 +7,11 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.models import EmailChange, User
+from accounts.services import search_must_look
 from mail.tasks import send
 
 
@@ -93,6 +95,22 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)
         if not change:
             send.delay(kind="verification", user_id=str(obj.pk))
+        search_must_look(obj.pk)
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete a user, from the search index too."""
+        user_id = obj.pk
+        super().delete_model(request, obj)
+        search_must_look(user_id)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete users, from the search index too."""
+        ids = list(queryset.values_list("pk", flat=True))
+        super().delete_queryset(request, queryset)
+        for user_id in ids:
+            search_must_look(user_id)
 
 
 @admin.register(EmailChange)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from posts.models import Post
+from posts.markdown import excerpt
+from posts.models import MAX_TEXT, Post
 from search import documents
 from search.documents import Document, IndexSettings, Kind
 
@@ -23,7 +24,8 @@ def _load(ids: Sequence[str]) -> Iterator[Document]:
         yield {
             "id": str(post.pk),
             "title": post.title,
-            "text": post.text,
+            # Without the marks of Markdown, which nobody searches for.
+            "text": excerpt(post.text, MAX_TEXT),
             "author": post.author.name,
             "author_id": str(post.author_id),
             "slug": post.slug,

@@ -3,11 +3,12 @@
 from django.urls import include, path, re_path
 
 from posts.sitemap.place import SHARD_PATTERN
-from posts.views import acting, crawlers, reading, writing
+from posts.views import acting, crawlers, reading, searching, writing
 
 posts = [
     path("", reading.index, name="list"),
     path("mine/", reading.mine, name="mine"),
+    path("search/", searching.search, name="search"),
     path("new/", writing.new, name="new"),
     path("preview/", acting.preview, name="preview"),
     path("<slug:slug>/", reading.show, name="show"),

@@ -9,7 +9,7 @@ from storage.client import store
 from storage.errors import StorageError
 
 #: Nothing to be found there, or nothing for the public.
-_CLOSED = ("/account/", "/admin/", "/api/", "/inbox/", "/jobs/", "/posts/mine/", "/posts/new/")
+_CLOSED = ("/account/", "/admin/", "/api/", "/inbox/", "/jobs/", "/posts/mine/", "/posts/new/", "/posts/search/")
 
 
 @require_safe

@@ -18,7 +18,7 @@ from posts.pictures import picture, pictures
 def index(request: HttpRequest) -> HttpResponse:
     """Show what everybody may read, the newest first."""
     page = queries.published(request.GET.get("before", ""))
-    return render(request, "posts/list.html", {"page": page, "covers": _covers(page.posts)})
+    return render(request, "posts/list.html", {"page": page, "covers": covers(page.posts)})
 
 
 @require_safe
@@ -26,7 +26,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def mine(request: HttpRequest) -> HttpResponse:
     """Show an author everything they wrote."""
     page = queries.own(cast("User", request.user), request.GET.get("before", ""))
-    return render(request, "posts/mine.html", {"page": page, "covers": _covers(page.posts)})
+    return render(request, "posts/mine.html", {"page": page, "covers": covers(page.posts)})
 
 
 @require_safe
@@ -51,7 +51,7 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-def _covers(posts: list[Post]) -> dict[object, Picture]:
+def covers(posts: list[Post]) -> dict[object, Picture]:
     """Return the first image of each post that has one."""
     found: dict[object, Picture] = {}
     for post in posts:

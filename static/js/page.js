@@ -1,4 +1,4 @@
-// What every page has: the theme switch, relative times, copy buttons, passwords that can be shown.
+// What every page has: the theme switch, relative times, copy buttons, passwords that can be shown, the key to search.
 
 const root = document.documentElement;
 
@@ -69,6 +69,18 @@ function startRevealing(input) {
   input.form?.addEventListener("submit", () => { input.type = "password"; });
 }
 
+// `/` goes to the search field, unless somebody is writing.
+function startSearchKey(input) {
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    event.preventDefault();
+    input.focus();
+    input.select();
+  });
+}
+
+document.querySelectorAll("input[aria-keyshortcuts='/']").forEach(startSearchKey);
 document.querySelectorAll("[data-theme-switch]").forEach(startThemeSwitch);
 document.querySelectorAll("button[data-copy]").forEach(startCopying);
 document.querySelectorAll("input[type=password]").forEach(startRevealing);

@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import EmailChange, User
+from jobs.models import Job
 from tests.accounts.mailbox import Mailbox
 
 
@@ -39,3 +40,23 @@ def test_changes_of_address_are_a_record_to_be_read(admin: Client, alice: User) 
     assert "a@new.example" in admin.get(reverse("admin:accounts_emailchange_changelist")).content.decode()
     path = reverse("admin:accounts_emailchange_change", args=[change.pk])
     assert admin.post(path, {"new_email": "mine@evil.example"}).status_code == 403
+
+
+def looked_at() -> set[str]:
+    """Return whose entry in the search index is looked at again."""
+    found = Job.objects.filter(task="search.index").values_list("args", flat=True)
+    return {pk for kind, pk in found if kind == "user"}
+
+
+def test_the_search_index_looks_at_users_who_are_changed(admin: Client, alice: User) -> None:
+    form = {"email": alice.email, "name": "Alicia", "language": "", "is_active": "on"}
+    admin.post(reverse("admin:accounts_user_change", args=[alice.pk]), form)
+    assert looked_at() == {str(alice.pk)}
+
+
+def test_the_search_index_looks_at_users_who_are_deleted(admin: Client, alice: User, bob: User) -> None:
+    admin.post(reverse("admin:accounts_user_delete", args=[alice.pk]), {"post": "yes"})
+    chosen = {"action": "delete_selected", "_selected_action": str(bob.pk), "post": "yes"}
+    admin.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert not User.objects.filter(pk__in=[alice.pk, bob.pk]).exists()
+    assert looked_at() == {str(alice.pk), str(bob.pk)}
