@@ -12,6 +12,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import add_never_cache_headers
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError, ValidationErrorContext
 from ninja.parser import Parser
@@ -149,7 +150,8 @@ def _failed(request: HttpRequest, exc: Any) -> HttpResponse:
     ).response()
 
 
-def nowhere(request: HttpRequest, rest: str = "") -> HttpResponse:
+@csrf_exempt
+def nowhere(request: HttpRequest) -> HttpResponse:
     """Answer an address that leads nowhere."""
     detail = f"There is nothing at {request.path}; /api/docs shows what there is."
     return Problem(HTTPStatus.NOT_FOUND, detail).response()

@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+)
 
 from jobs.core.outcome import Reason
 from jobs.core.states import State
@@ -22,6 +31,16 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^
 Limit = Annotated[int, Field(ge=1, le=1000)]
 
 
+def _written(value: object) -> object:
+    """Refuse what pydantic would take for seconds since 1970: nobody means it."""
+    if isinstance(value, str) and not value.replace(".", "").replace("-", "").isdecimal():
+        return value
+    raise ValueError("must be a time in ISO 8601 with its zone, such as 2026-01-31T08:30:00Z")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+
+
 class In(BaseModel):
     """Something a client sends; a field that nobody knows is a slip of the pen."""
 
@@ -36,10 +55,10 @@ class JobIn(In):
 
     task: Name = Field(description="The name of a public task.", examples=["reports.build"])
     kwargs: dict[str, Any] = Field(default={}, description="Its arguments by name.")
-    run_at: AwareDatetime | None = Field(default=None, description="Not before this time; at once where it has passed.")
-    priority: int | None = Field(default=None, ge=0, le=9, description="Higher first; the task's own where null.")
+    run_at: Moment | None = Field(default=None, description="Not before this time; at once where it has passed.")
+    priority: StrictInt | None = Field(default=None, ge=0, le=9, description="Higher first; the task's own where null.")
     queue: Name | None = Field(default=None, description="The task's own where null.")
-    unique: bool | Key | None = Field(
+    unique: StrictBool | Key | None = Field(
         default=None,
         description="A key, or true for task and arguments: while a job of the task with this key waits to begin, "
         "that job is returned instead of a new one. Null: as the task itself says.",
@@ -126,8 +145,8 @@ class JobQuery(Schema):
     task: Text = ""
     q: Text = Field(default="", description="Stands somewhere in the arguments or the latest error.")
     correlation_id: Text = ""
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     limit: Limit = 50
     cursor: Text = ""
 
@@ -156,8 +175,8 @@ class JobFilterIn(In):
     kwargs: dict[Name, Any] = {}
     correlation_id: Text = ""
     parent_id: uuid.UUID | None = None
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
 
     def filter(self) -> JobFilter:
         """Return the filter."""
@@ -181,7 +200,7 @@ class JobActionIn(In):
 
     action: Literal["retry", "cancel"]
     filter: JobFilterIn
-    dry_run: bool = Field(default=False, description="Only say how many it would concern.")
+    dry_run: StrictBool = Field(default=False, description="Only say how many it would concern.")
 
 
 class ActionOut(BaseModel):
@@ -228,8 +247,8 @@ class LetterQuery(Schema):
     task: Text = ""
     reason: Reason | None = None
     q: Text = Field(default="", description="Stands somewhere in the error or the arguments.")
-    failed_after: AwareDatetime | None = None
-    failed_before: AwareDatetime | None = None
+    failed_after: Moment | None = None
+    failed_before: Moment | None = None
     open: bool = Field(default=True, description="Only those that nobody has replayed or discarded.")
     limit: Limit = 50
     cursor: Text = ""
@@ -247,8 +266,8 @@ class LetterFilterIn(In):
     task: Text = ""
     reason: Reason | None = None
     q: Text = ""
-    failed_after: AwareDatetime | None = None
-    failed_before: AwareDatetime | None = None
+    failed_after: Moment | None = None
+    failed_before: Moment | None = None
 
     def filter(self) -> LetterFilter:
         """Return the filter."""
@@ -273,14 +292,14 @@ class LetterActionIn(In):
 
     action: Literal["replay", "discard"]
     filter: LetterFilterIn
-    dry_run: bool = Field(default=False, description="Only say how many it would concern.")
+    dry_run: StrictBool = Field(default=False, description="Only say how many it would concern.")
 
 
 class ReplayIn(In):
     """How to run a dead letter again."""
 
     kwargs: dict[str, Any] | None = Field(default=None, description="Other arguments: then it becomes a new job.")
-    force: bool = Field(default=False, description="Although it was replayed or discarded before.")
+    force: StrictBool = Field(default=False, description="Although it was replayed or discarded before.")
 
 
 class ReplayOut(BaseModel):

@@ -1,6 +1,6 @@
 """The API, put together."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, re_path
 
 from jobs.web.api import jobs, letters, queues
 from jobs.web.api.answers import JsonParser, ProblemApi, finished, handle_problems, nowhere
@@ -27,4 +27,4 @@ for _pattern in _patterns:
         _pattern.callback = finished(_pattern.callback)
 
 app_name = "api"
-urlpatterns = [*_patterns, path("<path:rest>", nowhere)]
+urlpatterns = [*_patterns, re_path(r"[\s\S]*", nowhere)]

@@ -44,6 +44,8 @@ def test_workers_are_listed(api: Api) -> None:
 
 
 def test_schedules_are_listed_and_run(api: Api) -> None:
+    # Those of the site are here or not, by what tests ran before.
+    PeriodicTask.objects.all().delete()
     every, _ = IntervalSchedule.objects.get_or_create(every=5, period="minutes")
     schedule = PeriodicTask.objects.create(
         name="a note", task=NOTE, interval=every, kwargs=json.dumps({"effect": "on time"})
