@@ -57,19 +57,35 @@ def test_publishing_and_taking_back(write: Write) -> None:
     assert not post.is_published
 
 
+def test_every_change_has_the_search_index_look_again(write: Write) -> None:
+    post = write(publish=False)
+    changes: list[Callable[[], None]] = [
+        lambda: None,
+        lambda: services.publish(post),
+        lambda: services.update(post, Content("T", "T")),
+        lambda: services.unpublish(post),
+        lambda: services.delete(post),
+    ]
+    for change in changes:
+        change()
+        # One that waits for the same post stands for all.
+        assert tasks() == ["search.index"]
+        Job.objects.all().delete()
+
+
 def test_images_are_stored_and_their_pipelines_enqueued(stores: Stores, write: Write) -> None:
     post = write(uploads=[upload(), upload(90, 60)])
     first, second = post.images.all()
     assert (first.number, second.number) == (1, 2)
     assert (second.width, second.height, second.content_type) == (90, 60, "image/jpeg")
     assert stores.keys() == sorted([first.key, second.key])
-    assert tasks() == ["storage.image.fetch"] * 2
+    assert tasks() == ["search.index", "storage.image.fetch", "storage.image.fetch"]
 
 
 def test_a_rolled_back_post_leaves_no_jobs(stores: Stores, ada: User) -> None:
     with transaction.atomic():
         services.create(ada, Content("T", "T", [upload()]))
-        assert tasks() == ["storage.image.fetch"]
+        assert tasks() == ["search.index", "storage.image.fetch"]
         transaction.set_rollback(True)
     assert not Post.objects.exists()
     assert tasks() == []
@@ -84,7 +100,7 @@ def test_a_store_that_is_gone_saves_nothing(seaweedfs: SeaweedFS, stores: Stores
 
 def test_without_a_store_texts_can_be_written(settings: Settings, write: Write) -> None:
     settings.STORAGE_ENDPOINT = ""
-    assert write().pk
+    assert write().title
     with pytest.raises(StorageError, match="not configured"):
         write(uploads=[upload()])
 

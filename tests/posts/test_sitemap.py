@@ -33,16 +33,23 @@ def valid(document: bytes, schema: str) -> etree._Element:
     return root
 
 
+def texts(root: etree._Element, path: str) -> list[str]:
+    """Return the texts at an XPath."""
+    found = root.xpath(path, namespaces=SPACES)
+    assert isinstance(found, list)
+    return [str(text) for text in found]
+
+
 def shards_of(stores: Stores) -> list[bytes]:
     """Return the shards in the order of the index, which must be valid and name every one there is."""
     index = valid(stores.assets.get(place.INDEX, limit=10**7).data, "index")
-    names = [str(loc).rpartition("/")[2] for loc in index.xpath("//s:loc/text()", namespaces=SPACES)]
+    names = [address.rpartition("/")[2] for address in texts(index, "//s:loc/text()")]
     assert sorted(map(place.shard_key, names)) == [key for key in stores.keys("assets") if key != place.INDEX]
     return [gzip.decompress(stores.assets.get(place.shard_key(name), limit=10**7).data) for name in names]
 
 
 def locations(shard: bytes) -> list[str]:
-    return [str(loc) for loc in valid(shard, "sitemap").xpath("//s:loc/text()", namespaces=SPACES)]
+    return texts(valid(shard, "sitemap"), "//s:loc/text()")
 
 
 def entries(count: int) -> Iterator[bytes]:
@@ -124,13 +131,11 @@ def test_published_posts_are_listed_with_times_and_images(
     [shard] = shards_of(stores)
     assert locations(shard)[2:] == [f"http://testserver{post.get_absolute_url()}" for post in (ready, plain)]
     root = etree.fromstring(shard)
-    assert root.xpath("//i:loc/text()", namespaces=SPACES) == [
+    assert texts(root, "//i:loc/text()") == [
         f"https://cdn.example.com/{key}",
         f"http://testserver/media/content/{second.key}",
     ]
-    assert root.xpath("//s:lastmod/text()", namespaces=SPACES) == [
-        xml.moment(post.changed_at) for post in (ready, plain)
-    ]
+    assert texts(root, "//s:lastmod/text()") == [xml.moment(post.changed_at) for post in (ready, plain)]
 
 
 def test_more_posts_than_a_batch_are_all_listed_once(
@@ -202,10 +207,10 @@ def test_crawlers_find_it(client: Client, stores: Stores, write: Callable[..., P
     build.write()
     index = client.get("/sitemap.xml")
     assert index["Content-Type"] == "application/xml"
-    [address] = valid(index.content, "index").xpath("//s:loc/text()", namespaces=SPACES)
+    [address] = texts(valid(index.content, "index"), "//s:loc/text()")
     # A sitemap may only list what lies beside or below it.
-    assert str(address).count("/") == 3
-    shard = client.get(str(address).removeprefix("http://testserver"))
+    assert address.count("/") == 3
+    shard = client.get(address.removeprefix("http://testserver"))
     assert shard["Content-Type"] == "application/gzip"
     assert len(locations(gzip.decompress(shard.content))) == 3
 
