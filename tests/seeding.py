@@ -68,7 +68,7 @@ KINDS = (
 
 def seed(jobs: int, *, number: int = 1, days: float = 7.0, now: datetime | None = None) -> None:
     """Fill an empty ledger with so many jobs, and all that belongs to them."""
-    now, draw = now or timezone.now(), random.Random(number)
+    now, draw = now or timezone.now(), random.Random(number)  # noqa: S311
     with transaction.atomic():
         _write(row for index in range(jobs) if (row := _row(draw, now, index, jobs, days)))
         _tell_of_failures(draw)
@@ -88,13 +88,13 @@ def _row(draw: Draw, now: datetime, index: int, jobs: int, days: float) -> tuple
     attempt = {State.SCHEDULED: 0, State.QUEUED: 0, State.DEAD: 6}.get(state, 1)
     if state is State.RETRYING or (attempt == 1 and draw.random() < 0.03):
         attempt = draw.randint(1 if state is State.RETRYING else 2, 5)
-    due = created + timedelta(seconds=2**attempt if attempt > 1 else 0)
+    due = _due(created, attempt)
     started = due + timedelta(seconds=draw.lognormvariate(-3.5, 1.6)) if attempt else None
     ended = started + timedelta(seconds=kind.seconds * draw.lognormvariate(0, 0.7)) if started else None
     if state in FINAL and ended is None:
         ended = created + timedelta(seconds=3)
     if state is State.RUNNING:
-        started = now - timedelta(seconds=draw.random() * 40)
+        started = created + (now - created) * draw.random() * 0.5
     if state in {State.SCHEDULED, State.RETRYING}:
         due = now + timedelta(seconds=draw.expovariate(1 / 300))
     changed = {State.RUNNING: started}.get(state, ended if state in FINAL or state is State.RETRYING else created)
@@ -152,10 +152,11 @@ def _tell_of_failures(draw: Draw) -> None:
 
 def _attempts(draw: Draw, job: Job) -> Iterator[Attempt]:
     failed = job.attempt if job.state in {State.DEAD, State.RETRYING} else job.attempt - 1
-    began = job.created_at
     for number in range(1, failed + 1):
-        began += timedelta(seconds=0.05 + draw.random() * 0.2)
-        ended = began + timedelta(seconds=0.08 + draw.random())
+        began = _due(job.created_at, number) + timedelta(seconds=0.02)
+        ended = began + timedelta(seconds=0.1 + draw.random() * 0.3)
+        if number == job.attempt and job.started_at:
+            began, ended = job.started_at, job.finished_at or job.changed_at
         name, _, message = job.last_error.partition(": ")
         yield Attempt(
             job_id=job.pk,
@@ -168,7 +169,11 @@ def _attempts(draw: Draw, job: Job) -> Iterator[Attempt]:
             started_at=began,
             finished_at=ended,
         )
-        began = ended + timedelta(seconds=2 ** (number - 1))
+
+
+def _due(created: datetime, attempt: int) -> datetime:
+    """Return when an attempt is due after the ones before it failed, each within half a second."""
+    return created + timedelta(seconds=2 ** (attempt - 1) - 1 + 0.5 * (attempt - 1) if attempt > 1 else 0)
 
 
 def _letter(draw: Draw, job: Job) -> DeadLetter:

@@ -27,7 +27,7 @@ _TOP = """Traceback (most recent call last):
     connection.send_message(message, sender, [recipient])
 """
 
-_DEEP = """  File "/srv/venv/lib/python3.11/site-packages/somewhere/deep/in/a/dependency/retrying_transport.py", line {line}, in call
+_DEEP = """  File "/srv/venv/lib/python3.11/site-packages/deep/inside/retrying_transport.py", line {line}, in call
     return self._next.call(request, timeout=self._timeout, headers={{**self._headers, "x-depth": str(depth)}})
            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 """

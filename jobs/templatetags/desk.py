@@ -1,12 +1,15 @@
 """How the dashboard shows numbers, arguments and tries: `{% load desk %}`."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from jobs.core.states import State
 from jobs.models import Job
@@ -76,6 +79,13 @@ def took(job: Job) -> str:
 def one_line(arguments: Mapping[str, Any]) -> str:
     """Return arguments on one line."""
     return "  ".join(f"{name}={_short(value)}" for name, value in arguments.items())
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """Return a dotted name that may be broken after its dots and underscores, and nowhere else while it fits."""
+    parts = re.split(r"(?<=[._])", name)
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.inclusion_tag("jobs/parts/tree.html")

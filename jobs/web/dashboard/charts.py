@@ -10,10 +10,10 @@ from jobs.reports.throughput import Step
 #: The box that a chart is drawn in; the page stretches it.
 WIDTH, HEIGHT = 960.0, 132.0
 
-#: What the axis of waits is marked with, in seconds: as people say durations, about ten times each other.
+#: What the axis of waits is marked with: powers of ten, in seconds.
 MARKS = (
-    *((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (60.0, "1 min")),
-    *((600.0, "10 min"), (3600.0, "1 h"), (36_000.0, "10 h"), (360_000.0, "100 h"), (3_600_000.0, "1,000 h")),
+    *((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (100.0, "100 s")),
+    *((1e3, "17 min"), (1e4, "3 h"), (1e5, "28 h"), (1e6, "12 days"), (1e7, "116 days")),
 )
 
 

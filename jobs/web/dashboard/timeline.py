@@ -67,6 +67,7 @@ def timeline(job: Life, attempts: Iterable[Run], now: datetime) -> list[Stretch]
 
 def _stretches(job: Life, attempts: Iterable[Run], now: datetime) -> Iterator[Stretch]:
     at, waiting = job.created_at, State.QUEUED
+    outcome: State | None = None
     for run in sorted((run for run in attempts if run.started_at), key=lambda run: run.started_at or at):
         started = max(run.started_at or at, at)
         yield from _wait(waiting, at, started)
@@ -74,7 +75,9 @@ def _stretches(job: Life, attempts: Iterable[Run], now: datetime) -> Iterator[St
         finished = max(run.finished_at, started)
         yield Stretch(outcome, f"attempt {run.number}: {run.error_type}", started, finished, is_run=True)
         at, waiting = finished, State.RETRYING if outcome is State.RETRYING else State.QUEUED
-    yield from _latest(job, at, waiting, now)
+    # Between the end of its last attempt and the note that it ended nothing was waited for.
+    if outcome is None or outcome != job.state or outcome not in FINAL:
+        yield from _latest(job, at, waiting, now)
 
 
 def _latest(job: Life, at: datetime, waiting: State, now: datetime) -> Iterator[Stretch]:
