@@ -1,0 +1,138 @@
+"""Brokers that lose patience, databases that go away, two schedulers: each job's effect happens once."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from jobs.models import Job
+from jobs.runtime.dispatch import flush
+from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, Gate, ended, happened, once_each
+from tests.acceptance.worker import Worker
+from tests.servers import Postgres
+from tests.servers.processes import kill_group, spawn
+from tests.tasks_app import tasks
+from tests.tasks_app.effects import Effects
+from tests.waiting import always, wait_for
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
+
+Start = Callable[..., Worker]
+on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+
+
+@pytest.fixture
+def start(start_worker: Start) -> Iterator[Start]:
+    """Start a worker that loses patience soon."""
+
+    def start(pool: str = "threads", *, environment: dict[str, str] | None = None, **options: object) -> Worker:
+        return start_worker(pool=pool, options=QUICK, environment={**IMPATIENT, **(environment or {})}, **options)
+
+    yield start
+    flush()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate, opened at the latest when the test ends."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.open()
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_job_outlives_every_time_out_of_the_broker(start: Start, effects: Effects, gate: Gate, pool: str) -> None:
+    """With Kombu's acknowledgements on, and its messages given back to others after a second."""
+    impatient_broker = {"DJANGO_SETTINGS_MODULE": "tests.acceptance.settings_of_an_impatient_broker"}
+    for name in ("one", "two"):
+        start(pool, name=name, concurrency=1, environment=impatient_broker)
+    slow = [tasks.gated.delay(f"slow {number}", str(gate)).job for number in range(2)]
+    for number in range(2):
+        happened(effects, f"slow {number} began")
+    # These are fetched and wait behind the slow ones, unacknowledged, until the broker gives them back.
+    names = [f"behind {number}" for number in range(10)]
+    behind = [result.job for result in tasks.note.delay_many([name] for name in names)]
+    always(lambda: len(effects) == 2, 6)
+    gate.open()
+    assert set(ended(*slow, *behind)) == {"succeeded"}
+    always(lambda: len(effects) == len(names) + 4, 1)
+    once_each(effects, [*names, *(f"slow {number} {what}" for number in range(2) for what in ("began", "ended"))])
+    assert set(Job.objects.values_list("attempt", flat=True)) == {1}
+
+
+@on_postgres
+def test_nobody_takes_a_running_job_because_the_database_was_away(
+    start: Start, effects: Effects, gate: Gate, postgres: Postgres
+) -> None:
+    busy = start("prefork", name="busy", concurrency=1)
+    job = tasks.gated.delay("running", str(gate)).job
+    happened(effects, "running began")
+    start("threads", name="idle", concurrency=1)
+    connection.close()
+    postgres.stop()
+    # Every lease runs out meanwhile.
+    always(lambda: busy.exit_code is None, float(IMPATIENT["JOBS_LEASE_SECONDS"]) + 4)
+    postgres.start()
+    wait_for(lambda: ended(tasks.note.delay("witness").job) == ["succeeded"], 30, passing_over=AWAY)
+    always(lambda: effects.count("running began") == 1, 6)
+    gate.open()
+    assert ended(job) == ["succeeded"]
+    once_each(effects, ["running began", "running ended", "witness"])
+    job.refresh_from_db()
+    assert (job.attempt, job.attempts.count()) == (1, 0)
+
+
+@on_postgres
+def test_the_more_urgent_job_runs_first(start: Start, effects: Effects) -> None:
+    for priority in (5, 0, 9, 3, 7):
+        tasks.note.apply_async([f"first of {priority}"], priority=priority)
+        tasks.note.apply_async([f"second of {priority}"], priority=priority)
+    wait_for(lambda: not Job.objects.filter(dispatched_at=None).exists())
+    start("prefork", concurrency=1)
+    wait_for(lambda: len(effects) == 10, 20)
+    assert effects.lines() == [
+        f"{which} of {priority}" for priority in (9, 7, 5, 3, 0) for which in ("first", "second")
+    ]
+
+
+@contextmanager
+def beat(variables: dict[str, str], log: Path) -> Iterator[None]:
+    """Run Beat meanwhile."""
+    process = spawn(
+        [sys.executable, "-m", "celery", "-A", "project", "beat", "-l", "INFO"],
+        log=log,
+        environment=variables,
+        directory=settings.BASE_DIR,
+    )
+    try:
+        yield
+    finally:
+        kill_group(process)
+
+
+def test_what_beat_schedules_becomes_jobs(
+    start: Start, effects: Effects, worker_environment: dict[str, str], tmp_path: Path
+) -> None:
+    every_second = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
+    for name, task in (("ours", tasks.note.name), ("plain", tasks.plain.name)):
+        PeriodicTask.objects.create(name=name, task=task, interval=every_second, args=f'["{name}"]')
+    PeriodicTask.objects.create(
+        name="urgent", task=tasks.note.name, interval=every_second, args='["urgent"]', one_off=True, priority=9
+    )
+    start("threads", concurrency=2)
+    with beat(worker_environment, tmp_path / "beat.log"):
+        wait_for(lambda: effects.count("ours") >= 2 and effects.count("plain") >= 2, 40)
+    wait_for(lambda: not Job.objects.exclude(state="succeeded").exists())
+    rows: Any = Job.objects.values_list("task", "args", "priority")
+    assert {(task, args[0], priority) for task, args, priority in rows} == {
+        (tasks.note.name, "ours", 5),
+        (tasks.note.name, "urgent", 9),
+    }
+    assert effects.count("ours") == Job.objects.filter(priority=5).count()
+    once_each(effects, ["urgent"])

@@ -1,0 +1,107 @@
+"""Workers that are told to stop: what runs may finish, what does not goes back, and the end comes in time."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.models import Job
+from jobs.runtime.dispatch import flush
+from tests.acceptance.engine import QUICK, Gate, ended, happened, once_each
+from tests.acceptance.worker import Worker
+from tests.tasks_app import tasks
+from tests.tasks_app.effects import Effects
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
+
+Start = Callable[..., Worker]
+
+#: Nobody may come to the rescue: what is handed back must not have waited for a lease or a lost message.
+PATIENT = {"JOBS_LEASE_SECONDS": "60", "JOBS_RESEND_SECONDS": "60", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+
+
+@pytest.fixture
+def start(start_worker: Start) -> Iterator[Start]:
+    """Start a worker that waits long for others, and a few seconds for its own jobs when it stops."""
+
+    def start(pool: str, *, seconds: float = 4, **options: object) -> Worker:
+        environment = {**PATIENT, "JOBS_SHUTDOWN_SECONDS": str(seconds)}
+        return start_worker(pool=pool, options=QUICK, environment=environment, **options)
+
+    yield start
+    flush()
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_runs_may_finish_what_does_not_goes_back_and_what_was_fetched_goes_back_at_once(
+    start: Start, effects: Effects, tmp_path: Path, pool: str
+) -> None:
+    soon, never = Gate(tmp_path / "soon"), Gate(tmp_path / "never")
+    stopping = start(pool, name="stopping", concurrency=2)
+    finishing = tasks.gated.delay("finishing", str(soon)).job
+    overlong = tasks.gated.delay("overlong", str(never)).job
+    happened(effects, "finishing began")
+    happened(effects, "overlong began")
+    names = [f"fetched {number}" for number in range(6)]
+    fetched = [result.job for result in tasks.note.delay_many([name] for name in names)]
+    wait_for(lambda: not Job.objects.filter(state="queued", dispatched_at=None).exists())
+    begin = time.monotonic()
+    stopping.signal(signal.SIGTERM)
+    soon.open()
+    assert ended(finishing) == ["succeeded"]
+    assert finishing.attempts.count() == 0
+    start(pool, name="other", concurrency=2)
+    assert set(ended(*fetched)) == {"succeeded"}
+    assert stopping.wait() == 0
+    # Its limit, the start of the other one, and what a busy machine takes to end processes.
+    assert time.monotonic() - begin < 4 + 15
+    happened(effects, "overlong began", 2)
+    never.open()
+    assert ended(overlong) == ["succeeded"]
+    attempt = overlong.attempts.get()
+    assert (attempt.error_type, attempt.outcome, attempt.worker) == ("WorkerStopped", "queued", "stopping@test")
+    once_each(effects, [*names, "finishing began", "finishing ended", "overlong ended"])
+    overlong.refresh_from_db()
+    assert (overlong.worker_losses, overlong.worker) == (0, "other@test")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_workers_that_stop_under_load_stop_soon_and_nothing_runs_twice(
+    start: Start, effects: Effects, pool: str
+) -> None:
+    names = [f"load {number}" for number in range(300)]
+    tasks.lasting.delay_many([(name, 0.01) for name in names])
+    for number in range(2):
+        worker = start(pool, seconds=20, name=f"brief{number}", concurrency=2)
+        done = len(effects)
+        wait_for(lambda done=done: len(effects) > done + 40)  # type: ignore[misc]
+        begin = time.monotonic()
+        assert worker.stop() == 0
+        # Celery's own pool takes 30 s where it waits for results that it has read already.
+        assert time.monotonic() - begin < 12
+    start(pool, name="last", concurrency=2)
+    wait_for(lambda: not Job.objects.exclude(state="succeeded").exists(), 60)
+    once_each(effects, [f"{name} {what}" for name in names for what in ("began", "ended")])
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_second_signal_ends_a_worker_at_once_and_its_jobs_go_back(
+    start: Start, effects: Effects, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path / "gate")
+    stopping = start("prefork", seconds=60, name="stopping", concurrency=1)
+    job = tasks.gated.delay("cut", str(gate)).job
+    happened(effects, "cut began")
+    stopping.signal(signal.SIGTERM)
+    wait_for(lambda: "Warm shutdown" in stopping.log_text())
+    stopping.signal(signal.SIGQUIT)
+    stopping.wait(20)
+    start("prefork", name="other", concurrency=1)
+    happened(effects, "cut began", 2)
+    gate.open()
+    assert ended(job) == ["succeeded"]
+    once_each(effects, ["cut ended"])
