@@ -136,6 +136,7 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["job_id", "number", "id"]
+        indexes = [models.Index(fields=["finished_at"], name="jobs_attempt_ended")]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.job_id}"
@@ -183,6 +184,7 @@ class DeadLetter(models.Model):
         indexes = [
             models.Index(fields=["-failed_at", "-id"], name="jobs_deadletter_newest"),
             models.Index(fields=["task", "reason"], name="jobs_deadletter_groups"),
+            models.Index(fields=["archived_at"], name="jobs_deadletter_archived"),
         ]
 
     def __str__(self) -> str:
@@ -223,6 +225,8 @@ class Worker(models.Model):
     memory_bytes = models.BigIntegerField(db_default=0)
     #: For each connection its state, and how often it was tried.
     connections = models.JSONField(default=dict)
+    #: What it has counted since its start, by name; what the ledger's own rows do not tell.
+    counters = models.JSONField(default=dict)
 
     class Meta:
         ordering = ["name", "started_at"]
@@ -293,6 +297,39 @@ class OperatorAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"
+
+
+class Tally(models.Model):
+    """What has been counted since counting began: the metrics must not fall when old rows are forgotten."""
+
+    #: What is counted: the name of the metric without its unit.
+    metric = models.CharField(max_length=40)
+    task = models.CharField(max_length=200)
+    queue = models.CharField(max_length=255)
+    #: What became of it: a state, an outcome or a reason; empty where the metric has none.
+    outcome = models.CharField(max_length=20, db_default="")
+    count = models.BigIntegerField(db_default=0)
+    seconds = models.FloatField(db_default=0.0)
+    #: For durations: how many were at most as long as each bound of `jobs.reports.tallies`.
+    buckets = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["metric", "task", "queue", "outcome"], name="jobs_tally_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.task} {self.queue} {self.outcome}: {self.count}"
+
+
+class TallyMark(models.Model):
+    """Up to when everything has been counted. One row, which is the lock of whoever counts on."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"counted until {self.until}"
 
 
 class BrokerMessage(models.Model):
