@@ -83,7 +83,7 @@ def placed(text: str) -> set[int]:
 
 def excerpt(text: str, length: int) -> str:
     """Return the beginning of `text` without its marks, on one line, at most `length` characters long."""
-    bare = html.unescape(nh3.clean(_parser().render(text, {"pictures": {}}), tags=set()))
+    bare = html.unescape(nh3.clean(_parser().render(text, {"pictures": {}, "captions": True}), tags=set()))
     words = " ".join(bare.split())
     if len(words) <= length:
         return words
@@ -122,6 +122,8 @@ class _Renderer(RendererHTML):
         match = _IMAGE.fullmatch(source)
         if match is None:
             return format_html('<a href="{}">{}</a>', source, caption or source)
+        if env.get("captions"):
+            return format_html("{}", caption)
         picture: Picture | None = env["pictures"].get(int(match[1]))
         if picture is None:
             return format_html("<em>{}</em>", f"[image {match[1]}]")

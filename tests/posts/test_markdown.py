@@ -110,7 +110,7 @@ def test_images_in_code_are_not_placed() -> None:
         ("# Title\n\n**Bold** & <b>raw</b>", "Title Bold & <b>raw</b>"),
         ("one two three four", "one two…"),
         ("a" * 30, "a" * 11 + "…"),
-        ("![pic](image:1) text", "[image 1] text"),
+        ("![pic](image:1) text ![](image:2)", "pic text"),
     ],
 )
 def test_the_excerpt_is_plain_and_short(text: str, expected: str) -> None:
