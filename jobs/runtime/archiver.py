@@ -2,7 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,15 +22,12 @@ logger = logging.getLogger(__name__)
 #: Letters stored in one statement.
 BATCH = 500
 
-#: Seconds after which a letter that an archiver took and did not acknowledge is delivered again (Redis).
-VISIBILITY = 120
-
 
 class Archiver:
     """Moves dead letters into the `DeadLetter` table. Idempotent: a letter delivered twice is stored once.
 
-    It keeps its own connection, on which the broker does keep books of deliveries: a letter of an unreadable
-    message has no row in the ledger to be sent again from.
+    A letter leaves the broker only once it is stored: that of an unreadable message has no row in the ledger to be
+    sent again from.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -55,25 +53,47 @@ class Archiver:
 
     def _channel(self) -> Any:
         if self._connection is None:
-            self._connection = self._app.connection_for_read(
-                transport_options={"ack_emulation": True, "visibility_timeout": VISIBILITY}
-            )
+            self._connection = self._app.connection_for_read()
             self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
         return self._connection.default_channel
 
     def _archive(self, queue: str) -> bool:
-        source = self._app.amqp.queues.new_missing(letters.dead_queue(queue))(self._channel())
+        channel, dead_queue = self._channel(), letters.dead_queue(queue)
+        taken = _peeked(channel, dead_queue) if hasattr(channel, "peek") else self._fetched(channel, dead_queue)
+        if not taken.messages:
+            return False
+        store(taken.messages, queue)
+        taken.settle()
+        logger.info("%d dead letters of queue %s archived.", len(taken.messages), queue)
+        return len(taken.messages) == BATCH
+
+    def _fetched(self, channel: Any, dead_queue: str) -> "_Taken":
+        """Take letters as any broker hands them out; they are acknowledged once they are stored."""
+        source = self._app.amqp.queues.new_missing(dead_queue)(channel)
         source.declare()
         taken: list[Any] = []
         while len(taken) < BATCH and (message := source.get(no_ack=False)) is not None:
             taken.append(message)
-        if not taken:
-            return False
-        store(taken, queue)
-        for message in taken:
-            message.ack()
-        logger.info("%d dead letters of queue %s archived.", len(taken), queue)
-        return len(taken) == BATCH
+
+        def settle() -> None:
+            for message in taken:
+                message.ack()
+
+        return _Taken(taken, settle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Letters to be stored, and what removes them from the broker after that."""
+
+    messages: Sequence[Any]
+    settle: Callable[[], None]
+
+
+def _peeked(channel: Any, dead_queue: str) -> _Taken:
+    """Look at letters where the broker keeps no books of deliveries: they stay until they are stored."""
+    peeked = channel.peek(dead_queue, BATCH)
+    return _Taken([one.message for one in peeked], lambda: channel.forget(peeked))
 
 
 def store(messages: Sequence[Any], queue: str) -> None:

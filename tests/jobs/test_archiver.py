@@ -1,0 +1,94 @@
+"""Dead letters from the broker into the table: none lost, none twice, whoever dies in between."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from celery import current_app
+from django.db import OperationalError
+
+from jobs.core.outcome import Reason
+from jobs.ledger.attempts import Failure
+from jobs.ledger.enqueue import NewJob
+from jobs.models import DeadLetter
+from jobs.runtime import archiver as archiving, letters
+from jobs.runtime.archiver import Archiver
+from jobs.runtime.broker import Publisher
+from jobs.runtime.letters import Letter
+from tests.servers import Valkey
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+APP = current_app._get_current_object()
+
+
+@pytest.fixture
+def archiver(valkey: Valkey) -> Iterator[Archiver]:
+    """An archiver on the test's broker."""
+    archiver = Archiver(APP)
+    yield archiver
+    archiver.close()
+
+
+def _letter() -> Letter:
+    job = NewJob(uuid.uuid4(), "some.task", "default", '["a"]', "{}", None, 5, 0)
+    return letters.from_job(job, 3, Reason.EXHAUSTED, Failure("Broken", "no"), datetime.now(UTC))
+
+
+@pytest.fixture
+def posted(valkey: Valkey) -> list[Letter]:
+    """Letters in the dead-letter queue."""
+    publisher, posted = Publisher(APP), [_letter() for _ in range(7)]
+    for letter in posted:
+        publisher.publish_raw(letters.dead_queue(letter.queue), letter.message)
+    publisher.close()
+    return posted
+
+
+def test_letters_are_stored_and_then_gone(archiver: Archiver, posted: list[Letter], valkey: Valkey) -> None:
+    archiver.archive()
+    ids = {str(letter.message.headers[letters.LETTER_ID]) for letter in posted}
+    assert {str(letter.pk) for letter in DeadLetter.objects.all()} == ids
+    assert not valkey.client.exists("default.dead")
+    row = DeadLetter.objects.first()
+    assert row is not None
+    assert (row.task, row.queue, row.reason, row.attempt, row.args) == ("some.task", "default", "exhausted", 3, ["a"])
+
+
+def test_an_archiver_that_dies_after_storing_leaves_nothing_twice(
+    archiver: Archiver, posted: list[Letter], valkey: Valkey
+) -> None:
+    archiving.store([one.message for one in archiver._channel().peek("default.dead", 4)], "default")
+    assert valkey.client.llen("default.dead") == len(posted)
+    archiver.archive()
+    assert DeadLetter.objects.count() == len(posted)
+    assert not valkey.client.exists("default.dead")
+
+
+def test_two_archivers_at_once_lose_nothing(archiver: Archiver, posted: list[Letter], valkey: Valkey) -> None:
+    other = Archiver(APP)
+    seen = other._channel().peek("default.dead", 4)
+    archiver.archive()
+    late = _letter()
+    publisher = Publisher(APP)
+    publisher.publish_raw("default.dead", late.message)
+    archiving.store([one.message for one in seen], "default")
+    other._channel().forget(seen)
+    assert valkey.client.llen("default.dead") == 1
+    other.archive()
+    assert DeadLetter.objects.count() == len(posted) + 1
+    for one in (other, publisher):
+        one.close()
+
+
+def test_letters_that_cannot_be_stored_stay(
+    archiver: Archiver, posted: list[Letter], valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OperationalError("disk full")
+
+    monkeypatch.setattr(DeadLetter.objects, "bulk_create", full)
+    with pytest.raises(OperationalError):
+        archiver.archive()
+    assert valkey.client.llen("default.dead") == len(posted)
