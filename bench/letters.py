@@ -11,8 +11,12 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.servers import ROOT, Servers
+
+if TYPE_CHECKING:
+    from jobs.ledger.enqueue import NewJob
 
 QUEUE = "bench"
 
@@ -85,7 +89,7 @@ def _running(count: int) -> list[tuple[uuid.UUID, str]]:
     return leases
 
 
-def _job():  # type: ignore[no-untyped-def]  # noqa: ANN202 (its type is imported inside)
+def _job() -> "NewJob":
     from uuid_utils.compat import uuid7  # noqa: PLC0415
 
     from jobs.ledger.enqueue import NewJob  # noqa: PLC0415

@@ -157,6 +157,7 @@ def test_a_message_without_a_job_becomes_one_when_it_is_replayed(
     assert replay_letters(LetterFilter(), actor="ann").changed == 1
     happened(effects, "from a letter")
     letter.refresh_from_db()
+    assert letter.replay_job_id is not None
     assert Job.objects.get(id=letter.replay_job_id).task == "tests.tasks_app.tasks.note"
 
 
