@@ -180,7 +180,7 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
         BrokerGone: the broker did not take the message; nothing has changed.
     """
     task = registered().get(letter.task)
-    if hasattr(task, "check_arguments") and letter.args is not None and letter.kwargs is not None:
+    if task is not None and letter.args is not None and letter.kwargs is not None:
         args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
         return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None))
     message = letters.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
