@@ -6,7 +6,9 @@ from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from jobs.web.events.view import events
 from jobs.web.health import livez, readyz
+from jobs.web.metrics.view import metrics
 from project.front import front
 
 # The admin's own log-in form would know nothing of our limits on attempts.
@@ -21,9 +23,11 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password-change")),
     path("jobs/", include("jobs.web.dashboard.urls")),
     path("admin/", admin.site.urls),
+    path("api/events", events),
     path("api/", include("jobs.web.api.urls")),
     # The admin's pages name no icon of their own.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}img/lamp.svg", permanent=True)),
+    path("metrics", metrics),
     path("livez", livez),
     path("readyz", readyz),
 ]

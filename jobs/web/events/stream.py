@@ -1,0 +1,71 @@
+"""One client that listens: what waits to be sent to it. One that does not take what it is sent is dropped."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from jobs.web.events.change import Wanted
+
+#: What may wait for one client, in bytes. The pieces are shared by all streams that want the same.
+MOST_WAITING = 1_000_000
+
+#: Silence after which a comment is sent, in seconds: proxies close what is silent, and we notice who has gone.
+HEARTBEAT = 15.0
+
+
+class Stream:
+    """A client's stream. Everything but its making happens in the loop of its request."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.loop = asyncio.get_running_loop()
+        #: Set once nothing that commits from then on is missed.
+        self.listening = asyncio.Event()
+        self.dropped = False
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._ended = False
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[object] | None = None
+
+    def push(self, piece: bytes) -> None:
+        """Send a piece as soon as the client takes it; drop a client for whom too much waits."""
+        if self._ended:
+            return
+        self._waiting.append(piece)
+        self._size += len(piece)
+        if self._size > MOST_WAITING:
+            self._drop()
+        self._arrived.set()
+
+    def end(self) -> None:
+        """End after what waits has been sent: the server stops."""
+        self._ended = True
+        self.listening.set()
+        self._arrived.set()
+
+    def attend(self) -> None:
+        """Note the task that sends: where the client is dropped it hangs in that."""
+        self._task = asyncio.current_task()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Return what is to be sent, for as long as the client takes it."""
+        while True:
+            while self._waiting:
+                piece = self._waiting.popleft()
+                self._size -= len(piece)
+                yield piece
+            if self._ended:
+                return
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), HEARTBEAT)
+            except TimeoutError:
+                yield b": still here\n\n"
+
+    def _drop(self) -> None:
+        self.dropped = self._ended = True
+        self._waiting.clear()
+        self._size = 0
+        if self._task is not None:
+            self._task.cancel()

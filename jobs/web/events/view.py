@@ -1,0 +1,136 @@
+"""`GET /api/events`: who may listen, to what, since when."""
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
+
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connection
+from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.views.decorators.http import require_GET
+
+from jobs.core.states import State
+from jobs.tokens import Scope
+from jobs.web.api.access import Needs
+from jobs.web.api.problems import Problem, invalid
+from jobs.web.events import change, replay, stopping
+from jobs.web.events.change import Position, Wanted
+from jobs.web.events.hub import hub
+from jobs.web.events.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+#: What a stream begins with: after how many milliseconds to come back, and a comment that opens it at once.
+OPENING = b"retry: 2000\n: listening\n\n"
+
+HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+_needs = Needs(Scope.READ)
+
+
+@require_GET
+async def events(request: HttpRequest) -> HttpResponseBase:
+    """Stream changes of jobs as they happen.
+
+    `state`, `queue`, `task` and `job` restrict them; each may be repeated. `ticks=1` asks for the number of changes
+    once a second instead. `Last-Event-ID`, as header or as `last_event_id`, asks for what was missed.
+    """
+    try:
+        await sync_to_async(_let_in)(request)
+        wanted = read(request.GET)
+        if not isinstance(request, ASGIRequest):
+            raise Problem(
+                HTTPStatus.NOT_IMPLEMENTED, "Live events need an ASGI server: uvicorn project.asgi:application."
+            )
+    except Problem as problem:
+        return problem.response()
+    stopping.call_at_stop(hub.end)
+    last_id = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
+    return StreamingHttpResponse(told(Stream(wanted), last_id), content_type="text/event-stream", headers=HEADERS)
+
+
+def _let_in(request: HttpRequest) -> None:
+    """Raise Problem for somebody who may not listen; give the connection back, a stream has no use for it."""
+    try:
+        _needs(request)
+    finally:
+        connection.close()
+
+
+def read(given: QueryDict) -> Wanted:
+    """Return what a stream is asked for. Raises Problem for what cannot be meant."""
+    return Wanted(
+        states=frozenset(_state(word) for word in _words(given, "state")),
+        queues=frozenset(_words(given, "queue")),
+        tasks=frozenset(_words(given, "task")),
+        jobs=frozenset(_job(word) for word in _words(given, "job")),
+        ticks=given.get("ticks") == "1",
+    )
+
+
+async def told(stream: Stream, last_id: str) -> AsyncIterator[bytes]:
+    """Return what a client is sent."""
+    stream.attend()
+    _leave_thread()
+    hub.join(stream)
+    try:
+        yield OPENING
+        await stream.listening.wait()
+        if last_id and not stream.wanted.ticks:
+            async for piece in _missed(last_id, stream.wanted):
+                yield piece
+        async for piece in stream.pieces():
+            yield piece
+    finally:
+        hub.leave(stream)
+        if stream.dropped:
+            logger.info("A listener to live events was dropped: it did not take what it was sent.")
+
+
+def _leave_thread() -> None:
+    """Let the thread go that Django keeps for the synchronous parts of a request until its end.
+
+    Letting somebody in was the last of them, and hundreds of streams would keep hundreds of idle threads.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context is not None else None
+    if executor is not None:
+        executor.shutdown(wait=False)
+
+
+async def _missed(last_id: str, wanted: Wanted) -> AsyncIterator[bytes]:
+    since = Position.read(last_id)
+    if since is None:
+        yield change.written("reset", {"reason": "The last event's id is not one of ours."})
+        return
+    pages = replay.closed(since, wanted)
+    try:
+        while (page := await sync_to_async(_next)(pages)) is not None:
+            yield page
+    except replay.TooLong:
+        yield change.written("reset", {"reason": "Too much was missed to be told."})
+    finally:
+        _leave_thread()
+
+
+def _next(pages: Iterator[bytes]) -> bytes | None:
+    return next(pages, None)
+
+
+def _words(given: QueryDict, name: str) -> list[str]:
+    return [word for text in given.getlist(name) for word in text.split(",") if word]
+
+
+def _state(word: str) -> State:
+    if word not in set(State):
+        raise invalid("state", word, f"must be one of {', '.join(State)}")
+    return State(word)
+
+
+def _job(word: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(word)
+    except ValueError:
+        raise invalid("job", word, "must be the id of a job, a UUID") from None
