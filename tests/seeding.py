@@ -141,7 +141,8 @@ def _read(name: str, value: Any) -> Any:
 def _tell_of_failures(draw: Draw) -> None:
     """Write the attempts that failed, and the letters of what gave up."""
     unlucky = Job.objects.exclude(last_error="").order_by("created_at")
-    attempts, letters = [], []
+    attempts: list[Attempt] = []
+    letters: list[DeadLetter] = []
     for job in unlucky.iterator(2000):
         attempts += _attempts(draw, job)
         if job.state == State.DEAD:

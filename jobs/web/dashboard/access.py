@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, Protocol
 
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
@@ -18,12 +17,22 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-def may_look(user: AbstractUser | AnonymousUser) -> bool:
+class Person(Protocol):
+    """Whoever asks: a user of any model, or nobody."""
+
+    @property
+    def is_active(self) -> bool: ...
+    @property
+    def is_staff(self) -> bool: ...
+    def has_perm(self, perm: str, /) -> bool: ...
+
+
+def may_look(user: Person) -> bool:
     """Return whether a person may see jobs."""
     return user.is_active and user.is_staff and user.has_perm(LOOK)
 
 
-def may_act(user: AbstractUser | AnonymousUser) -> bool:
+def may_act(user: Person) -> bool:
     """Return whether a person may retry, cancel, replay, discard, pause, resume and run."""
     return may_look(user) and user.has_perm(ACT)
 
@@ -35,17 +44,17 @@ def actor(request: HttpRequest) -> str:
 
 def page(view: View[P]) -> View[P]:
     """Make a view a page for those who may look; nobody's browser or proxy keeps it."""
-    return cast("View[P]", never_cache(require_safe(_guarded(view, may_look))))
+    return never_cache(require_safe(_guarded(view, may_look)))
 
 
 def action(view: View[P]) -> View[P]:
     """Make a view an action for those who may act."""
-    return cast("View[P]", never_cache(require_POST(_guarded(view, may_act))))
+    return never_cache(require_POST(_guarded(view, may_act)))
 
 
 def _guarded(view: View[P], allowed: Callable[[Any], bool]) -> View[P]:
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path() if request.method in {"GET", "HEAD"} else "/jobs/")
         if not allowed(request.user):

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, Max, Min
@@ -120,7 +121,7 @@ def get(letter_id: uuid.UUID) -> DeadLetter:
 
 def selection(given: QueryDict) -> LetterFilter:
     """Return the filter that an address or a form says."""
-    fields = {name: given.get(name, "").replace("\x00", "")[:2000] for name in FIELDS}
+    fields: dict[str, Any] = {name: given.get(name, "").replace("\x00", "")[:2000] for name in FIELDS}
     since = given.get("since", "")
     try:
         failed_after = search.moment(since, timezone.now()) if since else None

@@ -70,7 +70,7 @@ def _get(job_id: uuid.UUID) -> Job:
 def _siblings(job: Job, correlation: str) -> Sequence[Job]:
     """Return other jobs of the same request, children left out: they have a place of their own."""
     rows = JobFilter(correlation_id=correlation).jobs().exclude(pk=job.pk)
-    return rows.exclude(parent_id=job.pk)[:KIN]
+    return list(rows.exclude(parent_id=job.pk)[:KIN])
 
 
 def _corrections(job: Job) -> list[Job]:
