@@ -190,8 +190,9 @@ class Channel(virtual.Channel):
                     self._fetched.append((queue, delivery.of_broadcast(heard, next(_numbers))))
             else:
                 lasting.append(queue)
-        if lasting and (self.desk.waiting["j"] or self.desk.waiting["m"]):
-            self._fetch_lasting(lasting, self.qos.room())
+        room = self.qos.room() if lasting and (self.desk.waiting["j"] or self.desk.waiting["m"]) else 0
+        if room:
+            self._fetch_lasting(lasting, room)
 
     def _fetch_lasting(self, queues: list[str], room: int) -> None:
         """Fetch from each queue in turn, jobs and other messages alternately first: none waits for ever for another."""
@@ -236,7 +237,6 @@ class Channel(virtual.Channel):
             if heard is None:
                 raise Empty
             return delivery.of_broadcast(heard, next(_numbers))
-        self.desk.flush()
         good_until, kept = self._got.get(queue, (0.0, deque()))
         if not kept or time.monotonic() > good_until:
             kept = deque(self._get_ahead(queue))
@@ -246,6 +246,7 @@ class Channel(virtual.Channel):
         return kept.popleft()
 
     def _get_ahead(self, queue: str) -> Iterable[Envelope]:
+        self.desk.flush()
         self.desk.waiting |= {"j": True, "m": True}
         found = [delivery.of_message(taken, next(_numbers)) for taken in self.desk.messages([queue], GET_AHEAD)]
         return found or [delivery.of_job(job, next(_numbers)) for job in self.desk.jobs([queue], 1)]

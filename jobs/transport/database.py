@@ -119,6 +119,11 @@ class Link:
         self._notices.append(ANYTHING)
         return database
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._database is not None
+
     def fileno(self) -> int | None:
         """Return what becomes readable when something is to be heard; None where it must be asked for."""
         return self._fileno

@@ -45,7 +45,8 @@ class Transport(virtual.Transport):
         self._loop: Any = None
         self._timer: Any = None
         self._watched: int | None = None
-        self._failures = 0
+        #: Tries in a row at which the database was out of reach.
+        self.failures = 0
         self._retry_at = 0.0
 
     def driver_version(self) -> str:
@@ -143,24 +144,26 @@ class Transport(virtual.Transport):
             return
         try:
             act()
-            self._watch()
         except GONE as exc:
             self._lost(exc)
-        else:
+            return
+        # Without a connection nothing was tried.
+        if self.desk.link.is_open:
+            self._watch()
             self._regained()
 
     def _lost(self, exc: Exception) -> None:
-        self._failures += 1
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * (0.5 + random.random())  # noqa: S311
+        self.failures += 1
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.failures, 10)) * (0.5 + random.random())  # noqa: S311
         self._retry_at = time.monotonic() + pause
-        if self._failures == 2:  # A single failure is SQLite's lock or a connection that was cut: nothing to tell.
+        if self.failures == 2:  # A single failure is SQLite's lock or a connection that was cut: nothing to tell.
             logger.warning("The database is out of reach (%s); it is tried again for ever.", str(exc).strip())
 
     def _regained(self) -> None:
-        if self._failures:
-            if self._failures > 1:
-                logger.warning("The database is back after %d tries.", self._failures)
-            self._failures = 0
+        if self.failures:
+            if self.failures > 1:
+                logger.warning("The database is back after %d tries.", self.failures)
+            self.failures = 0
             # What was heard before is not to be relied on.
             self.desk.waiting = dict.fromkeys(self.desk.waiting, True)
 
