@@ -49,6 +49,8 @@ chaos: $(VENV)/.dev ## Kill, cut and wipe for minutes, account for every job, wr
 
 bench: $(VENV)/.dev ## Measure throughput beside plain Celery and write bench/RESULTS.md
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.storage
+	@$(BIN)/python -m bench.sitemap
 
 requirements: $(VENV)/.dev ## Pin what requirements*.in ask for in requirements*.txt
 	@for name in requirements requirements-dev; do \

@@ -10,6 +10,7 @@ from typing import IO
 
 from django.conf import settings
 
+from jobs import progress
 from storage import references
 from storage.client import MAX_KEYS, KeyFailure, Listed, Page, Store
 from storage.errors import StorageError
@@ -98,6 +99,7 @@ def _count(store: Store, limits: Limits, spool: IO[str]) -> Sweep:
             orphans=found.orphans + len(orphans),
             orphan_bytes=found.orphan_bytes + sum(orphan.size for orphan in orphans),
         )
+        progress(found.seen, message=f"{found.store}: {found.orphans:,} orphans found")
     return found
 
 
@@ -116,6 +118,7 @@ def _delete(store: Store, found: Sweep, spool: IO[str]) -> Sweep:
         failed += len(kept)
         deleted += len(still) - len(kept)
         failures += kept[: 10 - len(failures)]
+        progress(deleted, found.orphans, f"{found.store}: orphans deleted")
     result = replace(found, deleted=deleted)
     logger.info("Swept %s.", result)
     if failures:
