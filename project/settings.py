@@ -243,6 +243,9 @@ LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "
 LOG_FORMAT = env.choice("LOG_FORMAT", "text" if DEBUG else "json", among=("text", "json"))
 LOGGING = logs.configuration(level=LOG_LEVEL, style=LOG_FORMAT)
 
+#: What Prometheus shows at `/metrics`; empty: only tokens of the API and members of staff get in.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+
 SENTRY_DSN = env.url("SENTRY_DSN", "", schemes=("http", "https"))
 if SENTRY_DSN:
     import sentry_sdk

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import secrets
 import time
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from jobs.core.retry import RetryPolicy
 from jobs.ledger import attempts, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.upkeep import Dispatchable, Overdue
-from jobs.runtime import held
+from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import record
@@ -36,18 +37,13 @@ class Steward:
     def __init__(self, publisher: Publisher, app: Celery) -> None:
         self._publisher = publisher
         self._app = app
-        self._in_touch_since: float | None = None
+        #: Since when the database has answered without a longer silence, and when it last did.
+        self._in_touch_since = self._touched_at = float("-inf")
 
     def renew_leases(self) -> bool:
         """Renew the leases of all jobs that this worker runs, in one statement."""
-        try:
-            holders = held.running() + losses.holders()
-            upkeep.renew([one.lease_id for one in holders], conf().lease_seconds)
-        except Exception:
-            self._in_touch_since = None
-            raise
-        if self._in_touch_since is None:
-            self._in_touch_since = time.monotonic()
+        holders = held.running() + losses.holders()
+        upkeep.renew([one.lease_id for one in holders], conf().lease_seconds)
         return False
 
     def cancel_asked(self) -> bool:
@@ -76,10 +72,10 @@ class Steward:
         After the database was out of touch every worker gets the time to renew first; else the first one to
         reconnect would take the others' running jobs for lost.
         """
-        since = self._in_touch_since
-        if since is None or time.monotonic() - since < conf().lease_renew_seconds * 1.5:
-            return False
+        asked_at = time.monotonic()
         found = upkeep.overdue(BATCH)
+        if not self._in_touch(asked_at):
+            return False
         gone: BrokerGone | None = None
         for job in found:
             try:
@@ -91,6 +87,15 @@ class Steward:
             raise gone
         return len(found) == BATCH
 
+    def _in_touch(self, asked_at: float) -> bool:
+        """Return whether the database, which has just answered, was there long enough for everybody to renew."""
+        now = time.monotonic()
+        # A lease can run out in a silence of this length: renewed just before it, and due again only after it.
+        if now - self._touched_at > (conf().lease_seconds - conf().lease_renew_seconds) / 2:
+            self._in_touch_since = now
+        self._touched_at = now
+        return asked_at - self._in_touch_since >= conf().lease_renew_seconds * 1.5
+
     def resend(self) -> bool:
         """Send jobs again whose message is evidently gone: the broker holds none for the queue, or others overtook."""
         waited = conf().resend_seconds
@@ -101,6 +106,7 @@ class Steward:
             else:
                 suspects = upkeep.take_overtaken(queue, waited, BATCH)
             if suspects:
+                counters.add("resent", len(suspects))
                 logger.warning("%d jobs of queue %s are sent again, their messages were lost.", len(suspects), queue)
             self._publish(suspects)
             more = more or len(suspects) == BATCH
@@ -117,12 +123,15 @@ class Steward:
         return len(jobs) == BATCH
 
     def _rescue(self, job: Overdue) -> None:
-        claimed = attempts.held(job.id, job.lease_id)
+        lease_id = secrets.token_hex(16)
+        if not upkeep.take_over(job, lease_id, conf().lease_renew_seconds):
+            return
+        claimed = attempts.held(job.id, lease_id)
         if claimed is None:
             return
         policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy(max_retries=claimed.max_retries)
         tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
         outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
         failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
-        if record(job.id, job.lease_id, outcome, failure, lost_worker=True):
+        if record(job.id, lease_id, outcome, failure, lost_worker=True):
             logger.warning("%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)

@@ -13,8 +13,9 @@ from celery.worker.request import Request
 
 from jobs.core.outcome import Cancelled
 from jobs.enqueue import json_text
-from jobs.errors import InvalidArguments
+from jobs.errors import InvalidArguments, Snooze
 from jobs.ledger.attempts import Failure
+from jobs.runtime import counters
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.losses import Loss, losses
 from jobs.runtime.message import LEDGER_HEADER
@@ -81,6 +82,12 @@ class JobRequest(Request):
             self.send_event("task-failed", exception=repr(exc), traceback=exc_info.traceback)
         else:
             super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def on_retry(self, exc_info: Any) -> None:
+        """Called when the job is tried again later, or was put off."""
+        if isinstance(getattr(exc_info.exception, "exc", None), Snooze):
+            counters.add("snoozes")
+        super().on_retry(exc_info)
 
     def cancel_by_operator(self) -> None:
         """End the job now: kill the pool process that runs it, or, in a pool of threads, take the job from it."""

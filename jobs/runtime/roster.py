@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs.models import Worker
-from jobs.runtime import held
+from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
 
 #: Seconds between two entries, and after how many without one a worker counts as gone.
@@ -44,6 +44,7 @@ class Roster:
             "running": len(held.running()),
             "memory_bytes": sum(_resident(pid) for pid in [os.getpid(), *self._children()]),
             "connections": self._connections(),
+            "counters": counters.counts(),
         }
         if not Worker.objects.filter(pk=self.id).update(**values):
             Worker.objects.create(pk=self.id, **self._standing(), **{**values, "seen_at": timezone.now()})

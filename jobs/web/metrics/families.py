@@ -1,0 +1,204 @@
+"""Every metric there is, by its name. docs/metrics.md says what to make of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Min, Q
+from django.utils import timezone
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from jobs.core.states import WAITING, State
+from jobs.models import DeadLetter, Job, Tally, Worker
+from jobs.reports import workers
+from jobs.reports.queues import UNFINISHED, QueueReport, queues
+from jobs.reports.tallies import BOUNDS, LAG, tallies
+from jobs.reports.workers import Presence
+
+PREFIX = "nightshift_"
+
+
+def families() -> Iterator[Metric]:
+    """Return every metric as it is now."""
+    yield from _counted(tallies(LAG))
+    yield _jobs()
+    yield from _of_queues(queues())
+    yield _dead_letters()
+    yield from _lags()
+    yield from _of_workers(list(workers.recent()))
+
+
+# --- Counted since counting began -----------------------------------------------------------------
+
+
+def _counted(rows: list[Tally]) -> Iterator[Metric]:
+    yield _counter("jobs_finished", "Jobs that ended, by the state they ended in.", rows, "finished", "state")
+    yield _counter(
+        "attempts_failed",
+        "Attempts that did not succeed, by what became of the job.",
+        rows,
+        "failed attempts",
+        "outcome",
+    )
+    retried = [row for row in rows if row.outcome == State.RETRYING]
+    yield _counter("retries", "Attempts that failed and are followed by another.", retried, "failed attempts")
+    yield _counter("rescues", "Attempts whose worker or pool process died.", rows, "rescues")
+    yield _counter("dead_letters", "Dead letters archived, by reason.", rows, "dead letters", "reason")
+    yield _histogram(
+        "job_duration_seconds", "How long attempts took, by what became of the job.", rows, "duration", "outcome"
+    )
+    yield _histogram("job_wait_seconds", "How long jobs that succeeded had been due when they began.", rows, "wait")
+
+
+def _counter(name: str, help_text: str, rows: Iterable[Tally], metric: str, label: str = "") -> Metric:
+    labels = ["task", "queue", *([label] if label else [])]
+    family = CounterMetricFamily(PREFIX + name, help_text, labels=labels)
+    for row in rows:
+        if row.metric == metric:
+            family.add_metric([row.task, row.queue, *([row.outcome] if label else [])], row.count)
+    return family
+
+
+def _histogram(name: str, help_text: str, rows: Iterable[Tally], metric: str, label: str = "") -> Metric:
+    labels = ["task", "queue", *([label] if label else [])]
+    family = HistogramMetricFamily(PREFIX + name, help_text, labels=labels)
+    for row in rows:
+        if row.metric == metric:
+            buckets = [(str(bound), number) for bound, number in zip(BOUNDS, row.buckets or [], strict=False)]
+            family.add_metric(
+                [row.task, row.queue, *([row.outcome] if label else [])],
+                buckets=[*buckets, ("+Inf", row.count)],
+                sum_value=row.seconds,
+            )
+    return family
+
+
+# --- As it is now ---------------------------------------------------------------------------------
+
+
+def _jobs() -> Metric:
+    family = GaugeMetricFamily(
+        f"{PREFIX}jobs", "Jobs that have not ended, by state.", labels=["task", "queue", "state"]
+    )
+    # One state at a time: each has a partial index, and the many ended jobs are never looked at.
+    for state in UNFINISHED:
+        rows = Job.objects.filter(state=state).order_by().values_list("task", "queue").annotate(Count("pk"))
+        for task, queue, number in rows:
+            family.add_metric([task, queue, state.value], number)
+    return family
+
+
+def _of_queues(found: list[QueueReport]) -> Iterator[Metric]:
+    facts: list[tuple[str, str, Callable[[QueueReport], float]]] = [
+        ("queue_depth", "Jobs that are due and wait for a worker.", lambda queue: queue.depth[State.QUEUED]),
+        ("queue_oldest_seconds", "How long the oldest of them has been due.", lambda queue: queue.waiting_seconds or 0),
+        ("queue_workers", "Workers that listen.", lambda queue: queue.workers),
+        ("queue_paused", "1 while an operator has paused it.", lambda queue: queue.paused_at is not None),
+    ]
+    for name, help_text, value in facts:
+        family = GaugeMetricFamily(PREFIX + name, help_text, labels=["queue"])
+        for queue in found:
+            family.add_metric([queue.name], float(value(queue)))
+        yield family
+
+
+def _dead_letters() -> Metric:
+    family = GaugeMetricFamily(
+        f"{PREFIX}dead_letters_open", "Dead letters that nobody has dealt with.", labels=["task", "queue", "reason"]
+    )
+    rows = DeadLetter.objects.filter(replayed_at=None, discarded_at=None).order_by()
+    for *labels, number in rows.values_list("task", "queue", "reason").annotate(Count("pk")):
+        family.add_metric(labels, number)
+    return family
+
+
+def _lags() -> Iterator[Metric]:
+    now = timezone.now()
+    undispatched = Job.objects.filter(state=State.QUEUED, dispatched_at=None, run_at__lte=now)
+    yield _gauge(
+        "outbox_lag_seconds",
+        "How long the oldest due job has been without a message; with ledger:// how long without a taker.",
+        _age(undispatched.aggregate(Min("run_at"))["run_at__min"], now),
+    )
+    due = Job.objects.filter(state__in=sorted(WAITING), run_at__lte=now)
+    overdue = Job.objects.filter(state=State.RUNNING, lease_expires_at__lte=now)
+    yield _gauge(
+        "housekeeping_lag_seconds",
+        "How long the oldest job has been due, or without a lease, that housekeeping should have moved.",
+        max(
+            _age(due.aggregate(Min("run_at"))["run_at__min"], now),
+            _age(overdue.aggregate(Min("lease_expires_at"))["lease_expires_at__min"], now),
+        ),
+    )
+    snoozed = Job.objects.filter(~Q(started_at=None), state=State.SCHEDULED, run_at__gt=F("started_at"))
+    yield _gauge("jobs_snoozed", "Jobs put off by their task, a breaker or a limit.", snoozed.count())
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, help_text, value=value)
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+# --- Workers --------------------------------------------------------------------------------------
+
+_WHO = ["worker", "host", "pid"]
+
+
+def _of_workers(found: list[Worker]) -> Iterator[Metric]:
+    now = timezone.now()
+    present = [worker for worker in found if workers.presence(worker) is not Presence.STOPPED]
+    facts: list[tuple[str, str, Callable[[Worker], float]]] = [
+        (
+            "worker_up",
+            "1 while a worker is there, 0 once it has gone silent.",
+            lambda one: workers.presence(one) is Presence.ALIVE,
+        ),
+        ("worker_seen_seconds", "How long ago it was heard of.", lambda one: _age(one.seen_at, now)),
+        ("worker_uptime_seconds", "How long ago it started.", lambda one: _age(one.started_at, now)),
+        ("worker_running", "Jobs it runs.", lambda one: one.running),
+        ("worker_concurrency", "Jobs it can run at once.", lambda one: one.concurrency),
+        ("worker_memory_bytes", "Resident memory of all its processes.", lambda one: one.memory_bytes),
+    ]
+    for name, help_text, value in facts:
+        family = GaugeMetricFamily(PREFIX + name, help_text, labels=[*_WHO, "pool"])
+        for worker in present:
+            family.add_metric([*_who(worker), worker.pool], float(value(worker)))
+        yield family
+    yield from _connections(present)
+    yield from _worker_counters(present)
+
+
+def _who(worker: Worker) -> list[str]:
+    return [worker.name, worker.host, str(worker.pid)]
+
+
+def _connections(present: list[Worker]) -> Iterator[Metric]:
+    up = GaugeMetricFamily(f"{PREFIX}worker_connection_up", "1 while a connection is up.", labels=[*_WHO, "connection"])
+    reconnects = CounterMetricFamily(
+        f"{PREFIX}worker_reconnects", "Times a connection was made anew.", labels=[*_WHO, "connection"]
+    )
+    for worker in present:
+        for name, one in worker.connections.items():
+            up.add_metric([*_who(worker), name], one.get("state") == "connected")
+            tried: Any = one.get("reconnects", one.get("attempts", 0))
+            reconnects.add_metric([*_who(worker), name], tried)
+    yield up
+    yield reconnects
+
+
+#: What workers count in memory, for want of a row that tells of it.
+WORKER_COUNTERS = {
+    "snoozes": "Jobs that were put off without consuming an attempt.",
+    "resent": "Jobs whose message was lost and sent again.",
+}
+
+
+def _worker_counters(present: list[Worker]) -> Iterator[Metric]:
+    for name, help_text in WORKER_COUNTERS.items():
+        family = CounterMetricFamily(f"{PREFIX}worker_{name}", help_text, labels=_WHO)
+        for worker in present:
+            family.add_metric(_who(worker), worker.counters.get(name, 0))
+        yield family

@@ -1,0 +1,1 @@
+"""`/metrics`, and what is shipped to look at it."""
