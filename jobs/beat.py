@@ -10,6 +10,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+from celery.schedules import ParseException
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -28,6 +29,9 @@ PAUSE = 1.0
 class LedgerScheduler(DatabaseScheduler):
     """Celery Beat's scheduler on the database: `celery -A project beat`."""
 
+    #: The ledger takes jobs whether the broker is there or not; the original waits for the broker before each firing.
+    producer = None
+
     def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
         """Return all enabled entries.
 
@@ -37,11 +41,16 @@ class LedgerScheduler(DatabaseScheduler):
         enabled: QuerySet[PeriodicTask] = self.Model.objects.enabled()
         return enabled
 
+    def enabled_models(self) -> list[PeriodicTask]:
+        """Return all enabled entries whose time can come: a mistake in one must not keep the others from running."""
+        return [model for model in super().enabled_models() if _can_run(model)]
+
     def reserve(self, entry: ModelEntry) -> ModelEntry:
         """Fire an entry that looks due, if it still is. Returns the entry as it is now."""
         try:
             return self._fire(entry)
-        except self.Model.DoesNotExist:
+        except (self.Model.DoesNotExist, ValueError):
+            # Deleted, or changed to what cannot be, since it was read; the next reading leaves it out.
             return entry
         except (DatabaseError, InterfaceError) as exc:
             logger.warning("Schedule %s could not fire, it is tried again: %s", entry.name, exc)
@@ -79,6 +88,14 @@ class LedgerScheduler(DatabaseScheduler):
             # Tried again at its next time: an entry with wrong arguments must not keep Beat from the others.
             logger.exception("Schedule %s could not enqueue %s.", entry.name, entry.task)
         return None
+
+
+def _can_run(model: PeriodicTask) -> bool:
+    try:
+        return model.schedule is not None
+    except (ValueError, ParseException) as exc:
+        logger.error("Schedule %s never runs: %s Mend it in the admin.", model.name, exc)
+        return False
 
 
 def due_at(entry: ModelEntry, now: datetime) -> datetime:

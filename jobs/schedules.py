@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime
 
 from celery import current_app
+from celery.schedules import ParseException
 from django.db import transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -17,7 +18,11 @@ from jobs.task import JobTask
 
 def next_runs(schedule: PeriodicTask, count: int = 5, after: datetime | None = None) -> list[datetime]:
     """Return when an enabled schedule runs next, in its own time zone; fewer than `count` where it ends."""
-    timing = schedule.schedule
+    try:
+        timing = schedule.schedule
+    except (ValueError, ParseException):
+        # It names a time that never comes, such as the 30th of February.
+        return []
     zone = getattr(timing, "tz", None) or current_app.timezone
     moment = (after or timezone.now()).astimezone(zone)
     found: list[datetime] = []

@@ -78,7 +78,7 @@ class ReindexAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             said = "{} is built anew by job {}. It shows here once it has begun."
             messages.success(request, format_html(said, obj.index, job_link(job_id)))
 
-    def log_addition(self, request: HttpRequest, obj: Reindex, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Reindex, message: Any) -> None:  # type: ignore[override]  # Nobody reads it.
         """Pass: the job is the record; the row comes when it begins."""
 
     def response_add(self, request: HttpRequest, obj: Reindex, post_url_continue: str | None = None) -> HttpResponse:

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def schedule() -> PeriodicTask:
+    # Those of the site are here or not, by what tests ran before.
+    PeriodicTask.objects.all().delete()
     every, _ = IntervalSchedule.objects.get_or_create(every=5, period="minutes")
     return PeriodicTask.objects.create(
         name="a note", task=NOTE, interval=every, kwargs=json.dumps({"effect": "on time"})
