@@ -4,7 +4,7 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -51,6 +51,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             services.update(post, form.content(), publish=_publishes(request))
         except StorageError as exc:
             _explain(form, exc)
+        except Post.DoesNotExist as exc:
+            raise Http404("The post was deleted meanwhile.") from exc
         else:
             return _saved(request, post)
     return render(request, "posts/write.html", {"form": form, "post": post, "pictures": pictures(images)})

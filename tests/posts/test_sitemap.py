@@ -181,6 +181,22 @@ def test_a_run_that_fails_leaves_the_old_sitemap_whole(stores: Stores) -> None:
     assert shards_of(stores) == before
 
 
+def test_a_run_whose_shards_another_one_took_for_stale_begins_again(stores: Stores) -> None:
+    def overtaken() -> Iterator[bytes]:
+        yield from entries(3)
+        build.write(entries(1))
+        stores.assets.delete([key for key in stores.keys("assets") if "-00001-" in key])
+        build.write(entries(1))
+        yield from entries(1)
+
+    with pytest.raises(StorageError, match="Another run of the sitemap removed 1 shards") as failure:
+        build.write(overtaken(), Limits(urls=2))
+    assert not failure.value.permanent
+    # What it left behind goes with the next run.
+    build.write(entries(4), Limits(urls=2))
+    assert len(shards_of(stores)) == 2
+
+
 @pytest.mark.django_db
 def test_a_store_without_settings_is_a_clear_end(settings: Settings) -> None:
     settings.ASSETS_ENDPOINT = ""
