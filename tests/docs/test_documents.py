@@ -38,9 +38,12 @@ def test_the_changelog_begins_with_what_is_to_come() -> None:
     assert versions[0] == "Unreleased"
 
 
+QUEUES = ("default", "email", "indexing", "storage", "maintenance")
+
+
 def test_the_procfile_names_every_process() -> None:
-    names = re.findall(r"^([a-z]+): ", (BASE / "Procfile").read_text(), re.MULTILINE)
-    assert names == ["release", "web", "worker", "beat", "flower"]
+    names = re.findall(r"^([a-z_]+): ", (BASE / "Procfile").read_text(), re.MULTILINE)
+    assert names == ["release", "web", *(f"worker_{queue}" for queue in QUEUES), "beat", "flower"]
 
 
 def test_no_document_names_a_place_on_somebodys_machine() -> None:

@@ -1,0 +1,22 @@
+# One image for web, workers, Beat and Flower; what it runs is its command (see Procfile).
+
+FROM python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /venv
+COPY requirements.txt .
+RUN /venv/bin/pip install --requirement requirements.txt
+COPY . /app
+WORKDIR /app
+# Static files get names with a hash; the settings ask for a key, which is not kept.
+RUN DEBUG=false SECRET_KEY=for-this-command-only ALLOWED_HOSTS=localhost DATABASE_URL=sqlite:///:memory: \
+    BROKER_URL=ledger:// /venv/bin/python manage.py collectstatic --noinput --verbosity 0
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin nightshift
+COPY --from=build /venv /venv
+COPY --from=build --chown=root:root /app /app
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+USER nightshift
+EXPOSE 8000
+CMD ["uvicorn", "project.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--timeout-graceful-shutdown", "20"]

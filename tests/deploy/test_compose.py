@@ -1,0 +1,76 @@
+"""docker-compose.yml and Dockerfile, as far as they can be read without Docker."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.conf import settings
+
+TEXT = (settings.BASE_DIR / "docker-compose.yml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+OURS = [name for name, service in SERVICES.items() if service["image"] == "nightshift"]
+DOCKERFILE = (settings.BASE_DIR / "Dockerfile").read_text()
+PROCFILE = dict(line.split(": ", 1) for line in (settings.BASE_DIR / "Procfile").read_text().splitlines())
+
+#: These end when their work is done.
+ONCE = {"release", "buckets"}
+
+
+def test_the_production_set_is_there() -> None:
+    parts = {"postgres", "valkey", "rabbitmq", "meilisearch", "seaweedfs", "mailpit"}
+    assert set(SERVICES) == {*PROCFILE, *parts, "buckets"}
+    assert SERVICES["rabbitmq"]["profiles"] == ["rabbitmq"]
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["rabbitmq"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_processes_run_from_one_image_a_command_that_exists(name: str) -> None:
+    service = SERVICES[name]
+    assert service["build"] == "."
+    assert shutil.which(service["command"][0], path=str(Path(sys.executable).parent))
+    if name in PROCFILE and name != "flower":
+        # The same program with the same arguments, but for what a platform's shell fills in.
+        written = [word for word in PROCFILE[name].split() if "$" not in word]
+        assert [word for word in written if word not in service["command"]] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
+def test_every_service_has_a_health_check(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert check["test"][0] in {"CMD", "CMD-SHELL"}
+    assert {"interval", "timeout", "retries"} <= set(check)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_a_service_waits_for_can_come(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        condition = "service_completed_successfully" if needed in ONCE else "service_healthy"
+        assert how == {"condition": condition}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_secret_is_written_down(name: str) -> None:
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        if re.search(r"(KEY|KEY_ID|PASSWORD|PASS|SECRET|AUTH)$", variable):
+            assert re.fullmatch(r"\$\{[A-Z_]+(:\?[^}]+|:-(\$\{[A-Z_]+\})?)\}", str(value)), variable
+
+
+def test_volumes_are_declared() -> None:
+    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(yaml.safe_load(TEXT)["volumes"])
+
+
+def test_the_image_is_built_in_stages_and_does_not_run_as_root() -> None:
+    assert len(re.findall(r"^FROM ", DOCKERFILE, re.MULTILINE)) == 2
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert re.search(r"^USER (?!root|0)\w+$", last, re.MULTILINE)
+    assert last.index("USER ") < last.index("CMD ")
+
+
+def test_the_image_leaves_out_what_is_ours_alone() -> None:
+    ignored = (settings.BASE_DIR / ".dockerignore").read_text().split()
+    assert {".*", "var", "tests"} <= set(ignored)
