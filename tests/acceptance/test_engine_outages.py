@@ -15,7 +15,7 @@ from jobs.models import Job
 from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
-from tests.servers import Postgres
+from tests.servers import Postgres, Valkey
 from tests.servers.processes import kill_group, spawn
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
@@ -86,6 +86,28 @@ def test_nobody_takes_a_running_job_because_the_database_was_away(
     once_each(effects, ["running began", "running ended", "witness"])
     job.refresh_from_db()
     assert (job.attempt, job.attempts.count()) == (1, 0)
+
+
+@on_postgres
+def test_nobody_takes_a_running_job_because_the_broker_hangs(
+    start: Start, effects: Effects, gate: Gate, valkey: Valkey
+) -> None:
+    for name in ("one", "two"):
+        start("prefork", name=name, concurrency=1)
+    jobs = [tasks.gated.delay(f"running {number}", str(gate)).job for number in range(2)]
+    for number in range(2):
+        happened(effects, f"running {number} began")
+    # Housekeeping has much to hand to the broker, which answers nothing.
+    valkey.pause()
+    names = [f"meanwhile {number}" for number in range(4)]
+    later = [tasks.note.apply_async([name], countdown=0.5 * n).job for n, name in enumerate(names)]
+    always(lambda: len(effects) == 2, float(IMPATIENT["JOBS_LEASE_SECONDS"]) * 4)
+    valkey.resume()
+    always(lambda: all(effects.count(f"running {number} began") == 1 for number in range(2)), 4)
+    gate.open()
+    assert set(ended(*jobs, *later, seconds=60)) == {"succeeded"}
+    once_each(effects, [*names, *(f"running {number} ended" for number in range(2))])
+    assert set(Job.objects.values_list("attempt", flat=True)) == {1}
 
 
 @on_postgres

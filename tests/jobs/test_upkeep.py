@@ -180,6 +180,27 @@ def test_the_longest_overdue_comes_first() -> None:
     assert [job.id for job in upkeep.overdue(2)] == [jobs[1].id, jobs[2].id]
 
 
+def test_who_takes_over_a_lost_lease_holds_it_and_nobody_else_does() -> None:
+    job = claimed(lease_seconds=-1)
+    (lost,) = upkeep.overdue(10)
+    assert upkeep.take_over(lost, OTHER_LEASE, 60)
+    job.refresh_from_db()
+    assert (job.lease_id, job.worker) == (OTHER_LEASE, "worker@test")
+    assert upkeep.overdue(10) == []
+    assert not upkeep.take_over(lost, "c" * 32, 60)
+    assert not attempts.succeed(job.id, LEASE)
+
+
+def test_a_lease_renewed_or_ended_meanwhile_cannot_be_taken_over() -> None:
+    renewed, done = claimed("1" * 32, lease_seconds=-1), claimed("2" * 32, lease_seconds=-1)
+    found = upkeep.overdue(10)
+    upkeep.renew(["1" * 32], 60)
+    attempts.succeed(done.id, "2" * 32)
+    before = [content(renewed), content(done)]
+    assert [upkeep.take_over(lost, OTHER_LEASE, 60) for lost in found] == [False, False]
+    assert [content(renewed), content(done)] == before
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("verb", ["take_due", "take_undispatched", "take_suspects"])
 def test_each_row_goes_to_one_of_many_workers(verb: str) -> None:

@@ -1,0 +1,146 @@
+"""A worker takes back the jobs of workers that are gone, and of no others."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.db import OperationalError, connection
+
+from jobs.conf import conf
+from jobs.core.states import State
+from jobs.ledger import upkeep
+from jobs.models import Job
+from jobs.runtime.broker import Publisher
+from jobs.runtime.duties import Steward
+from tests.databases import Database
+from tests.jobs.races import at_once
+from tests.jobs.rows import LEASE, claimed
+from tests.jobs.wire import queue_length
+from tests.servers import Postgres, Valkey
+
+
+def make_steward() -> Steward:
+    return Steward(Publisher(current_app._get_current_object()), current_app._get_current_object())
+
+
+@pytest.fixture
+def steward() -> Iterator[Steward]:
+    """A worker's steward that has been in touch with the database for long."""
+    steward = make_steward()
+    steward._in_touch_since, steward._touched_at = time.monotonic() - 3600, time.monotonic()
+    yield steward
+    steward._publisher.close()
+
+
+def lost(**changes: Any) -> Job:
+    return claimed(lease_seconds=-1, worker="gone@test", **changes)
+
+
+@pytest.mark.django_db
+def test_a_job_whose_lease_ran_out_is_tried_again(steward: Steward) -> None:
+    job, held = lost(), claimed("b" * 32)
+    assert not steward.rescue()
+    job.refresh_from_db()
+    held.refresh_from_db()
+    assert (job.state, job.worker_losses, held.state) == (State.RETRYING, 1, State.RUNNING)
+    attempt = job.attempts.get()
+    assert (attempt.error_type, attempt.outcome, attempt.worker) == ("WorkerLost", "retrying", "gone@test")
+    assert "gone@test" in attempt.error
+
+
+@pytest.mark.django_db
+def test_a_job_on_its_last_attempt_is_dead(steward: Steward, valkey: Valkey) -> None:
+    job = lost(task="tests.tasks_app.tasks.broken", args='["x"]', max_retries=0)
+    steward.rescue()
+    job.refresh_from_db()
+    assert job.state == State.DEAD
+    assert queue_length(valkey, "default.dead") == 1
+
+
+@pytest.mark.django_db
+def test_a_job_that_lost_its_workers_too_often_is_poison(steward: Steward, valkey: Valkey) -> None:
+    job = lost()
+    Job.objects.update(worker_losses=conf().max_worker_losses - 1)
+    steward.rescue()
+    job.refresh_from_db()
+    assert (job.state, job.worker_losses) == (State.DEAD, conf().max_worker_losses)
+
+
+@pytest.mark.django_db
+def test_a_job_of_a_task_unknown_here_is_rescued_by_its_own_limit(steward: Steward, valkey: Valkey) -> None:
+    one, two = lost(task="elsewhere.task", max_retries=3), lost(task="elsewhere.task", max_retries=0)
+    steward.rescue()
+    one.refresh_from_db()
+    two.refresh_from_db()
+    assert (one.state, two.state) == (State.RETRYING, State.DEAD)
+
+
+@pytest.mark.django_db
+def test_a_worker_that_has_just_started_takes_nothing_back(steward: Steward) -> None:
+    job = lost()
+    newcomer = make_steward()
+    for _ in range(3):
+        assert not newcomer.rescue()
+    job.refresh_from_db()
+    assert job.lease_id == LEASE
+
+
+@pytest.mark.django_db
+def test_after_a_long_silence_everybody_gets_the_time_to_renew_first(steward: Steward) -> None:
+    job = lost()
+    # Its process, its machine or the database stood still.
+    steward._touched_at -= conf().lease_seconds / 2
+    steward.rescue()
+    job.refresh_from_db()
+    assert job.lease_id == LEASE
+    # Then the time has passed.
+    steward._in_touch_since -= conf().lease_renew_seconds * 1.5
+    steward.rescue()
+    job.refresh_from_db()
+    assert job.state == State.RETRYING
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_worker_without_jobs_notices_that_the_database_was_away(
+    database: Database, postgres: Postgres, steward: Steward
+) -> None:
+    job = lost()
+    connection.close()
+    postgres.stop()
+    steward.renew_leases()
+    with pytest.raises(OperationalError):
+        steward.rescue()
+    connection.close()
+    postgres.start()
+    steward._touched_at = time.monotonic() - conf().lease_seconds
+    steward.rescue()
+    job.refresh_from_db()
+    assert (job.state, job.lease_id) == (State.RUNNING, LEASE)
+
+
+@pytest.mark.django_db
+def test_a_lease_renewed_at_the_last_moment_is_not_taken(steward: Steward) -> None:
+    job = lost()
+    (overdue,) = upkeep.overdue(10)
+    upkeep.renew([LEASE], 60)
+    steward._rescue(overdue)
+    job.refresh_from_db()
+    assert (job.state, job.lease_id, job.attempts.count()) == (State.RUNNING, LEASE, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_one_rescues_each_job_and_sends_one_letter(valkey: Valkey) -> None:
+    jobs = [lost(task="tests.tasks_app.tasks.broken", args='["x"]', max_retries=0) for _ in range(10)]
+
+    def rescue(_: int) -> None:
+        own = make_steward()
+        own._in_touch_since, own._touched_at = time.monotonic() - 3600, time.monotonic()
+        own.rescue()
+        own._publisher.close()
+
+    at_once(rescue, 4)
+    assert set(Job.objects.values_list("state", "worker_losses")) == {(State.DEAD, 1)}
+    assert all(job.attempts.count() == 1 for job in jobs)
+    assert queue_length(valkey, "default.dead") == len(jobs)
