@@ -7,6 +7,7 @@ nothing by it is changed at once.
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 from django.contrib import messages
@@ -141,14 +142,23 @@ def _on_letters(request: HttpRequest, verb: Verb, change: Callable[..., Result])
 
 
 def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone: bool) -> HttpResponse:
-    """Ask for a confirmation, or act and say what was done."""
-    if alone or request.POST.get("confirmed") == "1":
+    """Ask for a confirmation, or act and say what was done.
+
+    A script that wants to show the question in a dialog of its own says `ask`: then nothing is changed, and the
+    answer is empty where there is nothing to ask.
+    """
+    only_asking = request.POST.get("ask") == "1"
+    if alone and only_asking:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    if not only_asking and (alone or request.POST.get("confirmed") == "1"):
         try:
             _report(request, verb, act())
         except JobError as exc:
             messages.error(request, str(exc))
         return redirect(_back(request, home))
     matched = act(dry_run=True).matched
+    if not matched and only_asking:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     if not matched:
         messages.error(request, verb.none)
         return redirect(_back(request, home))
@@ -160,7 +170,7 @@ def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone
         verb=verb,
         matched=matched,
         what=plural(matched, verb.noun),
-        fields=[(name, value) for name, value in fields if name not in {"csrfmiddlewaretoken", "confirmed"}],
+        fields=[(name, value) for name, value in fields if name not in {"csrfmiddlewaretoken", "confirmed", "ask"}],
         back=_back(request, home),
     )
 
@@ -176,6 +186,8 @@ def _report(request: HttpRequest, verb: Verb, result: Result) -> None:
 
 
 def _nothing_chosen(request: HttpRequest, verb: Verb, home: str) -> HttpResponse:
+    if request.POST.get("ask") == "1":
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
     messages.error(request, f"Nothing was chosen. Tick the {verb.noun}s to {verb.name} first.")
     return redirect(_back(request, home))
 

@@ -1,0 +1,88 @@
+// One stream of events while somebody looks; says when it is lost, and catches up by the last event's id.
+
+const LONGEST = 30000;
+// Some things change without a job: workers go silent, schedules become due.
+const ANYWAY = 15000;
+
+export function startLive({ onJob, onLook, pause }) {
+  const address = document.querySelector("main[data-events]")?.dataset.events;
+  const sign = document.querySelector("[data-live-state]");
+  if (!sign) return;
+
+  let source = null;
+  let lastId = "";
+  let failures = 0;
+  let lost = false;
+  let retry = null;
+  let timer = null;
+  let cost = 0;
+  let lookedAt = performance.now();
+
+  const say = (words, state) => {
+    if (sign.textContent !== words) sign.textContent = words;
+    sign.classList.toggle("on", state === "on");
+    sign.classList.toggle("off", state === "off");
+  };
+
+  // At most one look at a time, and none that keeps the server busier than it keeps us waiting.
+  function look(after = pause) {
+    if (timer || document.hidden) return;
+    const since = performance.now() - lookedAt;
+    timer = setTimeout(async () => {
+      const began = performance.now();
+      await onLook();
+      lookedAt = performance.now();
+      cost = lookedAt - began;
+      timer = null;
+    }, Math.max(after, cost * 4 - since));
+  }
+
+  function open() {
+    clearTimeout(retry);
+    if (document.hidden || !address) return;
+    const url = new URL(address, location.href);
+    if (lastId) url.searchParams.set("last_event_id", lastId);
+    source = new EventSource(url);
+    source.addEventListener("open", () => {
+      say("Live", "on");
+      failures = 0;
+      if (lost) look(0);
+      lost = false;
+    });
+    source.addEventListener("error", () => {
+      say("Reconnecting…", "off");
+      lost = true;
+      // A refusal ends a source for good; a lost connection it mends itself.
+      if (source.readyState !== EventSource.CLOSED) return;
+      failures += 1;
+      retry = setTimeout(open, Math.min(LONGEST, 1000 * 2 ** failures));
+    });
+    source.addEventListener("job", (event) => {
+      lastId = event.lastEventId;
+      onJob(JSON.parse(event.data));
+      look();
+    });
+    source.addEventListener("tick", () => look());
+    source.addEventListener("reset", () => { lastId = ""; look(0); });
+  }
+
+  function close() {
+    clearTimeout(retry);
+    clearTimeout(timer);
+    timer = null;
+    source?.close();
+    source = null;
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    close();
+    if (document.hidden) return;
+    open();
+    look(0);
+  });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  setInterval(() => { if (performance.now() - lookedAt > ANYWAY) look(0); }, ANYWAY / 3);
+  if (address) say("Connecting…", "");
+  open();
+}
