@@ -171,7 +171,7 @@ def redispatch_queue(queue: str) -> int:
 
 
 def overdue(limit: int) -> list[Overdue]:
-    """Return running jobs whose lease ran out. Ending them is fenced by the lease, so nobody needs a lock here."""
+    """Return running jobs whose lease ran out. Who wants to end one takes over its lease first."""
     words = dialect()
     found = rows(
         f"SELECT id, lease_id, task, worker FROM jobs_job WHERE state = '{State.RUNNING}'"
@@ -179,6 +179,19 @@ def overdue(limit: int) -> list[Overdue]:
         (limit,),
     )
     return [Overdue(words.to_uuid(job_id), lease_id, task, worker) for job_id, lease_id, task, worker in found]
+
+
+def take_over(job: Overdue, lease_id: str, seconds: float) -> bool:
+    """Make an overdue job's lease one's own, to end it. Returns false where it was renewed or taken meanwhile."""
+    words = dialect()
+    return (
+        changed(
+            f"UPDATE jobs_job SET lease_id = %s, lease_expires_at = {words.after} WHERE id = %s"
+            f" AND state = '{State.RUNNING}' AND lease_id = %s AND lease_expires_at <= {words.now}",
+            (lease_id, seconds, words.key(job.id), job.lease_id),
+        )
+        == 1
+    )
 
 
 def _take(where: str, parameters: list[object], changes: str) -> list[Dispatchable]:

@@ -1,4 +1,4 @@
-"""What one worker's housekeeping thread does, how often, and with what: the list of its duties."""
+"""What one worker's housekeeping does, how often, and with what: the lists of its duties."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from jobs.runtime.watchdog import Watchdog
 
 
 class Household:
-    """The parts of a worker's housekeeping. Used by its one thread."""
+    """The parts of a worker's housekeeping."""
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
@@ -26,13 +26,23 @@ class Household:
         self._intake = Intake(worker)
         self._roster = Roster(worker, self._publisher)
 
+    def vital(self) -> list[Duty]:
+        """Return what no broker that hangs may delay: a thread of its own does it.
+
+        Else the leases of jobs that run would run out, and others would take them for lost.
+        """
+        found = [Duty("leases", self._steward.renew_leases, conf().lease_renew_seconds, longest_pause=1.0)]
+        if Watchdog.needed(self._worker):
+            every = min(conf().housekeeping_seconds, 0.5)
+            found.append(Duty("time limits", Watchdog(self._worker).check, every))
+        return found
+
     def duties(self) -> list[Duty]:
-        """Return what is to be done, the most urgent first."""
+        """Return what else is to be done, the most urgent first."""
         settings, steward = conf(), self._steward
         beat = settings.housekeeping_seconds
-        found = [
-            Duty("leases", steward.renew_leases, settings.lease_renew_seconds),
-            Duty("losses", steward.record_losses, beat),
+        return [
+            Duty("losses", steward.record_losses, beat, at_end=True),
             Duty("cancel", steward.cancel_asked, beat),
             Duty("due", steward.dispatch_due, beat),
             Duty("undispatched", steward.dispatch_undispatched, beat),
@@ -42,9 +52,6 @@ class Household:
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
             Duty("dead letters", self._archiver.archive, beat * 2),
         ]
-        if Watchdog.needed(self._worker):
-            found.append(Duty("time limits", Watchdog(self._worker).check, min(beat, 0.5)))
-        return found
 
     def database_failed(self, error: DatabaseError) -> None:
         """Called when a duty found that the database could not be used: take no jobs until it can."""

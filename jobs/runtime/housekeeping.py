@@ -1,4 +1,4 @@
-"""Housekeeping in every worker: a bootstep with one thread that works through a list of duties.
+"""Housekeeping in every worker: a bootstep with two threads that work through lists of duties.
 
 Any number of workers may do the same duties at once; the ledger sees to it that each row goes to one of them.
 There is no leader, no extra process, and it does not need Beat.
@@ -9,7 +9,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from celery import bootsteps
 from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
-from jobs.runtime import forks, shutdown
+from jobs.runtime import forks, held, shutdown
 from jobs.runtime.database import UNUSABLE
 from jobs.runtime.losses import losses
 
@@ -34,23 +34,44 @@ class Duty:
     Attributes:
         run: does it; returns whether there is more to do at once.
         every: seconds between two runs.
+        longest_pause: the longest pause while it keeps failing, in seconds.
+        at_end: whether it is done once more when the worker stops.
     """
 
     name: str
     run: Callable[[], bool]
     every: float
+    longest_pause: float = LONGEST_PAUSE
+    at_end: bool = False
     next_at: float = 0.0
     failures: int = 0
 
 
 class Housekeeper(threading.Thread):
-    """The thread that does a worker's duties, one after the other."""
+    """A thread that does duties, one after the other.
 
-    def __init__(self, household: Any) -> None:
-        super().__init__(name="jobs-housekeeping", daemon=True)
+    Args:
+        duties: what it does.
+        wake: when set, it looks at once whether there is something urgent.
+        database_failed: told of errors that say that the database cannot be used.
+        at_end: called last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        duties: Sequence[Duty],
+        *,
+        wake: threading.Event | None = None,
+        database_failed: Callable[[DatabaseError], None] | None = None,
+        at_end: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._duties = duties
+        self._wake = wake or threading.Event()
+        self._database_failed = database_failed
+        self._at_end = at_end
         self._stop_asked = threading.Event()
-        self._household = household
-        self._duties: list[Duty] = household.duties()
 
     def run(self) -> None:
         """Do what is due until told to stop."""
@@ -63,15 +84,19 @@ class Housekeeper(threading.Thread):
                         self._do(duty)
                     _put_away()
             pause = min(duty.next_at for duty in self._duties) - time.monotonic()
-            if losses.arrived.wait(max(0.0, pause)):
-                losses.arrived.clear()
-        self._household.close()
+            if self._wake.wait(max(0.0, pause)):
+                self._wake.clear()
+        for duty in self._duties:
+            if duty.at_end:
+                self._do(duty)
+        if self._at_end is not None:
+            self._at_end()
         connection.close()
 
     def stop(self, timeout: float) -> None:
         """Stop after the duty at hand, waiting for it at most `timeout` seconds."""
         self._stop_asked.set()
-        losses.arrived.set()
+        self._wake.set()
         if self.is_alive():
             self.join(timeout)
 
@@ -91,7 +116,7 @@ class Housekeeper(threading.Thread):
 
     def _failed(self, duty: Duty, exc: Exception) -> None:
         duty.failures += 1
-        pause = min(LONGEST_PAUSE, duty.every * 2 ** min(duty.failures - 1, 8)) * (0.5 + random.random())  # noqa: S311
+        pause = min(duty.longest_pause, duty.every * 2 ** min(duty.failures - 1, 8)) * (0.5 + random.random())  # noqa: S311
         duty.next_at = time.monotonic() + pause
         if duty.failures == 1:
             expected = isinstance(exc, (DatabaseError, OSError)) or "Operational" in type(exc).__name__
@@ -102,8 +127,8 @@ class Housekeeper(threading.Thread):
                 exc,
                 exc_info=None if expected else exc,
             )
-        if isinstance(exc, UNUSABLE):
-            self._household.database_failed(exc)
+        if isinstance(exc, UNUSABLE) and self._database_failed is not None:
+            self._database_failed(exc)
         connection.close()
 
 
@@ -114,13 +139,13 @@ def _put_away() -> None:
 
 
 class Housekeeping(bootsteps.StartStopStep):
-    """The worker's bootstep: starts the thread after the pool, and ends the worker's jobs in order when it stops."""
+    """The worker's bootstep: starts the threads after the pool, and ends the worker's jobs in order when it stops."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        self._housekeeper: Housekeeper | None = None
+        self._housekeepers: list[Housekeeper] = []
         self._pid = 0
 
     def start(self, worker: Any) -> None:
@@ -129,8 +154,19 @@ class Housekeeping(bootsteps.StartStopStep):
         from jobs.runtime.household import Household  # noqa: PLC0415
 
         self._pid = os.getpid()
-        self._housekeeper = Housekeeper(Household(worker))
-        self._housekeeper.start()
+        household = Household(worker)
+        self._housekeepers = [
+            Housekeeper(
+                "jobs-housekeeping",
+                household.duties(),
+                wake=losses.arrived,
+                database_failed=household.database_failed,
+                at_end=household.close,
+            ),
+            Housekeeper("jobs-leases", household.vital()),
+        ]
+        for housekeeper in self._housekeepers:
+            housekeeper.start()
         shutdown.bound(worker, conf().shutdown_seconds)
 
     def stop(self, worker: Any) -> None:
@@ -147,7 +183,8 @@ class Housekeeping(bootsteps.StartStopStep):
         self._end()
 
     def _end(self) -> None:
-        housekeeper, self._housekeeper = self._housekeeper, None
-        if housekeeper is not None and self._pid == os.getpid():
-            housekeeper.stop(timeout=3)
-            shutdown.hand_back()
+        housekeepers, self._housekeepers = self._housekeepers, []
+        if housekeepers and self._pid == os.getpid():
+            for housekeeper in housekeepers:
+                housekeeper.stop(timeout=3)
+            shutdown.hand_back(held.running())

@@ -101,11 +101,15 @@ class Unsent:
 
 
 class Losses:
-    """The records not yet written, in order. Filled by the worker's main thread, emptied by housekeeping."""
+    """The records not yet written, in order. Filled by the worker's main thread, emptied by housekeeping.
+
+    The thread that renews leases looks at them too.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._kept: list[Record] = []
+        self._lock = threading.Lock()
         self.arrived = threading.Event()
 
     def put(self, record: Record) -> None:
@@ -115,9 +119,10 @@ class Losses:
 
     def unwritten(self) -> list[Record]:
         """Return what is still to be written."""
-        while not self._queue.empty():
-            self._kept.append(self._queue.get_nowait())
-        return list(self._kept)
+        with self._lock:
+            while not self._queue.empty():
+                self._kept.append(self._queue.get_nowait())
+            return list(self._kept)
 
     def holders(self) -> list["JobRequest"]:
         """Return the deliveries whose leases must be held until their end is recorded."""
@@ -132,7 +137,8 @@ class Losses:
             except Exception as exc:  # noqa: BLE001 (kept and raised below)
                 error = error or exc
             else:
-                self._kept.remove(entry)
+                with self._lock:
+                    self._kept.remove(entry)
         if error is not None:
             raise error
 

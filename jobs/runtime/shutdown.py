@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from celery.worker import state
@@ -15,6 +16,7 @@ from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.runtime import held
 from jobs.runtime.execute import ledger_id
+from jobs.runtime.request import JobRequest
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +39,8 @@ def renew() -> None:
     state.should_stop = 0
 
 
-def hand_back() -> None:
-    """Hand back the jobs that this worker had begun and will not end."""
-    left = held.running()
+def hand_back(left: Sequence[JobRequest]) -> None:
+    """Hand back jobs that this worker had begun and will not end."""
     if not left:
         return
     logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
@@ -60,9 +61,11 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
         time.sleep(0.2)
     if os.getpid() != pid:
         return
+    # Asked before: a job whose process is killed is soon on nobody's list, with no time left to record its end.
+    left = held.running()
     for child in _children(worker):
         _kill(child)
-    hand_back()
+    hand_back(left)
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
     os._exit(0)
