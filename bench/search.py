@@ -1,0 +1,76 @@
+"""`python -m bench.search`: indexing posts by batches and one by one; memory of a reindex."""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+from bench import rows
+from bench.servers import Servers
+from bench.site import measured, prepared, worker
+from tests.waiting import wait_for
+
+WAYS = (("one job a document", "one_job_each"), ("`search.index`, batches", "batched"))
+
+
+def main() -> None:
+    """Measure and print two tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench.search", description=main.__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--documents", type=int, default=10_000, help="enqueued one by one (default: %(default)s)")
+    parser.add_argument("--single", type=int, default=1_000, help="of them for the naive way (default: %(default)s)")
+    parser.add_argument("--posts", type=int, nargs="*", default=[10_000, 100_000], help="to reindex")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        with Servers(directory) as servers:
+            variables = {**servers.environment(), "EXTRA_APPS": "bench"}
+            _write(servers, 1, options.documents)
+            if options.rounds:
+                with worker(variables, directory / "worker.log", queues=["indexing"]):
+                    _indexing(servers, variables, options)
+            _reindexing(servers, variables, options)
+
+
+def _indexing(servers: Servers, variables: Mapping[str, str], options: argparse.Namespace) -> None:
+    rates: dict[str, list[float]] = {title: [] for title, _ in WAYS}
+    counts = {"one_job_each": options.single, "batched": options.documents}
+    for _ in range(options.rounds):
+        for title, way in WAYS:
+            servers.execute("TRUNCATE search_indexeddocument")
+            with prepared("bench.indexings", [way, counts[way]], variables) as go:
+                wait_for(servers.settled, 60)
+                began = time.monotonic()
+                go()
+                wait_for(servers.settled, 600)
+                rates[title].append(counts[way] / (time.monotonic() - began))
+    print("| indexing | documents | documents/s, median | all rounds |\n|---|---:|---:|---|")
+    for title, way in WAYS:
+        rounds = ", ".join(f"{rate:,.0f}" for rate in rates[title])
+        print(f"| {title} | {counts[way]:,} | {median(rates[title]):,.0f} | {rounds} |", flush=True)
+
+
+def _reindexing(servers: Servers, variables: Mapping[str, str], options: argparse.Namespace) -> None:
+    print("\n| reindexing | seconds | documents/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
+    present = options.documents
+    for posts in sorted(options.posts):
+        _write(servers, present + 1, posts)
+        present = max(present, posts)
+        took = measured("bench.reindexing:reindex_posts", variables)
+        print(
+            f"| {present:,} | {took.seconds:.1f} | {present / took.seconds:,.0f} | {took.before:.0f} MB"
+            f" | {took.peak:.0f} MB | {took.result} |",
+            flush=True,
+        )
+
+
+def _write(servers: Servers, first: int, last: int) -> None:
+    servers.execute(rows.AUTHOR)
+    servers.execute(rows.POSTS.format(first=first, last=last))
+
+
+if __name__ == "__main__":
+    main()
