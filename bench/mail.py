@@ -1,0 +1,54 @@
+"""`python -m bench.mail`: mails a second over a connection that stays open, and over one for each mail."""
+
+import argparse
+import os
+import tempfile
+import time
+from email.message import EmailMessage
+from pathlib import Path
+from statistics import median
+
+from mail import addresses
+from mail.client import deliver, disconnect
+from mail.conf import SmtpConf
+from tests.servers.smtp import SmtpServer
+
+
+def main() -> None:
+    """Measure, with STARTTLS and a login as in production, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.mail", description=main.__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mails", type=int, default=500)
+    options = parser.parse_args()
+    rates: dict[str, list[float]] = {"one for each mail": [], "one that stays open": []}
+    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
+        server = SmtpServer(Path(name), tls="starttls", login=("user", "password")).start()
+        os.environ["SSL_CERT_FILE"] = str(server.certificate)
+        conf = SmtpConf("localhost", server.port, "user", "password")
+        try:
+            for _ in range(options.rounds):
+                for way, found in rates.items():
+                    found.append(options.mails / _seconds(conf, options.mails, keep=way == "one that stays open"))
+        finally:
+            server.stop()
+    print("| connection | mails/s, median | all rounds |\n|---|---:|---|")
+    for way, found in rates.items():
+        print(f"| {way} | {median(found):,.0f} | {', '.join(f'{rate:,.0f}' for rate in found)} |")
+
+
+def _seconds(conf: SmtpConf, mails: int, *, keep: bool) -> float:
+    sender, recipient = addresses.parse("from@example.com"), addresses.parse("to@example.com")
+    message = EmailMessage()
+    message["Subject"] = "A mail"
+    message.set_content("A line of text.\n" * 100)
+    disconnect()
+    began = time.monotonic()
+    for _ in range(mails):
+        deliver(conf, message, sender=sender, recipient=recipient)
+        if not keep:
+            disconnect()
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    main()
