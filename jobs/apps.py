@@ -1,6 +1,9 @@
 """The Django app of the job engine."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from jobs.observability import tracing
 
 
 class JobsConfig(AppConfig):
@@ -10,7 +13,8 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        """Register the system checks, and what of the engine's own is deleted in time."""
+        """Register the system checks and what of the engine's own is deleted in time; begin to trace where told to."""
         from jobs import checks, retention  # noqa: F401, PLC0415 (importing registers checks; apps must be loaded)
 
         retention.register_cleaners()
+        tracing.configure(service=settings.PROJECT_NAME)

@@ -80,7 +80,9 @@ class LedgerScheduler(DatabaseScheduler):
         task = self.app.tasks.get(entry.task)
         try:
             if isinstance(task, JobTask):
-                return task.apply_async(entry.args, entry.kwargs, **entry.options).id
+                # The name goes along with the job: logs and check-ins say which schedule it is a run of.
+                headers = {**(entry.options.get("headers") or {}), "periodic_task_name": entry.name}
+                return task.apply_async(entry.args, entry.kwargs, **{**entry.options, "headers": headers}).id
             self.app.send_task(entry.task, entry.args, entry.kwargs, **entry.options)
         except (DatabaseError, InterfaceError):
             raise

@@ -19,6 +19,7 @@ from jobs.conf import conf
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger.enqueue import NewJob, insert, insert_many
+from jobs.observability import correlation, tracing
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import Outgoing, outgoing
 
@@ -137,6 +138,8 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
     parent = _parent()
     _check_carried(task, options)
     message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
+    if traced := tracing.outgoing_headers():
+        message["headers"] = {**traced, **message.get("headers", {})}
     args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
     return NewJob(
         id=_job_id(task, options.task_id),
@@ -166,11 +169,11 @@ class _Parent:
 
 
 def _parent() -> _Parent:
-    """Return the job in whose task this code runs."""
+    """Return the job in whose task this code runs; outside of any, the request that it is part of."""
     task = get_current_worker_task()
     job_id = getattr(getattr(task, "request", None), "job_id", None)
     if job_id is None:
-        return _Parent()
+        return _Parent(correlation_id=correlation.current())
     return _Parent(job_id, getattr(task.request, "job_correlation_id", "") or str(job_id))
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from jobs.core.retry import TOO_LONG, RetryPolicy
 from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many, moment, seconds
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.observability import tracing
 from jobs.runtime.batch import execute_batch, item_type
 from jobs.runtime.execute import execute
 
@@ -177,7 +178,11 @@ class JobTask(Task):
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
         if self.request.called_directly or self.request.is_eager:
             return super().__call__(*args, **kwargs)
-        return execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
+        attempt = execute_batch if self.batch else execute
+        if not tracing.is_needed(self.request):
+            return attempt(self, args, kwargs)
+        with tracing.attempt_span(self):
+            return attempt(self, args, kwargs)
 
     def apply_async(
         self,
@@ -193,8 +198,8 @@ class JobTask(Task):
         """Write a job in the caller's transaction; it is dispatched when that commits.
 
         Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
-        `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), `unique`, and those
-        that canvas passes. Options about publishing (`producer`, `connection`, `retry`, …) have none, since
+        `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), `unique`,
+        and those that canvas passes. Options about publishing (`producer`, `connection`, `retry`, …) have none, since
         nothing is published here.
 
         Raises:

@@ -8,6 +8,8 @@ from typing import Any
 
 from celery import current_task
 
+from jobs.observability import correlation
+
 #: What every record has; whatever else it carries was given with `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -22,7 +24,7 @@ def masked(line: str) -> str:
 
 
 class JobContext(logging.Filter):
-    """Adds to every record which job is running, if one is."""
+    """Adds to every record which request is being answered, or which attempt of which job is running, if any."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = current_task.request if current_task else None
@@ -30,8 +32,11 @@ class JobContext(logging.Filter):
             vars(record).update(
                 task=current_task.name,
                 job=str(getattr(request, "job_id", None) or request.id),
+                attempt=getattr(request, "job_attempt", None),
                 correlation=getattr(request, "job_correlation_id", ""),
             )
+        elif correlation.current():
+            vars(record).update(correlation=correlation.current())
         return True
 
 

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "jobs.observability.middleware.request_context",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -248,9 +249,9 @@ METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
 SENTRY_DSN = env.url("SENTRY_DSN", "", schemes=("http", "https"))
 if SENTRY_DSN:
-    import sentry_sdk
+    from jobs.observability import sentry
 
-    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)
+    sentry.configure(SENTRY_DSN, environment="development" if DEBUG else "production")
 
 # --- The front page ---------------------------------------------------------------------------------
 

@@ -126,6 +126,7 @@ def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any
     errors: dict[uuid.UUID, Exception] = {}
     items = _items(task, members, errors)
     request.job_id, request.job_correlation_id = job_id, str(job_id)
+    request.job_attempt = first.claimed.attempt
     if items:
         try:
             run(task, Batch(items))

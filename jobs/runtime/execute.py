@@ -72,7 +72,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     job_id = ledger_id(request.id)
     lease_id = request.lease_id
     claimed = claim(task, job_id, lease_id, args, kwargs)
-    request.job_id = job_id
+    request.job_id, request.job_attempt = job_id, claimed.attempt
     request.job_correlation_id = request.get(CORRELATION_HEADER) or str(job_id)
     try:
         if claimed.expired:

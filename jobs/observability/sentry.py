@@ -1,0 +1,94 @@
+"""Sentry: errors with the job they happened in; no error while a job is still tried again; Beat's check-ins.
+
+Celery's integration reports what a task raises, and passes over Celery's own Retry. Our executor raises Retry for an
+attempt that is followed by another, and the task's error when the job gives up: so each job is reported once.
+"""
+
+from typing import Any
+
+import sentry_sdk
+from celery import current_task
+from celery.signals import task_failure, task_prerun, task_success
+from sentry_sdk.crons import capture_checkin
+from sentry_sdk.integrations.celery import CeleryIntegration
+from sentry_sdk.types import Event, Hint
+
+from jobs.observability import correlation
+from jobs.redaction import shown_arguments
+
+#: The header in which Beat says which schedule a job is a run of.
+SCHEDULE_HEADER = "periodic_task_name"
+
+#: The slug of a monitor has at most so many signs.
+_SLUG_LENGTH = 50
+
+
+def configure(dsn: str, *, environment: str, release: str = "") -> None:
+    """Report errors to `dsn`. Call it once, when the settings are read."""
+    sentry_sdk.init(
+        dsn=dsn,
+        environment=environment,
+        release=release or None,
+        send_default_pii=False,
+        # The variables of a failing task are its arguments, and what it made of them.
+        include_local_variables=False,
+        max_request_body_size="never",
+        # Our Beat fires in its own way, and tells Sentry below.
+        integrations=[CeleryIntegration(monitor_beat_tasks=False, propagate_traces=False)],
+        before_send=with_job,
+    )
+    task_prerun.connect(_began, weak=False)
+    task_success.connect(_succeeded, weak=False)
+    task_failure.connect(_failed, weak=False)
+
+
+def with_job(event: Event, hint: Hint) -> Event:
+    """Add to an event what job it happened in; its arguments as people may see them."""
+    request = getattr(current_task, "request", None) if current_task else None
+    tags = event.setdefault("tags", {})
+    if isinstance(tags, dict) and correlation.current():
+        tags["correlation"] = correlation.current()
+    if request is None or not request.id:
+        return event
+    args, kwargs = shown_arguments(current_task.name, request.args, request.kwargs)
+    job = {
+        "id": str(getattr(request, "job_id", None) or request.id),
+        "task": current_task.name,
+        "attempt": getattr(request, "job_attempt", None),
+        "correlation": getattr(request, "job_correlation_id", ""),
+        "worker": request.hostname,
+        "args": args,
+        "kwargs": kwargs,
+    }
+    event.setdefault("contexts", {})["job"] = job
+    # The integration's own copy of the arguments has not been redacted.
+    event.get("extra", {}).pop("celery-job", None)
+    if isinstance(tags, dict):
+        tags |= {"task": job["task"], "job": job["id"], "correlation": job["correlation"]}
+    return event
+
+
+def _slug(request: Any) -> str:
+    name = str(request.get(SCHEDULE_HEADER) or "") if request is not None else ""
+    return "-".join("".join(sign if sign.isalnum() else " " for sign in name.lower()).split())[:_SLUG_LENGTH]
+
+
+def _began(task: Any = None, **_: Any) -> None:
+    if slug := _slug(getattr(task, "request", None)):
+        capture_checkin(monitor_slug=slug, check_in_id=_check_in(task.request), status="in_progress")
+
+
+def _succeeded(sender: Any = None, **_: Any) -> None:
+    if slug := _slug(getattr(sender, "request", None)):
+        capture_checkin(monitor_slug=slug, check_in_id=_check_in(sender.request), status="ok")
+
+
+def _failed(sender: Any = None, **_: Any) -> None:
+    request = getattr(sender, "request", None)
+    if slug := _slug(request):
+        capture_checkin(monitor_slug=slug, check_in_id=_check_in(request), status="error")
+
+
+def _check_in(request: Any) -> str:
+    """Return one check-in's id for all attempts of a job."""
+    return str(request.id).replace("-", "")
