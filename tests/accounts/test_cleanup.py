@@ -1,6 +1,6 @@
 """What of accounts goes in time: sessions, sign-ups nobody completed, moves nobody confirmed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 
 
-def days_ago(days: float) -> object:
+def days_ago(days: float) -> datetime:
     return NOW - timedelta(days=days)
 
 

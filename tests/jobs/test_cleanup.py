@@ -1,6 +1,5 @@
 """`jobs.cleanup`: what is past its time goes in small batches, whatever else fails; nothing that runs or waits does."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -125,10 +124,9 @@ def test_histories_go_in_time() -> None:
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cleaners but the test's."""
     monkeypatch.setattr(cleanup, "_cleaners", {})
-    return
 
 
 def test_a_cleaner_is_called_until_nothing_is_left(only: None) -> None:
