@@ -104,7 +104,7 @@ class Channel(kombu_redis.Channel):
                 self.global_keyprefix + self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues
             ]
             self._in_poll: Any = self.client.connection
-            self._brpop_sent_at: float | None = time.monotonic()
+            self._brpop_sent_at: Any = time.monotonic()
             wait = self.brpop_timeout if timeout is None else timeout
             self.client.connection.send_command("BLMPOP", wait, len(keys), *keys, "RIGHT", "COUNT", room)
 
