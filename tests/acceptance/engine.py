@@ -2,14 +2,13 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import psutil
+import pytest
 from django.db import InterfaceError, OperationalError
 
 from jobs.core.states import FINAL
 from jobs.models import Job
-from tests.servers import Valkey
 from tests.tasks_app.effects import Effects
 from tests.waiting import wait_for
 
@@ -24,6 +23,13 @@ IMPATIENT = {
 
 #: Saves a worker a second at its start and its stop.
 QUICK = ("--without-mingle", "--without-gossip", "--without-heartbeat")
+
+#: Each pool on PostgreSQL, and one on SQLite: what differs between pools has little to do with the database.
+some_houses = pytest.mark.parametrize(
+    "database, pool",
+    [("postgres", "prefork"), ("postgres", "threads"), ("sqlite", "prefork")],
+    indirect=["database"],
+)
 
 #: What the test's own connection says while a database is away.
 AWAY = (OperationalError, InterfaceError)
@@ -67,10 +73,3 @@ class Gate:
     def open(self) -> None:
         """Let pass whoever waits."""
         self.path.touch()
-
-
-def waiting_messages(valkey: Valkey) -> int:
-    """Return how many messages lie on the broker, in whatever queue of jobs."""
-    client: Any = valkey.client
-    keys = [key for key in client.keys("*") if client.type(key) == b"list"]
-    return sum(client.llen(key) for key in keys)

@@ -9,7 +9,7 @@ from celery import chain
 
 from jobs.models import Job
 from jobs.runtime.dispatch import flush
-from tests.acceptance.engine import IMPATIENT, QUICK, Gate, are_gone, ended, happened, once_each
+from tests.acceptance.engine import IMPATIENT, QUICK, Gate, are_gone, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
@@ -42,7 +42,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@some_houses
 def test_what_a_killed_worker_had_begun_and_fetched_is_done_by_another(
     start: Start, effects: Effects, gate: Gate, pool: str
 ) -> None:

@@ -46,7 +46,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     gate.open()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
 def test_a_job_outlives_every_time_out_of_the_broker(start: Start, effects: Effects, gate: Gate, pool: str) -> None:
     """With Kombu's acknowledgements on, and its messages given back to others after a second."""
     impatient_broker = {"DJANGO_SETTINGS_MODULE": "tests.acceptance.settings_of_an_impatient_broker"}

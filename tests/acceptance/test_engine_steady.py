@@ -47,7 +47,13 @@ class Shift:
     worker: Worker
 
 
-@pytest.fixture(scope="module", params=["postgres-prefork", "postgres-threads", "sqlite-prefork", "sqlite-threads"])
+PREFORK = ["postgres-prefork", "sqlite-prefork"]
+THREADS = ["postgres-threads", "sqlite-threads"]
+on_prefork = pytest.mark.parametrize("shift", PREFORK, indirect=True, scope="module")
+on_threads = pytest.mark.parametrize("shift", THREADS, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=[*PREFORK, *THREADS])
 def shift(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shift]:
     """One worker for all tests of the module, on each database with each pool."""
     vendor, _, pool = request.param.partition("-")
@@ -112,20 +118,6 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 def broker(shift: Shift) -> Valkey:
     """The worker's broker."""
     return environment.valkey
-
-
-@pytest.fixture
-def prefork(shift: Shift) -> None:
-    """Only where tasks run in processes of their own."""
-    if shift.pool != "prefork":
-        pytest.skip("Threads share the worker's process.")
-
-
-@pytest.fixture
-def threads(shift: Shift) -> None:
-    """Only where tasks run in threads of the worker's process."""
-    if shift.pool != "threads":
-        pytest.skip("A process can be killed.")
 
 
 # --- Enqueueing ---------------------------------------------------------------------------------------
@@ -267,7 +259,7 @@ def test_a_failing_job_is_tried_again_until_it_succeeds(effects: Effects) -> Non
     assert (effects.count("flaky"), job.attempts.count()) == (3, 2)
 
 
-@pytest.mark.usefixtures("prefork")
+@on_prefork
 def test_a_hard_time_limit_ends_the_process_and_the_attempt(effects: Effects, gate: Gate) -> None:
     job = tasks.overlong.delay("overlong", str(gate)).job
     assert ended(job) == ["dead"]
@@ -278,7 +270,7 @@ def test_a_hard_time_limit_ends_the_process_and_the_attempt(effects: Effects, ga
     assert (effects.count("overlong began"), effects.count("overlong ended")) == (2, 0)
 
 
-@pytest.mark.usefixtures("threads")
+@on_threads
 def test_a_hard_time_limit_takes_the_job_from_its_thread_and_refuses_its_late_result(
     effects: Effects, gate: Gate
 ) -> None:
@@ -291,7 +283,7 @@ def test_a_hard_time_limit_takes_the_job_from_its_thread_and_refuses_its_late_re
     assert Job.objects.get(id=job.id).state == State.SUCCEEDED
 
 
-@pytest.mark.usefixtures("prefork")
+@on_prefork
 def test_a_soft_time_limit_warns_the_task(effects: Effects, gate: Gate) -> None:
     job = tasks.warned.delay("warned", str(gate)).job
     assert ended(job) == ["dead"]
@@ -299,7 +291,7 @@ def test_a_soft_time_limit_warns_the_task(effects: Effects, gate: Gate) -> None:
     assert (effects.count("warned began"), effects.count("warned warned"), effects.count("warned ended")) == (2, 2, 0)
 
 
-@pytest.mark.usefixtures("prefork")
+@on_prefork
 def test_a_killed_pool_process_costs_an_attempt_and_no_time_out(shift: Shift, effects: Effects, gate: Gate) -> None:
     job = tasks.gated.delay("killed child", str(gate)).job
     happened(effects, "killed child began")
@@ -316,7 +308,7 @@ def test_a_killed_pool_process_costs_an_attempt_and_no_time_out(shift: Shift, ef
     once_each(effects, ["killed child ended"])
 
 
-@pytest.mark.usefixtures("prefork")
+@on_prefork
 def test_a_job_that_always_kills_its_process_ends_as_poison_while_others_go_on(effects: Effects) -> None:
     job = tasks.poison.delay("poison").job
     names = [f"beside poison {number}" for number in range(40)]

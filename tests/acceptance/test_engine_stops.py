@@ -9,7 +9,7 @@ import pytest
 
 from jobs.models import Job
 from jobs.runtime.dispatch import flush
-from tests.acceptance.engine import QUICK, Gate, ended, happened, once_each
+from tests.acceptance.engine import QUICK, Gate, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
@@ -35,7 +35,7 @@ def start(start_worker: Start) -> Iterator[Start]:
     flush()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@some_houses
 def test_what_runs_may_finish_what_does_not_goes_back_and_what_was_fetched_goes_back_at_once(
     start: Start, effects: Effects, tmp_path: Path, pool: str
 ) -> None:
