@@ -17,7 +17,6 @@ from pydantic import BaseModel, ValidationError
 from jobs.core.retry import TOO_LONG, RetryPolicy
 from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many, moment, seconds
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
-from jobs.observability import tracing
 from jobs.runtime.batch import execute_batch, item_type
 from jobs.runtime.execute import execute
 
@@ -178,11 +177,7 @@ class JobTask(Task):
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
         if self.request.called_directly or self.request.is_eager:
             return super().__call__(*args, **kwargs)
-        attempt = execute_batch if self.batch else execute
-        if not tracing.is_needed(self.request):
-            return attempt(self, args, kwargs)
-        with tracing.attempt_span(self):
-            return attempt(self, args, kwargs)
+        return execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
 
     def apply_async(
         self,

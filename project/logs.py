@@ -40,6 +40,19 @@ class JobContext(logging.Filter):
         return True
 
 
+class WithoutArguments(logging.Filter):
+    """Takes the arguments off what Celery says of a task: they may hold what nobody is to read.
+
+    It stands at the loggers, so that whoever else listens there (Sentry) gets nothing more than the log.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        data = getattr(record, "data", None)
+        if isinstance(data, dict):
+            vars(record)["data"] = {name: value for name, value in data.items() if name not in {"args", "kwargs"}}
+        return True
+
+
 class TextFormatter(logging.Formatter):
     """A line for people; the job that was running stands at its end."""
 
@@ -80,13 +93,19 @@ def configuration(*, level: str, style: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": f"{__name__}.{formatter.__name__}"}},
-        "filters": {"job": {"()": f"{__name__}.{JobContext.__name__}"}},
+        "filters": {
+            "job": {"()": f"{__name__}.{JobContext.__name__}"},
+            "arguments": {"()": f"{__name__}.{WithoutArguments.__name__}"},
+        },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["job"]}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Both come with handlers of their own.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.access", "uvicorn.error")},
+            **{name: {"filters": ["arguments"]} for name in ("celery.app.trace", "celery.worker.strategy")},
+            # It repeats whole messages, arguments and all.
+            "celery.pool": {"level": "INFO"},
             # They tell of every request, or every line of a conversation, and of little else.
             **{name: {"level": "WARNING"} for name in ("httpx", "botocore", "mail.log")},
         },

@@ -7,8 +7,8 @@ outside is only passed on, and where there is none nothing is done at all.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from celery.exceptions import Ignore, Retry
 from opentelemetry import context, propagate, trace
@@ -64,14 +64,13 @@ def request_span(method: str, route: str, headers: Mapping[str, str]) -> Iterato
         yield span
 
 
-def is_needed(request: Any) -> bool:
-    """Return whether an attempt has a trace to go on with, or somebody records."""
-    return _records or bool(request.get(HEADERS[0]))
+def attempt(task: "JobTask") -> AbstractContextManager[None]:
+    """Record one attempt of a job, as part of the trace in which it was enqueued; nothing where nobody traces."""
+    return _attempt_span(task) if _records or task.request.get(HEADERS[0]) else nullcontext()
 
 
 @contextmanager
-def attempt_span(task: "JobTask") -> Iterator[None]:
-    """Record one attempt of a job, as part of the trace in which it was enqueued."""
+def _attempt_span(task: "JobTask") -> Iterator[None]:
     request = task.request
     carried = {name: str(request.get(name)) for name in HEADERS if request.get(name)}
     attributes = {

@@ -19,6 +19,7 @@ from jobs.core.outcome import Outcome
 from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Claimed, Failure
+from jobs.observability import tracing
 from jobs.runtime.database import DatabaseGone, patiently
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import (
@@ -123,10 +124,15 @@ def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any
     job_id = ledger_id(request.id)
     first = _Member(job_id, claim(task, job_id, request.lease_id, args, kwargs), args, kwargs)
     members = [first, *_more(task)]
-    errors: dict[uuid.UUID, Exception] = {}
-    items = _items(task, members, errors)
     request.job_id, request.job_correlation_id = job_id, str(job_id)
     request.job_attempt = first.claimed.attempt
+    with tracing.attempt(task):
+        return _execute(task, job_id, members)
+
+
+def _execute(task: "JobTask", job_id: uuid.UUID, members: Sequence[_Member]) -> int:
+    errors: dict[uuid.UUID, Exception] = {}
+    items = _items(task, members, errors)
     if items:
         try:
             run(task, Batch(items))

@@ -19,6 +19,7 @@ from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Claimed, Failure
+from jobs.observability import tracing
 from jobs.runtime import deadletters
 from jobs.runtime.adopt import adopt
 from jobs.runtime.database import DatabaseGone, patiently
@@ -58,7 +59,7 @@ class Escaped(Exception):
     """The error of a task that raised what is no error, but ends a thread or process: SystemExit, CancelledError."""
 
 
-def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: RET503 (tell_celery raises)
+def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run one attempt of the job that `task.request` delivers, and record what became of it.
 
     Returns:
@@ -70,10 +71,18 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     """
     request = task.request
     job_id = ledger_id(request.id)
-    lease_id = request.lease_id
-    claimed = claim(task, job_id, lease_id, args, kwargs)
+    claimed = claim(task, job_id, request.lease_id, args, kwargs)
     request.job_id, request.job_attempt = job_id, claimed.attempt
     request.job_correlation_id = request.get(CORRELATION_HEADER) or str(job_id)
+    with tracing.attempt(task):
+        return _execute(task, job_id, claimed, args, kwargs)
+
+
+def _execute(  # noqa: RET503 (tell_celery raises)
+    task: "JobTask", job_id: uuid.UUID, claimed: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    request = task.request
+    lease_id = request.lease_id
     try:
         if claimed.expired:
             raise Expired("The job's time passed before it could begin.")

@@ -1,0 +1,1 @@
+"""What joins a request and its jobs."""
