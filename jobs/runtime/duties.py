@@ -134,4 +134,6 @@ class Steward:
         outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
         failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
         if record(job.id, lease_id, outcome, failure, lost_worker=True):
-            logger.warning("%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)
+            # One that gives up is an error, and reported as such; nobody else says so.
+            level = logging.ERROR if isinstance(outcome, outcomes.Dead) else logging.WARNING
+            logger.log(level, "%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)
