@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.report import report
 from bench.rounds import Figures, Round
 from bench.servers import Servers
-from bench.variants import OURS, POOLS, VARIANTS, Pool, Variant
+from bench.variants import POOLS, VARIANTS, Pool, Variant
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -62,7 +62,8 @@ def _options() -> argparse.Namespace:
 def _progress(number: int, rounds: int, pool: Pool, variant: Variant, figures: Figures) -> str:
     return (
         f"{number}/{rounds} {pool.title:13} {variant.title:36}"
-        f" enqueue {figures.enqueue_rate:6.0f}/s {figures.enqueue_cpu:5.2f} ({figures.enqueue_servers:4.2f}) CPU s/1,000"
+        f" enqueue {figures.enqueue_rate:6.0f}/s"
+        f" {figures.enqueue_cpu:5.2f} ({figures.enqueue_servers:4.2f}) CPU s/1,000"
         f" · run {figures.run_rate:6.0f}/s {figures.run_cpu:5.2f} ({figures.run_servers:4.2f})"
         f" · {figures.memory:4.0f} MB · {figures.p50:5.1f} / {figures.p99:6.1f} ms"
     )

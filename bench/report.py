@@ -51,7 +51,8 @@ def _circumstances(options: Namespace, versions: Mapping[str, str]) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {platform.system()} {platform.machine()},"
         f" Python {platform.python_version()}; {told}.\n"
-        f"{options.rounds} rounds of {options.jobs:,} jobs; latency of {options.latency_jobs} jobs at {options.rate:g}/s."
+        f"{options.rounds} rounds of {options.jobs:,} jobs;"
+        f" latency of {options.latency_jobs} jobs at {options.rate:g}/s."
     )
 
 

@@ -112,9 +112,10 @@ class Round:
 
     def _enqueue(self, jobs: int, rate: float = 0) -> Mapping[str, float]:
         result = subprocess.run(
-            [sys.executable, "-m", "bench.enqueue"]
-            + ["--app", self._variant.app, "--task", self._variant.task]
-            + ["--jobs", str(jobs), "--rate", str(rate)],
+            [
+                *(sys.executable, "-m", "bench.enqueue", "--app", self._variant.app, "--task", self._variant.task),
+                *("--jobs", str(jobs), "--rate", str(rate)),
+            ],
             env={**os.environ, **self._environment},
             cwd=ROOT,
             stdout=subprocess.PIPE,
