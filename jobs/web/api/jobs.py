@@ -35,7 +35,7 @@ router = Router(tags=["jobs"])
 def submit_job(
     request: HttpRequest,
     body: Annotated[JobIn, Body()],
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
 ) -> Any:
     """Enqueue a job of a public task.
 

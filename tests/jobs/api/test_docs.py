@@ -33,3 +33,9 @@ def test_the_schema_names_every_problem() -> None:
         for operation in path.values():
             assert {"401", "403", "422", "429"} <= set(operation["responses"])
             assert "application/problem+json" in operation["responses"]["422"]["content"]
+
+
+def test_the_schema_names_headers_as_clients_send_them() -> None:
+    schema = Client().get("/api/openapi.json").json()
+    (header,) = schema["paths"]["/api/jobs"]["post"]["parameters"]
+    assert (header["in"], header["name"]) == ("header", "Idempotency-Key")

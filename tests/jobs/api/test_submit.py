@@ -199,3 +199,8 @@ def test_ten_thousand_jobs_go_in_one_request_and_no_more(api: Api) -> None:
 def test_a_body_beyond_all_measure_is_refused(api: Api) -> None:
     assert api.post("jobs", note(kwargs={"effect": "x" * 11_000_000})).status_code == 413
     assert api.post("jobs", note(kwargs={"effect": "x" * 300_000})).status_code == 422
+
+
+def test_a_key_must_be_one(api: Api) -> None:
+    response = api.post("jobs", note(), Idempotency_Key="x" * 256)
+    assert [error[0] for error in errors(response)] == ["Idempotency-Key"]
