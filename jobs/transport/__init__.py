@@ -1,6 +1,8 @@
 """Kombu transports: `ledger://`, which needs no broker, and what the engine needs of brokers beyond what Kombu ships.
 
 redis        Redis and Valkey, made to survive what it cannot read
+rabbitmq     RabbitMQ: quorum queues, confirms for many messages together
+lanes        priority for quorum queues
 transport    `ledger://`: one connection, driven by the worker's event loop or by whoever drains it
 channel      publishing, consuming, settling
 desk         what waits in the database for a connection's consumers, and when to look

@@ -1,4 +1,4 @@
-"""RabbitMQ: quorum queues, and publisher confirms that many messages wait for together.
+"""RabbitMQ: quorum queues, with lanes for what is urgent, and confirms that many messages wait for together.
 
 Kombu's transport waits for each confirm before it sends the next message. Here a batch is sent in one go, and then
 its confirms are collected.
@@ -9,6 +9,9 @@ from typing import Any
 
 from amqp.exceptions import MessageNacked
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
+
+from jobs.transport import lanes
+from jobs.transport.lanes import LaneChannel
 
 #: The schemes of RabbitMQ's URLs.
 SCHEMES = ("amqp", "amqps", "pyamqp")
@@ -62,7 +65,7 @@ class Confirmed:
         """Nothing is held."""
 
 
-class Channel(pyamqp.Channel):
+class Channel(LaneChannel):
     """Kombu's channel, which counts what it sends so as to know what a confirm is for."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -131,7 +134,7 @@ class Channel(pyamqp.Channel):
         self._refused += waiting - len(self.unconfirmed)
 
 
-class Connection(pyamqp.Connection):
+class Connection(lanes.Connection):
     """Kombu's connection, with the channel above."""
 
     Channel = Channel

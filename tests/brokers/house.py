@@ -55,7 +55,7 @@ class RabbitBroker(Broker):
         self.server = self._rabbitmq = server
 
     def wipe(self) -> None:
-        names = [*current_app.amqp.queues, *(f"{name}.dead" for name in current_app.amqp.queues)]
+        names = [f"{name}{suffix}" for name in current_app.amqp.queues for suffix in ("", ".urgent", ".dead")]
         with self._rabbitmq.connect() as amqp:
             for name in names:
                 amqp.channel().queue_delete(name)

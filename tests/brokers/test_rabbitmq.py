@@ -1,0 +1,187 @@
+"""What is RabbitMQ's alone: quorum queues, confirms for many messages together, a lane for what is urgent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import amqp
+import pytest
+from amqp.exceptions import MessageNacked
+from celery import current_app
+from kombu.entity import Queue
+from kombu.messaging import Consumer
+from uuid_utils.compat import uuid7
+
+from jobs.ledger.enqueue import NewJob
+from jobs.runtime.broker import Publisher, publisher_for
+from jobs.runtime.message import Outgoing, outgoing
+from jobs.transport import lanes
+from tests.brokers.house import House
+from tests.brokers.rabbitmq import RabbitMQ
+from tests.tasks_app import tasks
+from tests.waiting import wait_for
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.parametrize("house", ["rabbitmq"], indirect=True),
+    pytest.mark.usefixtures("house"),
+]
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    """What hands jobs to the broker."""
+    publisher = publisher_for(current_app._get_current_object())
+    yield publisher
+    publisher.close()
+
+
+@pytest.fixture
+def node(rabbitmq_node: RabbitMQ) -> Iterator[RabbitMQ]:
+    """A connection to the node that knows nothing of us."""
+    with rabbitmq_node.connect() as connection:
+        yield connection
+
+
+def message(number: int, priority: int = 5) -> Outgoing:
+    """Return the message of a job."""
+    return outgoing(
+        NewJob(
+            id=uuid7(),
+            task="tests.tasks_app.tasks.note",
+            queue="default",
+            args=f'["{number}"]',
+            kwargs="{}",
+            options=None,
+            priority=priority,
+            max_retries=None,
+        )
+    )
+
+
+def depth(node: amqp.Connection, queue: str) -> int:
+    """Return how many messages a queue of RabbitMQ holds."""
+    return int(node.channel().queue_declare(queue, passive=True).message_count)
+
+
+def test_queues_are_quorum_queues(publisher: Publisher, node: amqp.Connection) -> None:
+    publisher.publish([message(1)])
+    for queue in ("default", "default.urgent"):
+        # RabbitMQ refuses to declare a queue again as something else.
+        node.channel().queue_declare(queue, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+        with pytest.raises(amqp.PreconditionFailed):
+            node.channel().queue_declare(queue, durable=True, auto_delete=False)
+
+
+def test_many_messages_are_confirmed_together(publisher: Publisher, node: amqp.Connection) -> None:
+    publisher.publish([message(number) for number in range(1200)])
+    assert publisher.depth("default") == 1200
+    assert depth(node, "default") == 1200
+
+
+def test_what_was_confirmed_outlives_the_nodes_death(publisher: Publisher, rabbitmq_node: RabbitMQ) -> None:
+    # RabbitMQ 3.10 loses a queue itself when it is killed within seconds of its declaration.
+    publisher.publish([message(0)])
+    rabbitmq_node.restart()
+    publisher.publish([message(number) for number in range(1, 200)])
+    rabbitmq_node.kill()
+    rabbitmq_node.start()
+    publisher.close()
+    taken: list[Any] = []
+    with current_app.connection_for_read() as connection:
+        consumer = Consumer(connection, [current_app.amqp.queues["default"]], on_message=taken.append, no_ack=True)
+        consumer.consume()
+        wait_for(lambda: connection.drain_events(timeout=30) or len(taken) == 200, 60)
+
+
+def test_what_the_broker_refuses_is_an_error(node: amqp.Connection) -> None:
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    node.channel().queue_declare("full", durable=True, auto_delete=False, arguments=full)
+    with current_app.connection_for_write() as connection, connection.Producer() as producer:
+        producer.publish("fits", exchange="", routing_key="full")
+        with pytest.raises(MessageNacked):
+            producer.publish("too much", exchange="", routing_key="full")
+        with pytest.raises(MessageNacked), producer.batch(10):
+            producer.publish("too much", exchange="", routing_key="full")
+    node.channel().queue_delete("full")
+
+
+def test_a_message_to_a_queue_that_is_gone_is_an_error(node: amqp.Connection) -> None:
+    with current_app.connection_for_write() as connection, connection.Producer() as producer:
+        queue = current_app.amqp.queues["default"](producer.channel)
+        queue.declare()
+        node.channel().queue_delete("default")
+        with pytest.raises(amqp.ChannelError, match="NO_ROUTE"):
+            producer.publish("lost", exchange="", routing_key="default")
+
+
+def test_jobs_are_sent_although_their_queue_was_deleted(publisher: Publisher, house: House) -> None:
+    publisher.publish([message(1)])
+    house.broker.wipe()
+    publisher.publish([message(2), message(3)])
+    assert publisher.depth("default") >= 2
+
+
+def test_events_and_answers_wait_for_no_confirm() -> None:
+    with current_app.connection_for_write() as connection, connection.Producer() as producer:
+        for number in range(3):
+            producer.publish(number, exchange="", routing_key="nobody", delivery_mode=1)
+        assert producer.channel.unconfirmed == set()
+
+
+# --- Lanes ------------------------------------------------------------------------------------------
+
+
+def test_what_is_urgent_goes_by_its_own_lane(publisher: Publisher, node: amqp.Connection) -> None:
+    publisher.publish([message(number, priority=number) for number in range(10)])
+    assert depth(node, "default") == 6
+    assert depth(node, "default.urgent") == 4
+    assert publisher.depth("default") == 10
+    publisher.close()
+    assert publisher.depth("default") == 10, "It is asked for on a connection that has declared nothing."
+
+
+def test_who_consumes_a_queue_consumes_its_lane_and_does_not_notice(publisher: Publisher) -> None:
+    publisher.publish([message(1, priority=5), message(2, priority=9)])
+    taken: list[Any] = []
+    queue: Queue = current_app.amqp.queues["default"]
+    with current_app.connection_for_read() as connection:
+        consumer = Consumer(connection, [queue], on_message=taken.append)
+        consumer.consume()
+        wait_for(lambda: connection.drain_events(timeout=3) or len(taken) == 2)
+        assert {one.delivery_info["routing_key"] for one in taken} == {"default"}
+        for one in taken:
+            one.ack()
+        consumer.cancel()
+        publisher.publish([message(3, priority=9)])
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.5)
+        assert publisher.depth("default") == 1
+
+
+def test_messages_are_got_from_the_lane_first(publisher: Publisher) -> None:
+    publisher.publish([message(1, priority=5), message(2, priority=9)])
+    with current_app.connection_for_read() as connection:
+        queue = current_app.amqp.queues["default"](connection.default_channel)
+        queue.declare()
+        got = [queue.get(no_ack=True).payload[0][0] for _ in range(2)]
+        assert got == ["2", "1"]
+        assert queue.get() is None
+
+
+def test_a_queue_is_emptied_and_deleted_with_its_lane(publisher: Publisher, node: amqp.Connection) -> None:
+    publisher.publish([message(1, priority=5), message(2, priority=9)])
+    with current_app.connection_for_read() as connection:
+        queue = current_app.amqp.queues["default"](connection.default_channel)
+        queue.declare()
+        assert queue.purge() == 2
+        queue.delete()
+    with pytest.raises(amqp.NotFound):
+        depth(node, lanes.lane("default"))
+
+
+def test_what_is_urgent_overtakes_the_backlog(house: House) -> None:
+    tasks.note.delay_many([{"effect": f"ordinary {number}"} for number in range(200)])
+    tasks.note.apply_async(args=["urgent"], priority=9)
+    house.start_worker(concurrency=1)
+    wait_for(lambda: len(house.effects) == 201, 40)
+    assert house.effects.lines().index("urgent") < 20
