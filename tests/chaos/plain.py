@@ -29,7 +29,8 @@ from tests.waiting import NotInTime, wait_for
 LATE = "CHAOS_ACKS_LATE"
 VISIBILITY = 10
 
-app = Celery("plain", broker=os.environ.get("BROKER_URL", "redis://127.0.0.1:6379/0"))
+# Not the current application of whoever imports this: a test process has the project's.
+app = Celery("plain", broker=os.environ.get("BROKER_URL", "redis://127.0.0.1:6379/0"), set_as_current=False)
 app.conf.update(
     task_ignore_result=True,
     task_default_queue="chaos",
