@@ -9,6 +9,7 @@ from celery import chain, chord, group
 from jobs.core.states import State
 from jobs.models import Job
 from tests.jobs.delivery import deliver
+from tests.jobs.rows import LEASE
 from tests.jobs.wire import messages
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -85,6 +86,19 @@ def test_a_step_delivered_twice_is_followed_once(effects: Effects) -> None:
         deliver(first)
     run_all()
     assert effects.lines() == ["start>a", "a>b"]
+
+
+def test_a_step_whose_lease_was_lost_is_followed_by_nothing(effects: Effects, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain(tasks.step.s(None, "a"), tasks.step.s("b"))()
+    job = Job.objects.get()
+
+    def lose_the_lease(effect: str) -> None:
+        Job.objects.filter(pk=job.pk).update(lease_id=LEASE)
+
+    monkeypatch.setattr(tasks, "record", lose_the_lease)
+    deliver(job)
+    assert Job.objects.get().state == State.RUNNING
+    assert [attempt.outcome for attempt in job.attempts.all()] == ["refused"]
 
 
 def test_a_result_that_the_next_step_cannot_take_ends_the_job_with_the_reason(valkey: Valkey) -> None:
