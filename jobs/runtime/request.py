@@ -85,7 +85,11 @@ class JobRequest(Request):
 
     def on_retry(self, exc_info: Any) -> None:
         """Called when the job is tried again later, or was put off."""
-        if isinstance(getattr(exc_info.exception, "exc", None), Snooze):
+        exc = exc_info.exception
+        if isinstance(exc, ExceptionWithTraceback):
+            # In a pool of threads it has not been through a pipe, which would have unwrapped it.
+            exc = exc.exc
+        if isinstance(getattr(exc, "exc", None), Snooze):
             counters.add("snoozes")
         super().on_retry(exc_info)
 

@@ -14,7 +14,7 @@ from jobs.paging import InvalidCursor, Page, page
 from jobs.queries import JobFilter
 from jobs.web.api.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.web.api.problems import FieldError, Problem, invalid, missing, refused, shortened
-from jobs.web.api.schemas import (
+from jobs.web.api.schemas.jobs import (
     ActionOut,
     BulkIn,
     BulkOut,

@@ -19,8 +19,8 @@ from jobs.web.api.access import OPERATE, READ, caller_of
 from jobs.web.api.arguments import errors_in
 from jobs.web.api.jobs import refuse_unknown, turned
 from jobs.web.api.problems import Problem, invalid, missing, refused
-from jobs.web.api.schemas import (
-    ActionOut,
+from jobs.web.api.schemas.jobs import ActionOut
+from jobs.web.api.schemas.letters import (
     LetterActionIn,
     LetterOut,
     LetterPage,

@@ -15,7 +15,8 @@ from jobs.reports.queues import QueueReport, queues
 from jobs.schedules import run_now
 from jobs.web.api.access import OPERATE, READ, caller_of
 from jobs.web.api.problems import Problem, missing
-from jobs.web.api.schemas import JobOut, QueueList, QueueOut, ScheduleList, WorkerList
+from jobs.web.api.schemas.house import QueueList, QueueOut, ScheduleList, WorkerList
+from jobs.web.api.schemas.jobs import JobOut
 from jobs.web.job_json import job_json
 from jobs.web.report_json import queue_json, schedule_json, worker_json
 

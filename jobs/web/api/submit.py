@@ -18,7 +18,7 @@ from jobs.registry import registered
 from jobs.task import JobTask
 from jobs.web.api.arguments import errors_in
 from jobs.web.api.problems import FieldError, Problem, refused
-from jobs.web.api.schemas import JobIn
+from jobs.web.api.schemas.jobs import JobIn
 
 T = TypeVar("T")
 

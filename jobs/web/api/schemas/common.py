@@ -1,0 +1,31 @@
+"""What all schemas are made of."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+#: The most jobs of one bulk request, and the most ids of a filter.
+MOST = 10_000
+
+#: Text that both databases can hold.
+Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Correlation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Limit = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _written(value: object) -> object:
+    """Refuse what pydantic would take for seconds since 1970: nobody means it."""
+    if isinstance(value, str) and not value.replace(".", "").replace("-", "").isdecimal():
+        return value
+    raise ValueError("must be a time in ISO 8601 with its zone, such as 2026-01-31T08:30:00Z")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+
+
+class In(BaseModel):
+    """Something a client sends; a field that nobody knows is a slip of the pen."""
+
+    model_config = ConfigDict(extra="forbid")
