@@ -48,7 +48,8 @@ class Household:
             Duty("undispatched", steward.dispatch_undispatched, beat),
             Duty("roster", self._sign, min(roster.EVERY, beat * 5)),
             Duty("intake", self._follow, beat),
-            Duty("rescue", steward.rescue, min(beat * 5, settings.lease_seconds)),
+            # Often enough that the pauses between two looks are never taken for silences of the database.
+            Duty("rescue", steward.rescue, min(beat * 5, (settings.lease_seconds - settings.lease_renew_seconds) / 4)),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
             Duty("dead letters", self._archiver.archive, beat * 2),
         ]
