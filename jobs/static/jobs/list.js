@@ -4,7 +4,7 @@ import { showProgress, showState } from "./badge.js";
 import { change, tint } from "./regions.js";
 
 export function startList() {
-  const form = document.querySelector("form[data-list]");
+  const form = document.querySelector("[data-list]");
   if (!form) return null;
   const body = form.querySelector("tbody");
   const table = body.closest("table");
@@ -32,7 +32,7 @@ export function startList() {
   };
 
   function show(page) {
-    const fresh = page.querySelector("form[data-list] tbody");
+    const fresh = page.querySelector("[data-list] tbody");
     if (!fresh) return;
     const before = new Set(rows().map((row) => row.dataset.job));
     change(body, fresh);
@@ -44,7 +44,7 @@ export function startList() {
 
   // What is on the page is made true at once; what is new waits while the list is in use.
   function renew(page) {
-    const fresh = page.querySelector("form[data-list] tbody");
+    const fresh = page.querySelector("[data-list] tbody");
     if (!fresh) return;
     const added = [...fresh.rows].filter((row) => row.dataset.job && !rowOf(row.dataset.job));
     for (const row of fresh.rows) {
