@@ -7,8 +7,8 @@ from django.db import Error as DatabaseError
 from jobs.conf import conf
 from jobs.runtime import roster
 from jobs.runtime.archiver import Archiver
-from jobs.runtime.broker import Publisher
-from jobs.runtime.duties import Steward
+from jobs.runtime.broker import publisher_for
+from jobs.runtime.brokerless import steward_for
 from jobs.runtime.housekeeping import Duty
 from jobs.runtime.intake import Intake
 from jobs.runtime.roster import Roster
@@ -20,8 +20,8 @@ class Household:
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
-        self._publisher = Publisher(worker.app)
-        self._steward = Steward(self._publisher, worker.app)
+        self._publisher = publisher_for(worker.app)
+        self._steward = steward_for(self._publisher, worker.app)
         self._archiver = Archiver(worker.app)
         self._intake = Intake(worker)
         self._roster = Roster(worker, self._publisher)
