@@ -60,6 +60,11 @@ def test_a_time_before_which_is_left_out(api: Api) -> None:
     assert ids(api.get("jobs")) == [str(newer.pk), str(older.pk)]
 
 
+def test_a_time_may_have_any_offset(api: Api) -> None:
+    job = written()
+    assert ids(api.get("jobs", created_after="0452-02-11T17:18:17.566005+23:24")) == [str(job.pk)]
+
+
 def test_pages_stay_what_they_are_while_jobs_arrive(api: Api) -> None:
     jobs = [str(written().pk) for _ in range(7)]
     found: list[str] = []
@@ -82,6 +87,7 @@ def test_pages_stay_what_they_are_while_jobs_arrive(api: Api) -> None:
         ({"state": "ended"}, "state.0"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"created_after": "yesterday"}, "created_after"),
+        ({"created_after": "9999-12-31T23:59:59-10:00"}, "created_after"),
         ({"colour": "red"}, "colour"),
         ({"q": "\x00"}, "q"),
     ],

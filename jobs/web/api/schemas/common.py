@@ -1,8 +1,9 @@
 """What all schemas are made of."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 #: The most jobs of one bulk request, and the most ids of a filter.
 MOST = 10_000
@@ -22,7 +23,15 @@ def _written(value: object) -> object:
     raise ValueError("must be a time in ISO 8601 with its zone, such as 2026-01-31T08:30:00Z")
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+def _in_utc(value: datetime) -> datetime:
+    """Return a time in UTC: PostgreSQL takes no offsets of more than 15 hours, and calendars end in the year 9999."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 
 
 class In(BaseModel):
