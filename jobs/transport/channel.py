@@ -44,6 +44,8 @@ class QoS(virtual.QoS):
     def ack(self, delivery_tag: Tag) -> None:
         super().ack(delivery_tag)
         self.channel.desk.settle(delivery_tag)
+        if self.room() and self.channel.desk.has_work:
+            self.channel.connection.there_is_room()
 
     def reject(self, delivery_tag: Tag, requeue: bool = False) -> None:
         if requeue:
@@ -152,6 +154,7 @@ class Channel(virtual.Channel):
         if no_ack:
             self._without_ack.add(queue)
         self.desk.waiting = dict.fromkeys(self.desk.waiting, True)
+        self.connection.there_is_room()
 
     @outside_event_loop
     def basic_cancel(self, consumer_tag: str) -> None:

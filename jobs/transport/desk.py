@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 
 #: How often SQLite is asked whether anything has changed, in seconds.
-SQLITE_POLL_SECONDS = 0.02
+SQLITE_POLL_SECONDS = 0.01
 
 
 class Desk:
@@ -58,6 +58,11 @@ class Desk:
             time.sleep(max(0.0, min(seconds, SQLITE_POLL_SECONDS)))
         else:
             select.select([fileno], [], [], max(0.0, min(seconds, POLL_SECONDS)))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there may be something to fetch, or is something to settle."""
+        return self.waiting["j"] or self.waiting["m"] or bool(self._settled)
 
     # Fetching.
 

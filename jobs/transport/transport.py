@@ -12,6 +12,7 @@ from django.db import connection as django_connection
 from kombu.transport import virtual
 
 from jobs.transport import LEDGER
+from jobs.transport.bell import Bell
 from jobs.transport.channel import Channel
 from jobs.transport.database import GONE, left_as_found, rows
 from jobs.transport.desk import POLL_SECONDS, SQLITE_POLL_SECONDS, Desk
@@ -44,6 +45,7 @@ class Transport(virtual.Transport):
         self.desk = Desk()
         self._loop: Any = None
         self._timer: Any = None
+        self._bell: Bell | None = None
         self._watched: int | None = None
         #: Tries in a row at which the database was out of reach.
         self.failures = 0
@@ -117,25 +119,41 @@ class Transport(virtual.Transport):
         return self._loop is not None
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        """Have the worker's event loop drive this connection."""
+        """Have the worker's event loop drive this connection.
+
+        Everything happens in the callbacks of file numbers and timers. After these the loop goes round once more, as
+        the prefork pool needs it: there it begins to write to its children. What is handed over in a tick of the
+        loop would wait for the next event.
+        """
         self._leave_event_loop()
-        self._loop = loop
+        self._loop, self._bell = loop, Bell()
         self.desk.link.on_close = self._unwatch
-        loop.on_tick.add(self._on_tick)
+        loop.add_reader(self._bell.fileno(), self._on_bell)
         seconds = SQLITE_POLL_SECONDS if django_connection.vendor == "sqlite" else POLL_SECONDS
-        self._timer = loop.call_repeatedly(seconds, self._look_around)
+        self._timer = loop.call_repeatedly(seconds, self._on_news)
+        self._bell.ring()
 
     def _leave_event_loop(self) -> None:
         loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.on_tick.discard(self._on_tick)
+        if loop is not None and self._bell is not None:
             self._timer.cancel()
             self._unwatch_in(loop)
+            loop.remove(self._bell.fileno())
+            self._bell.close()
+            self._bell = None
 
-    def _look_around(self) -> None:
+    def there_is_room(self) -> None:
+        """Have the event loop fetch more, soon. May be called by any thread."""
+        if self._bell is not None:
+            self._bell.ring()
+
+    def _on_news(self) -> None:
         self._patiently(self.desk.look_around)
+        self._patiently(self.deliver)
 
-    def _on_tick(self) -> None:
+    def _on_bell(self) -> None:
+        if self._bell is not None:
+            self._bell.hush()
         self._patiently(self.deliver)
 
     def _patiently(self, act: Any) -> None:
@@ -169,9 +187,9 @@ class Transport(virtual.Transport):
 
     def _watch(self) -> None:
         fileno = self.desk.link.fileno()
-        if fileno is not None and fileno != self._watched:
+        if fileno is not None and fileno != self._watched and self._loop is not None:
             self._watched = fileno
-            self._loop.add_reader(fileno, self._look_around)
+            self._loop.add_reader(fileno, self._on_news)
 
     def _unwatch(self, fileno: int) -> None:
         if fileno == self._watched and self._loop is not None:
