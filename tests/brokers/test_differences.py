@@ -11,9 +11,11 @@ from django.db import transaction
 
 from jobs.models import BrokerMessage, Job
 from jobs.runtime import dispatch
+from jobs.runtime.broker import publisher_for
 from tests.brokers.conftest import IMPATIENT
 from tests.brokers.flower import Flower
 from tests.brokers.house import House
+from tests.brokers.messages import message
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import VARIABLE
 from tests.waiting import always, wait_for
@@ -99,6 +101,24 @@ def test_a_plain_task_that_a_stopping_worker_had_fetched_runs(house: House) -> N
     house.start_worker(concurrency=1)
     wait_for(lambda: len([line for line in house.effects.lines() if line.startswith("plain")]) >= 8, 30)
     assert {house.effects.count(f"plain {number}") for number in range(8)} == {1}
+
+
+@on("valkey", "rabbitmq")
+def test_a_plain_task_is_sent_at_once_whatever_becomes_of_its_transaction(house: House) -> None:
+    house.start_worker(concurrency=1)
+    with transaction.atomic():
+        tasks.plain.delay("rolled back")
+        wait_for(lambda: house.effects.lines() == ["rolled back"])
+        transaction.set_rollback(True)
+
+
+@on("valkey", "rabbitmq")
+@pytest.mark.usefixtures("house")
+def test_the_broker_has_a_message_when_its_sender_goes_on() -> None:
+    publisher = publisher_for(current_app._get_current_object())
+    publisher.publish([message(number) for number in range(20)])
+    assert publisher.depth("default") == 20
+    publisher.close()
 
 
 @on(*LEDGERS)

@@ -9,13 +9,11 @@ from amqp.exceptions import MessageNacked
 from celery import current_app
 from kombu.entity import Queue
 from kombu.messaging import Consumer
-from uuid_utils.compat import uuid7
 
-from jobs.ledger.enqueue import NewJob
 from jobs.runtime.broker import Publisher, publisher_for
-from jobs.runtime.message import Outgoing, outgoing
 from jobs.transport import lanes
 from tests.brokers.house import House
+from tests.brokers.messages import message
 from tests.brokers.rabbitmq import RabbitMQ
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
@@ -40,22 +38,6 @@ def node(rabbitmq_node: RabbitMQ) -> Iterator[RabbitMQ]:
     """A connection to the node that knows nothing of us."""
     with rabbitmq_node.connect() as connection:
         yield connection
-
-
-def message(number: int, priority: int = 5) -> Outgoing:
-    """Return the message of a job."""
-    return outgoing(
-        NewJob(
-            id=uuid7(),
-            task="tests.tasks_app.tasks.note",
-            queue="default",
-            args=f'["{number}"]',
-            kwargs="{}",
-            options=None,
-            priority=priority,
-            max_retries=None,
-        )
-    )
 
 
 def depth(node: amqp.Connection, queue: str) -> int:
