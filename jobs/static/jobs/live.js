@@ -43,10 +43,11 @@ export function startLive({ onJob, onLook, pause }) {
     const url = new URL(address, location.href);
     if (lastId) url.searchParams.set("last_event_id", lastId);
     source = new EventSource(url);
-    source.addEventListener("open", () => {
+    source.addEventListener("listening", () => {
       say("Live", "on");
       failures = 0;
-      if (lost) look(0);
+      // What happened between the page's making and this moment nobody tells.
+      look(lost ? 0 : pause);
       lost = false;
     });
     source.addEventListener("error", () => {

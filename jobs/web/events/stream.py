@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from jobs.web.events.change import Wanted
 
-#: What may wait for one client, in bytes. The pieces are shared by all streams that want the same.
-MOST_WAITING = 1_000_000
+#: A client is dropped that has taken nothing for so many seconds while so many bytes wait for it; or for whom more
+#: waits than anybody should be behind. The pieces are shared by all streams that want the same.
+PATIENCE, MUCH, TOO_MUCH = 2.0, 500_000, 64_000_000
 
 #: Silence after which a comment is sent, in seconds: proxies close what is silent, and we notice who has gone.
 HEARTBEAT = 15.0
@@ -24,6 +25,7 @@ class Stream:
         self.dropped = False
         self._waiting: deque[bytes] = deque()
         self._size = 0
+        self._took_at = 0.0
         self._ended = False
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[object] | None = None
@@ -32,9 +34,12 @@ class Stream:
         """Send a piece as soon as the client takes it; drop a client for whom too much waits."""
         if self._ended:
             return
+        if not self._waiting:
+            self._took_at = max(self._took_at, self.loop.time() - PATIENCE / 2)
         self._waiting.append(piece)
         self._size += len(piece)
-        if self._size > MOST_WAITING:
+        idle = self.loop.time() - self._took_at
+        if self._size > TOO_MUCH or (self._size > MUCH and idle > PATIENCE):
             self._drop()
         self._arrived.set()
 
@@ -48,12 +53,13 @@ class Stream:
         """Note the task that sends: where the client is dropped it hangs in that."""
         self._task = asyncio.current_task()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Return what is to be sent, for as long as the client takes it."""
         while True:
             while self._waiting:
                 piece = self._waiting.popleft()
                 self._size -= len(piece)
+                self._took_at = self.loop.time()
                 yield piece
             if self._ended:
                 return

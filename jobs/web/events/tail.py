@@ -112,5 +112,6 @@ def _keys(since: datetime) -> Iterator[Key]:
 
 
 def _moment(value: datetime | str) -> datetime:
-    """Return a time as a plain cursor reads it."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """Return a time as a plain cursor reads it: with its zone on PostgreSQL, naive or as text on SQLite."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

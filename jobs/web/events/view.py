@@ -2,7 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from http import HTTPStatus
 
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -22,8 +23,8 @@ from jobs.web.events.stream import Stream
 
 logger = logging.getLogger(__name__)
 
-#: What a stream begins with: after how many milliseconds to come back, and a comment that opens it at once.
-OPENING = b"retry: 2000\n: listening\n\n"
+#: What a stream begins with: after how many milliseconds to come back, and that nothing is missed from here on.
+OPENING = b"retry: 2000\n\nevent: listening\ndata: {}\n\n"
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -48,7 +49,18 @@ async def events(request: HttpRequest) -> HttpResponseBase:
         return problem.response()
     stopping.call_at_stop(hub.end)
     last_id = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
-    return StreamingHttpResponse(told(Stream(wanted), last_id), content_type="text/event-stream", headers=HEADERS)
+    return EventStream(told(Stream(wanted), last_id))
+
+
+class EventStream(StreamingHttpResponse):
+    """A response whose own generator is closed when the client leaves, not one around it: its end is the goodbye."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(pieces, content_type="text/event-stream", headers=HEADERS)
+        self.pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.pieces
 
 
 def _let_in(request: HttpRequest) -> None:
@@ -70,19 +82,20 @@ def read(given: QueryDict) -> Wanted:
     )
 
 
-async def told(stream: Stream, last_id: str) -> AsyncIterator[bytes]:
+async def told(stream: Stream, last_id: str) -> AsyncGenerator[bytes, None]:
     """Return what a client is sent."""
     stream.attend()
     _leave_thread()
     hub.join(stream)
     try:
-        yield OPENING
         await stream.listening.wait()
+        yield OPENING
         if last_id and not stream.wanted.ticks:
             async for piece in _missed(last_id, stream.wanted):
                 yield piece
-        async for piece in stream.pieces():
-            yield piece
+        async with aclosing(stream.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
     finally:
         hub.leave(stream)
         if stream.dropped:

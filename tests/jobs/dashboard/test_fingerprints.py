@@ -1,0 +1,40 @@
+"""Errors of one kind are known as such, and found again."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from jobs.queries import LetterFilter
+from jobs.web.dashboard.fingerprints import LENGTH, fingerprint
+from tests.jobs.dashboard.letters import letter
+
+
+@pytest.mark.parametrize(
+    "error, kind",
+    [
+        ("Refused: 550 5.1.1 <ada@example.com>: unknown", "Refused: 550 5.1.1 <…>: unknown"),
+        ("Gone: 0193a6c2-7b1e-7c3f-8f00-5a1b2c3d4e5f", "Gone: …"),
+        ("KeyError: 'user:12345'", "KeyError: 'user:…'"),
+        ("<Object at 0x7f219ddaa990>", "<Object at …>"),
+        ("digest 9f86d081884c7d659a2feaa0c55ad015", "digest …"),
+        ("connection refused", "connection refused"),
+        ("", ""),
+    ],
+)
+def test_what_differs_is_left_out(error: str, kind: str) -> None:
+    assert fingerprint(error) == kind
+
+
+@given(st.text(max_size=400))
+def test_a_kind_is_short_and_its_own_kind(error: str) -> None:
+    assert len(fingerprint(error)) <= LENGTH
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "error",
+    ["Refused: <a@b.example>: 100% no_such \\ user", "Long: " + "x" * 300, "ids 12345 and 67890", "two\nlines 99999"],
+)
+def test_a_kind_finds_its_letters_and_no_others(error: str) -> None:
+    found = letter(error=error)
+    letter(error="Other: 100x no-such user")
+    assert list(LetterFilter(error=fingerprint(error)).letters()) == [found]

@@ -1,0 +1,65 @@
+"""Looking for jobs in a bounded time."""
+
+import pytest
+
+from jobs.core.states import State
+from jobs.queries import JobFilter
+from jobs.reports import listing
+from jobs.reports.listing import newest
+from tests.jobs.rows import written
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def short_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at few jobs in each statement."""
+    monkeypatch.setattr(listing, "FIRST_REACH", 2)
+    monkeypatch.setattr(listing, "REACH", 3)
+
+
+def everything(selection: JobFilter, seconds: float) -> tuple[list[str], int]:
+    found, pages, cursor = [], 0, ""
+    while pages < 50:
+        page = newest(selection, limit=2, cursor=cursor, seconds=seconds)
+        found += [str(job.pk) for job in page.rows]
+        pages += 1
+        if page.next_cursor is None:
+            return found, pages
+        cursor = page.next_cursor
+    raise AssertionError("no end")
+
+
+@pytest.mark.usefixtures("short_reach")
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_whatever_the_time_everything_is_found_once_and_in_order(seconds: float) -> None:
+    wanted = []
+    for number in range(12):
+        job = written(task="rare" if number % 3 == 0 else "common")
+        wanted.append(str(job.pk)) if number % 3 == 0 else None
+    found, _ = everything(JobFilter(task="rare"), seconds)
+    assert found == wanted[::-1]
+
+
+@pytest.mark.usefixtures("short_reach")
+def test_where_time_runs_out_it_says_how_far_it_looked() -> None:
+    jobs = [written() for _ in range(6)]
+    page = newest(JobFilter(task="nobody"), limit=2, seconds=0)
+    assert (list(page.rows), page.reached) == ([], jobs[4].created_at)
+
+
+@pytest.mark.usefixtures("short_reach")
+def test_many_jobs_of_one_moment_are_passed(django_assert_max_num_queries: object) -> None:
+    from jobs.models import Job  # noqa: PLC0415
+
+    jobs = [written() for _ in range(9)]
+    Job.objects.update(created_at=jobs[0].created_at)
+    assert everything(JobFilter(task="nobody"), 0.0)[0] == []
+    assert len(everything(JobFilter(queue="default"), 0.0)[0]) == 9
+
+
+def test_what_an_index_answers_is_asked_at_once() -> None:
+    assert listing.is_indexed(JobFilter())
+    assert listing.is_indexed(JobFilter(states=(State.DEAD,)))
+    assert listing.is_indexed(JobFilter(correlation_id="x", text="y"))
+    assert not listing.is_indexed(JobFilter(error="x"))

@@ -1,0 +1,86 @@
+"""A job's life to scale."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from jobs.core.states import State
+from jobs.web.dashboard.timeline import WIDTH, Stretch, timeline
+
+START = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+@dataclass
+class Run:
+    number: int
+    outcome: str
+    started_at: datetime | None
+    finished_at: datetime
+    error_type: str = "Broken"
+
+
+@dataclass
+class Life:
+    state: str
+    attempt: int = 1
+    created_at: datetime = START
+    run_at: datetime = START
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker: str = "w"
+
+
+def told(stretches: list[Stretch]) -> list[tuple[str, bool, float]]:
+    return [(stretch.state.value, stretch.is_run, stretch.took.total_seconds()) for stretch in stretches]
+
+
+def test_a_wait_a_failure_a_pause_and_a_success() -> None:
+    life = Life("succeeded", 2, started_at=at(4), finished_at=at(5))
+    stretches = timeline(life, [Run(1, "retrying", at(1), at(2))], at(60))
+    assert told(stretches) == [
+        ("queued", False, 1),
+        ("retrying", True, 1),
+        ("retrying", False, 2),
+        ("succeeded", True, 1),
+    ]
+    assert stretches[0].x == 0
+    assert abs(stretches[-1].x + stretches[-1].width - WIDTH) < 0.1
+    assert abs(stretches[2].width / stretches[1].width - 2) < 0.05
+
+
+def test_what_runs_runs_until_now() -> None:
+    assert told(timeline(Life("running", started_at=at(1)), [], at(9))) == [("queued", False, 1), ("running", True, 8)]
+
+
+def test_what_waits_for_its_time_shows_the_time_ahead() -> None:
+    stretches = timeline(Life("scheduled", 0, run_at=at(30)), [], at(10))
+    assert told(stretches) == [("scheduled", False, 10), ("scheduled", False, 20)]
+    assert [stretch.ahead for stretch in stretches] == [False, True]
+
+
+def test_a_death_ends_with_its_last_attempt() -> None:
+    life = Life("dead", 1, started_at=at(1), finished_at=at(2.5))
+    assert told(timeline(life, [Run(1, "dead", at(1), at(2))], at(60))) == [("queued", False, 1), ("dead", True, 1)]
+
+
+def test_what_was_cancelled_in_its_queue_waited_until_then() -> None:
+    assert told(timeline(Life("cancelled", 0, finished_at=at(3)), [], at(60))) == [("queued", False, 3)]
+
+
+def test_a_moment_beside_an_hour_is_seen() -> None:
+    life = Life("succeeded", started_at=at(3600), finished_at=at(3600.001))
+    assert all(stretch.width >= 4 for stretch in timeline(life, [], at(4000)))
+
+
+def test_attempts_nobody_saw_begin_are_left_out() -> None:
+    assert told(timeline(Life("queued"), [Run(1, "queued", None, at(1))], at(5))) == [("queued", False, 5)]
+
+
+def test_clocks_that_disagree_turn_nothing_around() -> None:
+    life = Life("succeeded", 2, started_at=at(2), finished_at=at(3))
+    stretches = timeline(life, [Run(1, "retrying", at(-1), at(-0.5))], at(4))
+    assert all(stretch.took >= timedelta() for stretch in stretches)
+    assert stretches[-1].state is State.SUCCEEDED
