@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 #: Messages held for publishing at most; beyond it they are left to housekeeping, so that memory stays bounded.
 MOST_PENDING = 20_000
 
+#: Messages that come so soon after the last round trip, in seconds, wait as long for others to share the next one.
+GATHER = 0.005
+
 #: How long confirmed messages wait to be noted in the ledger, in seconds: by then most jobs have been claimed
 #: and need no note. Housekeeping takes a row for undispatched only well after that.
 NOTE_AFTER = 0.5
@@ -42,6 +45,8 @@ class Dispatcher:
         self._publisher = publisher_for(app)
         self._pending: queue.SimpleQueue[Sequence[Outgoing] | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._waiting_lock = threading.Lock()
+        self._published_at = 0.0
         self._confirmed: list[uuid.UUID] = []
         self._note_at = 0.0
         self._pause_until = 0.0
@@ -53,13 +58,17 @@ class Dispatcher:
         """Have messages published soon. Returns at once and never raises."""
         if self._waiting + len(messages) > MOST_PENDING or time.monotonic() < self._pause_until:
             return
-        self._waiting += len(messages)
+        self._count(len(messages))
         self._pending.put(messages)
 
     def close(self, timeout: float = 3.0) -> None:
         """Publish what is pending and note it, for at most `timeout` seconds; the rest is left to housekeeping."""
         self._pending.put(None)
         self._thread.join(timeout)
+
+    def _count(self, change: int) -> None:
+        with self._waiting_lock:
+            self._waiting += change
 
     def _run(self) -> None:
         while True:
@@ -84,6 +93,8 @@ class Dispatcher:
             first = self._pending.get(timeout=timeout)
         except queue.Empty:
             return [], False
+        if first is not None and time.monotonic() - self._published_at < GATHER:
+            time.sleep(GATHER)
         batch: list[Outgoing] = []
         item: Sequence[Outgoing] | None = first
         while item is not None:
@@ -97,11 +108,12 @@ class Dispatcher:
         return batch, True
 
     def _publish(self, batch: list[Outgoing]) -> None:
-        self._waiting -= len(batch)
+        self._count(-len(batch))
         if time.monotonic() < self._pause_until:
             return
         try:
             self._publisher.publish(batch)
+            self._published_at = time.monotonic()
         except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
             self._pause(exc)
             return
