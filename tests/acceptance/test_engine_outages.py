@@ -24,6 +24,7 @@ from tests.waiting import always, wait_for
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
 
 Start = Callable[..., Worker]
+LEASE = float(IMPATIENT["JOBS_LEASE_SECONDS"])
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
@@ -58,7 +59,7 @@ def test_a_job_outlives_every_time_out_of_the_broker(start: Start, effects: Effe
     # These are fetched and wait behind the slow ones, unacknowledged, until the broker gives them back.
     names = [f"behind {number}" for number in range(10)]
     behind = [result.job for result in tasks.note.delay_many([name] for name in names)]
-    always(lambda: len(effects) == 2, 6)
+    always(lambda: len(effects) == 2, 4)
     gate.open()
     assert set(ended(*slow, *behind)) == {"succeeded"}
     always(lambda: len(effects) == len(names) + 4, 1)
@@ -77,10 +78,10 @@ def test_nobody_takes_a_running_job_because_the_database_was_away(
     connection.close()
     postgres.stop()
     # Every lease runs out meanwhile.
-    always(lambda: busy.exit_code is None, float(IMPATIENT["JOBS_LEASE_SECONDS"]) + 4)
+    always(lambda: busy.exit_code is None, LEASE + 2)
     postgres.start()
     wait_for(lambda: ended(tasks.note.delay("witness").job) == ["succeeded"], 30, passing_over=AWAY)
-    always(lambda: effects.count("running began") == 1, 6)
+    always(lambda: effects.count("running began") == 1, 3)
     gate.open()
     assert ended(job) == ["succeeded"]
     once_each(effects, ["running began", "running ended", "witness"])
@@ -101,7 +102,7 @@ def test_nobody_takes_a_running_job_because_the_broker_hangs(
     valkey.pause()
     names = [f"meanwhile {number}" for number in range(4)]
     later = [tasks.note.apply_async([name], countdown=0.5 * n).job for n, name in enumerate(names)]
-    always(lambda: len(effects) == 2, float(IMPATIENT["JOBS_LEASE_SECONDS"]) * 4)
+    always(lambda: len(effects) == 2, LEASE + 3)
     valkey.resume()
     always(lambda: all(effects.count(f"running {number} began") == 1 for number in range(2)), 4)
     gate.open()

@@ -73,12 +73,12 @@ def test_what_runs_may_finish_what_does_not_goes_back_and_what_was_fetched_goes_
 def test_workers_that_stop_under_load_stop_soon_and_nothing_runs_twice(
     start: Start, effects: Effects, pool: str
 ) -> None:
-    names = [f"load {number}" for number in range(300)]
+    names = [f"load {number}" for number in range(200)]
     tasks.lasting.delay_many([(name, 0.01) for name in names])
     for number in range(2):
         worker = start(pool, seconds=20, name=f"brief{number}", concurrency=2)
         done = len(effects)
-        wait_for(lambda done=done: len(effects) > done + 40)  # type: ignore[misc]
+        wait_for(lambda done=done: len(effects) > done + 30)  # type: ignore[misc]
         begin = time.monotonic()
         assert worker.stop() == 0
         # Celery's own pool takes 30 s where it waits for results that it has read already.

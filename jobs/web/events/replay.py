@@ -6,7 +6,6 @@ Nothing is kept for this but the ledger itself, so any gap can be told; a long o
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -62,11 +61,3 @@ def _between(rows: QuerySet[Job], start: object, after: Position | None = None) 
     if after is None:
         return rows.filter(changed_at__gte=start)
     return rows.filter(changed_at__gte=after.at).filter(Q(changed_at__gt=after.at) | Q(pk__gt=after.job_id))
-
-
-def closed(since: Position, wanted: Wanted) -> Iterator[bytes]:
-    """Return what `missed` does, and give the connection back at the end: it is this thread's alone."""
-    try:
-        yield from missed(since, wanted)
-    finally:
-        connection.close()

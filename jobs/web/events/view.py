@@ -118,7 +118,7 @@ async def _missed(last_id: str, wanted: Wanted) -> AsyncIterator[bytes]:
     if since is None:
         yield change.written("reset", {"reason": "The last event's id is not one of ours."})
         return
-    pages = replay.closed(since, wanted)
+    pages = replay.missed(since, wanted)
     try:
         while (page := await sync_to_async(_next)(pages)) is not None:
             yield page
@@ -129,7 +129,11 @@ async def _missed(last_id: str, wanted: Wanted) -> AsyncIterator[bytes]:
 
 
 def _next(pages: Iterator[bytes]) -> bytes | None:
-    return next(pages, None)
+    try:
+        return next(pages, None)
+    finally:
+        # Now, not at the end: a client may leave before it, and nobody would come back to this thread.
+        connection.close()
 
 
 def _words(given: QueryDict, name: str) -> list[str]:
