@@ -10,7 +10,9 @@ from jobs.core.states import State
 from jobs.ledger import attempts, enqueue, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.enqueue import NewJob
+from jobs.ledger.sql import dialect, one
 from jobs.models import Job
+from tests.waiting import wait_for
 
 LEASE = "a" * 32
 OTHER_LEASE = "b" * 32
@@ -30,6 +32,13 @@ def new_job(**changes: Any) -> NewJob:
         "max_retries": 5,
     }
     return NewJob(**{**values, **changes})
+
+
+def next_moment() -> None:
+    """Wait until the database's clock has moved on: SQLite's has milliseconds, in which much can happen."""
+    now = f"SELECT {dialect().now}"
+    before = one(now)
+    wait_for(lambda: one(now) != before)
 
 
 def waiting(**changes: Any) -> Job:

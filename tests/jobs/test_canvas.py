@@ -45,8 +45,9 @@ def test_a_chain_runs_step_by_step_and_hands_on_results(effects: Effects) -> Non
 def test_the_steps_of_a_chain_know_where_they_come_from(effects: Effects) -> None:
     chain(tasks.step.s(None, "a"), tasks.step.s("b"), tasks.step.s("c"))()
     run_all()
-    first, second, third = Job.objects.order_by("created_at", "id")
-    assert (first.parent_id, second.parent_id, third.parent_id) == (None, first.id, second.id)
+    first = Job.objects.get(parent_id=None)
+    second = Job.objects.get(parent_id=first.id)
+    third = Job.objects.get(parent_id=second.id)
     assert [job.options and job.options["root_id"] for job in (second, third)] == [str(first.id)] * 2
 
 
@@ -157,7 +158,8 @@ def test_options_of_a_step_are_its_jobs(effects: Effects) -> None:
         tasks.step.s("b").set(queue="tests.other", countdown=60, headers={"x": "y"}),
     )()
     run_all()
-    first, second = Job.objects.order_by("created_at", "id")
+    first = Job.objects.get(parent_id=None)
+    second = Job.objects.get(parent_id=first.id)
     assert first.priority == 9
     assert (second.queue, second.state) == ("tests.other", State.SCHEDULED)
     assert second.options is not None

@@ -56,7 +56,7 @@ def test_the_longest_due_goes_first_and_no_more_than_asked() -> None:
 def test_a_taken_row_has_all_that_its_message_needs() -> None:
     parent = uuid.uuid4()
     job = written(
-        run_at=timezone.now(),
+        run_at=timezone.now() - timedelta(seconds=1),
         args='[1, "ü", null]',
         kwargs='{"a": {"b": [1.5]}}',
         options={"headers": {"x": "y"}},

@@ -17,7 +17,9 @@ def queue(name: str = "email", **values: Any) -> QueueReport:
 
 
 def waiting(count: int, minutes: float, **values: Any) -> QueueReport:
-    return queue(depth={State.QUEUED: count}, oldest_due_at=NOW - timedelta(minutes=minutes), **values)
+    # A report says how long its oldest job waits now, however long ago this module was read.
+    due = datetime.now(UTC) - timedelta(minutes=minutes)
+    return queue(depth={State.QUEUED: count}, oldest_due_at=due, **values)
 
 
 def on(*queues: QueueReport, **values: Any) -> Verdict:

@@ -10,7 +10,7 @@ from django.db import connection
 from jobs.ledger import attempts, enqueue
 from jobs.models import Job
 from jobs.web.events.tail import NEAR, Tail
-from tests.jobs.rows import LEASE, claimed, new_job, written
+from tests.jobs.rows import LEASE, claimed, new_job, next_moment, written
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,10 +27,13 @@ def test_what_was_before_is_no_news() -> None:
 def test_each_change_is_told_once_and_in_order() -> None:
     old = written()
     tail = Tail()
+    next_moment()
     new = written()
+    next_moment()
     assert attempts.claim(old.pk, lease_id=LEASE, lease_seconds=60, worker="w")
     assert read(tail) == [(new.pk, "queued"), (old.pk, "running")]
     assert read(tail) == []
+    next_moment()
     assert attempts.succeed(old.pk, LEASE)
     assert read(tail) == [(old.pk, "succeeded")]
     assert read(tail) == []
@@ -38,7 +41,10 @@ def test_each_change_is_told_once_and_in_order() -> None:
 
 def test_what_happened_between_two_reads_is_told_too() -> None:
     tail = Tail()
-    job = claimed()
+    job = written()
+    next_moment()
+    assert attempts.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    next_moment()
     attempts.succeed(job.pk, LEASE)
     assert read(tail) == [(job.pk, "queued"), (job.pk, "running"), (job.pk, "succeeded")]
 
@@ -54,6 +60,7 @@ def test_many_come_in_pieces() -> None:
 def test_progress_is_a_change() -> None:
     job = claimed()
     tail = Tail()
+    next_moment()
     attempts.note_progress(job.pk, LEASE, '{"done": 1, "total": 2, "message": ""}')
     (piece,) = tail.read()
     assert piece[0].body["progress"] == {"done": 1, "total": 2, "message": ""}

@@ -20,7 +20,7 @@ from jobs.web.events.hub import hub
 from jobs.web.events.stream import Stream
 from tests.jobs.events.server import write
 from tests.jobs.people import person
-from tests.jobs.rows import LEASE, claimed, in_state, written
+from tests.jobs.rows import LEASE, claimed, in_state, next_moment, written
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -145,6 +145,7 @@ def test_a_stream_gets_what_it_asked_for(token: str) -> None:
     async def then(listener: Listener) -> None:
         await write(written)
         await write(claim, job)
+        await write(next_moment)
         await write(attempts.succeed, job.pk, LEASE)
         assert await listener.states(1) == [(str(job.pk), "succeeded")]
 
