@@ -94,7 +94,8 @@ def claim_more(
     words = dialect()
     found = rows(
         "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
-        f" AND state = '{State.QUEUED}' AND {_NOT_PAUSED} ORDER BY priority DESC, run_at LIMIT %s {words.skip_locked})"
+        f" AND state = '{State.QUEUED}' AND {_NOT_PAUSED}"
+        f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
         f" UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
         f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"

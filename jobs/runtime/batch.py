@@ -2,8 +2,12 @@
 
 The message that is delivered brings one job; the rest are claimed with it, greedily and without waiting for
 more: under load batches grow, and an idle system answers at once. Each job keeps its own state, error and retries.
+
+Where an earlier batch has had the job, its message still says that there is work: it brings the next batch. Else a
+worker would have to read through all messages of a batch before it came to a job that nobody has.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +30,7 @@ from jobs.runtime.execute import (
     PATIENCE_AFTER,
     Expired,
     Misfit,
+    NothingToRun,
     Unrecorded,
     claim,
     decide,
@@ -120,14 +125,23 @@ def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any
     Raises:
         As `execute`, for the job delivered.
     """
-    request = task.request
-    job_id = ledger_id(request.id)
-    first = _Member(job_id, claim(task, job_id, request.lease_id, args, kwargs), args, kwargs)
-    members = [first, *_more(task)]
-    request.job_id, request.job_correlation_id = job_id, str(job_id)
+    job_id = ledger_id(task.request.id)
+    try:
+        claimed = claim(task, job_id, task.request.lease_id, args, kwargs)
+    except NothingToRun:
+        if others := _others(task):
+            _run_members(task, job_id, others)
+        raise
+    first = _Member(job_id, claimed, args, kwargs)
+    return _run_members(task, job_id, [first, *_more(task, task.batch - 1)])
+
+
+def _run_members(task: "JobTask", delivered: uuid.UUID, members: Sequence[_Member]) -> int:
+    request, first = task.request, members[0]
+    request.job_id, request.job_correlation_id = first.job_id, str(first.job_id)
     request.job_attempt = first.claimed.attempt
     with tracing.attempt(task):
-        return _execute(task, job_id, members)
+        return _execute(task, delivered, members)
 
 
 def _execute(task: "JobTask", job_id: uuid.UUID, members: Sequence[_Member]) -> int:
@@ -147,20 +161,44 @@ def _execute(task: "JobTask", job_id: uuid.UUID, members: Sequence[_Member]) -> 
     return succeeded
 
 
-def _more(task: "JobTask") -> list[_Member]:
+#: How long a process believes that nobody waits, in seconds: the messages of a batch come after it in a row, and
+#: each would ask again.
+_REST = 0.1
+
+#: Until when it believes so, by task and queue.
+_resting: dict[tuple[str, str], float] = {}
+
+
+def _others(task: "JobTask") -> list[_Member]:
+    """Return a batch of jobs that wait, for a message whose own job is taken."""
+    place = task.name, _queue_of(task)
+    if time.monotonic() < _resting.get(place, 0.0):
+        return []
+    found = _more(task, task.batch)
+    if not found:
+        _resting[place] = time.monotonic() + _REST
+    return found
+
+
+def _queue_of(task: "JobTask") -> str:
+    return str((task.request.delivery_info or {}).get("routing_key") or task.queue)
+
+
+def _more(task: "JobTask", limit: int) -> list[_Member]:
     request = task.request
-    queue = (request.delivery_info or {}).get("routing_key") or task.queue
     found = patiently(
         lambda _: attempts.claim_more(
             task.name,
-            queue,
-            task.batch - 1,
+            _queue_of(task),
+            limit,
             lease_id=request.lease_id,
             lease_seconds=conf().lease_seconds,
             worker=request.hostname,
         ),
         PATIENCE_AFTER,
     )
+    # An UPDATE returns its rows in no order; ids are in the order in which they were made.
+    found.sort(key=lambda job: job.id)
     return [_Member(job.id, job.claimed, loads(job.args), loads(job.kwargs)) for job in found]
 
 

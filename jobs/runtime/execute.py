@@ -40,6 +40,10 @@ class NotOurs(Ignore):
     """Raised to tell Celery that there is nothing to run: another delivery has the job, or it has ended."""
 
 
+class NothingToRun(NotOurs):
+    """Raised where the job delivered runs elsewhere, has ended, or waits."""
+
+
 class Refused(Ignore):
     """Raised when an attempt ended after its lease was lost: its result does not count."""
 
@@ -157,7 +161,7 @@ def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any]
         )
         raise NotOurs("The database is gone.") from exc
     if claimed is None:
-        raise NotOurs("There is nothing to run: the job runs elsewhere, has ended, or waits.")
+        raise NothingToRun("There is nothing to run: the job runs elsewhere, has ended, or waits.")
     return claimed
 
 

@@ -12,10 +12,9 @@ from typing import Any
 from celery.worker import state
 from django.db import Error as DatabaseError, connection
 
-from jobs.ledger import attempts
+from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.runtime import held
-from jobs.runtime.execute import ledger_id
 from jobs.runtime.request import JobRequest
 
 logger = logging.getLogger(__name__)
@@ -46,7 +45,8 @@ def hand_back(left: Sequence[JobRequest]) -> None:
     logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
     try:
         for request in left:
-            attempts.release(ledger_id(request.id), request.lease_id, _STOPPED)
+            for job_id in upkeep.leased(request.lease_id):
+                attempts.release(job_id, request.lease_id, _STOPPED)
     except DatabaseError as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()
