@@ -2,17 +2,13 @@
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 
 from bench import rows
 from bench.servers import Servers
-from bench.site import measured, prepared, worker
-from tests.waiting import wait_for
-
-WAYS = (("one job a document", "one_job_each"), ("`search.index`, batches", "batched"))
+from bench.site import measured
+from bench.ways import Hold, Way, drained, table, times, worker
 
 
 def main() -> None:
@@ -30,31 +26,26 @@ def main() -> None:
             variables = {**servers.environment(), "EXTRA_APPS": "bench"}
             _write(servers, 1, options.documents)
             if options.rounds:
-                with worker(variables, directory / "worker.log", queues=["indexing"]):
-                    _indexing(servers, variables, options)
+                with worker(variables, directory / "worker.log", queues=["indexing"]) as held:
+                    _indexing(servers, variables, options, held)
             _reindexing(servers, variables, options)
 
 
-def _indexing(servers: Servers, variables: Mapping[str, str], options: argparse.Namespace) -> None:
-    rates: dict[str, list[float]] = {title: [] for title, _ in WAYS}
-    counts = {"one_job_each": options.single, "batched": options.documents}
+def _indexing(servers: Servers, variables: Mapping[str, str], options: argparse.Namespace, held: Hold) -> None:
+    single, batched = Way("one job a document"), Way("`search.index`, batches")
     for _ in range(options.rounds):
-        for title, way in WAYS:
+        for way, function, count in (
+            (single, "one_job_each", options.single),
+            (batched, "batched", options.documents),
+        ):
             servers.execute("TRUNCATE search_indexeddocument")
-            with prepared("bench.indexings", [way, counts[way]], variables) as go:
-                wait_for(servers.settled, 60)
-                began = time.monotonic()
-                go()
-                wait_for(servers.settled, 600)
-                rates[title].append(counts[way] / (time.monotonic() - began))
-    print("| indexing | documents | documents/s, median | all rounds |\n|---|---:|---:|---|")
-    for title, way in WAYS:
-        rounds = ", ".join(f"{rate:,.0f}" for rate in rates[title])
-        print(f"| {title} | {counts[way]:,} | {median(rates[title]):,.0f} | {rounds} |", flush=True)
+            way.add(count, drained(servers, variables, held, "bench.indexings", function, count))
+    print(table("indexing", "documents", [single, batched]))
+    print(f"\nBatches are {times(batched, single)} times as fast (median of the rounds).\n")
 
 
 def _reindexing(servers: Servers, variables: Mapping[str, str], options: argparse.Namespace) -> None:
-    print("\n| reindexing | seconds | documents/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
+    print("| reindexing | seconds | documents/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
     present = options.documents
     for posts in sorted(options.posts):
         _write(servers, present + 1, posts)

@@ -1,10 +1,10 @@
-"""What the benchmarks of the site's work share: the servers with a bucket each, and processes measured one by one."""
+"""What the benchmarks of the site's work share: the servers with a bucket each, and functions measured in a process."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from pathlib import Path
 from bench.servers import ROOT, Servers
 from project.embedded.seaweedfs import ensure_bucket
 from tests.servers import SeaweedFS
-from tests.servers.processes import kill_group, spawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,42 +57,3 @@ def measured(function: str, variables: Mapping[str, str]) -> Measured:
         text=True,
     )
     return Measured(**json.loads(result.stdout))
-
-
-@contextmanager
-def worker(variables: Mapping[str, str], log: Path, *, queues: Sequence[str]) -> Iterator[None]:
-    """Run a worker with four threads on these queues."""
-    process = spawn(
-        [
-            *(sys.executable, "-m", "celery", "--app", "project", "worker", "--loglevel", "WARNING"),
-            *("--pool", "threads", "--concurrency", "4", "--queues", ",".join(queues)),
-        ],
-        log=log,
-        environment=variables,
-        directory=ROOT,
-    )
-    try:
-        yield
-    finally:
-        kill_group(process)
-
-
-@contextmanager
-def prepared(module: str, arguments: Sequence[object], variables: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """Start a process of ours that waits, warm, for the word; yield what gives the word and waits for its end."""
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        env={**os.environ, **variables, "DJANGO_SETTINGS_MODULE": "project.settings"},
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", f"{module} did not start"
-
-        def go() -> None:
-            process.communicate("go\n")
-            assert process.returncode == 0, f"{module} failed"
-
-        yield go

@@ -12,7 +12,7 @@ from bench.site import measured, site
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench.sitemap", description=main.__doc__)
-    parser.add_argument("--posts", type=int, nargs="+", default=[100_000, 500_000, 1_000_000])
+    parser.add_argument("--posts", type=int, nargs="+", default=[250_000, 500_000, 1_000_000])
     options = parser.parse_args()
     print("| posts | seconds | posts/s | memory before | peak |\n|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:

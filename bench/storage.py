@@ -6,14 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import rows
 from bench.servers import Servers
-from bench.site import measured, prepared, site, worker
+from bench.site import measured, site
+from bench.ways import Hold, Way, drained, table, times, worker
 from tests.servers import SeaweedFS
-from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,8 +33,8 @@ def main() -> None:
         directory.chmod(0o755)
         with site(directory) as (servers, seaweedfs, variables):
             if options.rounds:
-                with worker(variables, directory / "worker.log", queues=["storage"]):
-                    _deletions(servers, seaweedfs, variables, options)
+                with worker(variables, directory / "worker.log", queues=["storage"]) as held:
+                    _deletions(servers, seaweedfs, variables, options, held)
             if options.objects:
                 _sweeps(servers, seaweedfs, variables, options.objects)
 
@@ -44,25 +43,26 @@ def main() -> None:
 
 
 def _deletions(
-    servers: Servers, seaweedfs: SeaweedFS, variables: Mapping[str, str], options: argparse.Namespace
+    servers: Servers, seaweedfs: SeaweedFS, variables: Mapping[str, str], options: argparse.Namespace, held: Hold
 ) -> None:
-    ways = (
-        ("one by one, in a loop", options.single, ""),
-        ("one by one, a job each", options.single, "one_job_each"),
-        ("`delete_all`, 1,000 a job", options.blobs, "all_at_once"),
-    )
-    rates: dict[str, list[float]] = {title: [] for title, _, _ in ways}
+    loop, single, batched = Way("one by one, in a loop"), Way("one by one, a job each"), Way("`delete_all`")
     for _ in range(options.rounds):
-        for title, count, function in ways:
+        for way, count, function in (
+            (loop, options.single, ""),
+            (single, options.single, "one_job_each"),
+            (batched, options.blobs, "all_at_once"),
+        ):
             _fill(seaweedfs.client, keys(count))
-            seconds = _by_jobs(servers, function, count, variables) if function else _loop(seaweedfs.client, count)
-            rates[title].append(count / seconds)
+            if function:
+                seconds = drained(servers, variables, held, "bench.deletions", function, count)
+            else:
+                seconds = _loop(seaweedfs.client, count)
+            way.add(count, seconds)
             left = seaweedfs.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
             assert not left, f"{left[0]['Key']} is still there"
-    print("| deleting | objects | objects/s, median | all rounds |\n|---|---:|---:|---|")
-    for title, count, _ in ways:
-        rounds = ", ".join(f"{rate:,.0f}" for rate in rates[title])
-        print(f"| {title} | {count:,} | {median(rates[title]):,.0f} | {rounds} |", flush=True)
+    print(table("deleting", "objects", [loop, single, batched]))
+    print(f"\n`delete_all` is {times(batched, single)} times a job for each object, and {times(batched, loop)} times a")
+    print("loop without any job (medians of the rounds). What remains is the store's own time for each key.")
 
 
 def _loop(client: "S3Client", count: int) -> float:
@@ -70,16 +70,6 @@ def _loop(client: "S3Client", count: int) -> float:
     for key in keys(count):
         client.delete_object(Bucket=BUCKET, Key=key)
     return time.monotonic() - began
-
-
-def _by_jobs(servers: Servers, function: str, count: int, variables: Mapping[str, str]) -> float:
-    """Return the seconds from the first enqueue to the last job's end."""
-    with prepared("bench.deletions", [function, count], variables) as go:
-        wait_for(servers.settled, 60)
-        began = time.monotonic()
-        go()
-        wait_for(servers.settled, 600)
-        return time.monotonic() - began
 
 
 def keys(count: int) -> list[str]:
@@ -96,7 +86,7 @@ def _fill(client: "S3Client", wanted: Sequence[str]) -> None:
 
 
 def _sweeps(servers: Servers, seaweedfs: SeaweedFS, variables: Mapping[str, str], sizes: Sequence[int]) -> None:
-    print("\n| sweeping | seconds | objects/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
+    print("| sweeping | seconds | objects/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
     present = 0
     for size in sorted(sizes):
         _fill(seaweedfs.client, [_original(number) for number in range(present, size)])
