@@ -96,12 +96,13 @@ class Job(models.Model):
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
             models.Index(fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"),
-            # What people look for: the few that did not end well, and all that belongs to one request.
+            # What people look for: the few that did not end well or failed on the way, and all that belongs together.
             models.Index(
                 fields=["state", "-created_at", "-id"],
                 condition=models.Q(state__in=sorted({State.DEAD, State.CANCELLED})),
                 name="jobs_job_unlucky",
             ),
+            models.Index(fields=["-created_at", "-id"], condition=models.Q(last_error__gt=""), name="jobs_job_failed"),
             models.Index(
                 fields=["correlation_id"], condition=models.Q(correlation_id__gt=""), name="jobs_job_correlation"
             ),

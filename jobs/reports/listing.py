@@ -13,8 +13,11 @@ from jobs.core.states import State
 from jobs.models import Job
 from jobs.queries import JobFilter
 
-#: How many jobs are looked at in one statement, the first one smaller: mostly the page is full after it.
+#: How many jobs are looked at in the first statement, mostly all that is needed; and at most in each further one.
 FIRST_REACH, REACH = 20_000, 100_000
+
+#: Fewer are not worth a statement.
+LEAST_REACH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def newest(selection: JobFilter, *, limit: int, cursor: str = "", seconds: float
     if is_indexed(selection):
         page = paging.page(selection.jobs(), "created_at", limit=limit, cursor=cursor)
         return Listing(page.rows, page.next_cursor)
-    return _looked_for(selection, limit, cursor, time.monotonic() + seconds)
+    return _looked_for(selection, limit, cursor, seconds)
 
 
 def is_indexed(selection: JobFilter) -> bool:
@@ -51,11 +54,12 @@ def is_indexed(selection: JobFilter) -> bool:
     return not searched and State.SUCCEEDED not in selection.states[1:]
 
 
-def _looked_for(selection: JobFilter, limit: int, cursor: str, deadline: float) -> Listing:
+def _looked_for(selection: JobFilter, limit: int, cursor: str, seconds: float) -> Listing:
+    began = time.monotonic()
     found: list[Job] = []
-    reach = FIRST_REACH
+    candidates, reach, looked_at = selection.candidates(), FIRST_REACH, 0
     while True:
-        bottom = paging.mark(Job.objects.all(), "created_at", cursor=cursor, offset=reach)
+        bottom = paging.mark(candidates, "created_at", cursor=cursor, offset=reach)
         rows = selection.jobs() if bottom is None else paging.down_to(selection.jobs(), "created_at", bottom)
         page = paging.page(rows, "created_at", limit=limit - len(found), cursor=cursor)
         found += page.rows
@@ -64,6 +68,10 @@ def _looked_for(selection: JobFilter, limit: int, cursor: str, deadline: float) 
         cursor = bottom
         if len(found) == limit:
             return Listing(found, cursor)
-        if time.monotonic() >= deadline:
+        looked_at += reach
+        spent = time.monotonic() - began
+        # As many as the time that is left will do for, by the pace so far.
+        affordable = int(looked_at / spent * (seconds - spent))
+        if affordable < LEAST_REACH:
             return Listing(found, cursor, reached=paging.moment_of(bottom))
-        reach = REACH
+        reach = min(REACH, affordable)

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -16,8 +17,11 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError, ValidationErrorContext
 from ninja.parser import Parser
+from ninja.renderers import JSONRenderer
+from ninja.responses import NinjaJSONEncoder
 
 from jobs.web.api.problems import CONTENT_TYPE, FieldError, Problem, ProblemOut, refused, shortened
+from jobs.web.job_json import time_json
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,18 @@ class JsonParser(Parser):
             return json.loads(request.body)
         except (ValueError, RecursionError) as exc:
             raise Problem(HTTPStatus.BAD_REQUEST, f"The body must be JSON: {exc}.") from None
+
+
+class _Encoder(NinjaJSONEncoder):
+    def default(self, o: Any) -> Any:
+        # Django's own drops what is below a millisecond, and then no time fits the row it was read from.
+        return time_json(o) if isinstance(o, datetime) else super().default(o)
+
+
+class JsonRenderer(JSONRenderer):
+    """Writes answers, times as live events write them."""
+
+    encoder_class = _Encoder
 
 
 class ProblemApi(NinjaAPI):

@@ -1,6 +1,8 @@
 """`/api/jobs`: submit, list, show, retry, cancel."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ from jobs.models import Job
 from jobs.operations import CANCELLABLE, RETRYABLE, Result
 from jobs.paging import InvalidCursor, Page, page
 from jobs.queries import JobFilter
+from jobs.reports.listing import newest
 from jobs.web.api.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.web.api.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.web.api.schemas.jobs import (
@@ -26,9 +29,12 @@ from jobs.web.api.schemas.jobs import (
     JobQuery,
 )
 from jobs.web.api.submit import submit, submit_many
-from jobs.web.job_json import attempt_json, job_json
+from jobs.web.job_json import attempt_json, job_json, maybe_time_json
 
 router = Router(tags=["jobs"])
+
+#: How long a request looks for what no index answers.
+LOOK_SECONDS = 0.05
 
 
 @router.post("", response={201: JobOut, 200: JobOut}, auth=SUBMIT, summary="Submit a job")
@@ -55,10 +61,19 @@ def submit_bulk(request: HttpRequest, body: Annotated[BulkIn, Body()]) -> Any:
 
 @router.get("", response=JobPage, auth=READ, summary="List jobs")
 def list_jobs(request: HttpRequest, query: Annotated[JobQuery, Query()]) -> Any:
-    """Return jobs, the newest first. Pages stay what they are while jobs arrive."""
+    """Return jobs, the newest first. Pages stay what they are while jobs arrive.
+
+    What no index answers is looked for from the newest job back, for a moment. A page that is not full by then says in
+    `looked_back_to` how far that went, and its cursor goes on. The last page is the one without a cursor.
+    """
     refuse_unknown(request, query)
-    found: Page[Job] = turned(query.filter().jobs(), "created_at", query)
-    return {"jobs": [job_json(job) for job in found.rows], "next_cursor": found.next_cursor}
+    with _cursor_given(query.cursor):
+        found = newest(query.filter(), limit=query.limit, cursor=query.cursor, seconds=LOOK_SECONDS)
+    return {
+        "jobs": [job_json(job) for job in found.rows],
+        "next_cursor": found.next_cursor,
+        "looked_back_to": maybe_time_json(found.reached),
+    }
 
 
 def refuse_unknown(request: HttpRequest, query: Schema) -> None:
@@ -75,10 +90,16 @@ def refuse_unknown(request: HttpRequest, query: Schema) -> None:
 
 def turned(rows: Any, moment: str, query: Any) -> Page[Any]:
     """Return the page asked for. Raises Problem for a cursor that no page has given out."""
-    try:
+    with _cursor_given(query.cursor):
         return page(rows, moment, limit=query.limit, cursor=query.cursor)
+
+
+@contextmanager
+def _cursor_given(cursor: str) -> Iterator[None]:
+    try:
+        yield
     except InvalidCursor as exc:
-        raise invalid("cursor", query.cursor, "must be one that a page has given out") from exc
+        raise invalid("cursor", cursor, "must be one that a page has given out") from exc
 
 
 @router.post("/actions", response=ActionOut, auth=OPERATE, summary="Retry or cancel all that match")

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, re_path
 
 from jobs.web.api import jobs, letters, queues
-from jobs.web.api.answers import JsonParser, ProblemApi, finished, handle_problems, nowhere
+from jobs.web.api.answers import JsonParser, JsonRenderer, ProblemApi, finished, handle_problems, nowhere
 
 api = ProblemApi(
     title="Nightshift",
@@ -14,6 +14,7 @@ api = ProblemApi(
         "`RateLimit-*` headers say how many requests are left in this minute."
     ),
     parser=JsonParser(),
+    renderer=JsonRenderer(),
     urls_namespace="api",
 )
 handle_problems(api)

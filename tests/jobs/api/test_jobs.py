@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from django.db.models import F
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Job, OperatorAction
+from jobs.reports import listing
+from jobs.web.job_json import job_json
 from tests.jobs.api.conftest import Api, errors
 from tests.jobs.rows import LEASE, claimed, in_state, written
 
@@ -78,6 +81,26 @@ def test_pages_stay_what_they_are_while_jobs_arrive(api: Api) -> None:
     assert len(found) == len(set(found))
 
 
+def test_a_long_search_says_how_far_it_looked_and_goes_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "FIRST_REACH", 3)
+    monkeypatch.setattr("jobs.web.api.jobs.LOOK_SECONDS", 0.0)
+    wanted = written(kwargs='{"name": "violin"}')
+    newer = [written() for _ in range(3)]
+    first = api.get("jobs", q="violin").json()
+    assert (first["jobs"], parse_datetime(first["looked_back_to"])) == ([], newer[0].created_at)
+    second = api.get("jobs", q="violin", cursor=first["next_cursor"])
+    assert (ids(second), second.json()["looked_back_to"]) == ([str(wanted.pk)], None)
+
+
+@pytest.mark.parametrize("text", ["zÜrich", "5 %", "a_b", "back\\slash"])
+def test_a_text_is_found_in_any_case_and_to_the_letter(api: Api, text: str) -> None:
+    wanted = claimed()
+    assert attempts.die(wanted.pk, LEASE, attempts.Failure("ValueError", f"<{text}>"))
+    other = claimed()
+    assert attempts.die(other.pk, LEASE, attempts.Failure("ValueError", "<zurich 5 a b aXb backslash>"))
+    assert ids(api.get("jobs", q=text)) == ids(api.get("jobs", q=text.replace("z", "Z"))) == [str(wanted.pk)]
+
+
 @pytest.mark.parametrize(
     "query, field",
     [
@@ -107,6 +130,12 @@ def test_a_job_is_shown_with_its_attempts(api: Api) -> None:
     assert answer["state"] == "dead"
     (attempt,) = answer["attempts"]
     assert (attempt["number"], attempt["outcome"], attempt["error"]) == (1, "dead", "it failed")
+
+
+def test_a_job_reads_as_in_its_live_events(api: Api) -> None:
+    job = in_state(State.DEAD)
+    (listed,) = api.get("jobs").json()["jobs"]
+    assert listed == job_json(job)
 
 
 def test_positional_arguments_have_their_names(api: Api) -> None:

@@ -3,10 +3,12 @@
 import pytest
 
 from jobs.core.states import State
+from jobs.ledger import attempts
+from jobs.models import Job
 from jobs.queries import JobFilter
 from jobs.reports import listing
 from jobs.reports.listing import newest
-from tests.jobs.rows import written
+from tests.jobs.rows import ERROR, claimed, written
 
 pytestmark = pytest.mark.django_db
 
@@ -47,10 +49,32 @@ def test_where_time_runs_out_it_says_how_far_it_looked() -> None:
     assert (list(page.rows), page.reached) == ([], jobs[4].created_at)
 
 
+def failed(number: int) -> Job:
+    job = claimed(lease_id=f"{number}" * 32)
+    assert attempts.die(job.pk, f"{number}" * 32, ERROR)
+    return job
+
+
+@pytest.mark.usefixtures("short_reach")
+@pytest.mark.parametrize(
+    "selection", [JobFilter(error="nothing like it"), JobFilter(states=(State.DEAD,), text="nothing like it")]
+)
+def test_among_failures_only_failures_are_looked_at(selection: JobFilter) -> None:
+    jobs = [failed(1), failed(2), failed(3)]
+    for _ in range(9):
+        written()
+    assert newest(selection, limit=2, seconds=0).reached == jobs[1].created_at
+
+
+@pytest.mark.usefixtures("short_reach")
+def test_it_looks_back_no_further_than_asked() -> None:
+    jobs = [written() for _ in range(6)]
+    page = newest(JobFilter(task="nobody", created_after=jobs[-1].created_at), limit=2, seconds=0)
+    assert (page.next_cursor, page.reached) == (None, None)
+
+
 @pytest.mark.usefixtures("short_reach")
 def test_many_jobs_of_one_moment_are_passed(django_assert_max_num_queries: object) -> None:
-    from jobs.models import Job  # noqa: PLC0415
-
     jobs = [written() for _ in range(9)]
     Job.objects.update(created_at=jobs[0].created_at)
     assert everything(JobFilter(task="nobody"), 0.0)[0] == []

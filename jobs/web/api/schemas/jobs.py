@@ -97,6 +97,10 @@ class JobPage(BaseModel):
 
     jobs: list[JobOut]
     next_cursor: str | None = Field(description="For the page after this one; null on the last.")
+    looked_back_to: datetime | None = Field(
+        description="Where time ran out before the page was full: what was enqueued before is not looked at yet, and "
+        "`next_cursor` goes on from there. Null otherwise."
+    )
 
 
 class JobQuery(Schema):
