@@ -39,3 +39,25 @@ NUMBERED_IMAGES = """
            'image/jpeg', 9, 9, n % 1000, '', '[]', now()
     FROM generate_series({first}, {last}) AS n WHERE n % 10 <> 0
 """
+
+#: Jobs of a site that has been busy for a week: one in a hundred died, one in fifty failed on its way, few wait.
+JOBS = """
+    INSERT INTO jobs_job (id, task, queue, state, args, kwargs, attempt, max_retries, created_at, run_at, dispatched_at,
+                          started_at, finished_at, changed_at, worker, last_error, correlation_id)
+    SELECT uuidv7(moment - now()), task, queue, state, '[]',
+           CASE queue WHEN 'email' THEN jsonb_build_object('kind', 'verification', 'user_id', number % 50000)
+                      ELSE jsonb_build_object('kind', 'post', 'key', gen_random_uuid()) END,
+           1, 5, moment, moment, moment, moment + interval '10 ms',
+           CASE WHEN state IN ('succeeded', 'dead', 'cancelled') THEN moment + interval '50 ms' END,
+           moment + interval '50 ms', 'worker@host',
+           CASE WHEN state = 'dead' OR number % 50 = 1
+                THEN 'TimeoutError: the server at 10.0.0.' || number % 250 || ' did not answer within 10 s' ELSE '' END,
+           md5(number::text)
+    FROM (SELECT number, now() - interval '7 days' * ({count} - number) / {count} AS moment,
+                 (ARRAY['mail.send', 'search.index', 'storage.image', 'storage.delete'])[1 + number % 4] AS task,
+                 (ARRAY['email', 'indexing', 'storage', 'storage'])[1 + number % 4] AS queue,
+                 CASE WHEN number % 100 = 7 THEN 'dead' WHEN number % 500 = 3 THEN 'cancelled'
+                      WHEN number > {count} - 200 THEN 'queued' WHEN number % 2000 = 5 THEN 'scheduled'
+                      ELSE 'succeeded' END AS state
+          FROM generate_series(1, {count}) AS number) AS written
+"""

@@ -145,7 +145,8 @@ def _holding(rows: QuerySet[M], text: str, error: str, *arguments: str) -> Query
         within |= Q(**{f"{names[name]}__icontains": text})
     if arguments:
         condition |= Q(task__in=tasks_showing()) & within
-    return rows.alias(**{alias: _as_text(name, text) for name, alias in names.items()}).filter(condition)
+    found: QuerySet[M] = rows.alias(**{alias: _as_text(name, text) for name, alias in names.items()})
+    return found.filter(condition)
 
 
 def _as_text(field: str, searched: str) -> Combinable:

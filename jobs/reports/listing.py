@@ -14,7 +14,7 @@ from jobs.models import Job
 from jobs.queries import JobFilter
 
 #: How many jobs are looked at in the first statement, mostly all that is needed; and at most in each further one.
-FIRST_REACH, REACH = 20_000, 100_000
+FIRST_REACH, REACH = 5_000, 100_000
 
 #: Fewer are not worth a statement.
 LEAST_REACH = 1_000
@@ -34,7 +34,7 @@ class Listing:
     reached: datetime | None = None
 
 
-def newest(selection: JobFilter, *, limit: int, cursor: str = "", seconds: float = 1.0) -> Listing:
+def newest(selection: JobFilter, *, limit: int, cursor: str = "", seconds: float) -> Listing:
     """Return a page of the jobs that match, the newest first, after about `seconds` at the latest.
 
     Raises:

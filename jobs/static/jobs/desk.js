@@ -2,6 +2,7 @@
 
 import { startCharts } from "./charts.js";
 import { startAsking } from "./asking.js";
+import { startFurther } from "./further.js";
 import { startJob } from "./job.js";
 import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
@@ -24,6 +25,7 @@ startLive({
 });
 startAsking();
 startCharts();
+startFurther();
 startSearch();
 startPalette();
 startKeys(list);

@@ -14,8 +14,8 @@ from jobs.web import search
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.pages import query, show
 
-#: Jobs on a page.
-PAGE = 50
+#: Jobs on a page, and how long a page looks for what no index answers.
+PAGE, LOOK_SECONDS = 50, 0.05
 
 
 @page
@@ -24,7 +24,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     asked = search.parse(request.GET.get("q", "")[:1000], timezone.now())
     cursor = request.GET.get("after", "")
     try:
-        listing = Listing((), None) if asked.problems else newest(asked.filter, limit=PAGE, cursor=cursor)
+        listing = _listing(asked, cursor)
     except InvalidCursor:
         messages.error(request, "That page of the list is not there any more; this is its beginning.")
         return redirect(f"{request.path}?{query(q=str(asked))}")
@@ -42,6 +42,12 @@ def jobs(request: HttpRequest) -> HttpResponse:
         first_query=query(q=str(asked)),
         everything=not asked.terms,
     )
+
+
+def _listing(asked: search.Search, cursor: str) -> Listing:
+    if asked.problems:
+        return Listing((), None)
+    return newest(asked.filter, limit=PAGE, cursor=cursor, seconds=LOOK_SECONDS)
 
 
 def _tabs(asked: search.Search) -> list[dict[str, object]]:

@@ -85,6 +85,7 @@ def test_a_long_search_says_how_far_it_looked_and_goes_on(api: Api, monkeypatch:
     monkeypatch.setattr(listing, "FIRST_REACH", 3)
     monkeypatch.setattr("jobs.web.api.jobs.LOOK_SECONDS", 0.0)
     wanted = written(kwargs='{"name": "violin"}')
+    Job.objects.update(created_at=F("created_at") - timedelta(seconds=1))
     newer = [written() for _ in range(3)]
     first = api.get("jobs", q="violin").json()
     assert (first["jobs"], parse_datetime(first["looked_back_to"])) == ([], newer[0].created_at)

@@ -1,5 +1,7 @@
 """The list of jobs: the search line is the address, pages stay what they are, what nobody may see is not shown."""
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +11,7 @@ from django.urls import reverse
 
 from jobs.core.states import State
 from jobs.models import Job
+from jobs.reports import listing
 from jobs.web.dashboard import jobs as module
 from tests.jobs.rows import in_state, waiting, written
 
@@ -76,6 +79,21 @@ def test_pages_follow_each_other_while_jobs_arrive(viewer: Client, monkeypatch: 
     assert [str(job.pk) for job in first.context["listing"].rows] == jobs[:2:-1]
     written()
     assert ids(viewer, first.context["next_query"]) == [jobs[2], jobs[1]]
+
+
+def test_a_search_that_has_found_nothing_yet_says_where_it_goes_on(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "FIRST_REACH", 2)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    jobs = [written(kwargs='{"name": "violin"}'), written(), written(), written()]
+    for number, job in enumerate(jobs):
+        # SQLite's times are too coarse to tell which of them came first.
+        Job.objects.filter(pk=job.pk).update(created_at=F("created_at") - timedelta(seconds=5 - number))
+    text = viewer.get(f"{LIST}?q=violin").content.decode()
+    assert "Nothing found yet" in text
+    (further,) = re.findall(r'data-further="\?([^"]+)"', text)
+    assert ids(viewer, html.unescape(further)) == [str(jobs[0].pk)]
 
 
 def test_a_page_that_is_no_page_leads_to_the_beginning(viewer: Client) -> None:
