@@ -120,13 +120,16 @@ def suspect_queues(waited_seconds: float) -> list[str]:
 
 
 def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
-    """Note that the broker has the messages of these jobs. Those already claimed need no note."""
+    """Note that the broker has the messages of these jobs.
+
+    Those already claimed need no note; and one that was claimed and handed back has had its message.
+    """
     if not job_ids:
         return
     words = dialect()
     changed(
         f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {in_state(State.QUEUED)} AND dispatched_at IS NULL"
-        f" AND id IN ({marks(job_ids)})",
+        f" AND attempt = attempt_base AND id IN ({marks(job_ids)})",
         [words.key(job_id) for job_id in job_ids],
     )
 
