@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger.sql import changed, dialect, in_state, marks, rows
+from jobs.ledger.sql import changed, dialect, in_state, marks, one, rows
 from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
 _AGAIN = in_state(*FINAL, *WAITING)
@@ -62,3 +62,9 @@ def to_cancel(lease_ids: Sequence[str]) -> set[str]:
         lease_ids,
     )
     return {lease_id for (lease_id,) in found}
+
+
+def is_asked(job_id: uuid.UUID) -> bool:
+    """Return whether an operator wants this job ended."""
+    asked = "SELECT 1 FROM jobs_job WHERE id = %s AND cancel_requested_at IS NOT NULL"
+    return one(asked, (dialect().key(job_id),)) is not None

@@ -15,7 +15,7 @@ from celery.worker import state
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Tries
-from jobs.ledger import attempts, upkeep
+from jobs.ledger import attempts, operate, upkeep
 from jobs.ledger.attempts import Claimed, Failure
 from jobs.runtime.execute import record
 
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
 
 logger = logging.getLogger(__name__)
+
+
+_CANCELLED: tuple[Outcome, Failure] = (
+    outcomes.Cancelled(),
+    Failure("Cancelled", "An operator cancelled it while it ran."),
+)
+_BESIDE_IT: tuple[Outcome, Failure] = (
+    outcomes.Released(),
+    Failure("BatchEnded", "Another job of its batch was cancelled; it goes back to its queue."),
+)
 
 
 class Record(Protocol):
@@ -39,6 +49,7 @@ class Loss:
     Attributes:
         error, message: what happened to it, where its outcome is still to be decided.
         worker_lost: whether it counts as the job killing its worker.
+        cancelled: whether it was ended because an operator wanted that.
         outcome, failure: what became of it, where the child decided and could not record it.
     """
 
@@ -46,13 +57,15 @@ class Loss:
     error: str = ""
     message: str = ""
     worker_lost: bool = False
+    cancelled: bool = False
     outcome: Outcome | None = None
     failure: Failure | None = None
 
     def write(self) -> None:
         """Record the end of the attempt, unless it was recorded before, or its lease was lost.
 
-        Where the delivery had grown into a batch, all jobs of the batch share its end.
+        Where the delivery had grown into a batch, all jobs of the batch share its end; but of those only the ones
+        that an operator wants cancelled are.
         """
         for job_id in upkeep.leased(self.request.lease_id):
             self._write(job_id, self.request.lease_id)
@@ -63,6 +76,8 @@ class Loss:
             return
         failure = self.failure or Failure(self.error, self.message)
         outcome = self.outcome or self._decide(claimed)
+        if self.cancelled:
+            outcome, failure = _CANCELLED if operate.is_asked(job_id) else _BESIDE_IT
         if record(job_id, lease_id, outcome, failure, lost_worker=self.worker_lost):
             _tell_celery(self.request, outcome, failure)
 
@@ -159,5 +174,7 @@ def _tell_celery(request: "JobRequest", outcome: Outcome, failure: Failure) -> N
             request.send_event("task-retried", exception=failure.summary, traceback=failure.traceback)
         case outcomes.Succeeded():
             request.send_event("task-succeeded", result="", runtime=0)
+        case outcomes.Cancelled():
+            request.send_event("task-revoked", terminated=True, signum=None, expired=False)
         case _:
             request.send_event("task-retried", exception=failure.summary, traceback="")

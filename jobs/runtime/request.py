@@ -8,17 +8,17 @@ from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
 from celery.exceptions import InvalidTaskError, Terminated, TimeLimitExceeded, WorkerLostError
+from celery.platforms import signals as platform_signals
 from celery.worker import state
 from celery.worker.request import Request
 
-from jobs.core.outcome import Cancelled
 from jobs.enqueue import json_text
 from jobs.errors import InvalidArguments, Snooze
-from jobs.ledger.attempts import Failure
 from jobs.runtime import counters
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.losses import Loss, losses
 from jobs.runtime.message import LEDGER_HEADER
+from jobs.runtime.revoke import Revoked
 
 
 class JobRequest(Request):
@@ -37,6 +37,7 @@ class JobRequest(Request):
         #: Whether the pool has come back from it, with whatever result.
         self.ended = False
         self._cancelled = False
+        self._last_signal: int = signal.SIGKILL
         self._request_dict["parent_pid"] = os.getpid()
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
@@ -93,20 +94,45 @@ class JobRequest(Request):
             counters.add("snoozes")
         super().on_retry(exc_info)
 
+    def revoked(self) -> bool:
+        """Return whether Celery's lists of revoked tasks keep it from running.
+
+        Of a job that the ledger knows, the ledger says whether it is cancelled: it may have been put back since.
+        """
+        if LEDGER_HEADER in self._request_dict and not self.stamped_headers:
+            return False
+        return bool(super().revoked())
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        # It was revoked by a stamp, or adopted before: then the ledger must know.
+        super()._announce_revoked(reason, terminated, signum, expired)
+        losses.put(Revoked([self.id]))
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """Called by Celery's `revoke(terminate=True)`: it is asked for in the ledger, and done with this signal."""
+        self._last_signal = platform_signals.signum(signal or "TERM")
+        losses.put(Revoked([self.id], terminate=True))
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """Called when the worker must end at once. Threads cannot be ended: their jobs are handed back with it."""
+        if self._in_pool_process:
+            super().cancel(pool, signal, emit_retry)
+
     def cancel_by_operator(self) -> None:
         """End the job now: kill the pool process that runs it, or, in a pool of threads, take the job from it."""
         if self._cancelled:
             return
         self._cancelled = True
-        if self.worker_pid in (None, os.getpid()):
+        if self._in_pool_process:
+            os.kill(self.worker_pid, self._last_signal)
+        else:
             state.task_ready(self)
             self._lost("Cancelled", "", worker_lost=False)
-        else:
-            os.kill(self.worker_pid, signal.SIGKILL)
+
+    @property
+    def _in_pool_process(self) -> bool:
+        return self.worker_pid not in {None, os.getpid()}
 
     def _lost(self, error: str, message: str, *, worker_lost: bool) -> None:
-        if self._cancelled:
-            failure = Failure("Cancelled", "An operator cancelled it while it ran.")
-            losses.put(Loss(self, outcome=Cancelled(), failure=failure))
-            return
-        losses.put(Loss(self, error=error, message=message, worker_lost=worker_lost))
+        cancelled = self._cancelled
+        losses.put(Loss(self, error, message, worker_lost=worker_lost and not cancelled, cancelled=cancelled))

@@ -56,8 +56,7 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
     while state.should_stop is None and state.should_terminate is None:
         time.sleep(0.2)
     deadline = time.monotonic() + seconds
-    # A worker that renews itself is not joined by its hung threads: it need only wait for those that work.
-    while time.monotonic() < deadline and not (_renewing.is_set() and not held.running()):
+    while time.monotonic() < deadline and _is_worth_waiting(worker):
         time.sleep(0.2)
     if os.getpid() != pid:
         return
@@ -69,6 +68,14 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
     os._exit(0)
+
+
+def _is_worth_waiting(worker: Any) -> bool:
+    if _renewing.is_set():
+        # It is not joined by its hung threads: it need only wait for those that work.
+        return bool(held.running())
+    # Told to end at once (SIGQUIT), Celery kills the pool's processes; threads cannot be ended but with their worker.
+    return not state.should_terminate or bool(_children(worker))
 
 
 def _children(worker: Any) -> list[int]:

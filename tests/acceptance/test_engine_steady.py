@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 import pytest_django
-from celery import Celery, chain, group
+from celery import Celery, chain, current_app, group
 from django.conf import settings
 from django.db import connection, transaction
 
 from jobs.core.states import State
 from jobs.models import Job
+from jobs.operations import retry_jobs
+from jobs.queries import JobFilter
 from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
@@ -334,6 +336,65 @@ def test_a_task_without_memory_fails_and_takes_nothing_with_it(effects: Effects)
     assert job.attempts.get().error_type == "MemoryError"
     assert ended(*(tasks.note.delay(f"after no memory {n}").job for n in range(4))) == ["succeeded"] * 4
     assert effects.count("no memory") == 1
+
+
+# --- Celery's own remote control -----------------------------------------------------------------------
+
+
+def revoke(job: Job, **options: object) -> None:
+    """Revoke a job as `celery control revoke` and Flower do, and wait until the worker has heard it."""
+    heard = current_app.control.revoke(str(job.id), reply=True, timeout=5, limit=1, **options)
+    assert len(heard) == 1
+
+
+def test_a_job_revoked_before_it_began_is_cancelled(shift: Shift, effects: Effects, gate: Gate) -> None:
+    busy = [tasks.gated.delay(f"held {number}", str(gate)).job for number in range(shift.concurrency)]
+    for number in range(shift.concurrency):
+        happened(effects, f"held {number} began")
+    waiting = tasks.note.delay("revoked").job
+    later = tasks.note.apply_async(["revoked later"], countdown=60).job
+    revoke(waiting)
+    revoke(later, terminate=True, signal="SIGTERM")
+    assert ended(waiting, later) == ["cancelled", "cancelled"]
+    gate.open()
+    assert set(ended(*busy)) == {"succeeded"}
+    assert ended(tasks.note.delay("after revoked").job) == ["succeeded"]
+    assert (effects.count("revoked"), effects.count("revoked later")) == (0, 0)
+
+
+def test_a_revoked_job_that_an_operator_puts_back_runs(effects: Effects) -> None:
+    job = tasks.note.apply_async(["put back"], countdown=60).job
+    revoke(job)
+    assert ended(job) == ["cancelled"]
+    assert retry_jobs(JobFilter(ids=(job.id,)), actor="ann").changed == 1
+    happened(effects, "put back")
+    assert ended(job) == ["succeeded"]
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM"])
+def test_a_running_job_that_is_terminated_is_cancelled_and_not_tried_again(
+    effects: Effects, gate: Gate, signal: str
+) -> None:
+    job = tasks.gated.delay(f"terminated {signal}", str(gate)).job
+    happened(effects, f"terminated {signal} began")
+    revoke(job, terminate=True, signal=signal)
+    assert ended(job) == ["cancelled"]
+    gate.open()
+    assert ended(tasks.note.delay(f"after terminated {signal}").job) == ["succeeded"]
+    assert effects.count(f"terminated {signal} began") == 1
+    row = Job.objects.get(id=job.id)
+    assert (row.attempt, row.worker_losses, row.attempts.earliest("id").error_type) == (1, 0, "Cancelled")
+
+
+def test_a_foreign_message_revoked_before_it_came_does_not_run(broker: Valkey, effects: Effects) -> None:
+    current_app.control.revoke("order-18", reply=True, timeout=5, limit=1)
+    foreign = Celery(broker=broker.url, set_as_current=False)
+    foreign.conf.task_default_queue = "default"
+    for task_id in ("order-18", "order-19"):
+        foreign.send_task("tests.tasks_app.tasks.note", [f"foreign {task_id}"], task_id=task_id)
+    foreign.close()
+    happened(effects, "foreign order-19")
+    assert effects.count("foreign order-18") == 0
 
 
 # --- The database goes away ---------------------------------------------------------------------------

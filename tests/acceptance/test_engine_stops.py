@@ -105,3 +105,26 @@ def test_a_second_signal_ends_a_worker_at_once_and_its_jobs_go_back(
     gate.open()
     assert ended(job) == ["succeeded"]
     once_each(effects, ["cut ended"])
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_told_to_quit_ends_at_once_and_its_jobs_go_back(
+    start: Start, effects: Effects, tmp_path: Path, pool: str
+) -> None:
+    gate = Gate(tmp_path / "gate")
+    quitting = start(pool, seconds=60, name="quitting", concurrency=1)
+    job = tasks.gated.delay("quit", str(gate)).job
+    happened(effects, "quit began")
+    begin = time.monotonic()
+    quitting.signal(signal.SIGQUIT)
+    quitting.wait(20)
+    assert time.monotonic() - begin < 10
+    assert "Unrecoverable" not in quitting.log_text()
+    start(pool, name="other", concurrency=1)
+    happened(effects, "quit began", 2)
+    gate.open()
+    assert ended(job) == ["succeeded"]
+    once_each(effects, ["quit ended"])
+    assert [attempt.outcome for attempt in job.attempts.all()] == ["queued"]
+    assert Job.objects.get(id=job.id).worker_losses == 0
