@@ -15,13 +15,14 @@ Remove = Callable[[str, Sequence[str]], None]
 def index(kind: Kind, ids: Sequence[str]) -> None:
     """Let the index show the present state of these objects: changed, hidden or gone.
 
-    While a reindex builds a second index, that one is told as well. Raises SearchError.
+    While a reindex builds a second index, that one is told as well, and first: the two may be swapped at any moment,
+    and whichever is live after that has been told. Raises SearchError.
     """
     server = backend()
     server.prepare(kind.index, kind.settings)
-    bring_in_step(kind, ids, server.put, server.remove)
     if server.has_staging(kind.index):
         bring_in_step(kind, ids, server.put_staging, server.remove_staging)
+    bring_in_step(kind, ids, server.put, server.remove)
 
 
 def bring_in_step(kind: Kind, ids: Sequence[str], put: Put, remove: Remove) -> None:

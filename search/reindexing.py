@@ -16,6 +16,9 @@ from search.models import Reindex
 #: Objects read and written in one go.
 BATCH = 500
 
+#: The cursor of a run that has begun to swap. If it is killed then, nobody knows which index is which: it begins again.
+SWAPPING = "swapping"
+
 Progress = Callable[[float, float | None, str], None]
 
 
@@ -43,6 +46,8 @@ def reindex(kind: Kind, job_id: uuid.UUID, progress: Progress) -> int:
         run.cursor, run.done = ids[-1], run.done + len(ids)
         run.save(update_fields=["cursor", "done"])
         progress(run.done, max(run.total, run.done), kind.index)
+    run.cursor = SWAPPING
+    run.save(update_fields=["cursor"])
     server.swap(kind.index)
     run.finished_at = timezone.now()
     run.save(update_fields=["finished_at"])
@@ -55,7 +60,7 @@ def _begin(kind: Kind, job_id: uuid.UUID) -> Reindex:
     _abandon_those_of_ended_jobs(kind)
     server = backend()
     run = Reindex.objects.filter(job_id=job_id, finished_at=None).first()
-    if run is not None and server.has_staging(kind.index):
+    if run is not None and run.cursor != SWAPPING and server.has_staging(kind.index):
         return run
     try:
         with transaction.atomic():

@@ -1,7 +1,9 @@
 """Documents brought in step with their objects, by batches of jobs and by reindexes."""
 
+import itertools
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +96,29 @@ def test_a_reindex_holds_what_changed_meanwhile_and_not_what_went(shelf: Shelf, 
     assert not backend.has_staging(shelf.kind.index)
 
 
+@pytest.mark.parametrize("looks", [1, 2, 3, 4])
+def test_a_change_indexed_while_the_indexes_are_swapped_is_in_the_new_one(
+    shelf: Shelf, backend: SearchBackend, looks: int
+) -> None:
+    shelf.objects["a"] = "before"
+    indexing.index(shelf.kind, ["a"])
+    backend.begin_staging(shelf.kind.index, SETTINGS)
+    # The reindex has been past it when it changes.
+    backend.put_staging(shelf.kind.index, [{"id": "a", "title": "before"}])
+    shelf.objects["a"] = "after"
+
+    reads = itertools.count(1)
+
+    def load(ids: Sequence[str]) -> Iterator[Document]:
+        found = list(shelf.kind.load(ids))
+        if next(reads) == looks:
+            backend.swap(shelf.kind.index)
+        return iter(found)
+
+    indexing.index(replace(shelf.kind, load=load), ["a"])
+    assert _titles(backend, shelf) == {"a": "after"}
+
+
 def test_a_reindex_drops_what_the_index_should_not_hold(shelf: Shelf, backend: SearchBackend) -> None:
     shelf.objects |= {"a": "one", "b": "two"}
     indexing.index(shelf.kind, ["a", "b"])
@@ -124,6 +149,30 @@ def test_a_killed_reindex_goes_on_where_it_stood(
     reindexing.reindex(shelf.kind, job_id, lambda done, *_: seen.append(done))
     assert seen == [5, 10, 15, 20, 20]
     assert len(_titles(backend, shelf)) == 20
+
+
+def test_a_reindex_killed_while_it_swapped_begins_again(
+    shelf: Shelf, backend: SearchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.objects |= {"a": "one", "b": "two"}
+    monkeypatch.setattr(reindexing, "_abandon_those_of_ended_jobs", _ignore)
+    job_id, swap = uuid.uuid4(), backend.swap
+
+    class Killed(Exception):
+        """Stands for the end of the process."""
+
+    def swap_and_die(index: str) -> None:
+        swap(index)
+        # What is left beside the live index is not what was built.
+        backend.put_staging(index, [{"id": "z", "title": "stale"}])
+        raise Killed
+
+    monkeypatch.setattr(backend, "swap", swap_and_die)
+    with pytest.raises(Killed):
+        reindexing.reindex(shelf.kind, job_id, _ignore)
+    monkeypatch.setattr(backend, "swap", swap)
+    reindexing.reindex(shelf.kind, job_id, _ignore)
+    assert _titles(backend, shelf) == {"a": "one", "b": "two"}
 
 
 def test_two_reindexes_of_one_index_at_once_are_refused(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
