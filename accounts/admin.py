@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts import changes, services
 from accounts.models import EmailChange, User
 from accounts.services import search_must_look
 from mail.tasks import send
@@ -96,21 +97,24 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         if not change:
             send.delay(kind="verification", user_id=str(obj.pk))
         search_must_look(obj.pk)
+        if "name" in form.changed_data:
+            changes.renamed(obj.pk)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """List what goes along. Who may delete a user may delete that too; posts have no deletion here of their own."""
+        goes_along, counts, _, protected = super().get_deleted_objects(objs, request)
+        return goes_along, counts, set(), protected
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Delete a user, from the search index too."""
-        user_id = obj.pk
-        super().delete_model(request, obj)
-        search_must_look(user_id)
+        """Delete a user, with all that is the user's."""
+        services.delete(obj)
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Delete users, from the search index too."""
-        ids = list(queryset.values_list("pk", flat=True))
-        super().delete_queryset(request, queryset)
-        for user_id in ids:
-            search_must_look(user_id)
+        """Delete users, with all that is theirs."""
+        for user in queryset:
+            services.delete(user)
 
 
 @admin.register(EmailChange)

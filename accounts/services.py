@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import links
+from accounts import changes, links
 from accounts.links import LinkError
 from accounts.models import EmailChange, User
 from mail.tasks import send
@@ -90,9 +90,21 @@ def change_password(user: User, password: str) -> None:
 @transaction.atomic
 def update_profile(user: User, *, name: str, language: str) -> None:
     """Change what a user is called and written in."""
+    renamed = user.name != name
     user.name, user.language = name, language
     user.save(update_fields=["name", "language"])
     search_must_look(user.pk)
+    if renamed:
+        changes.renamed(user.pk)
+
+
+@transaction.atomic
+def delete(user: User) -> None:
+    """Delete a user, with all that is the user's."""
+    user_id = user.pk
+    changes.leaving(user_id)
+    user.delete()
+    search_must_look(user_id)
 
 
 @transaction.atomic

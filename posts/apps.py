@@ -9,8 +9,9 @@ class PostsConfig(AppConfig):
     name = "posts"
 
     def ready(self) -> None:
-        """Register which objects in the stores are in use, and what of posts is searched."""
-        from posts import references, search  # noqa: PLC0415 (models may be imported from here on, not before)
+        """Register what objects are in use, what of posts is searched, and what becomes of them with their author."""
+        from posts import authors, references, search  # noqa: PLC0415 (models may be imported from here on, not before)
 
+        authors.register()
         references.register()
         search.register()

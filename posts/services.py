@@ -95,6 +95,14 @@ def delete(post: Post) -> None:
     _search_must_look(post_id)
 
 
+def delete_all_of(author_id: uuid.UUID) -> None:
+    """Delete all that somebody wrote, as `delete` does, in the caller's transaction."""
+    _forget(PostImage.objects.filter(post__author_id=author_id).iterator())
+    ids = list(Post.objects.filter(author_id=author_id).values_list("pk", flat=True))
+    Post.objects.filter(author_id=author_id).delete()
+    index_document.delay_many(("post", str(post_id)) for post_id in ids)
+
+
 def _fill(post: Post, content: Content) -> None:
     post.title, post.text = content.title, content.text
     post.excerpt = excerpt(content.text, MAX_EXCERPT)

@@ -4,10 +4,14 @@ import uuid
 from collections.abc import Sequence
 
 from jobs import Cancel, job
-from posts.models import PostImage
+from posts.models import Post, PostImage
 from posts.sitemap import build
+from search.tasks import index_document
 from storage.pipeline import Made
 from storage.tasks import settled
+
+#: Posts of one author whose jobs are enqueued in one go.
+BATCH = 500
 
 
 @job(name="posts.show_variants", queue="default")
@@ -16,6 +20,17 @@ def show_variants(variants: Sequence[Made], image_id: str) -> str:
     if not PostImage.objects.filter(pk=uuid.UUID(image_id)).update(variants=list(variants)):
         raise Cancel(f"The image {image_id} was deleted.")
     return f"{len(variants)} variants"
+
+
+@job(name="posts.index_posts_of", queue="indexing", unique=True)
+def index_posts_of(author_id: str) -> str:
+    """Have all published posts of an author indexed anew: the author's name is in each."""
+    posts = Post.objects.published().filter(author_id=uuid.UUID(author_id)).order_by("pk").values_list("pk", flat=True)
+    count, last = 0, uuid.UUID(int=0)
+    while batch := list(posts.filter(pk__gt=last)[:BATCH]):
+        index_document.delay_many([("post", str(key)) for key in batch])
+        count, last = count + len(batch), batch[-1]
+    return f"{count:,} posts"
 
 
 @job(name="posts.sitemap", queue="maintenance", max_retries=3, time_limit=2 * 3600, unique=True)
