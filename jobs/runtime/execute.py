@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery.canvas import maybe_signature
 from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShutdown, WorkerTerminate
 from celery.worker import state as worker_state
 from django.db import transaction
@@ -23,6 +22,7 @@ from jobs.observability import tracing
 from jobs.runtime import deadletters
 from jobs.runtime.adopt import adopt
 from jobs.runtime.database import DatabaseGone, patiently
+from jobs.runtime.followers import enqueue_followers
 from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: 
             with transaction.atomic():
                 if not attempts.succeed(job_id, lease_id):
                     return False
-                _enqueue_followers(task, result)
+                enqueue_followers(task, result)
                 return True
 
         done = _recorded(succeed_and_follow, job_id, outcomes.Succeeded(), Failure("", ""))
@@ -206,17 +206,6 @@ def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: 
     if not done:
         refuse(job_id, claimed.attempt, request.hostname, Failure("Succeeded", "It succeeded."))
         raise Refused("The lease was lost.")
-
-
-def _enqueue_followers(task: "JobTask", result: Any) -> None:
-    """Enqueue what is linked to this job, and the next link of its chain, as Celery's own tracer would."""
-    request = task.request
-    lineage = {"parent_id": request.id, "root_id": request.root_id or request.id}
-    for link in request.callbacks or ():
-        maybe_signature(link, app=task.app).apply_async((result,), **lineage)
-    if request.chain:
-        *rest, following = request.chain
-        maybe_signature(following, app=task.app).apply_async((result,), chain=rest, **lineage)
 
 
 def _record(job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure) -> None:

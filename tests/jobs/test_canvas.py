@@ -8,6 +8,7 @@ from celery import chain, chord, group
 
 from jobs.core.states import State
 from jobs.models import Job
+from jobs.runtime.dispatch import flush
 from tests.jobs.delivery import deliver
 from tests.jobs.rows import LEASE
 from tests.jobs.wire import messages
@@ -178,6 +179,28 @@ def test_a_plain_task_may_follow_a_job(effects: Effects, valkey: Valkey) -> None
     deliver(job)
     sent = [message.headers["task"] for message in messages(valkey, "default")]
     assert "tests.tasks_app.tasks.plain" in sent
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plain_task_is_not_sent_before_what_it_follows_is_recorded(effects: Effects, valkey: Valkey) -> None:
+    # The other link cannot be enqueued, so the success is not recorded.
+    links = [tasks.plain.s(), group(tasks.plain.s()), tasks.note.s("too", "many")]
+    job = tasks.step.apply_async((None, "a"), link=links).job
+    deliver(job)
+    assert job.state == State.DEAD
+    assert "tests.tasks_app.tasks.plain" not in [message.headers["task"] for message in messages(valkey, "default")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plain_task_that_cannot_be_sent_takes_no_success_back(
+    effects: Effects, valkey: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = tasks.step.apply_async((None, "a"), link=[tasks.plain.s()]).job
+    flush()
+    valkey.stop()
+    deliver(job)
+    assert (job.state, job.attempts.count()) == (State.SUCCEEDED, 0)
+    assert "plain task tests.tasks_app.tasks.plain that follows it could not be sent" in caplog.text
 
 
 def test_a_chord_needs_results_and_says_so() -> None:
