@@ -14,6 +14,7 @@ from django.apps import apps
 from django.utils import timezone
 from pydantic import BaseModel, ValidationError
 
+from jobs.core.priority import on_the_wire
 from jobs.core.retry import TOO_LONG, RetryPolicy
 from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many, moment, seconds
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
@@ -122,6 +123,11 @@ class JobTask(Task):
         if cls.queue not in queues:
             # All tasks are bound before the worker's `-Q` selects among the queues.
             queues.select_add(queues.new_missing(cls.queue))
+
+    def _get_exec_options(self) -> dict[str, Any]:
+        """Return what Celery puts into a message of this task where it writes no row, as `app.send_task` does."""
+        driver = self.app.connection_for_write().transport.driver_type
+        return {**super()._get_exec_options(), "priority": on_the_wire(self.priority, driver)}
 
     @cached_property
     def policy(self) -> RetryPolicy:

@@ -7,5 +7,5 @@ HIGHEST = 9
 
 
 def on_the_wire(priority: int, driver: str) -> int:
-    """Return the number that means `priority` to the transport with this `driver_type`."""
+    """Return the number that means `priority` to the transport with this `driver_type`; and the other way round."""
     return HIGHEST - priority if driver in LOWEST_FIRST else priority

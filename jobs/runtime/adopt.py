@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.utils.json import dumps
 
 from jobs.conf import conf
+from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Claimed
 from jobs.ledger.enqueue import NewJob, adopt as write
@@ -52,7 +53,7 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
         args=dumps(list(args)),
         kwargs=dumps(dict(kwargs)),
         options=json.loads(dumps(kept)) if kept else None,
-        priority=task.priority,
+        priority=_priority(task),
         max_retries=task.max_retries,
         run_at=eta if eta is not None and eta > datetime.now(UTC) else None,
         expires_at=_moment(request.get("foreign_expires")),
@@ -64,6 +65,15 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
 def _queue(task: "JobTask") -> str:
     routing_key: str = (task.request.delivery_info or {}).get("routing_key") or ""
     return routing_key if routing_key in task.app.amqp.queues else task.queue
+
+
+def _priority(task: "JobTask") -> int:
+    """Return the priority that the producer gave. None and 0 are one on the wire: then it is the task's own."""
+    given = (task.request.delivery_info or {}).get("priority")
+    if not isinstance(given, int) or given <= 0:
+        return task.priority
+    driver = task.app.connection_for_read().transport.driver_type
+    return on_the_wire(min(given, HIGHEST), driver)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -102,6 +102,23 @@ def test_a_foreign_message_becomes_a_job(shared: House, effect: str) -> None:
     assert shared.effects.count(effect) == 1
 
 
+@pytest.mark.parametrize("priority", [1, 7])
+def test_a_foreign_message_keeps_its_priority(shared: House, effect: str, priority: int) -> None:
+    task_id, on_redis = str(uuid.uuid4()), shared.broker.name == "valkey"
+    # What its producer must say: on Redis the lowest number comes first.
+    number = 9 - priority if on_redis else priority
+    current_app.send_task("tests.tasks_app.tasks.note", [effect], task_id=task_id, priority=number)
+    wait_for(succeeded(task_id))
+    assert Job.objects.get(id=task_id).priority == priority
+
+
+def test_a_foreign_message_without_a_priority_has_that_of_its_task(shared: House, effect: str) -> None:
+    task_id = str(uuid.uuid4())
+    current_app.send_task("tests.tasks_app.tasks.elsewhere", [effect], task_id=task_id, queue="tests.other")
+    wait_for(succeeded(task_id))
+    assert Job.objects.get(id=task_id).priority == 2
+
+
 def test_a_message_delivered_three_times_runs_once(shared: House, effect: str) -> None:
     task_id = str(uuid.uuid4())
     for _ in range(3):
