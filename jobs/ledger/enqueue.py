@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from jobs.core.states import State
+from jobs.errors import EnqueueError
 from jobs.ledger.sql import Dialect, cursor, dialect, one
 
 
@@ -54,6 +55,9 @@ class NewJob:
         return State.SCHEDULED if self.waits else State.QUEUED
 
 
+#: How often a job is written that finds another in its way, which is gone when it is looked for.
+MOST_TRIES = 10
+
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
     " unique_key, replay_of, run_at, expires_at"
@@ -65,6 +69,11 @@ def insert(job: NewJob) -> uuid.UUID:
 
     Returns:
         Its id; or that of the job already there, under the id the caller gave or waiting under the same unique key.
+
+    Raises:
+        EnqueueError: something in the database keeps the row out.
+        OperationalError: under REPEATABLE READ or SERIALIZABLE, the job already there came after the transaction
+            began. PostgreSQL then wants the whole transaction run again.
     """
     words = dialect()
     values, parameters = _values(job, words)
@@ -74,12 +83,16 @@ def insert(job: NewJob) -> uuid.UUID:
             opened.execute(statement, parameters)
         return job.id
     # The job in the way may begin between the two statements and so free the key: then it is tried again.
-    while True:
+    for _ in range(MOST_TRIES):
         if one(statement + " ON CONFLICT DO NOTHING RETURNING id", parameters) is not None:
             return job.id
         there = one("SELECT id FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key))
         if there is not None:
             return words.to_uuid(there[0])
+    raise EnqueueError(
+        f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id"
+        f"{f' or the unique key {job.unique_key!r}' if job.unique_key else ''}, and shows none that has it."
+    )
 
 
 def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:
