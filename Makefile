@@ -47,10 +47,11 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended by itself
 chaos: $(VENV)/.dev ## Kill, cut and wipe for minutes, account for every job, write docs/CHAOS.md
 	@$(BIN)/python -m tests.chaos --write
 
-bench: $(VENV)/.dev ## Measure beside plain Celery and the naive ways, and a large ledger; write bench/*.md
+bench: $(VENV)/.dev ## Measure beside plain Celery and the naive ways, a large ledger and many listeners; write bench/*.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.work
 	@$(BIN)/python -m bench.ledger
+	@$(BIN)/python -m bench.streams
 
 requirements: $(VENV)/.dev ## Pin what requirements*.in ask for in requirements*.txt
 	@for name in requirements requirements-dev; do \

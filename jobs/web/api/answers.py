@@ -20,7 +20,8 @@ from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
-from jobs.web.api.problems import CONTENT_TYPE, FieldError, Problem, ProblemOut, refused, shortened
+from jobs.web.api.described import describe_events, describe_problems
+from jobs.web.api.problems import FieldError, Problem, refused, shortened
 from jobs.web.job_json import time_json
 
 logger = logging.getLogger(__name__)
@@ -73,8 +74,9 @@ class ProblemApi(NinjaAPI):
         return ValidationError([error.model_dump() for error in errors])
 
     def get_openapi_schema(self, **options: Any) -> Any:
-        """Return the schema, with the problems that every operation may answer."""
+        """Return the schema, with live events, and with the problems that every operation may answer."""
         schema = super().get_openapi_schema(**options)
+        describe_events(schema)
         describe_problems(schema)
         return schema
 
@@ -87,32 +89,6 @@ def _field(place: tuple[int | str, ...]) -> str:
     if len(parts) > 1 and parts[0] in {"body", "query"}:
         parts = parts[1:]
     return ".".join(str(part) for part in parts)
-
-
-#: What any operation may answer.
-_PROBLEMS = {
-    "400": "The request is no JSON.",
-    "401": "Nobody knows who asks.",
-    "403": "Who asks may not do this.",
-    "404": "It is not there.",
-    "409": "It is in a state that does not allow this, or the key was used for something else.",
-    "413": "The body is too large.",
-    "422": "A value is not valid.",
-    "429": "Too many requests in this minute.",
-    "503": "Database or broker does not answer.",
-}
-
-
-def describe_problems(schema: dict[str, Any]) -> None:
-    """Add to a schema what every operation may answer besides what it is for."""
-    definition = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts = definition.pop("$defs", {})
-    schema["components"].setdefault("schemas", {}).update({**parts, "ProblemOut": definition})
-    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
-    for path in schema["paths"].values():
-        for operation in path.values():
-            for status, description in _PROBLEMS.items():
-                operation["responses"][status] = {"description": description, "content": content}
 
 
 def handle_problems(api: NinjaAPI) -> None:

@@ -10,7 +10,6 @@ from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
-from django.views.decorators.http import require_GET
 
 from jobs.core.states import State
 from jobs.tokens import Scope
@@ -26,12 +25,14 @@ logger = logging.getLogger(__name__)
 #: What a stream begins with: after how many milliseconds to come back, and that nothing is missed from here on.
 OPENING = b"retry: 2000\n\nevent: listening\ndata: {}\n\n"
 
+#: What may be asked for.
+PARAMETERS = ("state", "queue", "task", "job", "ticks", "last_event_id")
+
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 _needs = Needs(Scope.READ)
 
 
-@require_GET
 async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream changes of jobs as they happen.
 
@@ -39,6 +40,12 @@ async def events(request: HttpRequest) -> HttpResponseBase:
     once a second instead. `Last-Event-ID`, as header or as `last_event_id`, asks for what was missed.
     """
     try:
+        if request.method != "GET":
+            raise Problem(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{request.method} is not possible here; possible: GET.",
+                headers={"Allow": "GET"},
+            )
         await sync_to_async(_let_in)(request)
         wanted = read(request.GET)
         if not isinstance(request, ASGIRequest):
@@ -73,6 +80,12 @@ def _let_in(request: HttpRequest) -> None:
 
 def read(given: QueryDict) -> Wanted:
     """Return what a stream is asked for. Raises Problem for what cannot be meant."""
+    for name in given:
+        if name not in PARAMETERS:
+            # A slip of the pen must not listen to everything.
+            raise invalid(name, given[name], f"is not known; known are {', '.join(PARAMETERS)}")
+    if given.get("ticks", "0") not in {"0", "1"}:
+        raise invalid("ticks", given["ticks"], "must be 0 or 1")
     return Wanted(
         states=frozenset(_state(word) for word in _words(given, "state")),
         queues=frozenset(_words(given, "queue")),

@@ -5,6 +5,8 @@ import re
 from django.contrib.staticfiles import finders
 from django.test import Client
 
+from jobs.web.events.view import PARAMETERS
+
 
 def test_the_documentation_is_served_by_this_site_alone() -> None:
     response = Client().get("/api/docs")
@@ -39,3 +41,16 @@ def test_the_schema_names_headers_as_clients_send_them() -> None:
     schema = Client().get("/api/openapi.json").json()
     (header,) = schema["paths"]["/api/jobs"]["post"]["parameters"]
     assert (header["in"], header["name"]) == ("header", "Idempotency-Key")
+
+
+def test_the_schema_tells_of_live_events() -> None:
+    schema = Client().get("/api/openapi.json").json()
+    operation = schema["paths"]["/api/events"]["get"]
+    assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
+    named = {(one["in"], one["name"]) for one in operation["parameters"]}
+    assert named == {("header", "Last-Event-ID"), *(("query", name) for name in PARAMETERS)}
+    assert (
+        operation["parameters"][0]["schema"]["items"]["$ref"].removeprefix("#/components/schemas/")
+        in (schema["components"]["schemas"])
+    )
+    assert operation["security"] == schema["paths"]["/api/jobs"]["get"]["security"]

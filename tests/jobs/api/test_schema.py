@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from jobs import tokens
 from jobs.conf import conf
 from jobs.core.states import State
+from jobs.web.api.described import EVENTS_PATH
 from tests.jobs.letters import letter_of_a_dead_job
 from tests.jobs.rows import in_state
 from tests.servers import Valkey
@@ -37,7 +38,8 @@ def token(transactional_db: None, valkey: Valkey, settings: object) -> Iterator[
     conf.cache_clear()
 
 
-@schema.parametrize()
+# A stream has no end to wait for; `tests/jobs/events` has tests of its own.
+@schema.exclude(path=EVENTS_PATH).parametrize()
 @bounds(
     max_examples=EXAMPLES,
     phases=[Phase.explicit, Phase.generate],

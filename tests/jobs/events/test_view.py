@@ -112,7 +112,7 @@ def test_nobody_listens_without_leave(token: str) -> None:
     assert asyncio.run(run()) == [401, 401, 403, 403, 200]
 
 
-@pytest.mark.parametrize("query", ["state=ded", "job=42"])
+@pytest.mark.parametrize("query", ["state=ded", "job=42", "colour=red", "ticks=yes"])
 def test_what_cannot_be_wanted_is_said(token: str, query: str) -> None:
     async def run() -> Any:
         return await AsyncClient().get(f"{ADDRESS}?{query}", headers={"Authorization": f"Bearer {token}"})
@@ -120,6 +120,12 @@ def test_what_cannot_be_wanted_is_said(token: str, query: str) -> None:
     answer = asyncio.run(run())
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == query.partition("=")[0]
+
+
+def test_a_wrong_method_is_told_the_right_one() -> None:
+    answer = Client().post(ADDRESS)
+    assert (answer.status_code, answer["Allow"]) == (405, "GET")
+    assert answer["Content-Type"] == "application/problem+json"
 
 
 def test_a_server_that_cannot_stream_says_so(token: str) -> None:
