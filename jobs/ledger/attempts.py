@@ -211,17 +211,32 @@ def cancel_running(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
 
 
 def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
-    """Running → scheduled, due after `delay` seconds; the attempt is given back. False where the lease was lost."""
+    """Running → scheduled, due after `delay` seconds; the attempt is given back. False where the lease was lost.
+
+    No row tells of it later, so it is counted with the change.
+    """
     words = dialect()
-    return (
-        changed(
-            f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"
-            f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {_NO_LEASE}"
-            f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
-            (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id),
-        )
-        == 1
+    change = (
+        f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"
+        f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {_NO_LEASE}"
+        f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
     )
+    parameters = (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id)
+    if words.name == "postgresql":
+        snoozed = f"WITH snoozed AS ({change} RETURNING task, queue)"
+        return changed(f"{snoozed} {_COUNT_SNOOZE.format(rows='snoozed')}", parameters) == 1
+    with transaction.atomic():
+        if not changed(change, parameters):
+            return False
+        changed(_COUNT_SNOOZE.format(rows="jobs_job WHERE id = %s"), [words.key(job_id)])
+    return True
+
+
+_COUNT_SNOOZE = """
+    INSERT INTO jobs_tally (metric, task, queue, outcome, count, seconds)
+    SELECT 'snoozes', task, queue, '', 1, 0 FROM {rows}
+    ON CONFLICT (metric, task, queue, outcome) DO UPDATE SET count = jobs_tally.count + 1
+"""
 
 
 def release(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:

@@ -13,8 +13,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from jobs.enqueue import json_text
-from jobs.errors import InvalidArguments, Snooze
-from jobs.runtime import counters
+from jobs.errors import InvalidArguments
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.losses import Loss, losses
 from jobs.runtime.message import LEDGER_HEADER
@@ -83,16 +82,6 @@ class JobRequest(Request):
             self.send_event("task-failed", exception=repr(exc), traceback=exc_info.traceback)
         else:
             super().on_failure(exc_info, send_failed_event, return_ok)
-
-    def on_retry(self, exc_info: Any) -> None:
-        """Called when the job is tried again later, or was put off."""
-        exc = exc_info.exception
-        if isinstance(exc, ExceptionWithTraceback):
-            # In a pool of threads it has not been through a pipe, which would have unwrapped it.
-            exc = exc.exc
-        if isinstance(getattr(exc, "exc", None), Snooze):
-            counters.add("snoozes")
-        super().on_retry(exc_info)
 
     def revoked(self) -> bool:
         """Return whether Celery's lists of revoked tasks keep it from running.

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from jobs.core.states import State
-from jobs.models import Job, Worker as Entry
+from jobs.models import Job
 from jobs.observability.correlation import correlated
 from tests.acceptance.collector import Collector
 from tests.acceptance.worker import Worker
 from tests.tasks_app.effects import Effects
-from tests.tasks_app.tasks import broken, discreet, flaky, note, overlong, steer
+from tests.tasks_app.tasks import broken, discreet, flaky, note, overlong
 from tests.waiting import wait_for
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -107,12 +107,3 @@ def test_a_trace_goes_through_the_ledger_into_the_worker(
     assert {span.parent_span_id.hex() for span in spans} == {"00f067aa0ba902b7"}
     # An attempt that is followed by another is no error of the trace; a job that gives up is.
     assert sorted((span.name == broken.name, span.status.code) for span in spans) == [(False, 0), (False, 0), (True, 2)]
-
-
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_workers_entry_counts_what_no_row_tells(
-    start_worker: Callable[..., Worker], effects: Effects, pool: str
-) -> None:
-    steer.delay("snooze", seconds=0.1)
-    start_worker(pool=pool)
-    wait_for(lambda: any(entry.counters.get("snoozes", 0) >= 2 for entry in Entry.objects.all()), 30)

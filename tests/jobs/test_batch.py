@@ -9,7 +9,7 @@ from jobs import Batch, Cancel, Permanent, Snooze, job, operations
 from jobs.core.states import State
 from jobs.errors import InvalidOption
 from jobs.ledger import attempts
-from jobs.models import Job
+from jobs.models import Job, Tally
 from jobs.runtime import batch as batches
 from jobs.runtime.shutdown import hand_back
 from tests.jobs.delivery import deliver, message_of, request_for
@@ -218,3 +218,12 @@ def test_a_task_that_does_not_say_the_type_of_its_jobs_is_refused() -> None:
     with pytest.raises(InvalidOption, match="annotated Batch"):
         unsaid.delay("a")
     assert not Job.objects.exists()
+
+
+def test_every_job_of_a_batch_that_is_put_off_is_counted() -> None:
+    jobs = enqueued("a", "b", "c")
+    acts.append(failing("b", Snooze(60)))
+    acts.append(failing("c", Snooze(60)))
+    deliver(jobs[0])
+    assert states(jobs) == ["succeeded", "scheduled", "scheduled"]
+    assert Tally.objects.get(metric="snoozes", task=gather.name, queue="default").count == 2

@@ -43,6 +43,7 @@ def _counted(rows: list[Tally]) -> Iterator[Metric]:
     retried = [row for row in rows if row.outcome == State.RETRYING]
     yield _counter("retries", "Attempts that failed and are followed by another.", retried, "failed attempts")
     yield _counter("rescues", "Attempts whose worker or pool process died.", rows, "rescues")
+    yield _counter("snoozes", "Times that jobs were put off without consuming an attempt.", rows, "snoozes")
     yield _counter("dead_letters", "Dead letters archived, by reason.", rows, "dead letters", "reason")
     yield _histogram(
         "job_duration_seconds", "How long attempts took, by what became of the job.", rows, "duration", "outcome"
@@ -191,7 +192,6 @@ def _connections(present: list[Worker]) -> Iterator[Metric]:
 
 #: What workers count in memory, for want of a row that tells of it.
 WORKER_COUNTERS = {
-    "snoozes": "Jobs that were put off without consuming an attempt.",
     "resent": "Jobs whose message was lost and sent again.",
 }
 
