@@ -17,10 +17,15 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 #: The token of a mailed link (`accounts.links`), by its shape. It stands in addresses, which get logged in many ways.
 _LINK_TOKEN = re.compile(r"[\w-]{22}\.[\w-]{6,}\.[\w-]{43}")
 
+#: The end of such a token. Looking for it takes a tenth of the time, and hardly any line has one.
+_LINK_TOKEN_END = re.compile(r"\.[\w-]{43}")
+
+_dumps = json.JSONEncoder(default=str, ensure_ascii=False).encode
+
 
 def masked(line: str) -> str:
     """Return a line without what would let its reader into somebody's account."""
-    return _LINK_TOKEN.sub("…", line)
+    return _LINK_TOKEN.sub("…", line) if _LINK_TOKEN_END.search(line) else line
 
 
 class JobContext(logging.Filter):
@@ -83,7 +88,7 @@ class JsonFormatter(logging.Formatter):
             entry["error"] = self.formatException(record.exc_info)
         if record.stack_info:
             entry["stack"] = record.stack_info
-        return masked(json.dumps(entry, default=str, ensure_ascii=False))
+        return masked(_dumps(entry))
 
 
 def configuration(*, level: str, style: str) -> dict[str, Any]:
