@@ -1,8 +1,9 @@
-"""Plain Celery's Django settings: as many apps of Django's own as the project has, and no engine."""
+"""Plain Celery's Django settings: as many apps of Django's own as the project has, and no engine.
+
+Nothing of the project is imported: it would bring the engine's own transport for Redis with it.
+"""
 
 import os
-
-from project.database import configuration
 
 SECRET_KEY = "nothing here is worth protecting"  # noqa: S105
 INSTALLED_APPS = [
@@ -14,7 +15,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
 ]
-DATABASES = {"default": configuration(os.environ["DATABASE_URL"])}
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 MIDDLEWARE = [

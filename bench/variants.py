@@ -40,8 +40,8 @@ class Pool:
 
     @property
     def options(self) -> Sequence[str]:
-        """What the worker's command line says of it."""
-        return "--pool", self.name, "--concurrency", str(self.concurrency)
+        """What the worker's command line says of it; the log as Celery's guide has it, which is our default."""
+        return "--pool", self.name, "--concurrency", str(self.concurrency), "--loglevel", "INFO"
 
 
 #: Everything of `jobs.celery` that a plain application can have too.
