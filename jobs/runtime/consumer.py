@@ -1,14 +1,17 @@
 """The worker's consumer, so that no message can stop it and none is dropped: what cannot be read is parked."""
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from celery.worker import state
 from celery.worker.consumer import Consumer
-from kombu.exceptions import ContentDisallowed, DecodeError
+from celery.worker.state import maybe_shutdown
+from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
+from jobs.core.backoff import pause
 from jobs.core.outcome import Reason
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
@@ -19,6 +22,9 @@ from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.request import JobRequest
 
 logger = logging.getLogger(__name__)
+
+#: The first pause before a broker out of reach is tried again, and the longest, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 #: At most one line about parked messages in so many seconds; the letters themselves say it all.
 LOG_EVERY = 10.0
@@ -35,6 +41,8 @@ class JobsConsumer(Consumer):
 
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
 
+    #: How often in a row the broker was out of reach.
+    connection_attempts = 0
     _parked = 0
     _told_at = float("-inf")
 
@@ -72,6 +80,41 @@ class JobsConsumer(Consumer):
                 return None
 
         return guarded
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Return the connection when it stands: tried for ever, with back-off and jitter, which Celery's has not.
+
+        Where the project limits or forbids trying again, Celery's way is kept.
+        """
+        settings = self.app.conf
+        if settings.broker_connection_max_retries is not None or not settings.broker_connection_retry:
+            return super().ensure_connected(conn)
+        while True:
+            maybe_shutdown()
+            try:
+                conn.ensure_connection(max_retries=0, timeout=settings.broker_connection_timeout)
+            except OperationalError as exc:
+                self._wait_for_broker(conn, exc)
+            else:
+                self.first_connection_attempt = False
+                self.connection_attempts = 0
+                return conn
+
+    def _wait_for_broker(self, conn: Any, exc: OperationalError) -> None:
+        self.connection_attempts += 1
+        seconds = pause(self.connection_attempts, FIRST_PAUSE, LONGEST_PAUSE, random.random)
+        logger.error(
+            "The broker %s is out of reach (%s); attempt %d comes in %.1f s.",
+            conn.as_uri(),
+            exc,
+            self.connection_attempts + 1,
+            seconds,
+        )
+        conn.maybe_switch_next()
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            maybe_shutdown()
+            time.sleep(min(left, 0.5))
 
     def on_close(self) -> None:
         """Called when the connection is lost: what was fetched and not begun is dispatched again."""

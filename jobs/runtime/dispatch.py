@@ -9,6 +9,7 @@ import atexit
 import logging
 import os
 import queue
+import random
 import threading
 import time
 import uuid
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from celery import Celery, current_app
 from django.db import DatabaseError, connection
 
+from jobs.core.backoff import pause
 from jobs.ledger.upkeep import mark_dispatched
 from jobs.runtime.broker import BATCH, publisher_for
 from jobs.runtime.message import Outgoing
@@ -128,8 +130,7 @@ class Dispatcher:
 
     def _pause(self, exc: Exception) -> None:
         self._failures += 1
-        pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 10))
-        self._pause_until = time.monotonic() + pause
+        self._pause_until = time.monotonic() + pause(self._failures, 1.0, LONGEST_PAUSE, random.random)
         if self._failures == 1:
             logger.warning("The broker did not take jobs (%s: %s); housekeeping will.", type(exc).__name__, exc)
 

@@ -72,6 +72,7 @@ class Household:
         self._roster.sign()
         if self._intake.trouble:
             # The entry was written, so the ledger can be.
+            self._roster.database_reconnects += 1
             self._intake.follow()
         return False
 

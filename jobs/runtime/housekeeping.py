@@ -17,6 +17,7 @@ from celery import bootsteps
 from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
+from jobs.core import backoff
 from jobs.runtime import forks, held, shutdown
 from jobs.runtime.database import UNUSABLE
 from jobs.runtime.losses import losses
@@ -116,8 +117,7 @@ class Housekeeper(threading.Thread):
 
     def _failed(self, duty: Duty, exc: Exception) -> None:
         duty.failures += 1
-        pause = min(duty.longest_pause, duty.every * 2 ** min(duty.failures - 1, 8)) * (0.5 + random.random())  # noqa: S311
-        duty.next_at = time.monotonic() + pause
+        duty.next_at = time.monotonic() + backoff.pause(duty.failures, duty.every, duty.longest_pause, random.random)
         if duty.failures == 1:
             expected = isinstance(exc, (DatabaseError, OSError)) or "Operational" in type(exc).__name__
             logger.warning(

@@ -10,12 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs.models import Worker
 from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
+from jobs.runtime.redis_link import RedisLink
 
 #: Seconds between two entries, and after how many without one a worker counts as gone.
 EVERY = 5.0
@@ -35,7 +37,10 @@ class Roster:
         self._worker = worker
         self._publisher = publisher
         self._queues = sorted(worker.app.amqp.queues.consume_from)
+        self._redis = RedisLink(settings.REDIS_URL) if settings.REDIS_URL else None
         self._entries = 0
+        #: How often the database came back.
+        self.database_reconnects = 0
 
     def sign(self) -> bool:
         """Write that this worker is there."""
@@ -55,6 +60,8 @@ class Roster:
 
     def leave(self) -> None:
         """Write that this worker has stopped in order."""
+        if self._redis:
+            self._redis.close()
         Worker.objects.filter(pk=self.id).update(stopped_at=Now(), running=0)
 
     def _standing(self) -> dict[str, Any]:
@@ -74,13 +81,16 @@ class Roster:
         return {
             "broker": {
                 "state": "connected" if connected else "reconnecting",
+                "attempts": getattr(consumer, "connection_attempts", 0),
                 "reconnects": max(0, getattr(consumer, "restart_count", 0)),
             },
             "publisher": {
                 "state": "connected" if not self._publisher.failures else "reconnecting",
                 "attempts": self._publisher.failures,
             },
-            "database": {"state": "connected"},
+            # Whoever reads this was told by it.
+            "database": {"state": "connected", "reconnects": self.database_reconnects},
+            **({"redis": self._redis.look()} if self._redis else {}),
         }
 
     def _children(self) -> list[int]:

@@ -11,6 +11,7 @@ from django.apps import apps
 from django.db import connection as django_connection
 from kombu.transport import virtual
 
+from jobs.core.backoff import pause
 from jobs.transport import LEDGER
 from jobs.transport.bell import Bell
 from jobs.transport.channel import Channel
@@ -172,8 +173,7 @@ class Transport(virtual.Transport):
 
     def _lost(self, exc: Exception) -> None:
         self.failures += 1
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.failures, 10)) * (0.5 + random.random())  # noqa: S311
-        self._retry_at = time.monotonic() + pause
+        self._retry_at = time.monotonic() + pause(self.failures, FIRST_PAUSE, LONGEST_PAUSE, random.random)
         if self.failures == 2:  # A single failure is SQLite's lock or a connection that was cut: nothing to tell.
             logger.warning("The database is out of reach (%s); it is tried again for ever.", str(exc).strip())
 
