@@ -7,7 +7,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from jobs import operations
 from jobs.admin.base import Choices, Lately, LedgerAdmin, act, as_text, as_tree, moment, took, user_name
@@ -17,6 +19,7 @@ from jobs.models import Attempt, Job
 from jobs.queries import JobFilter
 from jobs.registry import registered
 from jobs.reports.queues import known
+from jobs.templatetags.look import short_id, state
 from jobs.web.job_json import named_arguments
 
 
@@ -76,7 +79,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
 class JobAdmin(LedgerAdmin):
     """Find jobs, see why they failed, retry and cancel them."""
 
-    list_display = ("id", "state", "task", "queue", "tries", "enqueued", "took", "error")
+    list_display = ("short", "shown_state", "task", "queue", "tries", "enqueued", "took", "error")
     list_filter = (StateFilter, QueueFilter, TaskFilter, Lately)
     search_fields = ("id",)
     search_help_text = "An id, a correlation id, or text in the arguments or the latest error"
@@ -85,7 +88,7 @@ class JobAdmin(LedgerAdmin):
     inlines = (AttemptInline,)
     actions = ("retry", "cancel")
     fieldsets = (
-        (None, {"fields": ("id", "task", "state", "last_error", "arguments", "progress")}),
+        (None, {"fields": ("id", "task", "shown_state", "last_error", "arguments", "progress")}),
         ("Where and how", {"fields": ("queue", "priority", "tries", "worker_losses", "worker", "unique_key")}),
         (
             "When",
@@ -93,6 +96,16 @@ class JobAdmin(LedgerAdmin):
         ),
         ("Kin", {"fields": ("correlation_id", "parent_id", "replay_of")}),
     )
+
+    @admin.display(description="id")
+    def short(self, job: Job) -> SafeString:
+        """The end of its id, where ids differ."""
+        return format_html('<code title="{}">{}</code>', job.pk, short_id(job.pk))
+
+    @admin.display(description="state")
+    def shown_state(self, job: Job) -> SafeString:
+        """Its state, as every page shows it."""
+        return state(job.state)
 
     @admin.display(description="attempt")
     def tries(self, job: Job) -> str:
@@ -112,7 +125,7 @@ class JobAdmin(LedgerAdmin):
     @admin.display(description="latest error")
     def error(self, job: Job) -> str:
         """The beginning of the latest error."""
-        return job.last_error[:120]
+        return Truncator(job.last_error).chars(100)
 
     @admin.display(description="arguments")
     def arguments(self, job: Job) -> SafeString:

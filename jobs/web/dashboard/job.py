@@ -12,12 +12,17 @@ from django.utils import timezone
 from jobs.core.states import FINAL, WAITING, State
 from jobs.models import Attempt, DeadLetter, Job
 from jobs.queries import JobFilter
+from jobs.runtime.message import outgoing
 from jobs.web import search
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.pages import show
 from jobs.web.dashboard.timeline import timeline
 from jobs.web.dashboard.tracebacks import folded
 from jobs.web.job_json import job_json, named_arguments
+
+#: Headers that tell nothing: those without arguments, and who asked for the page.
+_UNTOLD = frozenset({"argsrepr", "kwargsrepr", "origin"})
+_EMPTY: tuple[object, ...] = (None, "", {}, [None, None])
 
 #: Attempts, and jobs of the same kin, that are shown; the newest ones.
 ATTEMPTS, KIN = 50, 8
@@ -51,6 +56,8 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         raw=json.dumps(job_json(found), indent=2, ensure_ascii=False),
         curl=_curl(request, found),
         error=_headline(found, attempts),
+        headers=_headers(found),
+        following=_following(found),
     )
 
 
@@ -82,6 +89,20 @@ def _corrections(job: Job) -> list[Job]:
 def _curl(request: HttpRequest, job: Job) -> str:
     address = request.build_absolute_uri(f"/api/jobs/{job.pk}")
     return f'curl -H "Authorization: Bearer $TOKEN" {address}'
+
+
+def _headers(job: Job) -> dict[str, Any]:
+    """Return what its message says of it besides the arguments, where it says anything."""
+    headers = outgoing(job, retries=max(job.attempt - job.attempt_base - 1, 0)).headers
+    return {name: value for name, value in headers.items() if name not in _UNTOLD and value not in _EMPTY}
+
+
+def _following(job: Job) -> list[str]:
+    """Return the tasks that run when it has succeeded: its chain's next ones, and what is linked to it."""
+    options = job.options or {}
+    # Celery keeps the next link of a chain at its end.
+    steps = [*reversed(options.get("chain") or []), *(options.get("link") or [])]
+    return [str(step.get("task", "")) for step in steps if isinstance(step, dict)]
 
 
 def _headline(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any] | None:

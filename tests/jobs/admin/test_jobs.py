@@ -30,7 +30,7 @@ def state(job: Job) -> str:
 def test_the_list_shows_state_tries_and_the_latest_error() -> None:
     job = in_state(State.RETRYING)
     shown = page(viewer(), LIST)
-    for word in (str(job.pk), "retrying", "1/6", "ValueError: it failed"):
+    for word in (str(job.pk), '<span class="state retrying">', "1/6", "ValueError: it failed"):
         assert word in shown
 
 

@@ -48,6 +48,15 @@ def test_a_job_tells_its_errors_arguments_and_kin(viewer: Client) -> None:
     assert f'href="/jobs/{job.pk}/"' in text(viewer, f"/jobs/{child.pk}/")
 
 
+def test_a_job_tells_its_headers_and_what_follows_it(viewer: Client) -> None:
+    steps = [{"task": "third.task", "kwargs": {"secret": "hush"}}, {"task": "second.task"}]
+    job = written(options={"headers": {"tenant": "blue"}, "chain": steps, "time_limit": 30})
+    page = text(viewer, f"/jobs/{job.pk}/")
+    assert "<b>tenant</b> <code class=\"text\">&quot;blue&quot;</code>" in page
+    assert "<dt>Then</dt><dd><code>second.<wbr>task</code>, <code>third.<wbr>task</code></dd>" in page
+    assert "hush" not in page
+
+
 def test_the_actions_offered_fit_the_state(operator: Client) -> None:
     offered = {State.DEAD: ("Retry",), State.QUEUED: ("Cancel",), State.RETRYING: ("Retry", "Cancel")}
     for state, verbs in offered.items():
