@@ -44,6 +44,8 @@ def drains(queue: QueueReport) -> str:
     seconds = queue.drain_seconds
     if seconds is not None:
         return duration(seconds) if seconds < 7 * 86_400 else "weeks"
+    if queue.depth[State.QUEUED] <= queue.rate_out:
+        return "keeps up"
     return "growing" if queue.rate_in > queue.rate_out else "not moving"
 
 

@@ -13,6 +13,8 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import DeadLetter, Job, OperatorAction, Queue, Worker
+from jobs.reports.queues import UNFINISHED, QueueReport
+from jobs.templatetags.words import drains
 from tests.jobs.dashboard.letters import letter
 from tests.jobs.rows import LEASE, claimed, in_state, written
 from tests.seeding import seed
@@ -52,7 +54,7 @@ def test_a_job_tells_its_headers_and_what_follows_it(viewer: Client) -> None:
     steps = [{"task": "third.task", "kwargs": {"secret": "hush"}}, {"task": "second.task"}]
     job = written(options={"headers": {"tenant": "blue"}, "chain": steps, "time_limit": 30})
     page = text(viewer, f"/jobs/{job.pk}/")
-    assert "<b>tenant</b> <code class=\"text\">&quot;blue&quot;</code>" in page
+    assert '<b>tenant</b> <code class="text">&quot;blue&quot;</code>' in page
     assert "<dt>Then</dt><dd><code>second.<wbr>task</code>, <code>third.<wbr>task</code></dd>" in page
     assert "hush" not in page
 
@@ -193,3 +195,12 @@ def test_the_overview_links_each_state_and_draws_what_ended(viewer: Client) -> N
     assert 'href="/jobs/list/?q=state:dead"' in page
     assert "1 succeeded · 1 dead" in page
     assert '<rect class="dead"' in page
+
+
+@pytest.mark.parametrize(
+    "rate_in,rate_out,words", [(2, 5, "2 min"), (6, 5, "growing"), (5, 5, "not moving"), (60, 50, "keeps up")]
+)
+def test_a_queue_says_when_it_will_be_empty(rate_in: float, rate_out: float, words: str) -> None:
+    depth = dict.fromkeys(UNFINISHED, 0) | {State.QUEUED: 6}
+    queue = QueueReport("email", depth, timezone.now(), rate_in, rate_out, dead_letters=0, workers=1)
+    assert drains(queue) == words
