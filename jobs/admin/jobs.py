@@ -19,6 +19,7 @@ from jobs.models import Attempt, Job
 from jobs.queries import JobFilter
 from jobs.registry import registered
 from jobs.reports.queues import known
+from jobs.templatetags.desk import breakable
 from jobs.templatetags.look import short_id, state
 from jobs.web.job_json import named_arguments
 
@@ -79,7 +80,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
 class JobAdmin(LedgerAdmin):
     """Find jobs, see why they failed, retry and cancel them."""
 
-    list_display = ("short", "shown_state", "task", "queue", "tries", "enqueued", "took", "error")
+    list_display = ("short", "shown_state", "shown_task", "queue", "tries", "enqueued", "took", "error")
     list_filter = (StateFilter, QueueFilter, TaskFilter, Lately)
     search_fields = ("id",)
     search_help_text = "An id, a correlation id, or text in the arguments or the latest error"
@@ -106,6 +107,11 @@ class JobAdmin(LedgerAdmin):
     def shown_state(self, job: Job) -> SafeString:
         """Its state, as every page shows it."""
         return state(job.state)
+
+    @admin.display(description="task")
+    def shown_task(self, job: Job) -> SafeString:
+        """Its task, whose long name may be broken."""
+        return breakable(job.task)
 
     @admin.display(description="attempt")
     def tries(self, job: Job) -> str:
