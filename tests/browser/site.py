@@ -1,9 +1,8 @@
-"""The running site: web server, worker, mail catcher, each a process, on a database of the test's own."""
+"""The running site: web server and mail catcher, each a process; a worker can be started beside them."""
 
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
@@ -15,39 +14,31 @@ from tests.servers.processes import kill_group, spawn, tail
 from tests.waiting import wait_for
 
 
-@dataclass(frozen=True)
-class Addresses:
-    """Where its parts listen."""
-
-    web: int
-    smtp: int
-
-
 class Site:
-    """The web server and the mail catcher; a worker can be started with `environment`."""
+    """The web server and, unless nobody mails, the mail catcher; a worker can be started with `environment`."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], *, mails: bool = True) -> None:
         self.directory = directory
-        self.ports = Addresses(free_port(), free_port())
         self.inbox = Store(directory / "inbox")
+        self._ports = {"web": free_port()} | ({"catcher": free_port()} if mails else {})
         self.environment = {
             **environment,
             "DEBUG": "true",
             "ALLOWED_HOSTS": "127.0.0.1",
             "FRONTEND_HOST": self.url,
             "INBOX_DIR": str(self.inbox.directory),
-            "SMTP_PORT": str(self.ports.smtp),
+            "SMTP_PORT": str(self._ports.get("catcher", 1)),
         }
-        python = sys.executable
-        self._processes = [
-            self._spawn("web", python, "-m", "uvicorn", "project.asgi:application", "--port", str(self.ports.web)),
-            self._spawn("catcher", python, "manage.py", "mailcatcher", "--port", str(self.ports.smtp)),
-        ]
+        self._processes = [self._spawn(name, *self._command(name)) for name in self._ports]
 
     @property
     def url(self) -> str:
         """Its front page, without the slash at the end."""
-        return f"http://127.0.0.1:{self.ports.web}"
+        return f"http://127.0.0.1:{self._ports['web']}"
+
+    def _command(self, name: str) -> list[str]:
+        program = {"web": ["-m", "uvicorn", "project.asgi:application"], "catcher": ["manage.py", "mailcatcher"]}
+        return [sys.executable, *program[name], "--port", str(self._ports[name])]
 
     def _spawn(self, name: str, *command: str) -> "subprocess.Popen[bytes]":
         return spawn(command, log=self._log(name), environment=self.environment, directory=settings.BASE_DIR)
@@ -56,14 +47,14 @@ class Site:
         return self.directory / f"{name}.log"
 
     def wait_until_ready(self) -> None:
-        """Wait until both listen."""
-        wait_for(lambda: is_taken(self.ports.web) and is_taken(self.ports.smtp), 30, what="the site to listen")
+        """Wait until all of it listens."""
+        wait_for(lambda: all(map(is_taken, self._ports.values())), 60, what="the site to listen")
 
     def report(self) -> tuple[str, str]:
         """Return what its processes said, for the report of a failed test."""
-        return "site", "\n".join(f"== {name}\n{tail(self._log(name))}" for name in ("web", "catcher"))
+        return "site", "\n".join(f"== {name}\n{tail(self._log(name))}" for name in self._ports)
 
     def stop(self) -> None:
-        """Kill both."""
+        """Kill it."""
         for process in self._processes:
             kill_group(process)

@@ -1,13 +1,10 @@
 """A person signs up, finds the mail in the inbox, follows its link, and is in."""
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from tests.browser.site import Site
 from tests.cast import PASSWORD
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def sign_up(page: Page, email: str) -> None:
@@ -72,11 +69,3 @@ def test_the_theme_is_remembered(page: Page, site: Site) -> None:
     expect(page.locator("html")).to_have_css("background-color", "rgb(15, 20, 29)")
     page.reload()
     expect(page.locator("html")).to_have_css("background-color", "rgb(15, 20, 29)")
-
-
-def test_no_page_scrolls_sideways(page: Page, site: Site) -> None:
-    for width in (360, 1440):
-        page.set_viewport_size({"width": width, "height": 800})
-        for path in ("/", "/sign-up/", "/log-in/", "/password-reset/", "/inbox/"):
-            page.goto(path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"

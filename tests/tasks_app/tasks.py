@@ -90,6 +90,14 @@ def lasting(effect: str, seconds: float) -> None:
     record(f"{effect} ended")
 
 
+@job(max_retries=0)
+def needing(effect: str, file: str) -> None:
+    """Do its work where a file exists, give up where it is missing: what an operator can mend."""
+    if not Path(file).exists():
+        raise Permanent(f"{Path(file).name} is missing")
+    record(effect)
+
+
 # --- Tasks that fail ------------------------------------------------------------------------------
 
 

@@ -33,12 +33,22 @@ function word(input) {
   return { start, end, text: input.value.slice(start, end) };
 }
 
+// What begins with the letters comes before what has them somewhere.
+function matching(items, letters) {
+  const [begun, others] = [[], []];
+  for (const item of items) {
+    if (item.startsWith(letters)) begun.push(item);
+    else if (item.includes(letters)) others.push(item);
+  }
+  return [...begun, ...others];
+}
+
 function suggestions(text) {
   const [name, value] = text.includes(":") ? text.split(/:(.*)/s) : [null, text];
   const known = { task: vocabulary.tasks, state: vocabulary.states, queue: vocabulary.queues, since: AGES, until: AGES };
   if (name !== null) {
-    return (known[name] ?? [])
-      .filter((item) => item.includes(value) && item !== value)
+    return matching(known[name] ?? [], value)
+      .filter((item) => item !== value)
       .slice(0, MOST)
       .map((item) => ({ label: `${name}:${item}`, text: `${name}:${quoted(item)}` }));
   }
@@ -46,7 +56,7 @@ function suggestions(text) {
     .filter(([one]) => one.startsWith(value))
     .map(([one, note]) => ({ label: one.endsWith(".") ? `${one}…` : `${one}:`, note, text: one.endsWith(".") ? one : `${one}:`, open: true }));
   if (!value) return names;
-  const tasks = vocabulary.tasks.filter((task) => task.includes(value)).map((task) => ({ label: `task:${task}`, text: `task:${quoted(task)}` }));
+  const tasks = matching(vocabulary.tasks, value).map((task) => ({ label: `task:${task}`, text: `task:${quoted(task)}` }));
   const states = vocabulary.states.filter((state) => state.startsWith(value)).map((state) => ({ label: `state:${state}`, text: `state:${state}` }));
   return [...names, ...states, ...tasks].slice(0, MOST);
 }
