@@ -7,7 +7,7 @@ The same number gives the same rows.
 import json
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from jobs.core.states import FINAL, State
 from jobs.models import Attempt, DeadLetter, Job, OperatorAction, Queue, ScheduleRun, Worker
-from tests.seeding_texts import ERRORS, SUBJECTS, traceback
+from tests.seeding_texts import OF_BILLING, OF_MAIL, OF_STORES, SUBJECTS, traceback
 
 #: Columns of a job, in the order in which `_row` gives them.
 COLUMNS = (
@@ -34,7 +34,7 @@ Draw = random.Random
 
 @dataclass(frozen=True)
 class Kind:
-    """A task: how often it comes, what it takes, how long it works and how often it gives up."""
+    """A task: how often it comes, what it takes, how long it works, how often it gives up, and why."""
 
     task: str
     queue: str
@@ -42,6 +42,7 @@ class Kind:
     kwargs: Callable[[Draw], dict[str, Any]]
     seconds: float
     dying: float
+    errors: Sequence[str] = OF_STORES
 
 
 KINDS = (
@@ -57,12 +58,13 @@ KINDS = (
         },
         0.12,
         0.004,
+        OF_MAIL,
     ),
     Kind("posts.show_variants", "default", 0.2, lambda draw: {"image_id": _hex(draw), "variants": []}, 0.02, 0.001),
     Kind("storage.delete", "storage", 0.1, lambda draw: {"store_name": "assets", "keys": _keys(draw)}, 0.3, 0.002),
     Kind("storage.image.resize", "default", 0.1, lambda draw: {"original": {"key": _hex(draw), "w": 4000}}, 2.4, 0.003),
     Kind("posts.sitemap", "maintenance", 0.001, lambda _: {}, 80.0, 0.02),
-    Kind(LONG, "default", 0.099, lambda draw: {"invoice": _hex(draw), "lines": 214}, 0.7, 0.003),
+    Kind(LONG, "default", 0.099, lambda draw: {"invoice": _hex(draw), "lines": 214}, 0.7, 0.003, OF_BILLING),
 )
 
 
@@ -104,7 +106,7 @@ def _row(draw: Draw, now: datetime, index: int, jobs: int, days: float) -> tuple
     if state in {State.SCHEDULED, State.RETRYING}:
         due = now + timedelta(seconds=draw.expovariate(1 / 300))
     changed = {State.RUNNING: started}.get(state, ended if state in FINAL or state is State.RETRYING else created)
-    error = draw.choice(ERRORS).format(n=draw.randrange(10_000)) if attempt > 1 or state is State.RETRYING else ""
+    error = draw.choice(kind.errors).format(n=draw.randrange(10_000)) if attempt > 1 or state is State.RETRYING else ""
     progress = {"done": draw.randrange(40_000), "total": 50_000, "message": "Writing shard 3 of 12"}
     running = state is State.RUNNING
     return (

@@ -1,0 +1,158 @@
+"""Content for a site that is to be looked at: people, posts, mails, and a ledger as after some busy days.
+
+No worker runs on such a site, so what is seen stays as it was written.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.utils import timezone
+
+from accounts.models import User
+from jobs.core.states import State
+from jobs.models import Job, OperatorAction
+from mail import conf, letters
+from mail.inbox.store import Store
+from mail.messages import build
+from mail.rendering import render
+from posts import services
+from posts.models import Post
+from posts.services import Content
+from search import indexing
+from search.documents import kind
+from tests.jobs.rows import claimed
+from tests.seeding import WORKERS, seed
+
+OPERATOR = "ada@example.com"
+
+TEXT = """A worker can be killed while it sends a mail. Then nobody knows whether the mail went out: the server may
+have taken it a millisecond before the end.
+
+## Two ways to be wrong
+
+Send it again, and somebody may read it twice. Do not, and somebody may wait for ever. *At least once* is the kinder
+mistake, if the second mail can be told from a new one:
+
+- its `Message-ID` is the job's id, so mail programs show it once,
+- the job finds its row taken, so no two workers send at the same time,
+- and what cannot be known is recorded, not guessed.
+
+> A queue that never loses a message has only moved the question: what did the worker do with it?
+
+| What dies | What then |
+|---|---|
+| the worker | another one takes the job when its lease has run out |
+| the broker | the row is still there, and is sent again |
+| the database | the worker keeps the outcome until it is back |
+
+```python
+send.delay(kind="verification", user_id=str(user.id))
+```
+"""
+
+TITLES = (
+    "What a queue owes you when a worker dies",
+    "Eine Nacht ohne Broker",
+    "Retries are a budget, not a wish",
+    "Sitemaps for a million posts, one shard at a time",
+    "On dead letters, and how to bring them back",
+)
+
+
+def fill(inbox: Path, *, jobs: int) -> None:
+    """Fill an empty site; its operator is Ada."""
+    seed(jobs)
+    now = timezone.now()
+    operator = User.objects.create_superuser(OPERATOR, name="Ada Lovelace", email_verified_at=now - timedelta(days=90))
+    _relate()
+    _run_long(now)
+    _fall_behind(now)
+    _write_posts(operator, now)
+    _send_mails(Store(inbox), operator, now)
+    _act(now)
+    # What the site itself enqueued while it was filled belongs to nobody's story.
+    Job.objects.filter(task="search.index").delete()
+
+
+def _relate() -> None:
+    """Give the newest dead and the running jobs a request and a parent, as they have in real life."""
+    dead = list(Job.objects.filter(state=State.DEAD, task="mail.send")[:1])
+    for job in dead:
+        others = Job.objects.filter(state=State.SUCCEEDED, created_at__lt=job.created_at)[:3]
+        for number, other in enumerate(others):
+            Job.objects.filter(pk=other.pk).update(
+                correlation_id=job.correlation_id, parent_id=job.pk if number == 2 else None
+            )
+        Job.objects.filter(pk=job.pk).update(parent_id=others[0].pk)
+
+
+def _run_long(now: datetime) -> None:
+    """Let a job be at work for some minutes, and say how far it is."""
+    job = claimed(
+        *("f" * 32, 3600, WORKERS[0]),
+        task="search.reindex",
+        queue="indexing",
+        kwargs='{"name": "posts"}',
+    )
+    Job.objects.filter(pk=job.pk).update(
+        created_at=now - timedelta(minutes=4, seconds=11),
+        run_at=now - timedelta(minutes=4, seconds=11),
+        dispatched_at=now - timedelta(minutes=4, seconds=11),
+        started_at=now - timedelta(minutes=4, seconds=10),
+        changed_at=now - timedelta(minutes=4, seconds=10),
+        correlation_id="9f1c2be07a41d3aa",
+        progress={"done": 612_000, "total": 1_000_000, "message": "Posts of March"},
+    )
+
+
+def _fall_behind(now: datetime) -> None:
+    """Let the mails of a quarter of an hour have come late, and some not at all yet: a backlog that shrinks."""
+    mails = Job.objects.filter(task="mail.send", state=State.SUCCEEDED)
+    late = list(mails.filter(created_at__range=(now - timedelta(minutes=24), now - timedelta(minutes=9))))
+    for number, job in enumerate(late):
+        job.started_at = now - timedelta(seconds=300 * (1 - number / len(late)) + 2)
+        job.finished_at = job.changed_at = job.started_at + timedelta(seconds=0.2)
+    Job.objects.bulk_update(late, ["started_at", "finished_at", "changed_at"])
+    waiting = mails.filter(created_at__range=(now - timedelta(minutes=9), now - timedelta(minutes=5, seconds=20)))
+    for job in waiting:
+        job.state, job.attempt, job.worker, job.started_at, job.finished_at = State.QUEUED, 0, "", None, None
+        job.changed_at = job.created_at
+        job.save()
+
+
+def _write_posts(author: User, now: datetime) -> None:
+    others = [User.objects.create_user(f"{name.lower()}@example.com", name=name) for name in ("Grace", "Linus")]
+    for number, title in enumerate(reversed(TITLES)):
+        post = services.create([author, *others][number % 3], Content(title, TEXT), publish=True)
+        Post.objects.filter(pk=post.pk).update(published_at=now - timedelta(days=11 - 2 * number, hours=3))
+    services.create(author, Content("A draft about clocks", "They do not agree."))
+    indexing.index(kind("post"), [str(pk) for pk in Post.objects.values_list("pk", flat=True)])
+
+
+def _send_mails(store: Store, reader: User, now: datetime) -> None:
+    written = (
+        (
+            "custom",
+            {"to": reader.email, "subject": "Your export is ready, all 12 parts of it", "body": "It waits for a week."},
+        ),
+        ("security_notice", {"user_id": str(reader.pk), "event": "password_changed"}),
+        ("password_reset", {"user_id": str(reader.pk)}),
+        ("verification", {"user_id": str(User.objects.create_user("dora@example.com").pk)}),
+    )
+    for kind_of_letter, details in written:
+        letter = letters.write(kind_of_letter, details)
+        message = build(letter, render(letter), sender=conf.sender(), message_id=str(uuid.uuid4()), now=now)
+        store.add(bytes(message))
+
+
+def _act(now: datetime) -> None:
+    done = (
+        ("retry", {"task": "mail.send", "states": ["dead"], "created_after": "2026-11-20T00:00:00Z"}, 214, 95),
+        ("replay", {"ids": [str(uuid.UUID(int=7))]}, 1, 71),
+        ("discard", {"task": "posts.sitemap", "reason": "exhausted"}, 3, 70),
+        ("run", {"schedule": "Sitemap"}, 1, 12),
+    )
+    for action, target, count, minutes in done:
+        row = OperatorAction.objects.create(actor="ada@example.com", action=action, target=target, count=count)
+        OperatorAction.objects.filter(pk=row.pk).update(at=now - timedelta(minutes=minutes))

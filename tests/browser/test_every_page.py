@@ -1,0 +1,142 @@
+"""Every page of a site with something to see: for readers of screens, in both themes, on every width, and silent."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from pytest_django import DjangoDbBlocker
+
+from accounts.models import User
+from tests.browser import chromium, demo
+from tests.browser.conftest import logged_in
+from tests.browser.shots import shots
+from tests.browser.site import Site
+from tests.databases import Database, default_database_at
+
+#: Pages that nobody needs a picture of.
+MORE = {
+    "resend": "/sign-up/again/",
+    "password-reset": "/password-reset/",
+    "password-change": "/account/password/",
+    "email-change": "/account/email/",
+    "no-results": "/posts/search/?q=nothing-like-it",
+    "own-posts": "/posts/mine/",
+    "new-post": "/posts/new/",
+    "jobs-mistaken": "/jobs/list/?q=state:red",
+    "jobs-none": "/jobs/list/?q=task:nothing",
+    "letters-none": "/jobs/dead/list/?text=nothing-like-it",
+}
+NAMES = (
+    *("overview", "overview-week", "jobs", "job", "job-running", "dead-letters", "dead-letters-list", "dead-letter"),
+    *("queues", "schedules", "workers", "history", "front", "posts", "post", "search", "log-in", "sign-up"),
+    *("account", "inbox", "admin", *MORE),
+)
+#: What axe calls grave enough to keep somebody out.
+GRAVE = {"serious", "critical"}
+#: The admin's search field, which Django labels with an image.
+NOT_OURS = {"exclude": [["#searchbar"]]}
+
+
+@dataclass(frozen=True)
+class Tour:
+    """Two tabs, of the operator and of a stranger, and where each page is."""
+
+    operator: Page
+    stranger: Page
+    addresses: dict[str, tuple[str, bool]]
+
+    def visit(self, name: str) -> Page:
+        """Open a page and return its tab."""
+        address, signed_in = self.addresses[name]
+        page = self.operator if signed_in else self.stranger
+        page.goto(address)
+        return page
+
+
+@pytest.fixture(scope="module")
+def tour(
+    browser: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+    sqlite_template: str,
+) -> Iterator[Tour]:
+    """A site full of things, where no worker changes any of them."""
+    directory = tmp_path_factory.mktemp("full")
+    database = Database.copied("sqlite", template=sqlite_template, directory=directory)
+    with django_db_blocker.unblock(), default_database_at(database.url):
+        demo.fill(directory / "inbox", jobs=1_500)
+        site = Site(directory, {"DATABASE_URL": database.url}, mails=False)
+        try:
+            site.wait_until_ready()
+            # What the console says fails the test that is the last of this module; it names the page.
+            with (
+                chromium.quiet_window(browser, site.url, reduced_motion="reduce") as window,
+                chromium.quiet_window(browser, site.url, reduced_motion="reduce") as outside,
+            ):
+                operator = logged_in(window, site, User.objects.get(email=demo.OPERATOR))
+                addresses = {shot.name: (shot.path, shot.signed_in) for shot in shots()}
+                addresses |= {name: (path, True) for name, path in MORE.items()}
+                yield Tour(operator, outside.new_page(), addresses)
+        finally:
+            site.stop()
+
+
+def test_every_page_is_on_the_tour(tour: Tour) -> None:
+    assert set(tour.addresses) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axe_finds_nothing_grave(tour: Tour, name: str) -> None:
+    page = tour.visit(name)
+    if page.locator("main[data-events^='/']").count():
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    page.emulate_media(color_scheme="light")
+    assert grave(page, {"resultTypes": ["violations"]}) == []
+    # The dark theme changes colours and nothing else.
+    page.emulate_media(color_scheme="dark")
+    assert grave(page, {"runOnly": ["color-contrast"]}) == []
+
+
+def grave(page: Page, options: dict[str, object]) -> list[str]:
+    """Return what axe finds that is grave: the rule, and the elements."""
+    found = Axe().run(page, context=NOT_OURS, options=options).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')}"
+        for one in found
+        if one["impact"] in GRAVE
+        for node in one["nodes"]
+    ]
+
+
+def test_no_page_scrolls_sideways(tour: Tour) -> None:
+    too_wide = []
+    for name in NAMES:
+        page = tour.visit(name)
+        for width in (360, 768, 1440):
+            page.set_viewport_size({"width": width, "height": 800})
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                too_wide.append(f"{name} at {width}")
+    assert too_wide == []
+
+
+def test_the_dark_theme_is_dark_everywhere(tour: Tour) -> None:
+    page = tour.visit("overview")
+    page.emulate_media(color_scheme="dark")
+    for place in ("html", ".bar", "main .rows td", "main .plot .drawing"):
+        assert lightness(page, place, "background-color") < 0.2, place
+        assert lightness(page, place, "color") > 0.5, place
+    expect(page.locator("html")).to_have_css("background-color", "rgb(15, 20, 29)")
+
+
+def lightness(page: Page, place: str, attribute: str) -> float:
+    """Return how light the first element there is drawn, from 0 to 1; what is transparent shows what is below."""
+    script = """([place, attribute]) => {
+        let at = document.querySelector(place);
+        while (at.parentElement && getComputedStyle(at)[attribute] === "rgba(0, 0, 0, 0)") at = at.parentElement;
+        return getComputedStyle(at)[attribute];
+    }"""
+    red, green, blue = map(int, re.findall(r"\d+", page.evaluate(script, [place, attribute]))[:3])
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
