@@ -17,7 +17,7 @@ OFFLINE := DEBUG=true DATABASE_URL=sqlite://:memory: EXTRA_APPS=
 PRODUCTION := DEBUG=false DATABASE_URL=sqlite://:memory: REDIS_URL=redis://localhost ALLOWED_HOSTS=example.com \
 	FRONTEND_HOST=https://example.com SECRET_KEY=$$(head -c 48 /dev/urandom | base64 -w0)
 
-.PHONY: help up test check format bench chaos requirements clean reset
+.PHONY: help up test check format bench chaos screenshots requirements clean reset
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench: $(VENV)/.dev ## Measure beside plain Celery and the naive ways, a large l
 	@$(BIN)/python -m bench.work
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.streams
+
+screenshots: $(VENV)/.dev ## Photograph every page into docs/screenshots
+	@tests/system-packages
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 requirements: $(VENV)/.dev ## Pin what requirements*.in ask for in requirements*.txt
 	@for name in requirements requirements-dev; do \
