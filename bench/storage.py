@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
+from botocore.config import Config
+
 from bench import rows
 from bench.servers import Servers
 from bench.site import measured, site
@@ -52,7 +55,7 @@ def _deletions(
             (single, options.single, "one_job_each"),
             (batched, options.blobs, "all_at_once"),
         ):
-            _fill(seaweedfs.client, keys(count))
+            _fill(seaweedfs, keys(count))
             if function:
                 seconds = drained(servers, variables, held, "bench.deletions", function, count)
             else:
@@ -77,8 +80,17 @@ def keys(count: int) -> list[str]:
     return [f"posts/{number // 40:032x}/{number // 4:032x}/w{number % 4}.webp" for number in range(count)]
 
 
-def _fill(client: "S3Client", wanted: Sequence[str]) -> None:
-    with ThreadPoolExecutor(16) as pool:
+def _fill(seaweedfs: SeaweedFS, wanted: Sequence[str]) -> None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=seaweedfs.url,
+        region_name="us-east-1",
+        aws_access_key_id=seaweedfs.access_key,
+        aws_secret_access_key=seaweedfs.secret_key,
+        # What is not measured may wait, and may be tried again.
+        config=Config(read_timeout=60, retries={"total_max_attempts": 5}),
+    )
+    with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: client.put_object(Bucket=BUCKET, Key=key, Body=b"x" * 100), wanted))
 
 
@@ -89,7 +101,7 @@ def _sweeps(servers: Servers, seaweedfs: SeaweedFS, variables: Mapping[str, str]
     print("| sweeping | seconds | objects/s | memory before | peak | outcome |\n|---:|---:|---:|---:|---:|---|")
     present = 0
     for size in sorted(sizes):
-        _fill(seaweedfs.client, [_original(number) for number in range(present, size)])
+        _fill(seaweedfs, [_original(number) for number in range(present, size)])
         _refer(servers, present, size)
         present = size
         took = measured("bench.sweeps:sweep_content", {**variables, "ORPHANS_MIN_AGE_SECONDS": "0"})

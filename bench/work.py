@@ -40,10 +40,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.work", description=main.__doc__)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="(default: all)")
     options = parser.parse_args()
-    sections = _read()
+    sections, failed = _read(), []
     for title in options.only:
-        sections[title] = _measured(title)
-        RESULTS.write_text(_page(sections))
+        try:
+            sections[title] = _measured(title)
+        except subprocess.CalledProcessError:
+            failed.append(title)
+        else:
+            RESULTS.write_text(_page(sections))
+    if failed:
+        sys.exit(f"Not measured: {', '.join(failed)}. The page has what it had.")
 
 
 def _measured(title: str) -> str:
