@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from django.db import Error as DatabaseError, connection, transaction
 
 from search.backends.base import Hit, Results
+from search.backends.marking import highlighted
 from search.documents import Document, IndexSettings
 from search.errors import SearchError
 from search.models import IndexAlias, IndexedDocument
@@ -23,8 +24,8 @@ class Dialect(Protocol):
 
     def search(
         self, index: str, generation: int, words: Sequence[str], filters: Mapping[str, Any], limit: int, offset: int
-    ) -> tuple[list[tuple[Any, str]], int]:
-        """Return documents (as JSON or parsed) with their text highlighted, the best first, and how many match."""
+    ) -> tuple[list[Any], int]:
+        """Return documents (as JSON or parsed), the best first, and how many match."""
 
 
 class EmbeddedBackend:
@@ -58,13 +59,13 @@ class EmbeddedBackend:
         offset: int = 0,
     ) -> Results:
         """Search the live generation."""
-        filters = filters or {}
+        filters, words = filters or {}, words_of(query)
         self._check_filters(index, filters)
         try:
-            found, total = _dialect().search(index, self._alias(index).live, words_of(query), filters, limit, offset)
+            found, total = _dialect().search(index, self._alias(index).live, words, filters, limit, offset)
         except DatabaseError as exc:
             raise SearchError(f"The index {index} could not be searched: {exc}") from exc
-        return Results([_hit(data, text) for data, text in found], total)
+        return Results([_hit(data, words) for data in found], total)
 
     def count(self, index: str) -> int:
         """Return the number of documents in the live generation."""
@@ -178,6 +179,6 @@ def _drop(index: str, generation: int) -> None:
         IndexedDocument.objects.filter(pk__in=chunk).delete()
 
 
-def _hit(data: Any, text: str) -> Hit:
+def _hit(data: Any, words: Sequence[str]) -> Hit:
     document = json.loads(data) if isinstance(data, str) else data
-    return Hit(document, {"text": text})
+    return Hit(document, highlighted(document, words))

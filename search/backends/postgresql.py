@@ -8,45 +8,30 @@ from typing import Any
 
 from django.db import connection
 
-from search.backends.base import MARK_BEGIN, MARK_END
-
-HEADLINE = f"StartSel={MARK_BEGIN}, StopSel={MARK_END}, MaxWords=24, MinWords=12, MaxFragments=2, FragmentDelimiter=…"
-
 
 def search(
     index: str, generation: int, words: Sequence[str], filters: Mapping[str, Any], limit: int, offset: int
-) -> tuple[list[tuple[Any, str]], int]:
+) -> tuple[list[Any], int]:
     """Return matching documents, the best first, and their number."""
     where, parameters = 'd."index" = %s AND d.generation = %s', [index, generation]
     for name, value in filters.items():
         where += " AND d.data ->> %s = %s"
         parameters += [name, str(value).lower() if isinstance(value, bool) else str(value)]
     if not words:
-        return _found("''", "d.id DESC", where, parameters, [], limit, offset)
+        return _found("d.id DESC", where, parameters, [limit, offset])
     query = " & ".join(words) + ":*"
     where += " AND to_tsvector('simple', d.text) @@ to_tsquery('simple', %s)"
-    parameters.append(query)
-    headline = "ts_headline('simple', d.text, to_tsquery('simple', %s), %s)"
     order = "ts_rank(to_tsvector('simple', d.text), to_tsquery('simple', %s)) DESC, d.id"
-    return _found(headline, order, where, parameters, [query, HEADLINE], limit, offset, [query])
+    return _found(order, where, [*parameters, query], [query, limit, offset])
 
 
-def _found(
-    headline: str,
-    order: str,
-    where: str,
-    parameters: list[Any],
-    before: list[Any],
-    limit: int,
-    offset: int,
-    after: Sequence[Any] = (),
-) -> tuple[list[tuple[Any, str]], int]:
+def _found(order: str, where: str, parameters: list[Any], further: list[Any]) -> tuple[list[Any], int]:
+    source = f"search_indexeddocument d WHERE {where}"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM search_indexeddocument d WHERE {where}", parameters)
+        cursor.execute(f"SELECT COUNT(*) FROM {source}", parameters)
         total = cursor.fetchone()[0]
         cursor.execute(
-            f"SELECT d.data, {headline} FROM search_indexeddocument d WHERE {where}"
-            f" ORDER BY {order} LIMIT %s OFFSET %s",
-            [*before, *parameters, *after, limit, offset],
+            f"SELECT d.data FROM {source} ORDER BY {order} LIMIT %s OFFSET %s",
+            [*parameters, *further],
         )
-        return list(cursor.fetchall()), total
+        return [data for (data,) in cursor.fetchall()], total

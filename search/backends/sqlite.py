@@ -3,21 +3,15 @@
 Triggers of the migration keep the table in step.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 
-from search.backends.base import MARK_BEGIN, MARK_END
-
-#: Words of context in a highlighted text.
-CONTEXT = 24
-
 
 def search(
     index: str, generation: int, words: Sequence[str], filters: Mapping[str, Any], limit: int, offset: int
-) -> tuple[list[tuple[Any, str]], int]:
+) -> tuple[list[Any], int]:
     """Return matching documents, the best first (bm25), and their number."""
     where = 'd."index" = %s AND d.generation = %s'
     parameters: list[Any] = [index, generation]
@@ -34,14 +28,13 @@ def search(
         cursor.execute(f"SELECT COUNT(*) FROM {source}", [match, *parameters])
         total = cursor.fetchone()[0]
         cursor.execute(
-            f"SELECT d.data, snippet(search_text, 0, %s, %s, '…', %s) FROM {source}"
-            " ORDER BY bm25(search_text), d.id LIMIT %s OFFSET %s",
-            [MARK_BEGIN, MARK_END, CONTEXT, match, *parameters, limit, offset],
+            f"SELECT d.data FROM {source} ORDER BY bm25(search_text), d.id LIMIT %s OFFSET %s",
+            [match, *parameters, limit, offset],
         )
-        return list(cursor.fetchall()), total
+        return [data for (data,) in cursor.fetchall()], total
 
 
-def _all(where: str, parameters: list[Any], limit: int, offset: int) -> tuple[list[tuple[Any, str]], int]:
+def _all(where: str, parameters: list[Any], limit: int, offset: int) -> tuple[list[Any], int]:
     source = f"search_indexeddocument d WHERE {where}"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT COUNT(*) FROM {source}", parameters)
@@ -49,4 +42,4 @@ def _all(where: str, parameters: list[Any], limit: int, offset: int) -> tuple[li
         cursor.execute(
             f"SELECT d.data FROM {source} ORDER BY d.id DESC LIMIT %s OFFSET %s", [*parameters, limit, offset]
         )
-        return [(json.loads(data), "") for (data,) in cursor.fetchall()], total
+        return [data for (data,) in cursor.fetchall()], total
