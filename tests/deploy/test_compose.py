@@ -10,6 +10,8 @@ import pytest
 import yaml
 from django.conf import settings
 
+from jobs.conf import conf
+
 TEXT = (settings.BASE_DIR / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"] == "nightshift"]
@@ -43,6 +45,24 @@ def test_every_service_has_a_health_check(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
     assert check["test"][0] in {"CMD", "CMD-SHELL"}
     assert {"interval", "timeout", "retries"} <= set(check)
+
+
+def seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
+
+
+def test_docker_waits_longer_for_the_end_of_a_process_than_the_process_takes() -> None:
+    web = SERVICES["web"]
+    graceful = int(web["command"][web["command"].index("--timeout-graceful-shutdown") + 1])
+    assert seconds(web["stop_grace_period"]) > graceful
+    workers = [service for name, service in SERVICES.items() if name.startswith("worker_")]
+    assert all(seconds(service["stop_grace_period"]) > conf().shutdown_seconds for service in workers)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_processes_can_gain_no_rights(name: str) -> None:
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))

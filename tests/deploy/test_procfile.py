@@ -13,6 +13,7 @@ from celery import current_app
 from django.conf import settings
 
 from tests.databases import Database
+from tests.deploy.test_compose import SERVICES
 from tests.servers import Valkey
 from tests.servers.ports import free_port
 from tests.servers.processes import kill_group, spawn, tail
@@ -75,6 +76,19 @@ def test_release(environment: dict[str, str], tmp_path: Path) -> None:
 def test_web(environment: dict[str, str], tmp_path: Path) -> None:
     port = environment["PORT"]
     starts(LINES["web"], environment, tmp_path / "log", lambda: answers(port, "/readyz", 200))
+
+
+def test_the_health_check_of_web_passes_whatever_the_site_is_called(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    hosts = SERVICES["web"]["environment"]["ALLOWED_HOSTS"].replace("${ALLOWED_HOSTS:-localhost}", "example.com")
+    named = {**environment, "ALLOWED_HOSTS": hosts, "FRONTEND_HOST": "https://example.com"}
+    _, *check = [word.replace("8000", environment["PORT"]) for word in SERVICES["web"]["healthcheck"]["test"]]
+
+    def healthy() -> bool:
+        return subprocess.run(check, check=False, env=named, stderr=subprocess.DEVNULL).returncode == 0
+
+    starts(LINES["web"], named, tmp_path / "log", healthy)
 
 
 @pytest.mark.parametrize("name", [name for name in LINES if name.startswith("worker_")])
