@@ -73,6 +73,19 @@ def discard_letters(selection: LetterFilter, *, actor: str, dry_run: bool = Fals
     return _on_letters("discard", selection, _discard, actor, dry_run=dry_run)
 
 
+def discard_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
+    """Set aside for good what jobs left in the dead letters; the jobs stay as they are."""
+    jobs = selection.jobs().order_by().values("pk")
+    letters = DeadLetter.objects.filter(job_id__in=jobs, replayed_at__isnull=True, discarded_at__isnull=True)
+    matched = letters.count()
+    if dry_run:
+        return Result(matched, 0)
+    with transaction.atomic():
+        changed = letters.update(discarded_at=timezone.now())
+        _record("discard", actor, selection.as_json(), changed)
+    return Result(matched, changed)
+
+
 def replay_corrected(
     letter: DeadLetter, args: Sequence[Any], kwargs: Mapping[str, Any], *, actor: str, force: bool = False
 ) -> uuid.UUID:

@@ -92,6 +92,12 @@ def cancel(request: HttpRequest) -> HttpResponse:
 
 
 @action
+def discard_jobs(request: HttpRequest) -> HttpResponse:
+    """Discard the dead letters of the jobs chosen."""
+    return _on_jobs(request, DISCARD, operations.discard_jobs, set())
+
+
+@action
 def replay(request: HttpRequest) -> HttpResponse:
     """Replay the dead letters chosen."""
     return _on_letters(request, REPLAY, operations.replay_letters)

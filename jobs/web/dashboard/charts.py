@@ -53,7 +53,9 @@ def throughput_chart(steps: Sequence[Step]) -> Chart:
     """Return the bars of what ended in each step, what went wrong on top."""
     top = ceiling(max((step.total for step in steps), default=0))
     bars = tuple(_bar(step, index, len(steps), top) for index, step in enumerate(steps))
-    marks = ((HEIGHT, "0"), (HEIGHT / 2, f"{top / 2:,g}"), (0.0, f"{top:,g}"))
+    # Half a job is none.
+    half = f"{top / 2:,g}" if top % 2 == 0 else ""
+    marks = ((HEIGHT, "0"), (HEIGHT / 2, half), (0.0, f"{top:,g}"))
     return Chart(marks, bars, (), _ticks(steps))
 
 

@@ -35,6 +35,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     now = timezone.now()
     attempts = list(found.attempts.order_by("-number", "-pk")[:ATTEMPTS])
     correlation = found.correlation_id or str(found.pk)
+    letters = list(DeadLetter.objects.filter(job=found).order_by("-failed_at"))
     return show(
         request,
         "job",
@@ -49,7 +50,8 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         siblings_query=search.line([("correlation", correlation)]),
         children=Job.objects.filter(parent_id=found.pk).order_by("-created_at", "-pk")[:KIN],
         parent=Job.objects.filter(pk=found.parent_id).first() if found.parent_id else None,
-        letters=DeadLetter.objects.filter(job=found).order_by("-failed_at"),
+        letters=letters,
+        open_letter=next((letter for letter in letters if letter.is_open), None),
         corrections=_corrections(found),
         may_retry=found.state in FINAL | WAITING,
         may_cancel=found.state in WAITING | {State.QUEUED, State.RUNNING},

@@ -41,6 +41,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         next_query=query(q=str(asked), after=listing.next_cursor or ""),
         first_query=query(q=str(asked)),
         everything=not asked.terms,
+        all_dead=asked.filter.states == (State.DEAD,),
     )
 
 

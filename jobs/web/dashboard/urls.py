@@ -25,6 +25,7 @@ urlpatterns = [
     path("<uuid:job_id>/json", job.job_as_json, name="job-json"),
     path("retry", actions.retry, name="retry"),
     path("cancel", actions.cancel, name="cancel"),
+    path("discard", actions.discard_jobs, name="discard-jobs"),
     path("dead/", deadletters.groups, name="dead-letters"),
     path("dead/list/", deadletters.letters, name="letters"),
     path("dead/<uuid:letter_id>/", deadletters.letter, name="letter"),

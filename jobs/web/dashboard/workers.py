@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from jobs.models import Job, Worker
@@ -34,7 +35,7 @@ def workers(request: HttpRequest) -> HttpResponse:
     order = list(reports.Presence)
     found.sort(key=lambda one: (order.index(one.presence), one.worker.name))
     alive = sum(one.presence is reports.Presence.ALIVE for one in found)
-    return show(request, "workers", "workers", events=TICKS, workers=found, alive=alive)
+    return show(request, "workers", "workers", events=TICKS, workers=found, alive=alive, flower=settings.FLOWER_URL)
 
 
 def _present(worker: Worker) -> Present:

@@ -16,7 +16,7 @@ PAGES = [reverse(f"jobs:{name}") for name, _, _ in ROOMS] + [reverse("jobs:lette
 
 SOME = uuid.UUID(int=7)
 ACTIONS = [
-    *(reverse(f"jobs:{name}") for name in ("retry", "cancel", "replay", "discard")),
+    *(reverse(f"jobs:{name}") for name in ("retry", "cancel", "discard-jobs", "replay", "discard")),
     *(reverse(f"jobs:{name}", args=["email"]) for name in ("pause", "resume")),
     *(reverse(f"jobs:{name}", args=[1]) for name in ("run", "enable", "disable")),
     reverse("jobs:replay-corrected", args=[SOME]),

@@ -52,6 +52,19 @@ def running() -> Job:
     return claimed()
 
 
+def test_dead_jobs_are_discarded_with_their_letters(operator: Client) -> None:
+    dead, other = letter(), letter()
+    chosen = {"all": "1", "q": f"state:dead id:{dead.job_id}"}
+    assert b"Discard 1 dead letter?" in operator.post("/jobs/discard", chosen).content
+    answer = operator.post("/jobs/discard", {**chosen, "confirmed": "1"}, follow=True)
+    assert said(answer) == "Discarded 1 dead letter."
+    assert list(DeadLetter.objects.filter(discarded_at=None)) == [other]
+    assert Job.objects.filter(state=State.DEAD).count() == 2
+    action = OperatorAction.objects.get()
+    assert (action.action, action.count, action.target["ids"]) == ("discard", 1, [str(dead.job_id)])
+    assert b"Nothing was chosen" not in operator.post("/jobs/discard", chosen, follow=True).content
+
+
 def test_many_are_counted_confirmed_and_reported(operator: Client) -> None:
     jobs = [in_state(State.DEAD) for _ in range(3)]
     chosen = {"id": [str(job.pk) for job in jobs]}

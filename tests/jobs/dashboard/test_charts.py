@@ -33,6 +33,10 @@ def test_bars_stand_on_each_other_within_the_box() -> None:
     assert [label for _, label in chart.marks] == ["0", "50", "100"]
 
 
+def test_no_half_jobs_are_marked() -> None:
+    assert [label for _, label in throughput_chart(steps(step(0, succeeded=4))).marks] == ["0", "", "5"]
+
+
 def test_what_went_wrong_is_seen_beside_much_that_went_well() -> None:
     chart = throughput_chart(steps(step(0, succeeded=100_000, dead=1)))
     assert chart.bars[0].parts[-1][2] >= 2

@@ -66,6 +66,15 @@ def test_the_actions_offered_fit_the_state(operator: Client) -> None:
         assert [verb for verb in ("Retry", "Cancel") if f">{verb}</button>" in page] == list(verbs)
 
 
+def test_a_dead_job_leads_to_its_letter_until_that_is_dealt_with(operator: Client, viewer: Client) -> None:
+    dead = letter()
+    page, link = f"/jobs/{dead.job_id}/", f'href="/jobs/dead/{dead.pk}/">Correct or discard</a>'
+    assert link in text(operator, page)
+    assert link not in text(viewer, page)
+    DeadLetter.objects.update(discarded_at=timezone.now())
+    assert link not in text(operator, page)
+
+
 def test_progress_is_a_bar(viewer: Client) -> None:
     job = claimed()
     attempts.note_progress(job.pk, LEASE, json.dumps({"done": 12, "total": 50, "message": "Shard 1"}))
