@@ -17,7 +17,7 @@ from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.runtime import deadletters, letters
 from jobs.runtime.execute import ledger_id
-from jobs.runtime.losses import Condemned, Unsent, losses
+from jobs.runtime.losses import Condemned, Unparked, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.request import JobRequest
 
@@ -129,12 +129,16 @@ class JobsConsumer(Consumer):
 
     def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
         queue = self._queue_of(message)
+        letter = deadletters.letter_of(message, queue, reason, error)
         try:
-            letter = deadletters.park(message, queue, reason, error)
+            deadletters.post(letter)
         except deadletters.BrokerGone as exc:
-            # Not acknowledged: it comes again with the next connection.
-            logger.error("A message of queue %s could not be parked (%s); it is left with the broker.", queue, exc)
-            return
+            logger.error("A message of queue %s could not be parked (%s); it is tried again.", queue, exc)
+            if getattr(message.channel, "ack_emulation", True):
+                # Not acknowledged: it comes again with the next connection.
+                return
+            # Redis has no books of what it handed out: nobody else has this message any more.
+            losses.put(Unparked(letter))
         message.ack_log_error(logger, self.connection_errors)
         self._condemn(message, letter.error)
         self._tell(queue, letter.error)

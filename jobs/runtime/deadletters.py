@@ -59,17 +59,15 @@ def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, 
     job = upkeep.running_job(job_id, lease_id)
     if job is None:
         return False
-    letter = letters.from_job(job, job.attempt, reason, failure, timezone.now())
-    send(letters.dead_queue(letter.queue), letter.message)
+    post(letters.from_job(job, job.attempt, reason, failure, timezone.now()))
     return attempts.die(job_id, lease_id, failure, lost_worker=lost_worker)
 
 
-def park(message: Any, queue: str, reason: Reason, error: BaseException | str) -> Letter:
-    """Send a message that nobody can read or run to the dead-letter queue of the queue it came from.
+def letter_of(message: Any, queue: str, reason: Reason, error: BaseException | str) -> Letter:
+    """Return the letter of a message that nobody can read or run, for the dead-letter queue of the one it came from."""
+    return letters.from_message(message, queue, reason, error, timezone.now())
 
-    Raises:
-        BrokerGone: the message must not be acknowledged.
-    """
-    letter = letters.from_message(message, queue, reason, error, timezone.now())
+
+def post(letter: Letter) -> None:
+    """Hand a letter to the broker. Raises BrokerGone where it did not confirm: then nothing may be forgotten."""
     send(letters.dead_queue(letter.queue), letter.message)
-    return letter

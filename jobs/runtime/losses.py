@@ -17,7 +17,9 @@ from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Tries
 from jobs.ledger import attempts, operate, upkeep
 from jobs.ledger.attempts import Claimed, Failure
+from jobs.runtime import deadletters
 from jobs.runtime.execute import record
+from jobs.runtime.letters import Letter
 
 if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
@@ -102,6 +104,17 @@ class Condemned:
     def write(self) -> None:
         """Queued → dead; its letter is on its way already."""
         attempts.condemn(self.job_id, self.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Unparked:
+    """A message that cannot be run, of which only this worker knows any more: the broker did not take its letter."""
+
+    letter: Letter
+
+    def write(self) -> None:
+        """Try again."""
+        deadletters.post(self.letter)
 
 
 @dataclass(frozen=True, slots=True)

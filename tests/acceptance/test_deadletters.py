@@ -4,6 +4,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from django.db import connection
@@ -198,6 +199,27 @@ def test_without_a_broker_a_job_does_not_die_before_its_letter_is_safe(
 
 
 @on_postgres
+def test_without_room_in_the_broker_an_unreadable_message_waits_for_it_in_its_worker(
+    start_worker: Start, valkey: Valkey, effects: Effects
+) -> None:
+    worker = start_worker(options=QUICK, environment=IMPATIENT)
+    valkey.client.config_set("maxmemory-policy", "noeviction")
+    with valkey.client.pipeline(transaction=True) as pipeline:
+        pipeline.lpush("default", b"garbage{{")
+        # From now on it gives messages and takes none.
+        pipeline.config_set("maxmemory", 1)
+        pipeline.execute()
+    try:
+        wait_for(lambda: "could not be parked" in worker.log_text(), 20)
+        assert not valkey.client.exists("default")
+    finally:
+        valkey.client.config_set("maxmemory", 0)
+    assert bytes(_letters(1)[0].body) == b"garbage{{"
+    tasks.note.delay("after it")
+    happened(effects, "after it")
+
+
+@on_postgres
 def test_without_a_database_letters_stay_in_the_broker(
     worker: Worker, database: Database, valkey: Valkey, effects: Effects
 ) -> None:
@@ -211,22 +233,46 @@ def test_without_a_database_letters_stay_in_the_broker(
     wait_for(lambda: valkey.client.llen("default.dead") == 0, 20)
 
 
+@contextmanager
+def read_only(database: Database) -> Iterator[None]:
+    """Let nobody write into a database meanwhile."""
+    for switch in ("on", "off"):
+        environment.postgres.execute(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = {switch}')
+        environment.postgres.disconnect_all(database.name)
+        connection.close()
+        if switch == "on":
+            yield
+
+
+@contextmanager
+def full(database: Database) -> Iterator[None]:
+    """Let a database say meanwhile, wherever it is written to, what it says when its disk is full."""
+    environment.postgres.execute(
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;"
+        + "".join(
+            f"CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_room();"
+            for table in ("jobs_job", "jobs_attempt", "jobs_worker", "jobs_deadletter")
+        ),
+        database.name,
+    )
+    yield
+    environment.postgres.execute("DROP FUNCTION no_room CASCADE", database.name)
+
+
 @on_postgres
-def test_while_the_database_is_read_only_the_worker_takes_no_jobs_and_says_so(
-    worker: Worker, database: Database, valkey: Valkey, effects: Effects
+@pytest.mark.parametrize("fault", [read_only, full])
+def test_while_the_database_cannot_be_written_the_worker_takes_no_jobs_and_says_so(
+    worker: Worker, database: Database, effects: Effects, fault: Callable[[Database], AbstractContextManager[None]]
 ) -> None:
     wait_for(WorkerEntry.objects.exists, 20)
     tasks.note.delay("before")
     happened(effects, "before")
+    wait_for(lambda: Job.objects.filter(state="succeeded").exists())
     job = tasks.note.apply_async(("meanwhile",), countdown=1).job
-    environment.postgres.execute(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
-    environment.postgres.disconnect_all(database.name)
-    connection.close()
-    wait_for(lambda: "takes no jobs" in worker.log_text(), 30)
-    always(lambda: effects.count("meanwhile") == 0, 4)
-    environment.postgres.execute(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = off')
-    environment.postgres.disconnect_all(database.name)
-    connection.close()
+    with fault(database):
+        wait_for(lambda: "takes no jobs" in worker.log_text(), 30)
+        always(lambda: effects.count("meanwhile") == 0, 4)
     assert ended(job, seconds=60) == ["succeeded"]
     assert (effects.count("meanwhile"), Job.objects.get(id=job.id).attempt) == (1, 1)
     assert "takes jobs again" in worker.log_text()
