@@ -109,6 +109,13 @@ def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:
     return [job.id for job in jobs]
 
 
+def has_come(moment: datetime) -> bool:
+    """Return whether a time has come, by the database's clock."""
+    words = dialect()
+    row = one(f"SELECT %s <= {words.now}", (words.time(moment),))
+    return row is not None and bool(row[0])
+
+
 def adopt(job: NewJob, *, lease_id: str, lease_seconds: float, worker: str) -> bool:
     """Write a job for a message that came without one, as running under this lease, or for later if it waits.
 

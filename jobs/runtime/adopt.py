@@ -12,7 +12,7 @@ from jobs.conf import conf
 from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Claimed
-from jobs.ledger.enqueue import NewJob, adopt as write
+from jobs.ledger.enqueue import NewJob, adopt as write, has_come
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -55,7 +55,7 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
         options=json.loads(dumps(kept)) if kept else None,
         priority=_priority(task),
         max_retries=task.max_retries,
-        run_at=eta if eta is not None and eta > datetime.now(UTC) else None,
+        run_at=None if eta is None or has_come(eta) else eta,
         expires_at=_moment(request.get("foreign_expires")),
         correlation_id=str(job_id),
         parent_id=_parent(request.parent_id),

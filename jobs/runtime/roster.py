@@ -12,7 +12,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from jobs.models import Worker
 from jobs.runtime import counters, held
@@ -52,10 +51,10 @@ class Roster:
             "counters": counters.counts(),
         }
         if not Worker.objects.filter(pk=self.id).update(**values):
-            Worker.objects.create(pk=self.id, **self._standing(), **{**values, "seen_at": timezone.now()})
+            Worker.objects.create(pk=self.id, **self._standing(), **values)
         self._entries += 1
         if self._entries % 100 == 1:
-            Worker.objects.filter(seen_at__lt=timezone.now() - timedelta(seconds=KEPT)).delete()
+            Worker.objects.filter(seen_at__lt=Now() - timedelta(seconds=KEPT)).delete()
         return False
 
     def leave(self) -> None:
