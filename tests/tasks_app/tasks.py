@@ -1,6 +1,7 @@
 """Tasks that leave a trace, wait, fail, kill their process and break every rule, on request."""
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -142,6 +143,17 @@ def out_of_memory(effect: str) -> None:
     """Fail as a process without memory does."""
     record(effect)
     raise MemoryError("no memory")
+
+
+@job(max_retries=0)
+def hungry(effect: str) -> None:
+    """Take all memory that its process may have."""
+    record(effect)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 50 * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    hoard = []
+    while True:
+        hoard.append(bytes(2**14))
 
 
 @job(time_limit=1, max_retries=1, retry_backoff=0.2, retry_jitter=False)
