@@ -119,6 +119,10 @@ def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
     """Run the task's body. Raises Escaped for what is meant to end a whole process, unless it is a pool's."""
     try:
         return task.run(*args, **kwargs)
+    except MemoryError as exc:
+        # What the task had taken lives on in its frames; to record its end needs some of it.
+        tracebacks.clear_frames(exc.__traceback__)
+        raise
     except (Exception, WorkerShutdown, WorkerTerminate):
         raise
     except BaseException as exc:

@@ -77,8 +77,9 @@ class JobRequest(Request):
             state.task_ready(self)
             self._lost("WorkerLost", f"The process that ran the job died: {exc}.", worker_lost=True)
         elif isinstance(exc, MemoryError):
-            # Celery would end the whole worker for it. The job's end is recorded, and its process goes on.
+            # Celery would end the whole worker for it. Its process goes on, and has recorded the end if it could.
             state.task_ready(self)
+            self._lost("MemoryError", "The process that ran the job was out of memory.", worker_lost=True)
             self.send_event("task-failed", exception=repr(exc), traceback=exc_info.traceback)
         else:
             super().on_failure(exc_info, send_failed_event, return_ok)
