@@ -20,6 +20,7 @@ from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many, moment, sec
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
 from jobs.runtime.batch import execute_batch, item_type
 from jobs.runtime.execute import execute
+from jobs.runtime.successes import Tracer, leaving
 
 if TYPE_CHECKING:
     from jobs.models import Job
@@ -106,6 +107,7 @@ class JobTask(Task):
 
     # Celery wraps `run` in its own automatic retry unless it finds it wrapped already; ours is in `core.outcome`.
     _orig_run = None
+    _tracer: Tracer | None = None
     _dump_pydantic_arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
 
     @classmethod
@@ -178,6 +180,15 @@ class JobTask(Task):
             model.model_validate(value)
         except ValidationError as exc:
             raise InvalidArguments(f"{self.name}: {name} is not valid: {exc}") from None
+
+    @property
+    def __trace__(self) -> Tracer | None:
+        """What Celery runs around the body. It makes one for each task when a worker starts."""
+        return self._tracer
+
+    @__trace__.setter
+    def __trace__(self, tracer: Tracer | None) -> None:
+        self._tracer = tracer and leaving(tracer)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""

@@ -1,7 +1,7 @@
 """A worker takes a job and records what became of it. Every verb names the lease; without it nothing changes."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -116,6 +116,18 @@ def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
         (*(words.key(job_id) for job_id in job_ids), lease_id),
     )
     return {words.to_uuid(job_id) for (job_id,) in found}
+
+
+def succeed_together(leases: Mapping[uuid.UUID, str]) -> set[uuid.UUID]:
+    """Running → succeeded for jobs under leases of their own, on PostgreSQL. Returns those whose lease was not lost."""
+    words = dialect()
+    found = rows(
+        f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
+        f" {_NO_LEASE} FROM unnest(%s::uuid[], %s::text[]) AS done (job, lease)"
+        f" WHERE id = done.job AND {in_state(State.RUNNING)} AND lease_id = done.lease RETURNING id",
+        (list(leases), list(leases.values())),
+    )
+    return {job_id for (job_id,) in found}
 
 
 def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:

@@ -20,6 +20,7 @@ from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import record
 from jobs.runtime.losses import losses
 from jobs.runtime.message import outgoing
+from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Steward:
 
     def renew_leases(self) -> bool:
         """Renew the leases of all jobs that this worker runs, in one statement."""
-        holders = held.running() + losses.holders()
+        holders = held.running() + losses.holders() + successes.holders()
         upkeep.renew([one.lease_id for one in holders], conf().lease_seconds)
         return False
 

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 PATIENCE_BEFORE = 8.0
 PATIENCE_AFTER = 5.0
 
+#: In a request whose parent process writes successes: a list, for the number of an attempt whose success is left to it.
+LEFT = "left"
+
 
 class NotOurs(Ignore):
     """Raised to tell Celery that there is nothing to run: another delivery has the job, or it has ended."""
@@ -96,7 +99,8 @@ def _execute(  # noqa: RET503 (tell_celery raises)
         error: Exception = exc
     else:
         try:
-            _record_success(task, job_id, lease_id, claimed, result)
+            if not _leave(task, claimed):
+                _record_success(task, job_id, lease_id, claimed, result)
             return result
         except (Refused, Unrecorded):
             raise
@@ -188,6 +192,16 @@ def decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
         return outcomes.Dead(Reason.INVALID)
     tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
     return outcomes.after_error(error, task.policy, tries, random.random)
+
+
+def _leave(task: "JobTask", claimed: Claimed) -> bool:
+    """Leave a success to the parent process to write, if it offers that and nothing follows. Returns whether it is."""
+    request = task.request
+    left = request.get(LEFT)
+    if left is None or request.chain or request.callbacks:
+        return False
+    left.append(claimed.attempt)
+    return True
 
 
 def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: Claimed, result: Any) -> None:

@@ -21,6 +21,7 @@ from jobs.core import backoff
 from jobs.runtime import forks, held, shutdown
 from jobs.runtime.database import UNUSABLE
 from jobs.runtime.losses import losses
+from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +168,7 @@ class Housekeeping(bootsteps.StartStopStep):
         ]
         for housekeeper in self._housekeepers:
             housekeeper.start()
+        successes.open()
         shutdown.bound(worker, conf().shutdown_seconds)
 
     def stop(self, worker: Any) -> None:
@@ -185,6 +187,8 @@ class Housekeeping(bootsteps.StartStopStep):
     def _end(self) -> None:
         housekeepers, self._housekeepers = self._housekeepers, []
         if housekeepers and self._pid == os.getpid():
+            # First of all: what cannot be written now is left to the last duty.
+            successes.close(timeout=3)
             for housekeeper in housekeepers:
                 housekeeper.stop(timeout=3)
             shutdown.hand_back(held.running())

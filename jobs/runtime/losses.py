@@ -18,7 +18,7 @@ from jobs.core.outcome import Outcome, Tries
 from jobs.ledger import attempts, operate, upkeep
 from jobs.ledger.attempts import Claimed, Failure
 from jobs.runtime import deadletters
-from jobs.runtime.execute import record
+from jobs.runtime.execute import ledger_id, record
 from jobs.runtime.letters import Letter
 
 if TYPE_CHECKING:
@@ -95,6 +95,23 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Success:
+    """An attempt that succeeded, which the pool left to the parent process to write."""
+
+    request: "JobRequest"
+    attempt: int
+
+    @property
+    def job_id(self) -> uuid.UUID:
+        """The job's id in the ledger."""
+        return ledger_id(self.request.id)
+
+    def write(self) -> None:
+        """Running → succeeded, if a try whose answer was lost did not do so."""
+        attempts.succeed(self.job_id, self.request.lease_id)
+
+
+@dataclass(frozen=True, slots=True)
 class Condemned:
     """A job whose message was parked before it could be claimed: its task is unknown here, or its message broken."""
 
@@ -154,7 +171,7 @@ class Losses:
 
     def holders(self) -> list["JobRequest"]:
         """Return the deliveries whose leases must be held until their end is recorded."""
-        return [record.request for record in self.unwritten() if isinstance(record, Loss)]
+        return [record.request for record in self.unwritten() if isinstance(record, (Loss, Success))]
 
     def write_all(self) -> None:
         """Write every record, each on its own. Raises the first error; what failed is kept."""

@@ -18,10 +18,27 @@ from jobs.runtime.execute import Unrecorded
 from jobs.runtime.losses import Loss, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.revoke import Revoked
+from jobs.runtime.successes import OFFERED, Left, successes
 
 
 class JobRequest(Request):
     """Celery's request for a job. Each delivery has a lease id of its own, known to parent and child alike."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Wrap the `on_success` that Celery writes, for each task, into a class of its own made from this one."""
+        super().__init_subclass__(**kwargs)
+        on_success = cls.on_success
+
+        def returned(self: JobRequest, result: tuple[bool, Any, float], **kwargs: Any) -> Any:
+            self.ended = True
+            failed, returned, runtime = result
+            if isinstance(returned, Left):
+                # Before Celery forgets the delivery: somebody must hold its lease all the time.
+                successes.put(self, returned.attempt)
+                returned = returned.result
+            return on_success(self, (failed, returned, runtime), **kwargs)
+
+        cls.on_success = returned
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,6 +55,7 @@ class JobRequest(Request):
         self._cancelled = False
         self._last_signal: int = signal.SIGKILL
         self._request_dict["parent_pid"] = os.getpid()
+        self._request_dict[OFFERED] = successes.is_open
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
         if self._eta is not None:

@@ -16,6 +16,7 @@ from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.runtime import held
 from jobs.runtime.request import JobRequest
+from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
     left = held.running()
     for child in _children(worker):
         _kill(child)
+    successes.close(timeout=2)
     hand_back(left)
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
