@@ -4,5 +4,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from jobs.observability.asgi import correlated_requests
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-application = get_asgi_application()
+application = correlated_requests(get_asgi_application())

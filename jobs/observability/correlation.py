@@ -9,6 +9,9 @@ from contextvars import ContextVar
 #: What may come from outside: it is written into logs, headers and the ledger as it is.
 VALID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
+#: Where the id comes from, and where the answer says it.
+HEADER = "X-Request-ID"
+
 _current: ContextVar[str] = ContextVar("correlation", default="")
 
 
