@@ -228,3 +228,13 @@ def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
 
 def _json_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def fates(job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[State, str]]:
+    """Return the state and the latest error of jobs."""
+    words = dialect()
+    found = rows(
+        f"SELECT id, state, last_error FROM jobs_job WHERE id IN ({marks(job_ids)})",
+        [words.key(job_id) for job_id in job_ids],
+    )
+    return {words.to_uuid(job_id): (State(state), error) for job_id, state, error in found}

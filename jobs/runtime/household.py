@@ -12,6 +12,7 @@ from jobs.runtime.brokerless import steward_for
 from jobs.runtime.housekeeping import Duty
 from jobs.runtime.intake import Intake
 from jobs.runtime.roster import Roster
+from jobs.runtime.untold import untold
 from jobs.runtime.watchdog import Watchdog
 
 
@@ -52,6 +53,7 @@ class Household:
             Duty("rescue", steward.rescue, min(beat * 5, (settings.lease_seconds - settings.lease_renew_seconds) / 4)),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
             Duty("dead letters", self._archiver.archive, beat * 2),
+            Duty("events", untold.tell, beat),
         ]
 
     def database_failed(self, error: DatabaseError) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from celery.exceptions import InvalidTaskError, Terminated, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, InvalidTaskError, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.platforms import signals as platform_signals
 from celery.worker import state
 from celery.worker.request import Request
@@ -19,6 +19,7 @@ from jobs.runtime.losses import Loss, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.revoke import Revoked
 from jobs.runtime.successes import OFFERED, Left, successes
+from jobs.runtime.untold import untold
 
 
 class JobRequest(Request):
@@ -100,6 +101,8 @@ class JobRequest(Request):
             self._lost("MemoryError", "The process that ran the job was out of memory.", worker_lost=True)
             self.send_event("task-failed", exception=repr(exc), traceback=exc_info.traceback)
         else:
+            if isinstance(exc, Ignore):
+                untold.put(self)
             super().on_failure(exc_info, send_failed_event, return_ok)
 
     def revoked(self) -> bool:

@@ -1,6 +1,7 @@
 """A real Flower, to be asked over HTTP."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from tests.waiting import wait_for
 
 
 class Flower:
-    """`celery -A project flower`, without a login."""
+    """`celery -A project flower`, whose API needs no login."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -32,12 +33,16 @@ class Flower:
             environment=self._environment,
             directory=settings.BASE_DIR,
         )
-        wait_for(lambda: self.ask("workers") is not None, 40, what="Flower to answer", passing_over=(OSError,))
+        wait_for(self._answers, 40, what="Flower to answer")
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         if self._process is not None:
             kill_group(self._process)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def ask(self, path: str) -> Any:
         """Return the answer to a question of its API."""

@@ -7,13 +7,13 @@ import sys
 import time
 from asyncio import CancelledError
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from pydantic import BaseModel
 
-from jobs import Cancel, JobTask, Permanent, Snooze, job
+from jobs import Batch, Cancel, JobTask, Permanent, Snooze, job
 from tests.tasks_app.effects import record
 
 #: A gate that nobody opens must not hold a worker for ever.
@@ -278,3 +278,16 @@ def gated_then_permanent(effect: str, gate: str) -> None:
     record(effect)
     pass_gate(gate)
     raise Permanent("no retry can mend it")
+
+
+class Word(NamedTuple):
+    """What each job of a batch is about."""
+
+    text: str
+
+
+@job(batch=10)
+def gathered(batch: Batch[Word]) -> None:
+    """Leave an effect for each job of the batch."""
+    for item in batch:
+        record(item.value.text)
