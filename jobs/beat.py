@@ -17,6 +17,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from jobs import schedules
 from jobs.models import ScheduleRun
 from jobs.task import JobTask
 
@@ -38,11 +39,12 @@ class LedgerScheduler(DatabaseScheduler):
         The original leaves out those whose hour is more than two away, and so the runs that were missed while no
         Beat was running.
         """
-        enabled: QuerySet[PeriodicTask] = self.Model.objects.enabled()
-        return enabled
+        return schedules.readable().filter(enabled=True).prefetch_related("interval", "crontab", "solar", "clocked")
 
     def enabled_models(self) -> list[PeriodicTask]:
         """Return all enabled entries whose time can come: a mistake in one must not keep the others from running."""
+        for words in schedules.unreadable():
+            logger.error("%s", words)
         return [model for model in super().enabled_models() if _can_run(model)]
 
     def reserve(self, entry: ModelEntry) -> ModelEntry:

@@ -3,17 +3,56 @@
 import json
 import uuid
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from celery import current_app
 from celery.schedules import ParseException
 from django.db import transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from django.db.models.query import QuerySet
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.errors import UnknownTask
 from jobs.models import OperatorAction, ScheduleRun
 from jobs.registry import registered
 from jobs.task import JobTask
+
+
+def readable() -> QuerySet[PeriodicTask]:
+    """Return all schedules but those whose time zone nobody knows here: reading one of these raises.
+
+    The admin refuses such a zone. It comes with a database from elsewhere, or goes with a release of the zones.
+    """
+    return PeriodicTask.objects.exclude(crontab__in=_in_unknown_zones())
+
+
+def unreadable() -> list[str]:
+    """Return what is wrong with each of the others."""
+    found = (
+        PeriodicTask.objects.filter(crontab__in=_in_unknown_zones())
+        .annotate(zone=Cast("crontab__timezone", TextField()))
+        .values_list("name", "zone")
+    )
+    return [
+        f"Schedule {name!r} never runs: its time zone {zone!r} is not known here. Update tzdata, or correct the zone in"
+        " the table django_celery_beat_crontabschedule."
+        for name, zone in found
+    ]
+
+
+def _in_unknown_zones() -> list[int]:
+    zones = CrontabSchedule.objects.annotate(zone=Cast("timezone", TextField())).values_list("pk", "zone")
+    return [key for key, zone in zones if not _is_known(zone)]
+
+
+def _is_known(zone: str) -> bool:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return True
 
 
 def next_runs(schedule: PeriodicTask, count: int = 5, after: datetime | None = None) -> list[datetime]:

@@ -16,7 +16,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.admin.base import may_operate, user_name
 from jobs.errors import EnqueueError
-from jobs.schedules import latest_run, next_runs, run_now
+from jobs.schedules import latest_run, next_runs, readable, run_now, unreadable
 
 admin.site.unregister([PeriodicTask, CrontabSchedule])
 
@@ -33,6 +33,17 @@ class ScheduleAdmin(PeriodicTaskAdmin):
         ("Runs", {"fields": ("coming", "last_outcome"), "classes": ("wide",)}),
         *PeriodicTaskAdmin.fieldsets[2:],
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
+        """Return those that can be read; say which cannot."""
+        found: QuerySet[PeriodicTask] = super().get_queryset(request)
+        return found.filter(pk__in=readable())
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Show the list, and say which schedules cannot be read."""
+        for words in unreadable():
+            messages.error(request, words)
+        return super().changelist_view(request, extra_context)
 
     @admin.display(description="translation")
     def crontab_translation(self, schedule: PeriodicTask) -> str:

@@ -8,12 +8,12 @@ from django_celery_beat.models import PeriodicTask
 from jobs.commandline.output import Output
 from jobs.commandline.verb import Exit, Failed, Given, Verb, actor, nothing
 from jobs.errors import EnqueueError
-from jobs.schedules import latest_run, next_runs, run_now
+from jobs.schedules import latest_run, next_runs, readable, run_now
 from jobs.web.report_json import schedule_json
 
 
 def _list(given: Given, out: Output) -> Exit:
-    found = list(PeriodicTask.objects.order_by("name"))
+    found = list(readable().order_by("name"))
     out.json({"schedules": [schedule_json(schedule) for schedule in found]})
     out.table(
         ["id>", "schedule", "task", "when", "enabled", "last run", "its job", "next run"],

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -14,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from jobs.beat import LedgerScheduler
 from jobs.models import Job, ScheduleRun
+from jobs.registry import registered
 from jobs.schedules import next_runs, run_now
 from project.celery import app
 from tests.jobs.letters import NOTE
@@ -27,7 +29,8 @@ CRONTABS = "/admin/django_celery_beat/crontabschedule/add/"
 
 @pytest.fixture(autouse=True)
 def no_others() -> None:
-    """Take away those of the site: they are here or not, by what tests ran before."""
+    """Take away those of the site: they are here or not, by what tests ran before. Beat knows the tasks."""
+    registered()
     PeriodicTask.objects.all().delete()
     CrontabSchedule.objects.all().delete()
 
@@ -98,6 +101,24 @@ def test_an_impossible_day_never_comes_and_stops_nobody(caplog: pytest.LogCaptur
         beat.tick()
     assert Job.objects.get(task=NOTE).kwargs == {"effect": "on time"}
     assert "Schedule never never runs: Invalid crontab: day_of_month '30' never occurs" in caplog.text
+
+
+def test_a_time_zone_that_is_not_known_is_named_and_stops_nobody(
+    admin: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = scheduled(name="lost")
+    with connection.cursor() as cursor:
+        # As after a move to a machine whose zones are older.
+        cursor.execute("UPDATE django_celery_beat_crontabschedule SET timezone = 'Europe/Atlantis'")
+    due = scheduled("*", "*", name="often")
+    PeriodicTask.objects.filter(pk=due.pk).update(last_run_at=datetime(2026, 1, 1, tzinfo=UTC))
+    beat = LedgerScheduler(app, lazy=True)
+    for _ in range(3):
+        beat.tick()
+    assert Job.objects.get(task=NOTE).kwargs == {"effect": "on time"}
+    assert f"Schedule '{lost.name}' never runs: its time zone 'Europe/Atlantis' is not known here." in caplog.text
+    for address in ("/jobs/", "/jobs/schedules/", LIST):
+        assert admin.get(address).status_code == 200
 
 
 def test_beat_needs_no_broker() -> None:

@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest
-from django_celery_beat.models import PeriodicTask
 from ninja import Router, Status
 
 from jobs import operations
@@ -12,7 +11,7 @@ from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport, queues
-from jobs.schedules import run_now
+from jobs.schedules import readable, run_now
 from jobs.web.api.access import OPERATE, READ, caller_of
 from jobs.web.api.problems import Problem, missing
 from jobs.web.api.schemas.house import QueueList, QueueOut, ScheduleList, WorkerList
@@ -61,7 +60,7 @@ def list_workers(request: HttpRequest) -> Any:
 @router.get("/schedules", response=ScheduleList, auth=READ, tags=["schedules"], summary="List schedules")
 def list_schedules(request: HttpRequest) -> Any:
     """Return every schedule with its next runs and what came of the last one."""
-    return {"schedules": [schedule_json(schedule) for schedule in PeriodicTask.objects.order_by("name")]}
+    return {"schedules": [schedule_json(schedule) for schedule in readable().order_by("name")]}
 
 
 @router.post(
@@ -74,7 +73,7 @@ def list_schedules(request: HttpRequest) -> Any:
 def run_schedule(request: HttpRequest, schedule_id: int) -> Any:
     """Enqueue a schedule's job at once, beside its regular runs."""
     # No sequence of ids gets so far, and no database takes such a number.
-    schedule = PeriodicTask.objects.filter(pk=schedule_id).first() if schedule_id < 2**31 else None
+    schedule = readable().filter(pk=schedule_id).first() if schedule_id < 2**31 else None
     if schedule is None:
         raise missing("schedule", schedule_id)
     try:

@@ -107,4 +107,4 @@ def coming_runs(schedule: PeriodicTask, now: datetime) -> list[datetime]:
 
 
 def _enabled() -> list[PeriodicTask]:
-    return list(PeriodicTask.objects.filter(enabled=True).select_related("crontab", "interval", "clocked", "solar"))
+    return list(schedules.readable().filter(enabled=True).select_related("crontab", "interval", "clocked", "solar"))

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Job, ScheduleRun
-from jobs.schedules import latest_run
+from jobs.schedules import latest_run, readable
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.overview import coming_runs
 from jobs.web.dashboard.pages import TICKS, show
@@ -32,7 +32,7 @@ class Entry:
 def schedules(request: HttpRequest) -> HttpResponse:
     """Show every schedule, those that run first."""
     now = timezone.now()
-    rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar").order_by("-enabled", "name")
+    rows = readable().select_related("crontab", "interval", "clocked", "solar").order_by("-enabled", "name")
     return show(request, "schedules", "schedules", events=TICKS, entries=[_entry(schedule, now) for schedule in rows])
 
 
