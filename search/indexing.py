@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+from django.core.exceptions import ValidationError
+
 from search.backends import backend
 from search.documents import Document, Kind
+from search.errors import SearchError
 
 #: Rounds in which documents may change under our eyes before that is taken for an error.
 ROUNDS = 10
@@ -33,10 +36,19 @@ def bring_in_step(kind: Kind, ids: Sequence[str], put: Put, remove: Remove) -> N
     wanted = list(dict.fromkeys(ids))
     written: dict[str, Document | None] = {}
     for _ in range(ROUNDS):
-        present = {str(document["id"]): document for document in kind.load(wanted)}
+        present = _present(kind, wanted)
         differing = [key for key in wanted if key not in written or written[key] != present.get(key)]
         if not differing:
             return
         put(kind.index, [present[key] for key in differing if key in present])
         remove(kind.index, [key for key in differing if key not in present])
         written |= {key: present.get(key) for key in differing}
+
+
+def _present(kind: Kind, ids: Sequence[str]) -> dict[str, Document]:
+    """Return the documents there are, by their ids. Raises a permanent SearchError where an id can be nobody's."""
+    try:
+        return {str(document["id"]): document for document in kind.load(ids)}
+    except (ValidationError, ValueError) as exc:
+        said = " ".join(exc.messages) if isinstance(exc, ValidationError) else str(exc)
+        raise SearchError(f"There can be no {kind.name} of this id: {said}", permanent=True) from exc
