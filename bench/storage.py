@@ -65,7 +65,7 @@ def _deletions(
             assert not left, f"{left[0]['Key']} is still there"
     print(table("deleting", "objects", [loop, single, batched]))
     print(f"\n`delete_all` is {times(batched, single)} times a job for each object, and {times(batched, loop)} times a")
-    print("loop without any job (medians of the rounds). What remains is the store's own time for each key.")
+    print("loop without any job (medians of the rounds). What remains is the store's own time for each key.\n")
 
 
 def _loop(client: "S3Client", count: int) -> float:
