@@ -25,7 +25,8 @@ def readable() -> QuerySet[PeriodicTask]:
 
     The admin refuses such a zone. It comes with a database from elsewhere, or goes with a release of the zones.
     """
-    return PeriodicTask.objects.exclude(crontab__in=_in_unknown_zones())
+    found: QuerySet[PeriodicTask] = PeriodicTask.objects.exclude(crontab__in=_in_unknown_zones())
+    return found
 
 
 def unreadable() -> list[str]:
