@@ -43,4 +43,4 @@ def quiet_window(browser: Browser, url: str, **options: Any) -> Iterator[Browser
     window.on("weberror", lambda error: said.append(str(error.error)))
     yield window
     window.close()
-    assert not said
+    assert not said, "\n".join(said)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import DeadLetter
 from tests.browser import chromium
+from tests.browser.conftest import logged_in
 from tests.browser.site import Site
 from tests.jobs import people
 from tests.tasks_app.effects import Effects
@@ -22,12 +22,9 @@ THUMB = 40
 @pytest.fixture
 def phone(browser: Browser, site: Site) -> Iterator[Page]:
     """A tab of an operator's phone."""
-    user = people.person(*people.VIEW, "operate_job")
-    name = settings.SESSION_COOKIE_NAME
     screen = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
     with chromium.quiet_window(browser, site.url, **screen) as window:
-        window.add_cookies([{"name": name, "value": people.logged_in(user).cookies[name].value, "url": site.url}])
-        yield window.new_page()
+        yield logged_in(window, site, people.person(*people.VIEW, "operate_job"))
 
 
 def test_from_the_overview_to_a_failed_job_and_its_retry(

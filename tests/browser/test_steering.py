@@ -13,7 +13,7 @@ from jobs.models import DeadLetter, Job, OperatorAction
 from jobs.queries import JobFilter
 from tests.browser.site import Site
 from tests.tasks_app.effects import Effects
-from tests.tasks_app.tasks import elsewhere, gated, needing
+from tests.tasks_app.tasks import elsewhere, gated, needing, telling
 from tests.waiting import always, wait_for
 
 NEEDING = "tests.tasks_app.tasks.needing"
@@ -52,6 +52,23 @@ def test_a_job_goes_through_its_states_while_one_looks(operator: Page, site: Sit
     state_on(operator, "succeeded")
     expect(operator.get_by_role("button", name="Run again")).to_be_visible()
     assert operator.evaluate("window.sameDocument")
+
+
+def test_a_running_job_shows_how_far_it_is(operator: Page, site: Site, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    job = telling.apply_async((str(gate),), countdown=3600)
+    operator.goto(f"/jobs/{job.id}/")
+    expect(operator.get_by_text("Live", exact=True)).to_be_visible()
+    operations.retry_jobs(JobFilter(ids=(uuid.UUID(job.id),)), actor="somebody else")
+    expect(operator.get_by_text("1 of 4 (25 %) · Warming up")).to_be_visible()
+
+    gate.touch()
+    expect(operator.get_by_text("4 of 4 (100 %) · Tidying up")).to_be_visible()
+    expect(operator.get_by_role("progressbar", name="Progress")).to_have_attribute("value", "4")
+
+    Path(f"{gate} of the end").touch()
+    state_on(operator, "succeeded")
+    expect(operator.get_by_role("progressbar")).to_have_count(0)
 
 
 def test_the_list_follows_its_jobs_and_lets_new_ones_wait_while_it_is_in_use(operator: Page, site: Site) -> None:

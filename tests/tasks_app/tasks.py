@@ -13,7 +13,7 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from pydantic import BaseModel
 
-from jobs import Batch, Cancel, JobTask, Permanent, Snooze, job
+from jobs import Batch, Cancel, JobTask, Permanent, Snooze, job, progress
 from tests.tasks_app.effects import record
 
 #: A gate that nobody opens must not hold a worker for ever.
@@ -89,6 +89,15 @@ def lasting(effect: str, seconds: float) -> None:
     record(f"{effect} began")
     time.sleep(seconds)
     record(f"{effect} ended")
+
+
+@job(time_limit=60)
+def telling(gate: str) -> None:
+    """Say how far it is, before a gate and after it, and wait for another one."""
+    progress(1, 4, "Warming up")
+    pass_gate(gate)
+    progress(4, 4, "Tidying up")
+    pass_gate(f"{gate} of the end")
 
 
 @job(max_retries=0)
