@@ -20,6 +20,7 @@ def install(app: Celery) -> None:
     redis.use_for_redis_urls()
     rabbitmq.use_for_amqp_urls()
     app.add_defaults(_defaults)
+    app.control_cls = "jobs.transport.remote:Control"
     tie_children_to_parent()
     app.steps["worker"].add(Housekeeping)
 

@@ -27,8 +27,10 @@ def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ
         reason = "RabbitMQ is not installed here (Debian: apt install rabbitmq-server)."
         pytest.fail(reason) if CI else pytest.skip(reason)
     node = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
-    yield node.start()
-    node.close()
+    try:
+        yield node.start()
+    finally:
+        node.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """RabbitMQ, from the system's package: a node of its own, with ports, data, cookie and port mapper of its own."""
 
 import secrets
+import socket
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import amqp
 
 from tests.servers import Server, free_port
 from tests.servers.processes import kill_group, spawn
+from tests.waiting import wait_for
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -75,6 +77,12 @@ class RabbitMQ(Server):
                 log=self.directory / "epmd.log",
                 directory=self.directory,
             )
+            # The node registers with it when it starts.
+            wait_for(self._mapper_answers, self.start_seconds, what="epmd to answer")
+
+    def _mapper_answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._mapper_port)) == 0
 
     def answers(self) -> bool:
         try:

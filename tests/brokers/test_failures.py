@@ -115,6 +115,22 @@ def test_a_broker_that_is_down_keeps_nobody_waiting(house: House) -> None:
     wait_for(lambda: house.effects.count("job"), 40)
 
 
+def test_two_workers_of_one_name_both_work(house: House) -> None:
+    gates = [house.gate(f"gate {number}") for number in range(2)]
+    workers = []
+    for gate in gates:
+        workers.append(house.start_worker(name="twin", environment=IMPATIENT, concurrency=1))
+        tasks.gated.delay(gate.name, str(gate))
+        wait_for(lambda gate=gate: house.effects.count(f"{gate.name} began"))  # type: ignore[misc]
+    # Longer than a lease: neither renews the other's, nor takes it.
+    always(lambda: len(house.effects) == 2, float(IMPATIENT["JOBS_LEASE_SECONDS"]) + 1)
+    for gate in gates:
+        gate.touch()
+    wait_for(all_succeeded, 20)
+    ended_once_each(house, [gate.name for gate in gates])
+    assert [worker.exit_code for worker in workers] == [None, None]
+
+
 def test_a_killed_child_costs_its_own_job_one_attempt_and_no_other(house: House) -> None:
     gate = house.gate("gate")
     worker = house.start_worker(environment=IMPATIENT, pool="prefork", concurrency=2)

@@ -54,6 +54,17 @@ def test_queues_are_quorum_queues(publisher: Publisher, node: amqp.Connection) -
             node.channel().queue_declare(queue, durable=True, auto_delete=False)
 
 
+def test_what_does_not_last_belongs_to_one_connection(node: amqp.Connection) -> None:
+    """RabbitMQ 4.3 refuses transient queues that are not exclusive."""
+    mailbox = current_app.control.mailbox
+    with current_app.connection_for_read() as one, current_app.connection_for_read() as other:
+        for queue in (mailbox.get_queue("twin@test")(one), mailbox.get_queue("twin@test")(other)):
+            assert not queue.durable
+            queue.declare()
+            with pytest.raises(amqp.exceptions.ResourceLocked):
+                node.channel().queue_declare(queue.name, passive=True)
+
+
 def test_many_messages_are_confirmed_together(publisher: Publisher, node: amqp.Connection) -> None:
     publisher.publish([message(number) for number in range(1200)])
     assert publisher.depth("default") == 1200
