@@ -21,7 +21,7 @@ class JobsConf:
         shutdown_seconds: how long a stopping worker lets running jobs finish before it hands them back.
         retention_seconds: how long a job that succeeded or was cancelled is kept, where its task says nothing else.
         dead_retention_seconds: how long a dead job and its letter are kept.
-        history_seconds: how long it is kept which schedules fired and what operators did.
+        history_seconds: how long it is kept which schedules fired, what operators did, which API tokens ended.
         api_requests_per_minute: how many requests of one token, or one person, the API answers in a minute.
     """
 

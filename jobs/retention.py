@@ -2,12 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
 
 from jobs.cleanup import register
 from jobs.conf import conf
 from jobs.core.states import State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
+from jobs.models import ApiToken
 from jobs.registry import registered
 
 DONE = frozenset({State.SUCCEEDED, State.CANCELLED})
@@ -20,6 +25,7 @@ def register_cleaners() -> None:
     register("dead letters", _rows("jobs_deadletter", lambda: conf().dead_retention_seconds))
     register("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
+    register("ended API tokens", forget_tokens)
     register("gone workers", _rows("jobs_worker", lambda: conf().retention_seconds))
 
 
@@ -33,6 +39,13 @@ def forget_jobs(limit: int) -> int:
             break
         deleted += prune.forget_jobs(Past(DONE, seconds, tasks=names), limit - deleted)
     return deleted
+
+
+def forget_tokens(limit: int) -> int:
+    """Delete tokens that expired or were revoked so long ago that nobody asks any more whose they were."""
+    past = timezone.now() - timedelta(seconds=conf().history_seconds)
+    ended = ApiToken.objects.filter(Q(expires_at__lt=past) | Q(revoked_at__lt=past)).order_by("pk")
+    return ApiToken.objects.filter(pk__in=list(ended.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 def _own_retentions() -> dict[float, list[str]]:

@@ -13,7 +13,7 @@ from jobs.cleanup import CleanupError
 from jobs.core.states import FINAL, State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
-from jobs.models import Attempt, DeadLetter, Job, OperatorAction, Worker
+from jobs.models import ApiToken, Attempt, DeadLetter, Job, OperatorAction, Worker
 from jobs.tasks import clean_up
 from tests.jobs.rows import in_state
 
@@ -118,6 +118,18 @@ def test_histories_go_in_time() -> None:
         )
     deleted = cleanup.clean()
     assert (deleted["operator actions"], deleted["gone workers"]) == (1, 1)
+
+
+def test_tokens_that_have_ended_go_in_time() -> None:
+    now = timezone.now()
+    for ended in ("expires_at", "revoked_at"):
+        for days in (-1, 89, 91):
+            name = f"{ended} {days}"
+            ApiToken.objects.create(name=name, digest=name, prefix="x", **{ended: now - timedelta(days=days)})
+    ApiToken.objects.create(name="lasting", digest="lasting", prefix="x")
+    assert cleanup.clean()["ended API tokens"] == 2
+    left = ["expires_at -1", "expires_at 89", "lasting", "revoked_at -1", "revoked_at 89"]
+    assert list(ApiToken.objects.values_list("name", flat=True)) == left
 
 
 # The job
