@@ -14,9 +14,12 @@ from django.utils.dateparse import parse_datetime
 from jobs.commandline.verb import Exit, Failed, Given
 from jobs.core.outcome import Reason
 from jobs.core.states import State
+from jobs.observability.correlation import VALID
 from jobs.queries import JobFilter, LetterFilter
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+#: As words: an error repeats them as they are.
+_STATES = [state.value for state in State]
 _AGE = re.compile(r"(\d+)([smhdw])")
 
 
@@ -34,6 +37,20 @@ def moment(text: str) -> datetime:
             f"{text!r} is not valid: it must be an age (30s, 90m, 2h, 7d, 1w) or a time such as 2026-01-31T08:30."
         )
     return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
+
+
+def due(text: str) -> datetime:
+    """Return a time to come: `90m` from now, or a date and time in ISO 8601."""
+    now = timezone.now()
+    given = moment(text)
+    return now + (now - given) if _AGE.fullmatch(text) else given
+
+
+def correlation(text: str) -> str:
+    """Return a correlation id."""
+    if not VALID.fullmatch(text):
+        raise ArgumentTypeError(f"{text!r} is not valid: it must be 1 to 64 letters, digits or ._:-")
+    return text
 
 
 def argument(text: str) -> tuple[str, Any]:
@@ -69,7 +86,7 @@ def number(least: int, most: int) -> Callable[[str], int]:
 def add_job_filter(parser: ArgumentParser) -> _ArgumentGroup:
     """Declare what chooses jobs."""
     group = parser.add_argument_group("which jobs", "All that is given must hold.")
-    group.add_argument("--state", action="append", default=[], choices=list(State), help="may be repeated")
+    group.add_argument("--state", action="append", default=[], choices=_STATES, help="may be repeated")
     group.add_argument("--queue", default="")
     group.add_argument("--task", default="", metavar="NAME")
     group.add_argument("--text", "-q", default="", help="stands somewhere in the arguments or the latest error")
@@ -88,7 +105,8 @@ def add_letter_filter(parser: ArgumentParser) -> _ArgumentGroup:
     group = parser.add_argument_group("which dead letters", "All that is given must hold.")
     group.add_argument("--queue", default="")
     group.add_argument("--task", default="", metavar="NAME")
-    group.add_argument("--reason", default="", choices=["", *Reason], metavar="REASON", help=", ".join(Reason))
+    reasons = [reason.value for reason in Reason]
+    group.add_argument("--reason", default="", choices=["", *reasons], metavar="REASON", help=", ".join(reasons))
     group.add_argument("--text", "-q", default="", help="stands somewhere in the error or the arguments")
     _add_times(group, "failed")
     return group

@@ -17,7 +17,11 @@ from jobs.web.job_json import maybe_time_json, time_json
 def _create_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", help="whose it is, such as billing")
     parser.add_argument(
-        "--scope", action="append", required=True, choices=list(Scope), help="what it may do; may be repeated"
+        "--scope",
+        action="append",
+        required=True,
+        choices=[scope.value for scope in Scope],
+        help="what it may do; may be repeated",
     )
     parser.add_argument("--days", type=filters.number(1, 3650), help="how long it is good for; else until revoked")
 

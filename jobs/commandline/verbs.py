@@ -1,10 +1,11 @@
 """Every verb of `manage.py jobs`, in the order in which `--help` lists them."""
 
-from jobs.commandline import jobs, letters, queues, schedules, tokens, top, workers
+from jobs.commandline import jobs, letters, queues, schedules, submit, tokens, top, workers
 from jobs.commandline.verb import Verb
 
 VERBS: list[Verb] = [
     *jobs.VERBS,
+    *submit.VERBS,
     *queues.VERBS,
     *letters.VERBS,
     *schedules.VERBS,

@@ -26,7 +26,7 @@ class _Help(RawDescriptionHelpFormatter):
 class Command(BaseCommand):
     """Hands what follows `jobs` to its verb."""
 
-    help = "See and steer jobs: list, show, retry, cancel, queues, dead letters, schedules, workers, tokens."
+    help = "Submit, see and steer jobs: list, show, retry, cancel, queues, dead letters, schedules, workers, tokens."
     # A look at the ledger must also work while a deploy has not migrated yet.
     requires_migrations_checks = False
     requires_system_checks: list[str] = []

@@ -123,7 +123,9 @@ def _too_big(request: HttpRequest, exc: Any) -> HttpResponse:
 
 
 def _http_error(request: HttpRequest, exc: Any) -> HttpResponse:
-    return Problem(HTTPStatus(exc.status_code), f"{exc}").response()
+    # Ninja wraps what the parser says of a body.
+    cause = exc.__cause__
+    return (cause if isinstance(cause, Problem) else Problem(HTTPStatus(exc.status_code), f"{exc}")).response()
 
 
 def _database_gone(request: HttpRequest, exc: Any) -> HttpResponse:

@@ -89,6 +89,6 @@ def refused(errors: Sequence[FieldError]) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{first.field}: {first.rule}{more}.", errors)
 
 
-def missing(what: str, key: object) -> Problem:
+def missing(what: str, key: object, hint: str = "It may have been pruned.") -> Problem:
     """Return the problem of something that is not there."""
-    return Problem(HTTPStatus.NOT_FOUND, f"There is no {what} {key}. It may have been pruned.")
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no {what} {key}. {hint}")

@@ -47,7 +47,7 @@ def resume_queue(request: HttpRequest, name: str) -> Any:
 def _queue(name: str) -> QueueReport:
     found = next((queue for queue in queues() if queue.name == name), None)
     if found is None:
-        raise missing("queue", repr(name))
+        raise missing("queue", repr(name), "GET /api/queues lists them.")
     return found
 
 
@@ -75,7 +75,7 @@ def run_schedule(request: HttpRequest, schedule_id: int) -> Any:
     # No sequence of ids gets so far, and no database takes such a number.
     schedule = readable().filter(pk=schedule_id).first() if schedule_id < 2**31 else None
     if schedule is None:
-        raise missing("schedule", schedule_id)
+        raise missing("schedule", schedule_id, "GET /api/schedules lists them.")
     try:
         job_id = run_now(schedule, actor=caller_of(request).name)
     except EnqueueError as exc:

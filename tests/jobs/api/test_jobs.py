@@ -151,6 +151,13 @@ def test_what_is_not_there_is_said_so(api: Api, path: str) -> None:
     assert response["Content-Type"] == "application/problem+json"
 
 
+def test_a_body_that_is_no_json_is_told_why(api: Api) -> None:
+    headers = {"Authorization": f"Bearer {api.token}"}
+    response = api.client.post("/api/jobs", b"{nope", content_type="application/json", headers=headers)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("The body must be JSON: Expecting property name")
+
+
 def test_a_wrong_method_is_told_the_right_one(api: Api) -> None:
     response = api.client.delete("/api/jobs", headers={"Authorization": f"Bearer {api.token}"})
     assert response.status_code == 405
