@@ -1,9 +1,10 @@
 """The job engine. What other apps may import is here; everything else is its own business."""
 
+from jobs.declare import job
 from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze
 from jobs.progress import progress
 from jobs.runtime.batch import Batch
-from jobs.task import JobTask, job
+from jobs.task import JobTask
 
 __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     # Declaring and calling

@@ -4,32 +4,23 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from celery._state import get_current_worker_task
 from django.db import transaction
-from django.utils.timezone import is_naive
 from kombu.utils.json import dumps
-from uuid_utils.compat import uuid7
 
 from jobs.conf import conf
-from jobs.core.retry import TOO_LONG
-from jobs.errors import InvalidArguments, InvalidOption
+from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, insert, insert_many
 from jobs.observability import correlation, tracing
+from jobs.options import Options, check_carried, due, expiry, job_id_of, priority_of, queue_of
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import Outgoing, outgoing
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
-
-PRIORITIES = range(10)
-
-#: The longest correlation id, and name to show instead of a task's own.
-NAME_LENGTH = 64
 
 #: The longest key kept as it is; a longer one is digested.
 UNIQUE_KEY_LENGTH = 200
@@ -49,33 +40,6 @@ _MESSAGE_OPTIONS = (
     "soft_time_limit",
     "replaced_task_nesting",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a caller may say about one job besides its arguments. The names are those of Celery's `apply_async`.
-
-    Attributes:
-        task_id: the job's id; a new UUIDv7 where None.
-        queue, priority: where not the task's own.
-        countdown: seconds from now until it may run.
-        eta: the time from when it may run, instead of `countdown`.
-        expires: seconds from now, or the time, after which it must not begin any more.
-        unique: a key, or true for task and arguments, instead of the task's own: while a job of the task with this
-            key waits to begin, the call returns that job.
-        message: what else goes into the message.
-    """
-
-    task_id: str | None = None
-    queue: str | None = None
-    priority: int | None = None
-    countdown: float | None = None
-    eta: datetime | None = None
-    expires: float | datetime | None = None
-    correlation_id: str | None = None
-    replay_of: uuid.UUID | None = None
-    unique: str | bool | None = None
-    message: dict[str, Any] = field(default_factory=dict)
 
 
 def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> uuid.UUID:
@@ -133,25 +97,25 @@ def enqueue_many(
 
 def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> NewJob:
     task.check_arguments(args, kwargs)
-    delay, run_at = _due(task, options)
-    expires_in, expires_at = _expiry(task, options)
+    delay, run_at = due(task, options)
+    expires_in, expires_at = expiry(task, options)
     parent = _parent()
-    _check_carried(task, options)
+    check_carried(task, options)
     message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
     if traced := tracing.outgoing_headers():
         message["headers"] = {**traced, **message.get("headers", {})}
     args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
     return NewJob(
-        id=_job_id(task, options.task_id),
+        id=job_id_of(task, options.task_id),
         given_id=options.task_id is not None,
         task=task.name,
-        queue=_queue(task, options.queue),
+        queue=queue_of(task, options.queue),
         args=args_text,
         kwargs=kwargs_text,
         unique_key=_unique_key(task, args, kwargs, options.unique),
         replay_of=options.replay_of,
         options=_json_ready(task, message) if message else None,
-        priority=_priority(task, options.priority),
+        priority=priority_of(task, options.priority),
         max_retries=task.max_retries,
         delay=delay,
         run_at=run_at,
@@ -177,15 +141,6 @@ def _parent() -> _Parent:
     return _Parent(job_id, getattr(task.request, "job_correlation_id", "") or str(job_id))
 
 
-def _job_id(task: "JobTask", given: str | None) -> uuid.UUID:
-    if given is None:
-        return uuid7()
-    try:
-        return uuid.UUID(str(given))
-    except ValueError:
-        raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
-
-
 def _unique_key(
     task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], given: str | bool | None
 ) -> str | None:
@@ -202,81 +157,6 @@ def _unique_key(
         arguments = {"key": key}
     digest = hashlib.sha256(str(dumps(arguments, sort_keys=True)).encode()).hexdigest()
     return f"{task.name[:100]}:{digest}"
-
-
-def _queue(task: "JobTask", given: str | None) -> str:
-    queue = given or task.queue
-    app: Celery = task.app
-    if queue not in app.amqp.queues:
-        known = ", ".join(sorted(app.amqp.queues)) or "none"
-        raise InvalidOption(
-            f"{task.name}: queue={queue!r} is not known: it must be one that a @job names. Known queues: {known}."
-        )
-    return queue
-
-
-def _priority(task: "JobTask", given: int | None) -> int:
-    priority = task.priority if given is None else given
-    if type(priority) is not int or priority not in PRIORITIES:
-        raise InvalidOption(
-            f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
-        )
-    return priority
-
-
-def _due(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
-    countdown, eta = options.countdown, options.eta
-    if countdown is not None and eta is not None:
-        raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
-    if eta is not None:
-        run_at = moment(task, "eta", eta)
-        return (None, run_at) if run_at > datetime.now(UTC) else (None, None)
-    if countdown is None:
-        return None, None
-    wait = seconds(task, "countdown", countdown)
-    return (wait or None), None
-
-
-def _expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
-    expires = options.expires if options.expires is not None else task.expires
-    if expires is None:
-        return None, None
-    if isinstance(expires, datetime):
-        return None, moment(task, "expires", expires)
-    return seconds(task, "expires", expires), None
-
-
-def seconds(task: "JobTask", name: str, value: object) -> float:
-    """Return a number of seconds given as option `name`. Raises InvalidOption where it is none."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < TOO_LONG:
-        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds, zero or more.")
-    return float(value)
-
-
-def moment(task: "JobTask", name: str, value: object) -> datetime:
-    """Return an aware time given as option `name`. Raises InvalidOption where it is none."""
-    if not isinstance(value, datetime):
-        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
-    # As in Celery, a naive time is in the application's time zone.
-    return value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
-
-
-def _check_carried(task: "JobTask", options: Options) -> None:
-    """Check what the message only carries: a worker could not say who gave it a wrong one."""
-    carried = options.message
-    for name in ("time_limit", "soft_time_limit"):
-        limit = carried.get(name)
-        if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
-            raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
-    if not isinstance(carried.get("headers") or {}, Mapping):
-        raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
-    for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
-        if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH):
-            raise InvalidOption(
-                f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} characters."
-            )
 
 
 def json_text(task: "JobTask", name: str, value: object) -> str:

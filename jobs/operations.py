@@ -15,11 +15,12 @@ from django.utils import timezone
 from kombu.utils.json import loads
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.enqueue import Options, enqueue
+from jobs.enqueue import enqueue
 from jobs.errors import TransitionRefused, UnknownTask
 from jobs.ledger import operate
 from jobs.ledger.upkeep import redispatch_queue
 from jobs.models import DeadLetter, OperatorAction, Queue
+from jobs.options import Options
 from jobs.queries import JobFilter, LetterFilter
 from jobs.registry import registered
 from jobs.runtime import deadletters, letters

@@ -1,13 +1,13 @@
-"""`@job`: a Celery task whose every call is a row of the ledger."""
+"""A Celery task whose every call is a row of the ledger; `jobs.declare` makes them."""
 
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack, cast, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, NoReturn, cast, get_type_hints
 
-from celery import Task, shared_task
+from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
 from celery.result import AsyncResult
 from django.apps import apps
@@ -15,46 +15,16 @@ from django.utils import timezone
 from pydantic import BaseModel, ValidationError
 
 from jobs.core.priority import on_the_wire
-from jobs.core.retry import TOO_LONG, RetryPolicy
-from jobs.enqueue import PRIORITIES, Options, enqueue, enqueue_many, moment, seconds
+from jobs.core.retry import RetryPolicy
+from jobs.enqueue import enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.options import moment, options_of, seconds
 from jobs.runtime.batch import execute_batch, item_type
 from jobs.runtime.execute import execute
 from jobs.runtime.successes import Tracer, leaving
 
 if TYPE_CHECKING:
     from jobs.models import Job
-
-
-class JobOptions(TypedDict, total=False):
-    """What `@job` takes. Names that Celery has keep Celery's meaning; durations in seconds."""
-
-    name: str
-    bind: bool
-    queue: str
-    priority: int
-    autoretry_for: tuple[type[BaseException], ...]
-    dont_autoretry_for: tuple[type[BaseException], ...]
-    max_retries: int | None
-    retry_backoff: float | bool
-    retry_backoff_max: float
-    retry_jitter: float | bool
-    default_retry_delay: float
-    soft_time_limit: float | None
-    time_limit: float | None
-    expires: float | None
-    pydantic: bool
-    #: A template such as `"post:{post_id}"`, or true for task and arguments: while such a job waits to begin, another
-    #: call returns that job instead of enqueueing a second one.
-    unique: str | bool
-    #: How many waiting jobs of the task one call takes at most; the function then takes a `Batch`.
-    batch: int
-    #: Names of arguments that nobody is shown, or true for all.
-    redact: tuple[str, ...] | bool
-    #: Whether clients may submit it over HTTP.
-    public: bool
-    #: Seconds to keep its finished jobs; the engine's own retention where None.
-    retention: float | None
 
 
 class JobResult(AsyncResult):
@@ -224,7 +194,7 @@ class JobTask(Task):
             )
         args, kwargs = self._plain_arguments(args, kwargs)
         message = {**options, "link": _listed(link), "link_error": _listed(link_error), "shadow": shadow}
-        job_id = enqueue(self, args, kwargs, _options(options, task_id, message))
+        job_id = enqueue(self, args, kwargs, options_of(options, task_id, message))
         return JobResult(str(job_id), app=self.app)
 
     def delay_many(self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Any) -> list[JobResult]:
@@ -244,7 +214,7 @@ class JobTask(Task):
         message = {**options, "link": _listed(options.get("link")), "link_error": _listed(options.get("link_error"))}
         if options.get("task_id") is not None:
             raise InvalidOption(f"{self.name}: task_id={options['task_id']!r} cannot be the id of many jobs.")
-        ids = enqueue_many(self, arguments, _options(options, None, message))
+        ids = enqueue_many(self, arguments, options_of(options, None, message))
         return [JobResult(str(job_id), app=self.app) for job_id in ids]
 
     def _plain_arguments(
@@ -315,107 +285,3 @@ def _call(index: int, call: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     if isinstance(call, Sequence) and not isinstance(call, (str, bytes)):
         return call, {}
     raise InvalidArguments(f"Job {index}: {call!r:.200} is not valid: it must be a mapping or a sequence of arguments.")
-
-
-def _options(options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
-    return Options(
-        task_id=task_id,
-        queue=_queue_name(options.get("queue")),
-        priority=options.get("priority"),
-        countdown=options.get("countdown"),
-        eta=options.get("eta"),
-        expires=options.get("expires"),
-        correlation_id=options.get("correlation_id"),
-        unique=options.get("unique"),
-        message=message,
-    )
-
-
-def _queue_name(queue: Any) -> str | None:
-    name: str | None = getattr(queue, "name", queue)
-    return name
-
-
-@overload
-def job(function: Callable[..., Any], /) -> JobTask: ...
-@overload
-def job(**options: Unpack[JobOptions]) -> Callable[[Callable[..., Any]], JobTask]: ...
-def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
-    """Make a function a task whose calls are jobs: `@job` or `@job(queue="email", max_retries=5)`.
-
-    Args:
-        functions: the function, where `@job` stands without parentheses.
-        options: see `JobOptions`; DESIGN's words, Celery's names. Defaults: queue `default`, priority 5,
-            5 retries after 1, 2, 4, 8 and 16 s for any exception, time limit 30 s.
-
-    Returns:
-        A Celery task (`JobTask`), registered with every Celery application.
-
-    Raises:
-        InvalidOption: for an option `@job` does not know, or a value it cannot have.
-    """
-    _check_options(options)
-    register = shared_task(base=JobTask, **options)
-    return register(functions[0]) if functions else register
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    known = JobOptions.__annotations__
-    for name, value in options.items():
-        if name not in known:
-            raise InvalidOption(f"@job has no option {name!r}. It takes: {', '.join(sorted(known))}.")
-        rule = _RULES.get(name)
-        if rule is not None and not rule[0](value):
-            raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _seconds(value: object) -> bool:
-    return value is None or (_number(value) and 0 < cast("float", value) < TOO_LONG)
-
-
-def _exceptions(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and all(
-        isinstance(item, type) and issubclass(item, BaseException) for item in value
-    )
-
-
-def _fraction(value: object) -> bool:
-    return isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < 1)
-
-
-def _queue_word(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 100 and all(sign.isalnum() or sign in "_-." for sign in value)
-
-
-_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "queue": (_queue_word, "a name of at most 100 letters, digits, dots, dashes and underscores"),
-    "priority": (lambda value: type(value) is int and value in PRIORITIES, "a whole number from 0 to 9"),
-    "max_retries": (
-        lambda value: value is None or (type(value) is int and value >= 0),
-        "a whole number, zero or more, or None for no limit",
-    ),
-    "retry_backoff": (
-        lambda value: isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < TOO_LONG),
-        "seconds, or true or false",
-    ),
-    "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
-    "retry_jitter": (_fraction, "true, false, or a share below 1"),
-    "default_retry_delay": (lambda value: value is not None and _seconds(value), "seconds above zero"),
-    "unique": (lambda value: isinstance(value, (bool, str)), "true, false, or a template of argument names"),
-    "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
-    "redact": (
-        lambda value: isinstance(value, (bool, tuple, list)),
-        "true, false, or a tuple of argument names",
-    ),
-    "public": (lambda value: isinstance(value, bool), "true or false"),
-    "retention": (_seconds, "seconds above zero, or None"),
-    "time_limit": (_seconds, "seconds above zero, or None"),
-    "soft_time_limit": (_seconds, "seconds above zero, or None"),
-    "expires": (_seconds, "seconds above zero, or None"),
-    "autoretry_for": (_exceptions, "a tuple of exception classes"),
-    "dont_autoretry_for": (_exceptions, "a tuple of exception classes"),
-}

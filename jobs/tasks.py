@@ -1,7 +1,7 @@
 """The engine's own jobs."""
 
 from jobs import cleanup
-from jobs.task import job
+from jobs.declare import job
 
 
 @job(name="jobs.cleanup", queue="maintenance", max_retries=3, time_limit=3600, unique=True)

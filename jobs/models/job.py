@@ -1,0 +1,143 @@
+"""Jobs and their attempts. Every change of `Job.state` is made in `jobs.ledger`."""
+
+import uuid
+
+from django.db import models
+from django.db.models.functions import Now
+
+from jobs.core.states import FINAL, WAITING, State
+
+
+class Job(models.Model):
+    """One request to run a task. Its id is the Celery task id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    task = models.CharField(max_length=200)
+    queue = models.CharField(max_length=100)
+    state = models.CharField(max_length=9, choices=[(state.value, state.value) for state in State])
+    args = models.JSONField()
+    kwargs = models.JSONField()
+    #: What else travels in the message: headers, links, chain, time limits. Null where there is nothing.
+    options = models.JSONField(null=True)
+    priority = models.SmallIntegerField(db_default=5)
+    #: Attempts begun, over all replays.
+    attempt = models.IntegerField(db_default=0)
+    #: Attempts that a replay has written off; retries are counted from here.
+    attempt_base = models.IntegerField(db_default=0)
+    max_retries = models.IntegerField(null=True)
+    worker_losses = models.SmallIntegerField(db_default=0)
+
+    created_at = models.DateTimeField(db_default=Now())
+    run_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True)
+    #: When the broker last confirmed its message, or a worker last fetched it through `ledger://`; null before.
+    dispatched_at = models.DateTimeField(null=True)
+    #: When the latest attempt began.
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    #: One delivery's right to run the job; a result that shows another one is refused.
+    lease_id = models.CharField(max_length=32, null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=255, db_default="")
+
+    #: The latest error as `Type: message`, shortened.
+    last_error = models.TextField(db_default="")
+    correlation_id = models.CharField(max_length=64, db_default="")
+    parent_id = models.UUIDField(null=True)
+    #: The job of whose dead letter this one is a corrected copy.
+    replay_of = models.UUIDField(null=True)
+    #: Held by a job that waits to begin; a second job with the same key is not enqueued meanwhile.
+    unique_key = models.CharField(max_length=200, null=True)
+    #: What the task last said of its progress: `{"done": …, "total": …, "message": …}`.
+    progress = models.JSONField(null=True)
+    #: When an operator asked a running job to stop.
+    cancel_requested_at = models.DateTimeField(null=True)
+    #: When the state last changed; live events are read in this order.
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=sorted(State)),
+                name="jobs_job_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=sorted(FINAL), finished_at__isnull=False)
+                | (~models.Q(state__in=sorted(FINAL)) & models.Q(finished_at__isnull=True)),
+                name="jobs_job_finished_at_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state=State.RUNNING, lease_id__isnull=False, lease_expires_at__isnull=False)
+                | (~models.Q(state=State.RUNNING) & models.Q(lease_id__isnull=True, lease_expires_at__isnull=True)),
+                name="jobs_job_lease_iff_running",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(priority__gte=0, priority__lte=9), name="jobs_job_priority_in_range"
+            ),
+            models.UniqueConstraint(
+                fields=["unique_key"], condition=models.Q(unique_key__isnull=False), name="jobs_job_unique_key"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["run_at"], condition=models.Q(state__in=sorted(WAITING)), name="jobs_job_due"),
+            models.Index(
+                fields=["queue", "dispatched_at"], condition=models.Q(state=State.QUEUED), name="jobs_job_queued"
+            ),
+            # The order in which `ledger://` hands jobs out. Its condition on the state is one that no other index
+            # has: else PostgreSQL would take one of those, which it may believe to be empty, and sort all of it.
+            models.Index(
+                fields=["queue", "-priority", "run_at", "id"],
+                condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED, dispatched_at__isnull=True),
+                name="jobs_job_waiting",
+            ),
+            models.Index(fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"),
+            models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
+            models.Index(fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"),
+            # What people look for: the few that did not end well or failed on the way, and all that belongs together.
+            models.Index(
+                fields=["state", "-created_at", "-id"],
+                condition=models.Q(state__in=sorted({State.DEAD, State.CANCELLED})),
+                name="jobs_job_unlucky",
+            ),
+            models.Index(fields=["-created_at", "-id"], condition=models.Q(last_error__gt=""), name="jobs_job_failed"),
+            models.Index(
+                fields=["correlation_id"], condition=models.Q(correlation_id__gt=""), name="jobs_job_correlation"
+            ),
+        ]
+        permissions = [("operate_job", "Can retry, cancel, replay and discard jobs, and pause queues")]
+
+    def __str__(self) -> str:
+        return f"{self.task}[{self.id}]"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended: succeeded, dead or cancelled."""
+        return self.state in FINAL
+
+
+class Attempt(models.Model):
+    """One execution of a job that did not succeed, with all that explains it.
+
+    An attempt that succeeded needs no row: the job itself holds its times and worker.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    number = models.IntegerField()
+    #: What became of the job: the state it went to, or `refused` for a result that came after the lease was lost.
+    outcome = models.CharField(max_length=9)
+    error_type = models.CharField(max_length=200)
+    error = models.TextField()
+    traceback = models.TextField(db_default="")
+    worker = models.CharField(max_length=255, db_default="")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["job_id", "number", "id"]
+        indexes = [models.Index(fields=["finished_at"], name="jobs_attempt_ended")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.job_id}"

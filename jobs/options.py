@@ -1,0 +1,158 @@
+"""What a caller may say about one job besides its arguments, and what each of these can be."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from django.utils.timezone import is_naive
+from uuid_utils.compat import uuid7
+
+from jobs.core.retry import TOO_LONG
+from jobs.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from jobs.task import JobTask
+
+PRIORITIES = range(10)
+
+#: The longest correlation id, and name to show instead of a task's own.
+NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may say about one job besides its arguments. The names are those of Celery's `apply_async`.
+
+    Attributes:
+        task_id: the job's id; a new UUIDv7 where None.
+        queue, priority: where not the task's own.
+        countdown: seconds from now until it may run.
+        eta: the time from when it may run, instead of `countdown`.
+        expires: seconds from now, or the time, after which it must not begin any more.
+        unique: a key, or true for task and arguments, instead of the task's own: while a job of the task with this
+            key waits to begin, the call returns that job.
+        message: what else goes into the message.
+    """
+
+    task_id: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+    countdown: float | None = None
+    eta: datetime | None = None
+    expires: float | datetime | None = None
+    correlation_id: str | None = None
+    replay_of: uuid.UUID | None = None
+    unique: str | bool | None = None
+    message: dict[str, Any] = field(default_factory=dict)
+
+
+def options_of(options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
+    """Return what was given to `apply_async`; `message` is what goes into the message as it is."""
+    return Options(
+        task_id=task_id,
+        queue=_queue_name(options.get("queue")),
+        priority=options.get("priority"),
+        countdown=options.get("countdown"),
+        eta=options.get("eta"),
+        expires=options.get("expires"),
+        correlation_id=options.get("correlation_id"),
+        unique=options.get("unique"),
+        message=message,
+    )
+
+
+def _queue_name(queue: Any) -> str | None:
+    name: str | None = getattr(queue, "name", queue)
+    return name
+
+
+def job_id_of(task: "JobTask", given: str | None) -> uuid.UUID:
+    """Return the id of a new job. Raises InvalidOption where the one given is no UUID."""
+    if given is None:
+        return uuid7()
+    try:
+        return uuid.UUID(str(given))
+    except ValueError:
+        raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
+
+
+def queue_of(task: "JobTask", given: str | None) -> str:
+    """Return the queue of a job. Raises InvalidOption where nobody knows it."""
+    queue = given or task.queue
+    app: Celery = task.app
+    if queue not in app.amqp.queues:
+        known = ", ".join(sorted(app.amqp.queues)) or "none"
+        raise InvalidOption(
+            f"{task.name}: queue={queue!r} is not known: it must be one that a @job names. Known queues: {known}."
+        )
+    return queue
+
+
+def priority_of(task: "JobTask", given: int | None) -> int:
+    """Return the priority of a job. Raises InvalidOption where it is out of range."""
+    priority = task.priority if given is None else given
+    if type(priority) is not int or priority not in PRIORITIES:
+        raise InvalidOption(
+            f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
+        )
+    return priority
+
+
+def due(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    """Return in how many seconds, or when, a job may run; neither where at once. Raises InvalidOption for no time."""
+    countdown, eta = options.countdown, options.eta
+    if countdown is not None and eta is not None:
+        raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
+    if eta is not None:
+        run_at = moment(task, "eta", eta)
+        return (None, run_at) if run_at > datetime.now(UTC) else (None, None)
+    if countdown is None:
+        return None, None
+    wait = seconds(task, "countdown", countdown)
+    return (wait or None), None
+
+
+def expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    """Return after how many seconds, or when, a job has expired. Raises InvalidOption for what is no time."""
+    expires = options.expires if options.expires is not None else task.expires
+    if expires is None:
+        return None, None
+    if isinstance(expires, datetime):
+        return None, moment(task, "expires", expires)
+    return seconds(task, "expires", expires), None
+
+
+def seconds(task: "JobTask", name: str, value: object) -> float:
+    """Return a number of seconds given as option `name`. Raises InvalidOption where it is none."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < TOO_LONG:
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds, zero or more.")
+    return float(value)
+
+
+def moment(task: "JobTask", name: str, value: object) -> datetime:
+    """Return an aware time given as option `name`. Raises InvalidOption where it is none."""
+    if not isinstance(value, datetime):
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
+    # As in Celery, a naive time is in the application's time zone.
+    return value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
+
+
+def check_carried(task: "JobTask", options: Options) -> None:
+    """Check what the message only carries: a worker could not say who gave it a wrong one. Raises InvalidOption."""
+    carried = options.message
+    for name in ("time_limit", "soft_time_limit"):
+        limit = carried.get(name)
+        if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
+            raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
+    if not isinstance(carried.get("headers") or {}, Mapping):
+        raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
+    for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
+        if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH):
+            raise InvalidOption(
+                f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} characters."
+            )
