@@ -1,7 +1,8 @@
 """Health: `/livez` says that this process answers, `/readyz` whether what it depends on does.
 
 Each dependency is asked at the same time as the others, in a thread of its own, and by one asker at a time: a
-dependency that hangs costs a probe its time-out and the process one thread, however often it is probed.
+dependency that hangs costs a probe its time-out and the process one thread, however often it is probed. An answer is
+good for a second.
 """
 
 import asyncio
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 #: How long a probe waits for a dependency. Orchestrators themselves give a probe little more.
 TIMEOUT_SECONDS = 3.0
 
+#: How long an answer is given again: however many probe, each dependency is asked so often at most.
+FRESH_SECONDS = 1.0
+
 
 class NotReady(Exception):
     """Raised by a check that got an answer and did not like it; the message is shown to whoever asks."""
@@ -40,14 +44,17 @@ class Dependency:
     name: str
     ask: Callable[[], None]
     timeout_seconds: float = TIMEOUT_SECONDS
-    _answer: "Future[None] | None" = None
+    fresh_seconds: float = FRESH_SECONDS
+    #: To come: how many seconds it took.
+    _answer: "Future[float] | None" = None
+    _asked_at: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
     async def state(self) -> dict[str, object]:
         """Return what `/readyz` says of it."""
-        began = time.perf_counter()
         try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._question())), self.timeout_seconds)
+            answer = asyncio.shield(asyncio.wrap_future(self._question()))
+            seconds = await asyncio.wait_for(answer, self.timeout_seconds)
         except TimeoutError:
             return self._failed(f"no answer within {self.timeout_seconds:g} s")
         except NotReady as exc:
@@ -56,21 +63,23 @@ class Dependency:
             logger.warning("%s is not ready: %s", self.name, exc)
             # Its text may hold addresses and user names; the log has it.
             return self._failed(type(exc).__name__)
-        return {"ok": True, "milliseconds": round((time.perf_counter() - began) * 1000, 1)}
+        return {"ok": True, "milliseconds": round(seconds * 1000, 1)}
 
-    def _question(self) -> "Future[None]":
-        """Return the answer to come of the question that is being asked, or ask it."""
+    def _question(self) -> "Future[float]":
+        """Return the answer of a moment ago, or to come of the question that is being asked, or ask it."""
         with self._lock:
-            if self._answer is None or self._answer.done():
-                self._answer = Future()
+            now = time.monotonic()
+            if self._answer is None or (self._answer.done() and now - self._asked_at >= self.fresh_seconds):
+                self._answer, self._asked_at = Future(), now
                 # No pool: the interpreter waits at its end for a pool's threads, and this one may hang.
                 Thread(target=self._put, args=(self._answer,), name=f"readyz-{self.name}", daemon=True).start()
             return self._answer
 
-    def _put(self, answer: "Future[None]") -> None:
+    def _put(self, answer: "Future[float]") -> None:
         try:
+            began = time.perf_counter()
             self.ask()
-            answer.set_result(None)
+            answer.set_result(time.perf_counter() - began)
         except BaseException as exc:  # noqa: BLE001  The asker gets it.
             answer.set_exception(exc)
 

@@ -8,9 +8,16 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from jobs.web.health import Dependency, NotReady
+from jobs.web.health import DEPENDENCIES, Dependency, NotReady
 from tests.servers import Postgres, Valkey
 from tests.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask each time: these tests stop servers between two questions."""
+    for dependency in DEPENDENCIES:
+        monkeypatch.setattr(dependency, "fresh_seconds", 0.0)
 
 
 def state(*dependencies: Dependency) -> list[dict[str, object]]:
@@ -41,6 +48,16 @@ def test_what_a_check_says_itself_is_shown() -> None:
         raise NotReady("two migrations are not applied")
 
     assert state(Dependency("a", complain)) == [{"ok": False, "error": "two migrations are not applied"}]
+
+
+def test_an_answer_is_good_for_a_moment() -> None:
+    asked: list[int] = []
+    lasting, fleeting = (Dependency("a", lambda: asked.append(1), fresh_seconds=seconds) for seconds in (60.0, 0.0))
+    assert state(lasting)[0] == state(lasting)[0]
+    assert len(asked) == 1
+    state(fleeting)
+    state(fleeting)
+    assert len(asked) == 3
 
 
 def test_dependencies_are_asked_at_the_same_time() -> None:
