@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
@@ -13,7 +13,7 @@ from kombu.utils.json import dumps
 
 from jobs.conf import conf
 from jobs.errors import InvalidArguments
-from jobs.ledger.enqueue import NewJob, insert, insert_many
+from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
 from jobs.observability import correlation, tracing
 from jobs.options import Options, check_carried, due, expiry, job_id_of, priority_of, queue_of
 from jobs.runtime.dispatch import dispatcher
@@ -52,7 +52,7 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
         InvalidArguments: the arguments do not fit the signature, are not JSON, or are too large.
         InvalidOption: the queue is unknown, the priority out of range, a time of the wrong type, …
     """
-    job = _checked(task, args, kwargs, options)
+    job = _checked(task, args, kwargs, _ahead(task, options))
     message = outgoing(job)
     _check_size(task, message)
     job_id = insert(job)
@@ -72,6 +72,7 @@ def enqueue_many(
     Raises:
         As `enqueue`; the message says which of the calls is at fault.
     """
+    options = _ahead(task, options)
     jobs: list[NewJob] = []
     messages: list[Outgoing] = []
     for index, (args, kwargs) in enumerate(calls):
@@ -93,6 +94,12 @@ def enqueue_many(
         if ready:
             transaction.on_commit(lambda: dispatcher().submit(ready))
     return ids
+
+
+def _ahead(task: "JobTask", options: Options) -> Options:
+    """Return the options without a time that has come. The database's clock decides: ours may be wrong."""
+    _, run_at = due(task, options)
+    return replace(options, eta=None) if run_at is not None and has_come(run_at) else options
 
 
 def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> NewJob:

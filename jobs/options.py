@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -107,8 +107,7 @@ def due(task: "JobTask", options: Options) -> tuple[float | None, datetime | Non
     if countdown is not None and eta is not None:
         raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
     if eta is not None:
-        run_at = moment(task, "eta", eta)
-        return (None, run_at) if run_at > datetime.now(UTC) else (None, None)
+        return None, moment(task, "eta", eta)
     if countdown is None:
         return None, None
     wait = seconds(task, "countdown", countdown)

@@ -1,7 +1,7 @@
 """Machines whose clocks differ: leases, due times and retries go by the database's clock alone."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,16 @@ def test_workers_with_wrong_clocks_neither_lose_jobs_nor_begin_them_early(
     assert WorkerEntry.objects.filter(seen_at__gt=Now() - timedelta(seconds=20)).count() == 2
     assert (ahead.exit_code, behind.exit_code) == (None, None)
     flush()
+
+
+def test_what_a_worker_enqueues_for_a_time_is_due_by_the_databases_clock(start: Start, effects: Effects) -> None:
+    start("ahead", 30)
+    eta = datetime.now(UTC) + timedelta(hours=1)
+    tasks.note.apply_async(["first"], link=tasks.note.si("linked").set(eta=eta))
+    happened(effects, "first")
+    linked = wait_for(Job.objects.exclude(parent_id=None).first)
+    assert linked is not None
+    assert (linked.state, linked.run_at) == ("scheduled", eta)
 
 
 @pytest.mark.parametrize("hours", [30, -30])
