@@ -4,6 +4,7 @@ import json
 import threading
 import time
 import uuid
+from math import inf
 from typing import Any
 
 from celery._state import get_current_worker_task
@@ -32,7 +33,7 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
         ValueError: a number is negative or none at all.
     """
     for name, value in (("done", done), ("total", total)):
-        if value is not None and (type(value) not in {int, float} or value < 0):
+        if value is not None and (type(value) not in {int, float} or not 0 <= value < inf):
             raise ValueError(f"progress(): {name}={value!r} is not valid: it must be a number, zero or more.")
     request: Any = getattr(get_current_worker_task(), "request", None)
     job_id: uuid.UUID | None = getattr(request, "job_id", None)
