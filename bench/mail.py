@@ -4,11 +4,11 @@ import argparse
 import logging
 import os
 import tempfile
-import time
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 
-from bench.ways import Way, table, times
+from bench.ways import Way, table, times, took
 from mail import addresses
 from mail.client import deliver, disconnect
 from mail.conf import SmtpConf
@@ -31,25 +31,23 @@ def main() -> None:
         try:
             for _ in range(options.rounds):
                 for way in (single, kept):
-                    way.add(options.mails, _seconds(conf, options.mails, keep=way is kept))
+                    way.add(options.mails, took(partial(_send, conf, options.mails, keep=way is kept)))
         finally:
             server.stop()
     print(table("sending over", "mails", [single, kept]))
     print(f"\nA connection that stays open sends {times(kept, single)} times as many (median of the rounds).")
 
 
-def _seconds(conf: SmtpConf, mails: int, *, keep: bool) -> float:
+def _send(conf: SmtpConf, mails: int, *, keep: bool) -> None:
     sender, recipient = addresses.parse("from@example.com"), addresses.parse("to@example.com")
     message = EmailMessage()
     message["Subject"] = "A mail"
     message.set_content("A line of text.\n" * 100)
     disconnect()
-    began = time.monotonic()
     for _ in range(mails):
         deliver(conf, message, sender=sender, recipient=recipient)
         if not keep:
             disconnect()
-    return time.monotonic() - began
 
 
 if __name__ == "__main__":

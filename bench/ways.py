@@ -12,9 +12,15 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import psycopg
+import redis
+
+from bench import usage
 from bench.servers import ROOT, Servers
 from tests.servers.processes import kill_group, signal_group, spawn
 from tests.waiting import wait_for
+
+_UNSETTLED = "SELECT FROM jobs_job WHERE state <> 'succeeded' LIMIT 1"
 
 #: Holds a worker still for as long as its context lasts.
 Hold = Callable[[], AbstractContextManager[None]]
@@ -27,19 +33,36 @@ class Way:
     title: str
     count: int = 0
     rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
 
-    def add(self, count: int, seconds: float) -> None:
+    def add(self, count: int, took: "Took") -> None:
         """Note a round."""
         self.count = count
-        self.rates.append(count / seconds)
+        self.rates.append(count / took.seconds)
+        self.cpu.append(took.cpu / count * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds, and seconds of CPU of this process and all it started: servers, workers."""
+
+    seconds: float
+    cpu: float
+
+
+def took(act: Callable[[], object]) -> Took:
+    """Return what something took."""
+    cpu, began = usage.cpu(os.getpid()), time.monotonic()
+    act()
+    return Took(time.monotonic() - began, usage.cpu(os.getpid()) - cpu)
 
 
 def table(doing: str, things: str, ways: Sequence[Way]) -> str:
     """Return the figures of all ways."""
-    lines = [f"| {doing} | {things} | {things}/s, median | all rounds |", "|---|---:|---:|---|"]
+    lines = [f"| {doing} | {things} | {things}/s, median | all rounds | CPU s/1,000 |", "|---|---:|---:|---|---:|"]
     for way in ways:
         rounds = ", ".join(f"{rate:,.0f}" for rate in way.rates)
-        lines.append(f"| {way.title} | {way.count:,} | {median(way.rates):,.0f} | {rounds} |")
+        lines.append(f"| {way.title} | {way.count:,} | {median(way.rates):,.0f} | {rounds} | {median(way.cpu):.2f} |")
     return "\n".join(lines)
 
 
@@ -48,16 +71,28 @@ def times(one: Way, other: Way) -> str:
     return f"{median(a / b for a, b in zip(one.rates, other.rates, strict=True)):.1f}"
 
 
-def drained(servers: Servers, variables: Mapping[str, str], held: Hold, module: str, way: str, count: int) -> float:
-    """Enqueue with the worker held still; return the seconds from its release to the outcome of the last job."""
+def cheaper(one: Way, other: Way) -> str:
+    """Return how much less CPU one way takes, round by round: what else the machine does hardly shows in it."""
+    return f"{median(b / a for a, b in zip(one.cpu, other.cpu, strict=True)):.1f}"
+
+
+def drained(servers: Servers, variables: Mapping[str, str], held: Hold, module: str, way: str, count: int) -> Took:
+    """Enqueue with the worker held still; return what it took from its release to the outcome of the last job."""
     servers.clear()
     with _prepared(module, [way, count], variables) as go:
         wait_for(servers.settled, 60)
         with held():
             go()
-        began = time.monotonic()
-        wait_for(servers.settled, 600)
-        return time.monotonic() - began
+        cpu, began = usage.cpu(os.getpid()), time.monotonic()
+        with psycopg.connect(variables["DATABASE_URL"], autocommit=True) as database:
+            while database.execute(_UNSETTLED).fetchone() is not None:
+                time.sleep(0.05)
+        seconds = time.monotonic() - began
+        # Batches leave messages behind, which cost something too.
+        with redis.Redis.from_url(variables["BROKER_URL"]) as broker:
+            while any(broker.type(key) == b"list" for key in broker.scan_iter()):
+                time.sleep(0.05)
+        return Took(seconds, usage.cpu(os.getpid()) - cpu)
 
 
 @contextmanager
