@@ -3,10 +3,11 @@
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 
 from asgiref.sync import SyncToAsync, sync_to_async
+from django.core.cache import caches
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
@@ -71,11 +72,15 @@ class EventStream(StreamingHttpResponse):
 
 
 def _let_in(request: HttpRequest) -> None:
-    """Raise Problem for somebody who may not listen; give the connection back, a stream has no use for it."""
+    """Raise Problem for somebody who may not listen; give connections back, a stream has no use for them."""
     try:
         _needs(request)
     finally:
         connection.close()
+        # Django keeps one to Redis for each request until its end.
+        for alias in caches:
+            with suppress(AttributeError):  # It was not used.
+                del caches[alias]
 
 
 def read(given: QueryDict) -> Wanted:
