@@ -65,7 +65,8 @@ def _plain(name: str, title: str, **environment: str) -> Variant:
 OURS = Variant("ours", "Nightshift", "project", "project.settings", "bench.tasks", {"EXTRA_APPS": "bench"})
 LATE = _plain("late", "Celery, acks_late", BENCH_ACKS_LATE="1")
 EARLY = _plain("early", "Celery, early ack")
+KEPT = _plain("kept", "Celery, acks_late, results in Valkey", BENCH_ACKS_LATE="1", BENCH_RESULTS="1")
 BARE = _plain("bare", "Celery, early ack, no ack emulation", BENCH_CELERY=json.dumps(_OUR_SETTINGS))
 
-VARIANTS = (OURS, LATE, EARLY, BARE)
+VARIANTS = (OURS, LATE, KEPT, EARLY, BARE)
 POOLS = (Pool("prefork", 2), Pool("threads", 8))
