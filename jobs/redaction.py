@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jobs.errors import InvalidOption
 from jobs.registry import registered
 
 #: What stands where a value is hidden.
@@ -54,4 +55,8 @@ def tasks_taking(argument: str) -> dict[int, list[str]]:
 
 
 def _parameters(task: Any) -> list[str]:
-    return list(task._signature.parameters) if hasattr(type(task), "_signature") else []  # noqa: SLF001 (it is ours)
+    try:
+        return list(task._signature.parameters) if hasattr(type(task), "_signature") else []  # noqa: SLF001 (it is ours)
+    except InvalidOption:
+        # A batch task that does not say what its jobs take: it cannot have any.
+        return []

@@ -10,6 +10,7 @@ from jobs.core.states import State
 from jobs.errors import InvalidOption
 from jobs.ledger import attempts
 from jobs.models import Job, Tally
+from jobs.redaction import tasks_taking
 from jobs.runtime import batch as batches
 from jobs.runtime.shutdown import hand_back
 from tests.jobs.delivery import deliver, message_of, request_for
@@ -218,6 +219,8 @@ def test_a_task_that_does_not_say_the_type_of_its_jobs_is_refused() -> None:
     with pytest.raises(InvalidOption, match="annotated Batch"):
         unsaid.delay("a")
     assert not Job.objects.exists()
+    # Nobody who looks for jobs by an argument stumbles over it.
+    assert "tests.unsaid" not in {name for names in tasks_taking("batch").values() for name in names}
 
 
 def test_every_job_of_a_batch_that_is_put_off_is_counted() -> None:

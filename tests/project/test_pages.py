@@ -39,7 +39,7 @@ def test_the_front_page_shows_staff_where_to_go_and_what_goes_on(client: Client,
     page = client.get("/").content.decode()
     for place in ("/admin/", "/readyz", "/inbox/"):
         assert f'href="{place}"' in page
-    assert "mail.send" in page
+    assert "mail.send" in page.replace("<wbr>", "")
     assert re.search(r'class="state queued">.*?</svg>queued</span> 1', page)
 
 
