@@ -19,7 +19,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "Indexing": ("bench.search", """\
 Posts enqueued for indexing one by one while the worker (four threads) is held still; then it runs, timed to the last
 job's outcome. Beside it the same index and the same function with a job for each document. Then reindexes, each in a
-process of its own, whose peak of memory must not grow with the posts. PostgreSQL's full text.
+process of its own, whose peak of memory must not grow with the posts. PostgreSQL's full text. The CPU is that of all
+processes, and includes reading the messages that batches leave behind.
 """),
     "Storage": ("bench.storage", """\
 Objects deleted from SeaweedFS, enqueued while the worker (four threads) is held still. Then sweeps for orphans, each in
