@@ -27,10 +27,7 @@ up: $(VENV)/.runtime ## Run the whole system on embedded parts; Ctrl-C stops it
 
 test: $(VENV)/.dev ## Run every test, those of the engine on SQLite too
 	@tests/system-packages
-	@echo "The engine on SQLite:"
-	@TEST_DATABASE=sqlite $(BIN)/python -m pytest tests/jobs
-	@echo "Everything, on PostgreSQL:"
-	@$(BIN)/python -m pytest
+	@tests/all
 
 check: $(VENV)/.dev ## Check format, lint, types, migrations, production settings and documents
 	@$(BIN)/ruff format --check .
