@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -384,13 +385,15 @@ def test_a_revoked_job_that_an_operator_puts_back_runs(effects: Effects) -> None
 def test_a_running_job_that_is_terminated_is_cancelled_and_not_tried_again(
     effects: Effects, gate: Gate, signal: str
 ) -> None:
-    job = tasks.gated.delay(f"terminated {signal}", str(gate)).job
-    happened(effects, f"terminated {signal} began")
+    # Effects are of the whole file: a name for this run alone.
+    name = f"terminated {signal} {uuid.uuid4()}"
+    job = tasks.gated.delay(name, str(gate)).job
+    happened(effects, f"{name} began")
     revoke(job, terminate=True, signal=signal)
     assert ended(job) == ["cancelled"]
     gate.open()
-    assert ended(tasks.note.delay(f"after terminated {signal}").job) == ["succeeded"]
-    assert effects.count(f"terminated {signal} began") == 1
+    assert ended(tasks.note.delay(f"after {name}").job) == ["succeeded"]
+    assert effects.count(f"{name} began") == 1
     row = Job.objects.get(id=job.id)
     assert (row.attempt, row.worker_losses, row.attempts.earliest("id").error_type) == (1, 0, "Cancelled")
 
