@@ -18,6 +18,8 @@ import pytest_django
 from celery import Celery, chain, current_app, group
 from django.conf import settings
 from django.db import connection, transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from jobs.core.states import State
 from jobs.models import Job
@@ -353,8 +355,12 @@ def test_a_pool_process_that_runs_out_of_memory_costs_its_own_job_only(effects: 
 
 def revoke(job: Job, **options: object) -> None:
     """Revoke a job as `celery control revoke` and Flower do, and wait until the worker has heard it."""
-    heard = current_app.control.revoke(str(job.id), reply=True, timeout=5, limit=1, **options)
-    assert len(heard) == 1
+
+    def heard() -> bool:
+        return len(current_app.control.revoke(str(job.id), reply=True, timeout=5, limit=1, **options)) == 1
+
+    # This process may still hold a connection to a broker that an earlier test has restarted.
+    wait_for(heard, what="the worker to hear it", passing_over=(OSError, OperationalError, RedisError))
 
 
 def test_a_job_revoked_before_it_began_is_cancelled(shift: Shift, effects: Effects, gate: Gate) -> None:
