@@ -1,4 +1,4 @@
-"""`python -m bench.work`: measure the site's work beside the naive way, part by part; write SITE.md."""
+"""`python -m bench.work`: measure the site's work beside the naive way, and dead letters; write SITE.md."""
 
 import argparse
 import os
@@ -32,6 +32,10 @@ posts, memory not.
 """),
     "Mail": ("bench.mail", """\
 Over STARTTLS with a login, to an SMTP server on this machine.
+"""),
+    "Dead letters": ("bench.letters", """\
+Jobs that fail, in a process of their own: what giving up takes beside one more retry, its letter with the broker
+included. Then letters that one worker's archiver moves from the broker into the table.
 """),
 }  # fmt: skip
 
