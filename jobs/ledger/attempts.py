@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from jobs.core.states import State
-from jobs.ledger.sql import changed, dialect, in_state, marks, one, rows
+from jobs.ledger.sql import Dialect, changed, dialect, in_state, marks, one, rows
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000
@@ -106,13 +106,18 @@ def claim_more(
     return [ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), _claimed(row[3:])) for row in found]
 
 
+def _succeed(words: Dialect) -> str:
+    """Return what every success does to a job."""
+    times = f"finished_at = {words.now}, changed_at = {words.now}"
+    return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {_NO_LEASE}"
+
+
 def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
     """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
     words = dialect()
     found = rows(
-        f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
-        f" {_NO_LEASE}"
-        f" WHERE id IN ({marks(job_ids)}) AND {in_state(State.RUNNING)} AND lease_id = %s RETURNING id",
+        f"{_succeed(words)} WHERE id IN ({marks(job_ids)}) AND {in_state(State.RUNNING)} AND lease_id = %s"
+        " RETURNING id",
         (*(words.key(job_id) for job_id in job_ids), lease_id),
     )
     return {words.to_uuid(job_id) for (job_id,) in found}
@@ -122,8 +127,7 @@ def succeed_together(leases: Mapping[uuid.UUID, str]) -> set[uuid.UUID]:
     """Running → succeeded for jobs under leases of their own, on PostgreSQL. Returns those whose lease was not lost."""
     words = dialect()
     found = rows(
-        f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
-        f" {_NO_LEASE} FROM unnest(%s::uuid[], %s::text[]) AS done (job, lease)"
+        f"{_succeed(words)} FROM unnest(%s::uuid[], %s::text[]) AS done (job, lease)"
         f" WHERE id = done.job AND {in_state(State.RUNNING)} AND lease_id = done.lease RETURNING id",
         (list(leases), list(leases.values())),
     )
@@ -169,9 +173,7 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', finished_at = {words.now}, changed_at = {words.now},"
-            f" {_NO_LEASE}"
-            f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+            f"{_succeed(words)} WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
             (words.key(job_id), lease_id),
         )
         == 1
