@@ -1,13 +1,12 @@
 """`python -m bench`: measure, print progress, write RESULTS.md."""
 
 import argparse
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 from bench.report import report
 from bench.rounds import Figures, Round
-from bench.servers import Servers
+from bench.servers import Servers, scratch
 from bench.variants import POOLS, VARIANTS, Pool, Variant
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -19,21 +18,17 @@ def main() -> None:
     pools = [pool for pool in POOLS if pool.name in options.pools]
     variants = [variant for variant in VARIANTS if variant.name in options.only]
     results: defaultdict[tuple[Pool, Variant], list[Figures]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
-        directory = Path(name)
-        # PostgreSQL runs as another user where we are root.
-        directory.chmod(0o755)
-        with Servers(directory) as servers:
-            for number in range(options.rounds):
-                for pool in pools:
-                    # Every other round backwards, so that nobody always comes after the same one.
-                    for variant in variants if number % 2 == 0 else reversed(variants):
-                        figures = Round(variant, pool, servers, directory).measure(
-                            options.jobs, options.latency_jobs, options.rate
-                        )
-                        results[pool, variant].append(figures)
-                        print(_progress(number + 1, options.rounds, pool, variant, figures), flush=True)
-            page = report(results, options, servers.versions())
+    with scratch() as directory, Servers(directory) as servers:
+        for number in range(options.rounds):
+            for pool in pools:
+                # Every other round backwards, so that nobody always comes after the same one.
+                for variant in variants if number % 2 == 0 else reversed(variants):
+                    figures = Round(variant, pool, servers, directory).measure(
+                        options.jobs, options.latency_jobs, options.rate
+                    )
+                    results[pool, variant].append(figures)
+                    print(_progress(number + 1, options.rounds, pool, variant, figures), flush=True)
+        page = report(results, options, servers.versions())
     if options.output:
         Path(options.output).write_text(page)
     print(page)

@@ -2,18 +2,14 @@
 
 import argparse
 import json
-import os
-import platform
-import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench import rows
 from bench.lookups import CASES, TIMES
-from bench.servers import Servers
+from bench.servers import Servers, circumstances, scratch
 from bench.site import measured
 
 RESULTS = Path(__file__).with_name("LEDGER.md")
@@ -35,16 +31,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1_000_000, help="in the ledger (default: %(default)s)")
     parser.add_argument("--output", default=str(RESULTS), help="where the page goes; empty: nowhere else than here")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with Servers(directory) as servers:
-            servers.execute(rows.JOBS.format(count=options.jobs))
-            # As it is after a week: without it each look at an index goes on to the rows.
-            servers.execute("VACUUM ANALYZE jobs_job")
-            variables = {**servers.environment(), "JOBS_API_REQUESTS_PER_MINUTE": "1000000"}
-            took = json.loads(measured("bench.lookups:ask_everything", variables).result)
-            page = report(took, options.jobs, servers.versions())
+    with scratch() as directory, Servers(directory) as servers:
+        servers.execute(rows.JOBS.format(count=options.jobs))
+        # As it is after a week: without it each look at an index goes on to the rows.
+        servers.execute("VACUUM ANALYZE jobs_job")
+        variables = {**servers.environment(), "JOBS_API_REQUESTS_PER_MINUTE": "1000000"}
+        took = json.loads(measured("bench.lookups:ask_everything", variables).result)
+        page = report(took, options.jobs, servers.versions())
     if options.output:
         Path(options.output).write_text(page)
     print(page)
@@ -59,18 +52,8 @@ def report(took: Sequence[Mapping[str, Any]], jobs: int, versions: Mapping[str, 
         table.append(
             f"| {case.title} | {median(seconds) * 1000:.0f} | {max(seconds) * 1000:.0f} | {figures['rows']} | {reach} |"
         )
-    return (
-        "\n\n".join([INTRODUCTION.format(times=TIMES).strip(), _circumstances(jobs, versions), "\n".join(table)]) + "\n"
-    )
-
-
-def _circumstances(jobs: int, versions: Mapping[str, str]) -> str:
-    load = os.getloadavg()[0]
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, load {load:.1f}, {platform.system()}"
-        f" {platform.machine()}, Python {platform.python_version()}, PostgreSQL {versions['PostgreSQL']};"
-        f" {jobs:,} jobs."
-    )
+    when = f"{circumstances(versions)}; {jobs:,} jobs."
+    return "\n\n".join([INTRODUCTION.format(times=TIMES).strip(), when, "\n".join(table)]) + "\n"
 
 
 if __name__ == "__main__":

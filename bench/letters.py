@@ -6,14 +6,12 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.servers import ROOT, Servers
+from bench.servers import ROOT, Servers, scratch
 
 if TYPE_CHECKING:
     from jobs.ledger.enqueue import NewJob
@@ -32,16 +30,13 @@ def main() -> None:
     if options.inside:
         _measure(options)
         return
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with Servers(directory) as servers:
-            subprocess.run(
-                [sys.executable, "-m", "bench.letters", "--inside", *sys.argv[1:]],
-                env={**os.environ, **servers.environment()},
-                cwd=ROOT,
-                check=True,
-            )
+    with scratch() as directory, Servers(directory) as servers:
+        subprocess.run(
+            [sys.executable, "-m", "bench.letters", "--inside", *sys.argv[1:]],
+            env={**os.environ, **servers.environment()},
+            cwd=ROOT,
+            check=True,
+        )
 
 
 def _measure(options: argparse.Namespace) -> None:

@@ -1,12 +1,10 @@
 """`python -m bench.search`: indexing posts by batches and one by one; memory of a reindex."""
 
 import argparse
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from bench import rows
-from bench.servers import Servers
+from bench.servers import Servers, scratch
 from bench.site import measured
 from bench.ways import Hold, Way, cheaper, drained, table, times, worker
 
@@ -19,16 +17,13 @@ def main() -> None:
     parser.add_argument("--single", type=int, default=1_000, help="of them for the naive way (default: %(default)s)")
     parser.add_argument("--posts", type=int, nargs="*", default=[10_000, 100_000], help="to reindex")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with Servers(directory) as servers:
-            variables = {**servers.environment(), "EXTRA_APPS": "bench"}
-            _write(servers, 1, options.documents)
-            if options.rounds:
-                with worker(variables, directory / "worker.log", queues=["indexing"]) as held:
-                    _indexing(servers, variables, options, held)
-            _reindexing(servers, variables, options)
+    with scratch() as directory, Servers(directory) as servers:
+        variables = {**servers.environment(), "EXTRA_APPS": "bench"}
+        _write(servers, 1, options.documents)
+        if options.rounds:
+            with worker(variables, directory / "worker.log", queues=["indexing"]) as held:
+                _indexing(servers, variables, options, held)
+        _reindexing(servers, variables, options)
 
 
 def _indexing(servers: Servers, variables: Mapping[str, str], options: argparse.Namespace, held: Hold) -> None:

@@ -1,9 +1,13 @@
 """The servers of a run: PostgreSQL that keeps what it committed, and the Valkey that both sides share."""
 
 import os
+import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +16,24 @@ from tests.servers import Postgres, Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = "bench"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a directory for servers and logs, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
+        directory = Path(name)
+        # PostgreSQL runs as another user where we are root.
+        directory.chmod(0o755)
+        yield directory
+
+
+def circumstances(versions: Mapping[str, str]) -> str:
+    """Return when and on what machine something is measured."""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.system()}"
+        f" {platform.machine()}, Python {platform.python_version()}, PostgreSQL {versions['PostgreSQL']}"
+    )
 
 
 class Servers:

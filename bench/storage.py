@@ -1,18 +1,16 @@
 """`python -m bench.storage`: deleting many objects, by jobs and one by one; memory of the sweep for orphans."""
 
 import argparse
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
 from bench import rows
-from bench.servers import Servers
+from bench.servers import Servers, scratch
 from bench.site import measured, site
 from bench.ways import Hold, Way, cheaper, drained, table, times, took, worker
 from tests.servers import SeaweedFS
@@ -31,15 +29,12 @@ def main() -> None:
     parser.add_argument("--single", type=int, default=1_000, help="deleted one by one (default: %(default)s)")
     parser.add_argument("--objects", type=int, nargs="*", default=[10_000, 100_000], help="in the swept bucket")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with site(directory) as (servers, seaweedfs, variables):
-            if options.rounds:
-                with worker(variables, directory / "worker.log", queues=["storage"]) as held:
-                    _deletions(servers, seaweedfs, variables, options, held)
-            if options.objects:
-                _sweeps(servers, seaweedfs, variables, options.objects)
+    with scratch() as directory, site(directory) as (servers, seaweedfs, variables):
+        if options.rounds:
+            with worker(variables, directory / "worker.log", queues=["storage"]) as held:
+                _deletions(servers, seaweedfs, variables, options, held)
+        if options.objects:
+            _sweeps(servers, seaweedfs, variables, options.objects)
 
 
 # Deleting

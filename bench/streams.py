@@ -3,16 +3,12 @@
 import argparse
 import asyncio
 import json
-import os
-import platform
-import tempfile
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.servers import Servers
+from bench.servers import Servers, circumstances, scratch
 from bench.site import measured
 
 RESULTS = Path(__file__).with_name("STREAMS.md")
@@ -33,13 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.streams", description=main.__doc__)
     parser.add_argument("--output", default=str(RESULTS), help="where the page goes; empty: nowhere else than here")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        with Servers(directory) as servers:
-            plenty = {"ALLOWED_HOSTS": "127.0.0.1", "JOBS_API_REQUESTS_PER_MINUTE": "100000"}
-            took = json.loads(measured("bench.streams:listen", {**servers.environment(), **plenty}).result)
-            page = report(took, servers.versions())
+    with scratch() as directory, Servers(directory) as servers:
+        plenty = {"ALLOWED_HOSTS": "127.0.0.1", "JOBS_API_REQUESTS_PER_MINUTE": "100000"}
+        took = json.loads(measured("bench.streams:listen", {**servers.environment(), **plenty}).result)
+        page = report(took, servers.versions())
     if options.output:
         Path(options.output).write_text(page)
     print(page)
@@ -55,11 +48,8 @@ def report(took: list[dict[str, Any]], versions: Mapping[str, str]) -> str:
             f"| {figures['streams']} | {figures['memory'] / 1e6:.0f} | {p50 * 1000:.0f} | {p99 * 1000:.0f}"
             f" | {latencies[-1] * 1000:.0f} |"
         )
-    circumstances = (
-        f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.system()}"
-        f" {platform.machine()}, Python {platform.python_version()}, PostgreSQL {versions['PostgreSQL']}."
-    )
-    return "\n\n".join([INTRODUCTION.format(jobs=JOBS, apart=APART).strip(), circumstances, "\n".join(table)]) + "\n"
+    when = f"{circumstances(versions)}."
+    return "\n\n".join([INTRODUCTION.format(jobs=JOBS, apart=APART).strip(), when, "\n".join(table)]) + "\n"
 
 
 def listen() -> str:
@@ -68,8 +58,8 @@ def listen() -> str:
     from tests.jobs.events.server import Web  # noqa: PLC0415
 
     token = tokens.create("bench", ["read"], by="bench")[1]
-    with tempfile.TemporaryDirectory(prefix="nightshift-bench-") as directory:
-        web = Web(Path(directory), {})
+    with scratch() as directory:
+        web = Web(directory, {})
         try:
             web.wait_until_ready()
             return json.dumps([asyncio.run(_told(web, token, size)) for size in AUDIENCES])
