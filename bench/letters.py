@@ -73,14 +73,14 @@ def _giving_up(count: int, rounds: int) -> None:
 
 def _running(count: int) -> list[tuple[uuid.UUID, str]]:
     """Return jobs that run, each under its lease."""
-    from jobs.ledger import attempts  # noqa: PLC0415
+    from jobs.ledger import claims  # noqa: PLC0415
     from jobs.ledger.enqueue import insert_many  # noqa: PLC0415
 
     jobs = [_job() for _ in range(count)]
     insert_many(jobs)
     leases = [(job.id, uuid.uuid4().hex) for job in jobs]
     for job_id, lease in leases:
-        attempts.claim(job_id, lease_id=lease, lease_seconds=3600, worker="bench")
+        claims.claim(job_id, lease_id=lease, lease_seconds=3600, worker="bench")
     return leases
 
 

@@ -1,38 +1,18 @@
-"""A worker takes a job and records what became of it. Every verb names the lease; without it nothing changes."""
+"""A worker records what became of an attempt. Every verb names the lease; without it nothing changes."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 
 from jobs.core.states import State
-from jobs.ledger.sql import Dialect, changed, dialect, in_state, marks, one, rows
+from jobs.ledger.sql import NO_LEASE, Dialect, changed, dialect, in_state, marks, one, rows
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000
 TRACEBACK_LENGTH = 20_000
 LAST_ERROR_LENGTH = 500
-
-#: What every end of an attempt does to the lease.
-_NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL"
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What the executor must know of the job it has just claimed.
-
-    Attributes:
-        attempt: attempts begun, this one included.
-        attempt_base: attempts that a replay has written off.
-        expired: whether its time has passed; then it must not run.
-    """
-
-    attempt: int
-    attempt_base: int
-    max_retries: int | None
-    worker_losses: int
-    expired: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,84 +34,20 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
-
-_CLAIM_RETURNING = "attempt, attempt_base, max_retries, worker_losses, expires_at IS NOT NULL AND expires_at <= "
-
-
-def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str) -> Claimed | None:
-    """Take a queued job: count the attempt and hold the lease.
-
-    Returns:
-        What the executor must know, or None where the job is not there to be taken: somebody else has it,
-        it has ended, or it waits.
-    """
-    words = dialect()
-    row = one(
-        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
-        f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
-        f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
-        f" WHERE id = %s AND {in_state(State.QUEUED)} AND {_NOT_PAUSED} RETURNING {_CLAIM_RETURNING} {words.now}",
-        (lease_id, lease_seconds, worker, words.key(job_id)),
-    )
-    return None if row is None else _claimed(row)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedJob:
-    """A job claimed besides the one delivered, for a batch. `args` and `kwargs` are JSON texts."""
-
-    id: uuid.UUID
-    args: str
-    kwargs: str
-    claimed: Claimed
-
-
-def claim_more(
-    task: str, queue: str, limit: int, *, lease_id: str, lease_seconds: float, worker: str
-) -> list[ClaimedJob]:
-    """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
-    words = dialect()
-    found = rows(
-        "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
-        f" AND state = '{State.QUEUED}' AND {_NOT_PAUSED}"
-        f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
-        f" UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = %s, unique_key = NULL,"
-        f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
-        f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
-        " WHERE id IN (SELECT id FROM taken)"
-        f" RETURNING id, args, kwargs, {_CLAIM_RETURNING} {words.now}",
-        (task, queue, limit, lease_id, lease_seconds, worker),
-    )
-    return [ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), _claimed(row[3:])) for row in found]
-
-
-def _succeed(words: Dialect) -> str:
+def success(words: Dialect) -> str:
     """Return what every success does to a job."""
     times = f"finished_at = {words.now}, changed_at = {words.now}"
-    return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {_NO_LEASE}"
+    return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {NO_LEASE}"
 
 
 def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
     """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
     words = dialect()
     found = rows(
-        f"{_succeed(words)} WHERE id IN ({marks(job_ids)}) AND {in_state(State.RUNNING)} AND lease_id = %s"
-        " RETURNING id",
+        f"{success(words)} WHERE id IN ({marks(job_ids)}) AND {in_state(State.RUNNING)} AND lease_id = %s RETURNING id",
         (*(words.key(job_id) for job_id in job_ids), lease_id),
     )
     return {words.to_uuid(job_id) for (job_id,) in found}
-
-
-def succeed_together(leases: Mapping[uuid.UUID, str]) -> set[uuid.UUID]:
-    """Running → succeeded for jobs under leases of their own, on PostgreSQL. Returns those whose lease was not lost."""
-    words = dialect()
-    found = rows(
-        f"{_succeed(words)} FROM unnest(%s::uuid[], %s::text[]) AS done (job, lease)"
-        f" WHERE id = done.job AND {in_state(State.RUNNING)} AND lease_id = done.lease RETURNING id",
-        (list(leases), list(leases.values())),
-    )
-    return {job_id for (job_id,) in found}
 
 
 def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
@@ -147,22 +63,6 @@ def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
     )
 
 
-def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
-    """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
-    words = dialect()
-    row = one(
-        f"SELECT {_CLAIM_RETURNING} {words.now} FROM jobs_job"
-        f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
-        (words.key(job_id), lease_id),
-    )
-    return None if row is None else _claimed(row)
-
-
-def _claimed(row: tuple[int, int, int | None, int, bool]) -> Claimed:
-    attempt, attempt_base, max_retries, worker_losses, expired = row
-    return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired))
-
-
 def exists(job_id: uuid.UUID) -> bool:
     """Return whether the ledger has the job."""
     return one("SELECT 1 FROM jobs_job WHERE id = %s", (dialect().key(job_id),)) is not None
@@ -173,7 +73,7 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
     words = dialect()
     return (
         changed(
-            f"{_succeed(words)} WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+            f"{success(words)} WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
             (words.key(job_id), lease_id),
         )
         == 1
@@ -232,7 +132,7 @@ def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
     words = dialect()
     change = (
         f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"
-        f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {_NO_LEASE}"
+        f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {NO_LEASE}"
         f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
     )
     parameters = (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id)
@@ -302,7 +202,7 @@ def _end_with_failure(
             return False
         ended = changed(
             f"UPDATE jobs_job SET state = '{state}', last_error = %s, changed_at = {words.now},"
-            f" {_NO_LEASE}{changes} WHERE {fence}",
+            f" {NO_LEASE}{changes} WHERE {fence}",
             (failure.summary, *parameters, words.key(job_id), lease_id),
         )
         if not ended:

@@ -74,6 +74,10 @@ def dialect() -> Dialect:
     return POSTGRESQL if connection.vendor == "postgresql" else SQLITE
 
 
+#: What every end of an attempt does to the lease.
+NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL"
+
+
 def marks(items: Sequence[object]) -> str:
     """Return as many parameter marks as there are items: `%s, %s, %s`."""
     return ", ".join(["%s"] * len(items))

@@ -10,8 +10,8 @@ from kombu.utils.json import dumps
 
 from jobs.conf import conf
 from jobs.core.priority import HIGHEST, on_the_wire
-from jobs.ledger import attempts
-from jobs.ledger.attempts import Claimed
+from jobs.ledger import claims
+from jobs.ledger.claims import Claimed
 from jobs.ledger.enqueue import NewJob, adopt as write, has_come
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def adopt(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mappi
     written = write(job, lease_id=request.lease_id, lease_seconds=conf().lease_seconds, worker=request.hostname)
     if not written or job.waits:
         return None
-    return attempts.held(job_id, request.lease_id)
+    return claims.held(job_id, request.lease_id)
 
 
 def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:

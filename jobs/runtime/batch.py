@@ -21,26 +21,14 @@ from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome
 from jobs.errors import InvalidArguments, InvalidOption
-from jobs.ledger import attempts
-from jobs.ledger.attempts import Claimed, Failure
+from jobs.ledger import attempts, claims
+from jobs.ledger.attempts import Failure
+from jobs.ledger.claims import Claimed
 from jobs.observability import tracing
-from jobs.runtime.database import DatabaseGone, patiently
+from jobs.runtime.claim import NothingToRun, claim, ledger_id
+from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.deadletters import BrokerGone
-from jobs.runtime.execute import (
-    PATIENCE_AFTER,
-    Expired,
-    Misfit,
-    NothingToRun,
-    Unrecorded,
-    claim,
-    decide,
-    failure_of,
-    ledger_id,
-    record,
-    refuse,
-    run,
-    tell_celery,
-)
+from jobs.runtime.execute import Expired, Misfit, Unrecorded, decide, failure_of, record, refuse, run, tell_celery
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -187,7 +175,7 @@ def _queue_of(task: "JobTask") -> str:
 def _more(task: "JobTask", limit: int) -> list[_Member]:
     request = task.request
     found = patiently(
-        lambda _: attempts.claim_more(
+        lambda _: claims.claim_more(
             task.name,
             _queue_of(task),
             limit,

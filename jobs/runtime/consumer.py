@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from celery.concurrency.prefork import TaskPool as ProcessPool
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
@@ -16,10 +17,13 @@ from jobs.core.outcome import Reason
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.runtime import deadletters, letters
-from jobs.runtime.execute import ledger_id
+from jobs.runtime.claim import ledger_id
+from jobs.runtime.exchange import exchange
+from jobs.runtime.handover import handover
 from jobs.runtime.losses import Condemned, Unparked, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.request import JobRequest
+from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,11 @@ class JobsConsumer(Consumer):
     connection_attempts = 0
     _parked = 0
     _told_at = float("-inf")
+
+    def __init__(self, on_task_request: Callable[[Any], Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(handover.fetched, *args, **kwargs)
+        handover.connect(self.pool, on_task_request, self.hub.call_soon if self.hub else _at_once)
+        exchange.serve(handover, successes)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """Called for a message that is no Celery message."""
@@ -117,15 +126,27 @@ class JobsConsumer(Consumer):
             time.sleep(min(left, 0.5))
 
     def on_close(self) -> None:
-        """Called when the connection is lost: what was fetched and not begun is dispatched again."""
+        """Called when the connection is lost: what was fetched and not begun is dispatched again.
+
+        What the pool has already will run, whoever brought it: Celery's pool of processes would forget that it has it.
+        """
+        exchange.detach()
         fetched = [
             request
             for request in list(state.reserved_requests)
             if isinstance(request, JobRequest) and request not in state.active_requests
         ]
-        if fetched:
-            losses.put(Unsent([ledger_id(request.id) for request in fetched]))
+        # Nobody else holds on to a result that the pool forgets.
+        results = {request: request._apply_result() for request in fetched if request._apply_result}  # noqa: SLF001
         super().on_close()
+        forgets = isinstance(self.pool, ProcessPool)
+        kept = {request for request, result in results.items() if not forgets or _keeps(result)}
+        left = [request for request in fetched if request not in kept]
+        successes.drop()
+        handover.drop()
+        handover.withdraw(left)
+        if left:
+            losses.put(Unsent([request.job_id for request in left]))
 
     def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
         queue = self._queue_of(message)
@@ -167,3 +188,17 @@ class JobsConsumer(Consumer):
                 error,
             )
             self._parked, self._told_at = 0, now
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    """Call it in the thread that asks for it: without an event loop, nobody else would soon."""
+    call()
+
+
+def _keeps(result: Any) -> bool:
+    """Return whether one of the pool's processes has it; the pool has forgotten all that have not begun."""
+    process = result and result._write_to  # noqa: SLF001
+    if not process or not process._is_alive():  # noqa: SLF001
+        return False
+    result._cache[result._job] = result  # noqa: SLF001
+    return True

@@ -14,6 +14,11 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 
 
+#: How long an attempt waits for a database that is gone, before it begins and after it ended, in seconds. Both
+#: together stay well below the default time limit, which counts from the beginning.
+PATIENCE_BEFORE = 8.0
+PATIENCE_AFTER = 5.0
+
 #: What says that the database cannot be used now: gone, full, or read-only (PostgreSQL calls that internal).
 UNUSABLE = (OperationalError, InterfaceError, InternalError)
 

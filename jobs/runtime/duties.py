@@ -11,13 +11,14 @@ from celery import Celery
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.retry import RetryPolicy
-from jobs.ledger import attempts, operate, upkeep
+from jobs.ledger import claims, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.upkeep import Dispatchable, Overdue
 from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import record
+from jobs.runtime.handover import handover
 from jobs.runtime.losses import losses
 from jobs.runtime.message import outgoing
 from jobs.runtime.successes import successes
@@ -43,7 +44,7 @@ class Steward:
 
     def renew_leases(self) -> bool:
         """Renew the leases of all jobs that this worker runs, in one statement."""
-        holders = held.running() + losses.holders() + successes.holders()
+        holders = held.running() + handover.holders() + losses.holders() + successes.holders()
         upkeep.renew([one.lease_id for one in holders], conf().lease_seconds)
         return False
 
@@ -127,7 +128,7 @@ class Steward:
         lease_id = secrets.token_hex(16)
         if not upkeep.take_over(job, lease_id, conf().lease_renew_seconds):
             return
-        claimed = attempts.held(job.id, lease_id)
+        claimed = claims.held(job.id, lease_id)
         if claimed is None:
             return
         policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy(max_retries=claimed.max_retries)

@@ -9,42 +9,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShutdown, WorkerTerminate
-from celery.worker import state as worker_state
 from django.db import transaction
 
-from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.errors import EnqueueError, InvalidArguments
-from jobs.ledger import attempts, upkeep
-from jobs.ledger.attempts import Claimed, Failure
+from jobs.ledger import attempts
+from jobs.ledger.attempts import Failure
+from jobs.ledger.claims import Claimed
 from jobs.observability import tracing
 from jobs.runtime import deadletters
-from jobs.runtime.adopt import adopt
-from jobs.runtime.database import DatabaseGone, patiently
+from jobs.runtime.claim import claim, ledger_id
+from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.followers import enqueue_followers
-from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
+from jobs.runtime.message import CORRELATION_HEADER
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
 
 logger = logging.getLogger(__name__)
 
-#: How long an attempt waits for a database that is gone, before it begins and after it ended, in seconds. Both
-#: together stay well below the default time limit, which counts from the beginning.
-PATIENCE_BEFORE = 8.0
-PATIENCE_AFTER = 5.0
-
 #: In a request whose parent process writes successes: a list, for the number of an attempt whose success is left to it.
 LEFT = "left"
-
-
-class NotOurs(Ignore):
-    """Raised to tell Celery that there is nothing to run: another delivery has the job, or it has ended."""
-
-
-class NothingToRun(NotOurs):
-    """Raised where the job delivered runs elsewhere, has ended, or waits."""
 
 
 class Refused(Ignore):
@@ -134,43 +120,6 @@ def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
             # The pool process may end: its parent records that.
             raise
         raise Escaped(f"The task raised {exc!r}, which would have ended its thread.") from exc
-
-
-def ledger_id(task_id: str) -> uuid.UUID:
-    """Return the ledger's id for a Celery task id; a foreign producer may use ids that are no UUIDs."""
-    try:
-        return uuid.UUID(task_id)
-    except ValueError:
-        return uuid.uuid5(uuid.NAMESPACE_URL, f"celery:{task_id}")
-
-
-def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed:
-    """Take the delivered job, or adopt it. Raises NotOurs where there is nothing to run."""
-    request = task.request
-    if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
-        # A thread of a stopping worker: what has not begun goes back at once.
-        patiently(lambda _: upkeep.undispatch([job_id]), PATIENCE_AFTER)
-        raise NotOurs("The worker is stopping.")
-    seconds, worker = conf().lease_seconds, request.hostname
-
-    def take(again: bool) -> Claimed | None:
-        if again and (mine := attempts.held(job_id, lease_id)):
-            return mine
-        claimed = attempts.claim(job_id, lease_id=lease_id, lease_seconds=seconds, worker=worker)
-        if claimed is None and not request.get(LEDGER_HEADER):
-            return adopt(task, job_id, args, kwargs)
-        return claimed
-
-    try:
-        claimed = patiently(take, PATIENCE_BEFORE)
-    except DatabaseGone as exc:
-        logger.warning(
-            "%s[%s] was not begun, the database is gone (%s); it will be sent again.", task.name, job_id, exc
-        )
-        raise NotOurs("The database is gone.") from exc
-    if claimed is None:
-        raise NothingToRun("There is nothing to run: the job runs elsewhere, has ended, or waits.")
-    return claimed
 
 
 class Misfit(Exception):

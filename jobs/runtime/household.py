@@ -9,6 +9,7 @@ from jobs.runtime import roster
 from jobs.runtime.archiver import Archiver
 from jobs.runtime.broker import publisher_for
 from jobs.runtime.brokerless import steward_for
+from jobs.runtime.handover import PATIENCE, handover
 from jobs.runtime.housekeeping import Duty
 from jobs.runtime.intake import Intake
 from jobs.runtime.roster import Roster
@@ -32,7 +33,10 @@ class Household:
 
         Else the leases of jobs that run would run out, and others would take them for lost.
         """
-        found = [Duty("leases", self._steward.renew_leases, conf().lease_renew_seconds, longest_pause=1.0)]
+        found = [
+            Duty("leases", self._steward.renew_leases, conf().lease_renew_seconds, longest_pause=1.0),
+            Duty("handover", handover.tend, min(conf().housekeeping_seconds, PATIENCE / 2)),
+        ]
         if Watchdog.needed(self._worker):
             every = min(conf().housekeeping_seconds, 0.5)
             found.append(Duty("time limits", Watchdog(self._worker).check, every))

@@ -20,8 +20,9 @@ from jobs.conf import conf
 from jobs.core import backoff
 from jobs.runtime import forks, held, shutdown
 from jobs.runtime.database import UNUSABLE
+from jobs.runtime.exchange import exchange
+from jobs.runtime.handover import handover
 from jobs.runtime.losses import losses
-from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -168,8 +169,12 @@ class Housekeeping(bootsteps.StartStopStep):
         ]
         for housekeeper in self._housekeepers:
             housekeeper.start()
-        successes.open()
         shutdown.bound(worker, conf().shutdown_seconds)
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        """Called whenever the worker's loop begins, after each connection to the broker."""
+        if not worker.pool.is_green:
+            exchange.attach(hub)
 
     def stop(self, worker: Any) -> None:
         """Called when the worker stops, after its consumer: nothing new comes in, what runs may finish.
@@ -188,7 +193,8 @@ class Housekeeping(bootsteps.StartStopStep):
         housekeepers, self._housekeepers = self._housekeepers, []
         if housekeepers and self._pid == os.getpid():
             # First of all: what cannot be written now is left to the last duty.
-            successes.close(timeout=3)
+            exchange.close()
+            handover.close()
             for housekeeper in housekeepers:
                 housekeeper.stop(timeout=3)
             shutdown.hand_back(held.running())

@@ -5,7 +5,7 @@ import queue
 import random
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,10 +15,11 @@ from celery.worker import state
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Tries
-from jobs.ledger import attempts, operate, upkeep
-from jobs.ledger.attempts import Claimed, Failure
+from jobs.ledger import attempts, claims, operate, upkeep
+from jobs.ledger.attempts import Failure
+from jobs.ledger.claims import Claimed
 from jobs.runtime import deadletters
-from jobs.runtime.execute import ledger_id, record
+from jobs.runtime.execute import record, refuse
 from jobs.runtime.letters import Letter
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Loss:
             self._write(job_id, self.request.lease_id)
 
     def _write(self, job_id: uuid.UUID, lease_id: str) -> None:
-        claimed = attempts.held(job_id, lease_id)
+        claimed = claims.held(job_id, lease_id)
         if claimed is None:
             return
         failure = self.failure or Failure(self.error, self.message)
@@ -104,11 +105,33 @@ class Success:
     @property
     def job_id(self) -> uuid.UUID:
         """The job's id in the ledger."""
-        return ledger_id(self.request.id)
+        return self.request.job_id
+
+    @property
+    def lease_id(self) -> str:
+        """The lease it ran under."""
+        return self.request.lease_id
+
+    @property
+    def hostname(self) -> str:
+        """The worker."""
+        return str(self.request.hostname)
 
     def write(self) -> None:
         """Running → succeeded, if a try whose answer was lost did not do so."""
-        attempts.succeed(self.job_id, self.request.lease_id)
+        attempts.succeed(self.job_id, self.lease_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A success that came after its lease was lost."""
+
+    request: "JobRequest"
+    attempt: int
+
+    def write(self) -> None:
+        """Keep note of the refused result."""
+        refuse(self.request.job_id, self.attempt, self.request.hostname, Failure("Succeeded", "It succeeded."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +166,26 @@ class Unsent:
     def write(self) -> None:
         """Have them dispatched again at once."""
         upkeep.undispatch(self.job_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Unbegun:
+    """Deliveries that were claimed, if they were, and will not begin."""
+
+    requests: Sequence["JobRequest"]
+
+    def write(self) -> None:
+        """Put them back; nobody has their messages any more."""
+        put_back(self.requests, message_lost=True)
+
+
+def put_back(requests: Sequence["JobRequest"], *, message_lost: bool) -> None:
+    """Put back jobs that were claimed and have not begun. Those that an operator wants cancelled are."""
+    if requests and claims.put_back([request.lease_id for request in requests], message_lost=message_lost) < len(
+        requests
+    ):
+        for request in requests:
+            Loss(request, cancelled=True).write()
 
 
 class Losses:

@@ -3,6 +3,8 @@
 import os
 import secrets
 import signal
+import time
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +16,12 @@ from celery.worker.request import Request
 
 from jobs.enqueue import json_text
 from jobs.errors import InvalidArguments
+from jobs.ledger.claims import Claimed
+from jobs.runtime import beginnings
+from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, ledger_id
+from jobs.runtime.exchange import exchange
 from jobs.runtime.execute import Unrecorded
+from jobs.runtime.handover import handover
 from jobs.runtime.losses import Loss, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.revoke import Revoked
@@ -37,7 +44,10 @@ class JobRequest(Request):
                 # Before Celery forgets the delivery: somebody must hold its lease all the time.
                 successes.put(self, returned.attempt)
                 returned = returned.result
-            return on_success(self, (failed, returned, runtime), **kwargs)
+            try:
+                return on_success(self, (failed, returned, runtime), **kwargs)
+            finally:
+                handover.ended(self, runtime)
 
         cls.on_success = returned
 
@@ -49,6 +59,7 @@ class JobRequest(Request):
             raise InvalidTaskError("The arguments must be a list and a mapping.")
         if LEDGER_HEADER not in self._request_dict:
             self._check_adoptable()
+        self.job_id = ledger_id(self.id)
         self.lease_id = secrets.token_hex(16)
         self._request_dict["lease_id"] = self.lease_id
         #: Whether the pool has come back from it, with whatever result.
@@ -56,7 +67,7 @@ class JobRequest(Request):
         self._cancelled = False
         self._last_signal: int = signal.SIGKILL
         self._request_dict["parent_pid"] = os.getpid()
-        self._request_dict[OFFERED] = successes.is_open
+        self._request_dict[OFFERED] = exchange.is_open
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
         if self._eta is not None:
@@ -71,6 +82,39 @@ class JobRequest(Request):
         except InvalidArguments as exc:
             raise InvalidTaskError(str(exc)) from exc
 
+    @property
+    def is_claimed_together(self) -> bool:
+        """Whether it may be claimed together with others, before the pool has it."""
+        return LEDGER_HEADER in self._request_dict and not self._task.batch
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether its job was claimed before the pool has it."""
+        return CLAIMED in self._request_dict
+
+    def claim(self, claimed: Claimed, begins_by: float) -> None:
+        """Note that its job is claimed and may begin until then, by the monotonic clock."""
+        self.begins_by = begins_by
+        self._request_dict[CLAIMED] = astuple(claimed), begins_by, beginnings.unbegun()
+
+    def unclaim(self) -> None:
+        """Note that its job is not claimed any more: whoever runs it must do so."""
+        del self._request_dict[CLAIMED]
+
+    def doubt(self) -> None:
+        """Note that its job may be claimed, or may not: the database did not answer."""
+        self._request_dict[IN_DOUBT] = True
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nobody knows if its job was claimed."""
+        return IN_DOUBT in self._request_dict
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Called when the pool has begun it."""
+        super().on_accepted(pid, time_accepted)
+        handover.began(self)
+
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Called when a time limit has passed; after the hard one the child is killed."""
         if soft or state.should_terminate:
@@ -82,6 +126,12 @@ class JobRequest(Request):
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Called when the child raised, or died."""
         self.ended = True
+        try:
+            self._failed(exc_info, send_failed_event, return_ok)
+        finally:
+            handover.ended(self, time.time() - self.time_start if self.time_start else 0.0)
+
+    def _failed(self, exc_info: Any, send_failed_event: bool, return_ok: bool) -> None:
         exc = exc_info.exception
         if isinstance(exc, ExceptionWithTraceback):
             exc = exc.exc
@@ -89,6 +139,9 @@ class JobRequest(Request):
             state.task_ready(self)
             _, outcome, failure = exc.args
             losses.put(Loss(self, outcome=outcome, failure=failure))
+        elif isinstance(exc, BegunBefore):
+            state.task_ready(self)
+            self._lost("WorkerLost", "The process that had begun the job died.", worker_lost=True)
         elif isinstance(exc, TimeLimitExceeded):
             # `on_timeout` has dealt with it.
             state.task_ready(self)

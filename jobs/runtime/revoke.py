@@ -13,7 +13,7 @@ from celery.worker import control
 from celery.worker.control import control_command
 
 from jobs.ledger import operate
-from jobs.runtime.execute import ledger_id
+from jobs.runtime.claim import ledger_id
 from jobs.runtime.losses import losses
 
 REASON = "Revoked by Celery's remote control."

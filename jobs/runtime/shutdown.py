@@ -15,8 +15,9 @@ from django.db import Error as DatabaseError, connection
 from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.runtime import held
+from jobs.runtime.handover import handover
+from jobs.runtime.losses import put_back
 from jobs.runtime.request import JobRequest
-from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +40,17 @@ def renew() -> None:
     state.should_stop = 0
 
 
-def hand_back(left: Sequence[JobRequest]) -> None:
-    """Hand back jobs that this worker had begun and will not end."""
-    if not left:
+def hand_back(left: Sequence[JobRequest], unbegun: Sequence[JobRequest] = ()) -> None:
+    """Hand back jobs that this worker had begun and will not end, and those that it had claimed and not begun."""
+    if not left and not unbegun:
         return
-    logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
+    if left:
+        logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
     try:
         for request in left:
             for job_id in upkeep.leased(request.lease_id):
                 attempts.release(job_id, request.lease_id, _STOPPED)
+        put_back(unbegun, message_lost=True)
     except DatabaseError as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()
@@ -62,11 +65,10 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
     if os.getpid() != pid:
         return
     # Asked before: a job whose process is killed is soon on nobody's list, with no time left to record its end.
-    left = held.running()
+    left, unbegun = held.running(), handover.holders()
     for child in _children(worker):
         _kill(child)
-    successes.close(timeout=2)
-    hand_back(left)
+    hand_back(left, unbegun)
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
     os._exit(0)

@@ -1,30 +1,21 @@
-"""Successes that a worker's parent process writes for its pool: all that came in meanwhile, in one statement.
+"""Successes that a worker's parent process writes for its pool (`jobs.runtime.exchange`).
 
-A commit waits for the disk, and that wait is most of what a short job costs. A pool process that leaves its success to
-the parent goes on with the next job at once, and many successes share a commit. Those that a killed worker had not
-written yet run again when their leases run out, as where a process dies between a job's effect and its record.
+A pool process that leaves its success to the parent goes on with the next job at once. Those that a killed worker had
+not written yet run again when their leases run out, as where a process dies between a job's effect and its record.
 """
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery.app.trace import trace_ok_t
-from django.db import Error as DatabaseError, connection
 
-from jobs.ledger import attempts
-from jobs.ledger.attempts import Failure
-from jobs.runtime import forks
-from jobs.runtime.execute import LEFT, refuse
-from jobs.runtime.losses import Success, losses
+from jobs.runtime.exchange import Exchange, exchange
+from jobs.runtime.execute import LEFT
+from jobs.runtime.losses import Late, Success, losses
 
 if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
-
-#: Seconds from one statement to the next at least, so that many successes come together where many come. One that
-#: comes alone is written at once.
-GATHER = 0.005
 
 #: In a request: whether the parent process will write a success.
 OFFERED = "writes_successes"
@@ -53,77 +44,51 @@ def leaving(tracer: Tracer) -> Tracer:
 
 
 class Successes:
-    """The successes still to be written, and the thread that writes them."""
+    """The successes still to be written. Any thread may call any method."""
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._lock = threading.Lock()
         self._waiting: list[Success] = []
-        self._thread: threading.Thread | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether successes may be left to this process."""
-        return self._thread is not None
-
-    def open(self) -> None:
-        """Begin to write, where commits are dear: SQLite's are not, and its connections must not live over a fork."""
-        if connection.vendor == "postgresql":
-            self._thread = threading.Thread(target=self._run, name="jobs-successes", daemon=True)
-            self._thread.start()
 
     def put(self, request: "JobRequest", attempt: int) -> None:
         """Write the success of a delivery soon. Its lease is held until then."""
         success = Success(request, attempt)
-        with self._changed:
-            if self.is_open:
-                self._waiting.append(success)
-                self._changed.notify()
-                return
-        losses.put(success)
+        if not self._exchange.is_open:
+            losses.put(success)
+            return
+        with self._lock:
+            self._waiting.append(success)
+        self._exchange.wake()
 
     def holders(self) -> list["JobRequest"]:
-        """Return the deliveries whose leases must be held until their success is written."""
-        with self._changed:
+        """Return the deliveries whose leases must be held until their success is written.
+
+        What is being written needs no lease renewed; two statements on many rows could lock each other out.
+        """
+        with self._lock:
             return [success.request for success in self._waiting]
 
-    def close(self, timeout: float) -> None:
-        """Write what is left, waiting for it at most `timeout` seconds."""
-        with self._changed:
-            thread, self._thread = self._thread, None
-            self._changed.notify()
-        if thread is not None:
-            thread.join(timeout)
+    def take(self) -> list[Success]:
+        """Return what is to be written now."""
+        with self._lock:
+            taken, self._waiting = self._waiting, []
+        return taken
 
-    def _run(self) -> None:
-        began = float("-inf")
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or not self.is_open)
-            if self.is_open:
-                time.sleep(max(0.0, began + GATHER - time.monotonic()))
-            began = time.monotonic()
-            with forks.held_off():
-                # What is being written needs no lease renewed; two statements on many rows could lock each other out.
-                with self._changed:
-                    batch, self._waiting = self._waiting, []
-                if not batch:
-                    break
-                _write(batch)
-        connection.close()
+    def answered(self, done: Sequence[Success], written: Collection[str]) -> None:
+        """Note which leases' successes are written. The others' were lost before: their results are refused."""
+        for success in done:
+            if success.lease_id not in written:
+                losses.put(Late(success.request, success.attempt))
 
-
-def _write(batch: list[Success]) -> None:
-    try:
-        written = attempts.succeed_together({success.job_id: success.request.lease_id for success in batch})
-    except DatabaseError:
-        connection.close()
-        for success in batch:
+    def unanswered(self, done: Sequence[Success]) -> None:
+        """Have them written one by one."""
+        for success in done:
             losses.put(success)
-        return
-    for success in batch:
-        if success.job_id not in written:
-            request = success.request
-            refuse(success.job_id, success.attempt, request.hostname, Failure("Succeeded", "It succeeded."))
+
+    def drop(self) -> None:
+        """Leave what is not on its way to housekeeping: the loop that would write it ends."""
+        self.unanswered(self.take())
 
 
-successes = Successes()
+successes = Successes(exchange)

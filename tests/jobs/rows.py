@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F
 
 from jobs.core.states import State
-from jobs.ledger import attempts, enqueue, upkeep
+from jobs.ledger import attempts, claims, enqueue, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.enqueue import NewJob
 from jobs.ledger.sql import dialect, one
@@ -56,7 +56,7 @@ def written(**changes: Any) -> Job:
 def claimed(lease_id: str = LEASE, lease_seconds: float = 60, worker: str = "worker@test", **changes: Any) -> Job:
     """Write a job, claim it, and return its row."""
     job = written(**changes)
-    assert attempts.claim(job.id, lease_id=lease_id, lease_seconds=lease_seconds, worker=worker)
+    assert claims.claim(job.id, lease_id=lease_id, lease_seconds=lease_seconds, worker=worker)
     job.refresh_from_db()
     return job
 

@@ -12,7 +12,7 @@ from celery.exceptions import InvalidTaskError
 from jobs.core.states import State
 from jobs.ledger import upkeep
 from jobs.models import Job
-from jobs.runtime.execute import ledger_id
+from jobs.runtime.claim import ledger_id
 from tests.jobs.delivery import deliver, deliver_foreign
 from tests.servers import Valkey
 from tests.tasks_app import tasks

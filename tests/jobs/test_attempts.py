@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import TRANSITIONS, State
-from jobs.ledger import attempts
+from jobs.ledger import attempts, claims
 from jobs.ledger.attempts import Failure
 from jobs.models import Job
 from tests.jobs.races import at_once
@@ -26,14 +26,14 @@ ENDS: dict[str, tuple[Callable[[uuid.UUID, str], bool], State]] = {
 every_end = pytest.mark.parametrize("end, state", ENDS.values(), ids=list(ENDS))
 
 
-def claim(job: Job, lease_id: str = LEASE) -> attempts.Claimed | None:
-    return attempts.claim(job.id, lease_id=lease_id, lease_seconds=60, worker="worker@test")
+def claim(job: Job, lease_id: str = LEASE) -> claims.Claimed | None:
+    return claims.claim(job.id, lease_id=lease_id, lease_seconds=60, worker="worker@test")
 
 
 @pytest.mark.django_db
 def test_a_claim_counts_the_attempt_and_takes_the_lease() -> None:
     job = written(max_retries=3)
-    assert claim(job) == attempts.Claimed(attempt=1, attempt_base=0, max_retries=3, worker_losses=0, expired=False)
+    assert claim(job) == claims.Claimed(attempt=1, attempt_base=0, max_retries=3, worker_losses=0, expired=False)
     job.refresh_from_db()
     assert (job.state, job.attempt, job.lease_id, job.worker) == (State.RUNNING, 1, LEASE, "worker@test")
     assert job.lease_expires_at is not None
@@ -53,7 +53,7 @@ def test_only_a_queued_job_can_be_claimed(state: State) -> None:
 
 @pytest.mark.django_db
 def test_nobody_claims_a_job_the_ledger_does_not_know() -> None:
-    assert attempts.claim(uuid.uuid4(), lease_id=LEASE, lease_seconds=60, worker="w") is None
+    assert claims.claim(uuid.uuid4(), lease_id=LEASE, lease_seconds=60, worker="w") is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -85,10 +85,10 @@ def test_a_claim_knows_whether_the_job_has_expired() -> None:
 @pytest.mark.django_db
 def test_what_is_held_is_known_by_its_lease_alone() -> None:
     job = claimed()
-    assert attempts.held(job.id, LEASE) == attempts.Claimed(1, 0, 5, 0, expired=False)
-    assert attempts.held(job.id, OTHER_LEASE) is None
+    assert claims.held(job.id, LEASE) == claims.Claimed(1, 0, 5, 0, expired=False)
+    assert claims.held(job.id, OTHER_LEASE) is None
     attempts.succeed(job.id, LEASE)
-    assert attempts.held(job.id, LEASE) is None
+    assert claims.held(job.id, LEASE) is None
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from jobs import Batch, Cancel, Permanent, Snooze, job, operations
 from jobs.core.states import State
 from jobs.errors import InvalidOption
-from jobs.ledger import attempts
+from jobs.ledger import claims
 from jobs.models import Job, Tally
 from jobs.redaction import tasks_taking
 from jobs.runtime import batch as batches
@@ -206,7 +206,7 @@ def test_a_stopping_worker_hands_all_of_a_batch_back() -> None:
     message = message_of(jobs[0])
     request = request_for(message.body, message.headers)
     for one in jobs[:2]:
-        attempts.claim(one.pk, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
+        claims.claim(one.pk, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
     hand_back([request])
     assert states(jobs) == [State.QUEUED] * 3
     assert [one.attempts.count() for one in jobs] == [1, 1, 0]

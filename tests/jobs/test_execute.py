@@ -12,9 +12,9 @@ from celery import current_app, signals
 from django.utils import timezone
 
 from jobs.core.states import State
-from jobs.ledger import attempts
+from jobs.ledger import claims
 from jobs.models import Job
-from jobs.runtime.execute import ledger_id
+from jobs.runtime.claim import ledger_id
 from tests.jobs.delivery import deliver, message_of, request_for
 from tests.jobs.rows import LEASE
 from tests.tasks_app import effects as effects_of, tasks
@@ -78,7 +78,7 @@ def test_a_message_delivered_again_runs_nothing(effects: Effects, heard: list[st
 
 def test_a_job_that_is_taken_is_not_run(effects: Effects) -> None:
     job = tasks.note.delay("elsewhere").job
-    attempts.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="other")
+    claims.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="other")
     deliver(job)
     assert effects.lines() == []
     assert (job.state, job.worker) == (State.RUNNING, "other")

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from jobs.core.states import FINAL, INITIAL, TRANSITIONS, WAITING, State
-from jobs.ledger import attempts, enqueue, upkeep
+from jobs.ledger import attempts, claims, enqueue, upkeep
 from jobs.models import Attempt, Job
 from tests.jobs.rows import ERROR, new_job
 
@@ -77,13 +77,13 @@ class Ledger(RuleBasedStateMachine):
         self.deliveries += 1
         lease = f"{self.deliveries:032}"
         before = self.seen[job]
-        claimed = attempts.claim(job, lease_id=lease, lease_seconds=seconds, worker="w")
+        claimed = claims.claim(job, lease_id=lease, lease_seconds=seconds, worker="w")
         assert (claimed is not None) == (before["state"] == State.QUEUED)
         if claimed is None:
             self.nothing_changed()
         else:
             assert claimed.attempt == before["attempt"] + 1
-            assert attempts.held(job, lease) == claimed
+            assert claims.held(job, lease) == claimed
         return job, lease
 
     @rule(lease=leases, end=ends)

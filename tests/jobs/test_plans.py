@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
-from jobs.ledger import attempts, handout, operate, upkeep
+from jobs.ledger import attempts, claims, handout, operate, upkeep
 from jobs.models import Job
 from tests.jobs.rows import ERROR, LEASE, claimed, written
 
@@ -40,7 +40,7 @@ def scans() -> dict[str, int]:
 
 
 def claim(job_id: uuid.UUID) -> object:
-    return attempts.claim(job_id, lease_id=LEASE, lease_seconds=60, worker="worker@test")
+    return claims.claim(job_id, lease_id=LEASE, lease_seconds=60, worker="worker@test")
 
 
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
@@ -54,7 +54,7 @@ QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
     "succeed": lambda job_id: attempts.succeed(job_id, LEASE),
     "succeed_many": lambda job_id: attempts.succeed_many([job_id], LEASE),
-    "held": lambda job_id: attempts.held(job_id, LEASE),
+    "held": lambda job_id: claims.held(job_id, LEASE),
     "retry": lambda job_id: attempts.retry(job_id, LEASE, 1, ERROR),
     "snooze": lambda job_id: attempts.snooze(job_id, LEASE, 1, "later"),
     "ask_to_cancel": lambda job_id: operate.ask_to_cancel([job_id]),

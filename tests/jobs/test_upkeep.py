@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger import attempts, upkeep
+from jobs.ledger import attempts, claims, upkeep
 from jobs.ledger.upkeep import Dispatchable
 from jobs.models import Job
 from tests.jobs.races import at_once
@@ -139,7 +139,7 @@ def test_suspects_are_those_dispatched_long_ago_in_the_queue_asked_for() -> None
 
 def running_since(dispatched_seconds_ago: float, **changes: object) -> Job:
     job = dispatched(dispatched_seconds_ago, **changes)
-    assert attempts.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert claims.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="w")
     return job
 
 

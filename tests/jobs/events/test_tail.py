@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from jobs.ledger import attempts, enqueue
+from jobs.ledger import attempts, claims, enqueue
 from jobs.models import Job
 from jobs.web.events.tail import NEAR, Tail
 from tests.jobs.rows import LEASE, claimed, new_job, next_moment, written
@@ -30,7 +30,7 @@ def test_each_change_is_told_once_and_in_order() -> None:
     next_moment()
     new = written()
     next_moment()
-    assert attempts.claim(old.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert claims.claim(old.pk, lease_id=LEASE, lease_seconds=60, worker="w")
     assert read(tail) == [(new.pk, "queued"), (old.pk, "running")]
     assert read(tail) == []
     next_moment()
@@ -43,7 +43,7 @@ def test_what_happened_between_two_reads_is_told_too() -> None:
     tail = Tail()
     job = written()
     next_moment()
-    assert attempts.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert claims.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
     next_moment()
     attempts.succeed(job.pk, LEASE)
     assert read(tail) == [(job.pk, "queued"), (job.pk, "running"), (job.pk, "succeeded")]

@@ -12,7 +12,7 @@ from django.test import AsyncClient, Client
 
 from jobs import tokens
 from jobs.core.states import State
-from jobs.ledger import attempts
+from jobs.ledger import attempts, claims
 from jobs.models import Job
 from jobs.web.events import replay, stream as streams
 from jobs.web.events.change import Position, Wanted
@@ -159,7 +159,7 @@ def test_a_stream_gets_what_it_asked_for(token: str) -> None:
 
 
 def claim(job: Job) -> None:
-    assert attempts.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert claims.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
 
 
 def test_ticks_count_changes(token: str) -> None:

@@ -1,0 +1,122 @@
+"""A worker takes jobs, one or a batch: each attempt is counted, and held under a lease."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from jobs.core.states import State
+from jobs.ledger.sql import NO_LEASE, Dialect, changed, dialect, in_state, marks, one, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What the executor must know of the job it has just claimed.
+
+    Attributes:
+        attempt: attempts begun, this one included.
+        attempt_base: attempts that a replay has written off.
+        expired: whether its time has passed; then it must not run.
+    """
+
+    attempt: int
+    attempt_base: int
+    max_retries: int | None
+    worker_losses: int
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job claimed besides the one delivered, for a batch. `args` and `kwargs` are JSON texts."""
+
+    id: uuid.UUID
+    args: str
+    kwargs: str
+    claimed: Claimed
+
+
+NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
+
+
+def taking(words: Dialect, lease_id: str = "%s") -> str:
+    """Return what every claim does to a job. Takes the lease id, unless it is a column, its seconds, and the worker."""
+    return (
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = {lease_id},"
+        f" unique_key = NULL, lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
+        f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
+    )
+
+
+def claimed_columns(words: Dialect) -> str:
+    """Return the columns of a `Claimed`, in order."""
+    return f"attempt, attempt_base, max_retries, worker_losses, expires_at IS NOT NULL AND expires_at <= {words.now}"
+
+
+def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str) -> Claimed | None:
+    """Take a queued job: count the attempt and hold the lease.
+
+    Returns:
+        What the executor must know, or None where the job is not there to be taken: somebody else has it,
+        it has ended, or it waits.
+    """
+    words = dialect()
+    row = one(
+        f"{taking(words)} WHERE id = %s AND {in_state(State.QUEUED)} AND {NOT_PAUSED}"
+        f" RETURNING {claimed_columns(words)}",
+        (lease_id, lease_seconds, worker, words.key(job_id)),
+    )
+    return None if row is None else _claimed(row)
+
+
+def claim_more(
+    task: str, queue: str, limit: int, *, lease_id: str, lease_seconds: float, worker: str
+) -> list[ClaimedJob]:
+    """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
+    words = dialect()
+    found = rows(
+        "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
+        f" AND state = '{State.QUEUED}' AND {NOT_PAUSED}"
+        f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
+        f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING id, args, kwargs, {claimed_columns(words)}",
+        (task, queue, limit, lease_id, lease_seconds, worker),
+    )
+    return [ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), _claimed(row[3:])) for row in found]
+
+
+def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
+    """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
+    words = dialect()
+    row = one(
+        f"SELECT {claimed_columns(words)} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+        (words.key(job_id), lease_id),
+    )
+    return None if row is None else _claimed(row)
+
+
+def _claimed(row: tuple[int, int, int | None, int, bool]) -> Claimed:
+    attempt, attempt_base, max_retries, worker_losses, expired = row
+    return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired))
+
+
+def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:
+    """Running → queued for jobs that were claimed and have not begun; the attempt is given back.
+
+    Those that an operator wants cancelled stay as they are.
+
+    Args:
+        lease_ids: of the claims.
+        message_lost: whether nobody has their messages any more, so that they are to be dispatched again.
+
+    Returns:
+        How many jobs went back.
+    """
+    if not lease_ids:
+        return 0
+    words = dialect()
+    leases = list(lease_ids)
+    return changed(
+        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt = attempt - 1, changed_at = {words.now}, {NO_LEASE}"
+        f"{', dispatched_at = NULL' if message_lost else ''} WHERE state = '{State.RUNNING}'"
+        f" AND lease_id IN ({marks(leases)}) AND cancel_requested_at IS NULL",
+        leases,
+    )
