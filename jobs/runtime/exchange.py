@@ -82,6 +82,8 @@ class Exchange:
         #: Made by another thread, and not taken into use yet.
         self._new_line: Line | None = None
         self._is_wanted = False
+        #: How often in a row the database did not answer.
+        self._failures = 0
         self._is_woken = False
         self._sent_at = float("-inf")
         self._in_flight: tuple[list[Any], list[Any], float] | None = None
@@ -181,6 +183,7 @@ class Exchange:
 
     def _answer(self, rows: Any) -> None:
         (asked, done, sent_at), self._in_flight = self._in_flight or ([], [], 0.0), None
+        self._failures = 0
         written, claimed = ledger.answer(rows)
         if done:
             self._successes.answered(done, written)
@@ -190,6 +193,7 @@ class Exchange:
     def _broke(self, exc: Exception) -> None:
         """Drop the connection, and make another one."""
         logger.warning("The ledger cannot be reached (%s); jobs are claimed and recorded one by one.", str(exc).strip())
+        self._failures += 1
         line, self._line = self._line, None
         if line is not None:
             if self._hub is not None:
@@ -205,14 +209,14 @@ class Exchange:
         threading.Thread(target=self._dial, name="jobs-exchange", daemon=True).start()
 
     def _dial(self) -> None:
-        failures = 0
         while self._is_wanted:
+            if self._failures:
+                time.sleep(pause(self._failures, FIRST_PAUSE, LONGEST_PAUSE, random.random))
             try:
                 with forks.held_off():
                     line = Line(_connected(), ledger.statement())
             except DatabaseError:
-                failures += 1
-                time.sleep(pause(failures, FIRST_PAUSE, LONGEST_PAUSE, random.random))
+                self._failures += 1
             else:
                 self._arrived(line)
                 return
