@@ -80,7 +80,9 @@ class Handover:
 
     def fetched(self, request: "JobRequest") -> None:
         """Take a delivery that shall run."""
-        if not self._exchange.is_open or not getattr(request, "is_claimed_together", False):
+        # Plain tasks end without a word to us: while one runs, the pool alone knows when it has room.
+        has_plain = len(state.active_requests) > len(self._begun)
+        if has_plain or not self._exchange.is_open or not getattr(request, "is_claimed_together", False):
             self._begin(request)
             return
         with self._lock:

@@ -1,10 +1,12 @@
 """What is claimed for the pool, how far ahead, and how it goes back: a handover in an event loop, with a still pool."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery.worker import state
 from kombu.asynchronous import Hub
 
 from jobs.core.states import State
@@ -92,10 +94,7 @@ def delivery(job: Job) -> JobRequest:
 
 def states(jobs: list[Job]) -> dict[str, int]:
     """Return how many of these are in which state."""
-    counts: dict[str, int] = {}
-    for state in Job.objects.filter(pk__in=[job.pk for job in jobs]).values_list("state", flat=True):
-        counts[state] = counts.get(state, 0) + 1
-    return counts
+    return dict(Counter(Job.objects.filter(pk__in=[job.pk for job in jobs]).values_list("state", flat=True)))
 
 
 def test_as_many_are_claimed_as_the_pool_is_free_for_and_the_next_one_when_one_ends(worker: Worker) -> None:
@@ -156,6 +155,18 @@ def test_what_was_fetched_and_waits_long_is_left_to_the_pool(worker: Worker, mon
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     worker.until(lambda: worker.handover.tend() or len(worker.given) == 5)
     assert [request.is_claimed for request in worker.given] == [True, True, False, False, False]
+
+
+def test_while_plain_tasks_run_the_pool_alone_knows_when_it_has_room(worker: Worker) -> None:
+    job = dispatched(0, task=tasks.noop.name)
+    plain = request_for("[[], {}, {}]", {"task": tasks.plain.name, "id": "plain", "lang": "py"})
+    state.task_accepted(plain)
+    worker.fetch(1)
+    assert [request.is_claimed for request in worker.given] == [False]
+    state.task_ready(plain)
+    worker.handover.fetched(delivery(job))
+    worker.until(lambda: len(worker.given) == 2)
+    assert worker.given[1].is_claimed
 
 
 def test_when_the_connection_is_lost_what_the_pool_does_not_have_goes_back_to_be_sent_again(worker: Worker) -> None:
