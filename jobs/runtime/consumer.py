@@ -141,12 +141,12 @@ class JobsConsumer(Consumer):
         super().on_close()
         forgets = isinstance(self.pool, ProcessPool)
         kept = {request for request, result in results.items() if not forgets or _keeps(result)}
-        left = [request for request in fetched if request not in kept]
         successes.drop()
         handover.drop()
-        handover.withdraw(left)
-        if left:
-            losses.put(Unsent([request.job_id for request in left]))
+        handover.withdraw([request for request in fetched if request not in kept])
+        if fetched:
+            # What is claimed is not touched by it; what waits in a pool of threads may begin elsewhere.
+            losses.put(Unsent([request.job_id for request in fetched]))
 
     def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
         queue = self._queue_of(message)
