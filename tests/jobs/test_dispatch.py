@@ -4,7 +4,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from celery import current_app
@@ -14,6 +14,7 @@ from jobs.core.states import State
 from jobs.ledger import upkeep
 from jobs.models import Job
 from jobs.runtime import dispatch
+from jobs.runtime.broker import Publisher
 from jobs.runtime.dispatch import Dispatcher, dispatcher, flush
 from jobs.runtime.message import Outgoing
 from tests.jobs.races import at_once
@@ -167,3 +168,52 @@ def test_messages_are_read_by_priority_and_then_in_order(valkey: Valkey) -> None
             tasks.note.apply_async([str(Job.objects.count())], priority=priority)
     wait_for(lambda: queue_length(valkey, "default") == 5)
     assert [message.args[0] for message in messages(valkey, "default")] == ["2", "4", "0", "3", "1"]
+
+
+class Noting(Publisher):
+    """Publishes nowhere, and notes when it was asked to, and how many messages."""
+
+    holds_messages = False
+
+    def __init__(self) -> None:
+        super().__init__(current_app)
+        self.rounds: list[tuple[float, int]] = []
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.rounds.append((time.monotonic(), len(messages)))
+
+
+@pytest.fixture
+def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Dispatcher, Noting]]:
+    publisher = Noting()
+    monkeypatch.setattr(dispatch, "publisher_for", lambda _: publisher)
+    quick = Dispatcher(current_app)
+    yield quick, publisher
+    quick.close()
+
+
+def test_a_message_that_comes_alone_goes_at_once(
+    noting: tuple[Dispatcher, Noting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "GATHER", 0.0)
+    monkeypatch.setattr(dispatch, "GATHER_MANY", 60.0)
+    alone, publisher = noting
+    for _ in range(dispatch.MANY * 2):
+        rounds = len(publisher.rounds)
+        alone.submit([outgoing()])
+        wait_for(lambda rounds=rounds: len(publisher.rounds) > rounds)
+
+
+def test_many_messages_share_fewer_round_trips(
+    noting: tuple[Dispatcher, Noting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "GATHER_MANY", 0.5)
+    crowded, publisher = noting
+    crowded.submit([outgoing() for _ in range(dispatch.MANY)])
+    wait_for(lambda: len(publisher.rounds) == 1)
+    for _ in range(7):
+        crowded.submit([outgoing()])
+    wait_for(lambda: len(publisher.rounds) == 2)
+    (first, _), (second, together) = publisher.rounds
+    assert together == 7
+    assert second - first >= 0.5
