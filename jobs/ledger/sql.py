@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
 
 from jobs.core.states import State
@@ -122,12 +122,13 @@ def cursor() -> Iterator[Any]:
     On PostgreSQL, Django's own cursors write the parameters into the text of each statement, so that the server has
     to parse and plan it every time. These have it do so once; `prepare_threshold` in `project.database` says when.
     """
-    if connection.vendor != "postgresql":
-        with connection.cursor() as opened:
+    # Django's `connection` looks for the thread's connection at every use of it.
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        with database.cursor() as opened:
             yield opened
         return
     # What `connection.cursor` does, with another kind of cursor.
-    database: Any = connection
     database.close_if_health_check_failed()
     database.ensure_connection()
     kind: Any = ServerBindingCursor
