@@ -187,7 +187,7 @@ class JobTask(Task):
         Raises:
             jobs.errors.EnqueueError: an argument or option is not valid; nothing was written.
         """
-        if self.app.conf.task_always_eager:
+        if self.app.conf["task_always_eager"]:
             return cast(
                 "JobResult",
                 super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
