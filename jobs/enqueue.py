@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
 from django.db import transaction
-from kombu.utils.json import dumps
+from kombu.utils.json import JSONEncoder, dumps
 
 from jobs.conf import conf
 from jobs.errors import InvalidArguments
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: The longest key kept as it is; a longer one is digested.
 UNIQUE_KEY_LENGTH = 200
+
+#: As Kombu's `dumps`, which makes an encoder for each text.
+_encode = JSONEncoder(allow_nan=False).encode
 
 #: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
 _MESSAGE_OPTIONS = (
@@ -169,7 +172,7 @@ def _unique_key(
 def json_text(task: "JobTask", name: str, value: object) -> str:
     """Return `value` as the JSON that the ledger can hold. Raises InvalidArguments where there is none."""
     try:
-        text = str(dumps(value, allow_nan=False))
+        text: str = _encode(value)
     except (TypeError, ValueError, RecursionError) as exc:
         raise InvalidArguments(f"{task.name}: {name}={value!r:.200} cannot be written as JSON: {exc}.") from None
     if "\\u0000" in text or "\\ud" in text.lower():
