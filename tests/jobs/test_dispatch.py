@@ -182,6 +182,10 @@ class Noting(Publisher):
     def publish(self, messages: Sequence[Outgoing]) -> None:
         self.rounds.append((time.monotonic(), len(messages)))
 
+    def wait_for(self, rounds: int) -> None:
+        """Wait until it was asked that often."""
+        wait_for(lambda: len(self.rounds) == rounds)
+
 
 @pytest.fixture
 def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Dispatcher, Noting]]:
@@ -198,10 +202,9 @@ def test_a_message_that_comes_alone_goes_at_once(
     monkeypatch.setattr(dispatch, "GATHER", 0.0)
     monkeypatch.setattr(dispatch, "GATHER_MANY", 60.0)
     alone, publisher = noting
-    for _ in range(dispatch.MANY * 2):
-        rounds = len(publisher.rounds)
+    for number in range(dispatch.MANY * 2):
         alone.submit([outgoing()])
-        wait_for(lambda rounds=rounds: len(publisher.rounds) > rounds)
+        publisher.wait_for(number + 1)
 
 
 def test_many_messages_share_fewer_round_trips(
@@ -210,10 +213,10 @@ def test_many_messages_share_fewer_round_trips(
     monkeypatch.setattr(dispatch, "GATHER_MANY", 0.5)
     crowded, publisher = noting
     crowded.submit([outgoing() for _ in range(dispatch.MANY)])
-    wait_for(lambda: len(publisher.rounds) == 1)
+    publisher.wait_for(1)
     for _ in range(7):
         crowded.submit([outgoing()])
-    wait_for(lambda: len(publisher.rounds) == 2)
+    publisher.wait_for(2)
     (first, _), (second, together) = publisher.rounds
     assert together == 7
     assert second - first >= 0.5
