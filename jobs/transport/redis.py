@@ -18,6 +18,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, redis as kombu_redis
 from kombu.transport.virtual import Message as VirtualMessage
 from kombu.utils.encoding import bytes_to_str
+from uuid_utils import uuid4
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,10 @@ class Channel(kombu_redis.Channel):
 
     Message = Message
     _pops_many = True
+
+    def _next_delivery_tag(self) -> str:
+        """Return a new UUID. As Kombu's, which takes a sixth of the time of publishing a message to make one."""
+        return str(uuid4())
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Ask for messages. Without enough room for them nothing is asked; this is called again at the next event."""

@@ -1,5 +1,6 @@
 """Messages from Redis come several at a time, within the consumer's limit, the most urgent first."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -184,3 +185,10 @@ def test_a_server_without_blmpop_serves_one_by_one(
         reading = reader(connection)
         wait_for(lambda: reading.has(3))
     assert reading.bodies == ["a", "b", "c"]
+
+
+def test_each_message_has_a_tag_of_its_own(connect: Callable[..., Connection]) -> None:
+    publish(connect(), ["1", "2"])
+    consumer = reader(connect())
+    wait_for(lambda: consumer.has(2))
+    assert len({uuid.UUID(message.delivery_tag) for message in consumer.messages}) == 2
