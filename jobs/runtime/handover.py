@@ -11,6 +11,7 @@ with a unique key or a lost worker behind them, and whatever comes while the dat
 
 import threading
 import time
+import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +66,8 @@ class Handover:
         self._unclaimed: deque[JobRequest] = deque()
         #: What the pool has and did not say that it began, and when it must have said so.
         self._given: dict[JobRequest, float] = {}
-        self._begun: weakref.WeakSet[JobRequest] = weakref.WeakSet()
+        #: What the pool runs, and since when.
+        self._begun: weakref.WeakKeyDictionary[JobRequest, float] = weakref.WeakKeyDictionary()
         self._mean = FIRST_MEAN
 
     def connect(self, pool: Any, begin: Callable[["JobRequest"], Any], call_soon: Callable[..., Any]) -> None:
@@ -94,15 +96,14 @@ class Handover:
         with self._lock:
             self._given.pop(request, None)
             if not request.ended:
-                self._begun.add(request)
+                self._begun[request] = time.monotonic()
             self._ask()
 
     def ended(self, request: "JobRequest", seconds: float) -> None:
         """Note that the pool has come back from it, after this time. Gives the pool the next one."""
         with self._lock:
             self._given.pop(request, None)
-            if request in self._begun:
-                self._begun.discard(request)
+            if self._begun.pop(request, None) is not None:
                 self._mean += WEIGHT * (seconds - self._mean)
             self._ask()
         self._hand_over()
@@ -163,6 +164,15 @@ class Handover:
             self._call_soon(self._hand_over)
         return False
 
+    def recall(self, job_id: uuid.UUID) -> "JobRequest | None":
+        """Return the delivery of a job that is claimed and waits for the pool, which will not get it any more."""
+        with self._lock:
+            for waiting in self._ready:
+                if waiting[1].job_id == job_id:
+                    self._ready.remove(waiting)
+                    return waiting[1]
+        return None
+
     def drop(self) -> None:
         """Forget what the pool does not have, after the exchange was closed: who brought it is gone."""
         with self._lock:
@@ -200,6 +210,9 @@ class Handover:
         size = self._pool.num_processes
         free = max(0, size - self._busy())
         ahead = size * min(AHEAD_JOBS, int(AHEAD_SECONDS / self._mean))
+        if free == 0 and time.monotonic() - max(self._begun.values(), default=0.0) > AHEAD_SECONDS:
+            # All of these last longer than that.
+            ahead = 0
         unbegun = len(self._asked) + len(self._being_claimed) + len(self._ready) + len(self._given)
         if unbegun >= free and unbegun > ahead // 2:
             return

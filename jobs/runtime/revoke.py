@@ -14,7 +14,8 @@ from celery.worker.control import control_command
 
 from jobs.ledger import operate
 from jobs.runtime.claim import ledger_id
-from jobs.runtime.losses import losses
+from jobs.runtime.handover import handover
+from jobs.runtime.losses import Loss, losses
 
 REASON = "Revoked by Celery's remote control."
 
@@ -40,6 +41,9 @@ class Revoked:
                 self._tell(task_id)
             elif self.terminate:
                 operate.ask_to_cancel([job_id])
+            elif claimed := handover.recall(job_id):
+                operate.ask_to_cancel([job_id])
+                Loss(claimed, cancelled=True).write()
 
     def _tell(self, task_id: str) -> None:
         if self.events is not None and self.events.enabled:

@@ -12,7 +12,7 @@ from kombu.asynchronous import Hub
 from jobs.core.states import State
 from jobs.ledger import claims, operate
 from jobs.models import Job
-from jobs.runtime import handover as module
+from jobs.runtime import handover as module, revoke
 from jobs.runtime.claim import CLAIMED, BegunBefore, NotOurs
 from jobs.runtime.exchange import Exchange
 from jobs.runtime.handover import AHEAD_JOBS, Handover
@@ -155,6 +155,46 @@ def test_what_was_fetched_and_waits_long_is_left_to_the_pool(worker: Worker, mon
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     worker.until(lambda: worker.handover.tend() or len(worker.given) == 5)
     assert [request.is_claimed for request in worker.given] == [True, True, False, False, False]
+
+
+def test_nothing_is_claimed_behind_jobs_that_last(worker: Worker) -> None:
+    worker.has_run(100, 0.0001)
+    worker.fetch(SIZE)
+    worker.until(lambda: len(worker.given) == SIZE)
+    for request in list(worker.given):
+        worker.handover.began(request)
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() - began > module.AHEAD_SECONDS)
+    behind = worker.fetch(3)
+    worker.ever(lambda: states(behind) == {"queued": 3})
+
+
+def test_a_job_that_is_claimed_and_waits_can_be_recalled_and_one_that_the_pool_has_cannot(worker: Worker) -> None:
+    worker.has_run(100, 0.0001)
+    jobs = worker.fetch(3)
+    worker.until(lambda: worker.handover._ready)
+    waiting = worker.handover.recall(jobs[2].pk)
+    assert waiting is not None
+    assert waiting.job_id == jobs[2].pk
+    assert worker.handover.recall(jobs[2].pk) is None
+    assert worker.handover.recall(jobs[0].pk) is None
+    for request in list(worker.given):
+        worker.run(request)
+    worker.ever(lambda: len(worker.given) == SIZE)
+
+
+def test_a_job_that_is_claimed_and_waits_is_cancelled_when_it_is_revoked(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revoke, "handover", worker.handover)
+    worker.has_run(100, 0.0001)
+    jobs = worker.fetch(3)
+    worker.until(lambda: worker.handover._ready)
+    revoke.Revoked([str(jobs[0].pk), str(jobs[2].pk)]).write()
+    # The pool may have begun the first one.
+    assert states(jobs) == {"running": 2, "cancelled": 1}
+    jobs[2].refresh_from_db()
+    assert (jobs[2].state, jobs[2].lease_id) == (State.CANCELLED, None)
 
 
 def test_while_plain_tasks_run_the_pool_alone_knows_when_it_has_room(worker: Worker) -> None:
