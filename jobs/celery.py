@@ -31,6 +31,16 @@ def for_broker(url: str) -> dict[str, Any]:
 
 
 def _defaults() -> dict[str, Any]:
+    """Return our settings under the project's own: Celery looks here before it looks into Django's settings."""
+    defaults = _ours()
+    for name, value in defaults.items():
+        theirs = getattr(settings, f"CELERY_{name.upper().removeprefix('CELERY_')}", None)
+        if theirs is not None:
+            defaults[name] = {**value, **theirs} if isinstance(value, dict) else theirs
+    return defaults
+
+
+def _ours() -> dict[str, Any]:
     return {
         "task_default_queue": "default",
         "task_ignore_result": True,
