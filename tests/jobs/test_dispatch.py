@@ -31,8 +31,9 @@ PROMPT = 1.5
 
 @pytest.fixture(autouse=True)
 def fresh_dispatcher(valkey: Valkey) -> Iterator[None]:
-    """Begin without a connection or a pause, and leave the broker running."""
+    """Begin without a connection, a pause or a message, and leave the broker running."""
     flush()
+    valkey.flush()
     yield
     valkey.start()
     flush()
