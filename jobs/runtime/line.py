@@ -67,8 +67,11 @@ class Line:
 
     def wait(self, seconds: float) -> list[Row]:
         """Return the rows, waiting at most so long for each part. Raises psycopg.Error where they do not come."""
+        # Not `select`: it takes no descriptor above 1,023, and a large pool has more.
+        waiting = select.poll()
+        waiting.register(self, select.POLLIN)
         while (rows := self.receive()) is None:
-            if not select.select([self], [], [], seconds)[0]:
+            if not waiting.poll(seconds * 1000):
                 raise psycopg.OperationalError(f"The database did not answer within {seconds:g} s.")
         return rows
 
