@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from jobs.core.states import State
-from jobs.ledger.sql import NO_LEASE, Dialect, changed, dialect, in_state, marks, one, rows
+from jobs.ledger.sql import NO_LEASE, NOT_PAUSED, Dialect, changed, dialect, in_state, marks, one, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,6 @@ class ClaimedJob:
     args: str
     kwargs: str
     claimed: Claimed
-
-
-NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
 
 
 def taking(words: Dialect, lease_id: str = "%s") -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from jobs.core.states import State
 from jobs.ledger.attempts import success
-from jobs.ledger.claims import NOT_PAUSED, Claimed, claimed_columns, taking
-from jobs.ledger.sql import POSTGRESQL, in_state
+from jobs.ledger.claims import Claimed, claimed_columns, taking
+from jobs.ledger.sql import NOT_PAUSED, POSTGRESQL, in_state
 
 Row = Sequence[bytes | None]
 

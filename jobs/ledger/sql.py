@@ -77,6 +77,9 @@ def dialect() -> Dialect:
 #: What every end of an attempt does to the lease.
 NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL"
 
+#: Holds for jobs of queues that are not paused.
+NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
+
 
 def marks(items: Sequence[object]) -> str:
     """Return as many parameter marks as there are items: `%s, %s, %s`."""

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import changed, dialect, in_state, marks, rows
+from jobs.ledger.sql import NOT_PAUSED, changed, dialect, in_state, marks, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
-
-#: Holds for jobs of queues that are not paused.
-_MOVING = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"
 
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
 
@@ -65,7 +62,7 @@ def take_undispatched(grace_seconds: float, limit: int) -> list[Dispatchable]:
     """Mark dispatched, and return, queued jobs that have had no message for `grace_seconds` since they were due."""
     words = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {_MOVING}"
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {NOT_PAUSED}"
         " ORDER BY run_at LIMIT %s",
         [-grace_seconds, limit],
         f"dispatched_at = {words.now}",
@@ -113,7 +110,7 @@ def suspect_queues(waited_seconds: float) -> list[str]:
     words = dialect()
     found = rows(
         f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}'"
-        f" AND dispatched_at <= {words.after} AND {_MOVING}",
+        f" AND dispatched_at <= {words.after} AND {NOT_PAUSED}",
         (-waited_seconds,),
     )
     return [queue for (queue,) in found]

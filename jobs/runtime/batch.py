@@ -28,7 +28,18 @@ from jobs.observability import tracing
 from jobs.runtime.claim import NothingToRun, claim, ledger_id
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.deadletters import BrokerGone
-from jobs.runtime.execute import Expired, Misfit, Unrecorded, decide, failure_of, record, refuse, run, tell_celery
+from jobs.runtime.execute import (
+    TOO_LATE,
+    Expired,
+    Misfit,
+    Unrecorded,
+    decide,
+    failure_of,
+    record,
+    refuse,
+    run,
+    tell_celery,
+)
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -225,7 +236,7 @@ def _succeed(task: "JobTask", members: Sequence[_Member]) -> int:
         raise Unrecorded(task.request.id, outcomes.Succeeded(), Failure("", "")) from exc
     for member in members:
         if member.job_id not in done and not in_doubt:
-            refuse(member.job_id, member.claimed.attempt, task.request.hostname, Failure("Succeeded", "It succeeded."))
+            refuse(member.job_id, member.claimed.attempt, task.request.hostname, TOO_LATE)
     return len(done)
 
 

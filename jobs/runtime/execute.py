@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 LEFT = "left"
 
 
+#: What is kept of a success whose lease was lost.
+TOO_LATE = Failure("Succeeded", "It succeeded.")
+
+
 class Refused(Ignore):
     """Raised when an attempt ended after its lease was lost: its result does not count."""
 
@@ -171,7 +175,7 @@ def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: 
         # They are enqueued: Celery must not do so again.
         request.chain = request.callbacks = None
     if not done:
-        refuse(job_id, claimed.attempt, request.hostname, Failure("Succeeded", "It succeeded."))
+        refuse(job_id, claimed.attempt, request.hostname, TOO_LATE)
         raise Refused("The lease was lost.")
 
 

@@ -19,7 +19,7 @@ from jobs.ledger import attempts, claims, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.runtime import deadletters
-from jobs.runtime.execute import record, refuse
+from jobs.runtime.execute import TOO_LATE, record, refuse
 from jobs.runtime.letters import Letter
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Late:
 
     def write(self) -> None:
         """Keep note of the refused result."""
-        refuse(self.request.job_id, self.attempt, self.request.hostname, Failure("Succeeded", "It succeeded."))
+        refuse(self.request.job_id, self.attempt, self.request.hostname, TOO_LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +181,8 @@ class Unbegun:
 
 def put_back(requests: Sequence["JobRequest"], *, message_lost: bool) -> None:
     """Put back jobs that were claimed and have not begun. Those that an operator wants cancelled are."""
-    if requests and claims.put_back([request.lease_id for request in requests], message_lost=message_lost) < len(
-        requests
-    ):
+    leases = [request.lease_id for request in requests]
+    if claims.put_back(leases, message_lost=message_lost) < len(leases):
         for request in requests:
             Loss(request, cancelled=True).write()
 
