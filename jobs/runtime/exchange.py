@@ -36,22 +36,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 LAST_WAIT = 2.0
 
 
-class Delivery(Protocol):
-    """What the exchange must know of a delivery."""
-
-    job_id: Any
-    lease_id: str
-    hostname: str
-
-
 class Claims(Protocol):
     """Who asks for claims."""
 
     def take(self) -> list[Any]:
         """Return the deliveries that shall be claimed."""
 
-    def answered(self, asked: list[Any], claimed: Mapping[str, Claimed], begins_by: float) -> None:
-        """Take what was claimed, by lease, and until when it may begin."""
+    def answered(self, asked: list[Any], claimed: Mapping[str, Claimed], asked_at: float) -> None:
+        """Take what was claimed, by lease, and when that was asked for, by the monotonic clock."""
 
     def unanswered(self, asked: list[Any]) -> None:
         """Take back what may be claimed, or may not."""
@@ -86,7 +78,8 @@ class Exchange:
         self._failures = 0
         self._is_woken = False
         self._sent_at = float("-inf")
-        self._in_flight: tuple[list[Any], list[Any], float] | None = None
+        #: What is asked for, and what is done, in the statement on its way.
+        self._in_flight: tuple[list[Any], list[Any]] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -104,13 +97,10 @@ class Exchange:
         with self._lock:
             self._hub = hub
             self._is_woken = False
-        if self._line is not None:
-            hub.add_reader(self._line, self._readable)
-            self.wake()
-        elif not self._is_wanted:
+        if not self._is_wanted:
             self._is_wanted = True
             self._connect()
-        self._take_line()
+        self._use_line()
 
     def detach(self) -> None:
         """Stop, since the loop ends: what is on its way is waited for."""
@@ -155,13 +145,12 @@ class Exchange:
         done = self._successes.take()
         if not asked and not done:
             return
-        lease_seconds = conf().lease_seconds
         self._sent_at = time.monotonic()
-        self._in_flight = asked, done, self._sent_at
+        self._in_flight = asked, done
         parameters = ledger.parameters(
             {one.lease_id: one.job_id for one in done},
             {one.lease_id: one.job_id for one in asked},
-            lease_seconds,
+            conf().lease_seconds,
             (asked or done)[0].hostname,
         )
         try:
@@ -182,13 +171,13 @@ class Exchange:
             self.wake()
 
     def _answer(self, rows: Any) -> None:
-        (asked, done, sent_at), self._in_flight = self._in_flight or ([], [], 0.0), None
+        asked, done = self._landed()
         self._failures = 0
         written, claimed = ledger.answer(rows)
         if done:
             self._successes.answered(done, written)
         if asked:
-            self._claims.answered(asked, claimed, sent_at)
+            self._claims.answered(asked, claimed, self._sent_at)
 
     def _broke(self, exc: Exception) -> None:
         """Drop the connection, and make another one."""
@@ -199,11 +188,16 @@ class Exchange:
             if self._hub is not None:
                 self._hub.remove(line)
             line.close()
-        (asked, done, _), self._in_flight = self._in_flight or ([], [], 0.0), None
+        asked, done = self._landed()
         self._successes.unanswered(done + self._successes.take())
         self._claims.unanswered(asked + self._claims.take())
         if self._is_wanted:
             self._connect()
+
+    def _landed(self) -> tuple[list[Any], list[Any]]:
+        """Return what was on its way, which it is not any more."""
+        landed, self._in_flight = self._in_flight or ([], []), None
+        return landed
 
     def _connect(self) -> None:
         threading.Thread(target=self._dial, name="jobs-exchange", daemon=True).start()
@@ -230,15 +224,17 @@ class Exchange:
             hub = self._hub
         # Else the loop finds it when it runs again.
         if hub is not None:
-            hub.call_soon(self._take_line)
+            hub.call_soon(self._use_line)
 
-    def _take_line(self) -> None:
+    def _use_line(self) -> None:
         with self._lock:
-            if self._hub is None or self._new_line is None:
+            hub = self._hub
+            if hub is None:
                 return
-            self._line, self._new_line = self._new_line, None
-        self._hub.add_reader(self._line, self._readable)
-        self.wake()
+            self._line, self._new_line = self._line or self._new_line, None
+        if self._line is not None:
+            hub.add_reader(self._line, self._readable)
+            self.wake()
 
 
 def _connected() -> psycopg.Connection:

@@ -129,13 +129,11 @@ class Handover:
             for request in asked:
                 if request.lease_id in claimed:
                     request.claim(claimed[request.lease_id], begins_by)
+                    # Nobody needs its message any more; the broker may give us another one.
+                    request.acknowledge()
                     self._ready.append((now, request))
                 else:
                     self._unclaimed.append(request)
-        for request in asked:
-            if request.is_claimed:
-                # Nobody needs its message any more; the broker may give us another one.
-                request.acknowledge()
         self._hand_over()
 
     def unanswered(self, asked: Sequence["JobRequest"]) -> None:
