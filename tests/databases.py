@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
 from project.database import configuration
 from tests.environment import environment
@@ -66,3 +66,12 @@ def default_database_at(url: str) -> Iterator[None]:
         connections["default"].close()
         connections.settings["default"] = earlier_settings
         connections["default"] = earlier_connection
+
+
+def disconnect_others() -> None:
+    """Cut every connection to the database in use but this one. On PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -21,6 +21,9 @@ IMPATIENT = {
     "JOBS_SHUTDOWN_SECONDS": "15",
 }
 
+#: Nobody may come to the rescue: what is handed back must not have waited for a lease or a lost message.
+PATIENT = {"JOBS_LEASE_SECONDS": "60", "JOBS_RESEND_SECONDS": "60", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+
 #: Saves a worker a second at its start and its stop.
 QUICK = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from django.db import connection
 
 from jobs.models import Job
 from jobs.runtime.dispatch import flush
-from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
+from tests.acceptance.engine import IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
+from tests.databases import disconnect_others
 from tests.servers import Valkey
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
@@ -24,9 +24,6 @@ pytestmark = [
 ]
 
 Start = Callable[..., Worker]
-
-#: Nobody may come to the rescue.
-PATIENT = {"JOBS_LEASE_SECONDS": "60", "JOBS_RESEND_SECONDS": "60", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
 
 pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 
@@ -104,15 +101,6 @@ def test_what_is_behind_a_long_job_runs_elsewhere_or_after_it_and_once(
     once_each(effects, [*names, "long ended"])
 
 
-def hang_up() -> None:
-    """End all connections to the database but this one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-
-
 @pools
 def test_connections_to_the_database_that_break_lose_nothing_and_repeat_nothing(
     start: Start, effects: Effects, pool: str
@@ -122,7 +110,7 @@ def test_connections_to_the_database_that_break_lose_nothing_and_repeat_nothing(
     tasks.lasting.delay_many([(name, 0.005) for name in names])
     happened(effects, "cut 0 began")
     for _ in paced(8, 0.15):
-        hang_up()
+        disconnect_others()
     wait_for(lambda: not Job.objects.exclude(state="succeeded").exists(), 60)
     once_each(effects, [f"{name} ended" for name in names])
     assert not Job.objects.exclude(attempt=1, worker_losses=0).exists()

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.models import Job
 from jobs.runtime.dispatch import flush
-from tests.acceptance.engine import QUICK, Gate, ended, happened, once_each, some_houses
+from tests.acceptance.engine import PATIENT, QUICK, Gate, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
@@ -18,9 +18,6 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
 
 Start = Callable[..., Worker]
-
-#: Nobody may come to the rescue: what is handed back must not have waited for a lease or a lost message.
-PATIENT = {"JOBS_LEASE_SECONDS": "60", "JOBS_RESEND_SECONDS": "60", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
 
 
 @pytest.fixture

@@ -44,10 +44,15 @@ def request_for(body: str, headers: dict[str, Any], queue: str = "default") -> J
     return JobRequest(message, app=current_app, hostname="worker@test", task=current_app.tasks[headers["task"]])
 
 
+def delivery_of(job: Job) -> JobRequest:
+    """Return the request that a worker makes of a job's message."""
+    message = message_of(job)
+    return request_for(message.body, message.headers, message.queue)
+
+
 def deliver(job: Job) -> Any:
     """Deliver a job once, and return what Celery makes of it: the result, or its record of the error."""
-    message = message_of(job)
-    result = request_for(message.body, message.headers, message.queue).execute()
+    result = delivery_of(job).execute()
     job.refresh_from_db()
     return result
 

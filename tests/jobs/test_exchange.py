@@ -18,7 +18,9 @@ from jobs.runtime.line import Line
 from jobs.runtime.losses import Success, losses
 from jobs.runtime.request import JobRequest
 from jobs.runtime.successes import Successes
-from tests.jobs.delivery import message_of, request_for
+from tests.databases import disconnect_others
+from tests.jobs.delivery import delivery_of, request_for
+from tests.jobs.loops import turns
 from tests.jobs.rows import LEASE, OTHER_LEASE, claimed, content, written
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
@@ -137,7 +139,7 @@ def test_a_statement_that_fails_says_so_and_one_that_hangs_is_not_waited_for_for
     hanging.send([b"a"] * 6)
     with pytest.raises(Exception, match="did not answer"):
         hanging.wait(0.1)
-    hang_up()
+    disconnect_others()
     hanging.close()
 
 
@@ -174,12 +176,7 @@ class Loop:
         self.until(lambda: self.exchange.is_open)
 
     def until(self, condition: Callable[[], Any]) -> None:
-        def turn() -> Any:
-            self.hub.call_later(0.01, lambda: None)
-            self.hub.run_once()
-            return condition()
-
-        wait_for(turn)
+        wait_for(lambda: turns(self.hub) and condition())
 
 
 @pytest.fixture
@@ -193,14 +190,9 @@ def loop() -> Iterator[Loop]:
 def begun() -> JobRequest:
     """Return the delivery of a job that its pool has begun."""
     job = claimed(task=tasks.noop.name)
-    request = delivered(job)
+    request = delivery_of(job)
     Job.objects.filter(pk=job.pk).update(lease_id=request.lease_id)
     return request
-
-
-def delivered(job: Job) -> JobRequest:
-    message = message_of(job)
-    return request_for(message.body, message.headers)
 
 
 def state(request: JobRequest) -> str:
@@ -211,7 +203,7 @@ def test_what_is_put_is_written_and_what_is_asked_for_is_claimed(loop: Loop) -> 
     done = [begun() for _ in range(20)]
     for request in done:
         loop.successes.put(request, 1)
-    loop.asking.wanted = [delivered(written()) for _ in range(5)]
+    loop.asking.wanted = [delivery_of(written()) for _ in range(5)]
     wanted = {request.lease_id for request in loop.asking.wanted}
     loop.exchange.wake()
     loop.until(lambda: {state(request) for request in done} == {State.SUCCEEDED})
@@ -253,27 +245,18 @@ def test_what_is_on_its_way_is_waited_for_at_the_end_and_the_rest_is_housekeepin
     loop.until(lambda: state(again) == State.SUCCEEDED)
 
 
-def hang_up() -> None:
-    """End all connections to the database but this one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-
-
 def test_a_lost_connection_leaves_both_in_doubt_and_another_one_is_made(loop: Loop) -> None:
     job = written()
     with connection.cursor() as cursor:
         # Its row is locked: the statement can be on its way as long as we like.
         cursor.execute("BEGIN")
         cursor.execute("SELECT 1 FROM jobs_job WHERE id = %s FOR UPDATE", [job.pk])
-        asked, done = delivered(job), begun_elsewhere()
+        asked, done = delivery_of(job), begun_elsewhere()
         loop.asking.wanted = [asked]
         loop.successes.put(done, 1)
         loop.exchange.wake()
         loop.until(lambda: loop.exchange._in_flight)
-        hang_up()
+        disconnect_others()
         loop.until(lambda: loop.asking.doubtful)
         cursor.execute("ROLLBACK")
     assert loop.asking.doubtful == [asked]

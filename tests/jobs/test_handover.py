@@ -19,7 +19,8 @@ from jobs.runtime.handover import AHEAD_JOBS, Handover
 from jobs.runtime.losses import losses
 from jobs.runtime.request import JobRequest
 from jobs.runtime.successes import Successes
-from tests.jobs.delivery import message_of, request_for
+from tests.jobs.delivery import delivery_of, request_for
+from tests.jobs.loops import turns
 from tests.jobs.rows import dispatched
 from tests.tasks_app import tasks
 from tests.waiting import always, wait_for
@@ -48,26 +49,21 @@ class Worker:
         self.until(lambda: self.exchange.is_open)
 
     def until(self, condition: Callable[[], Any]) -> None:
-        wait_for(lambda: self._turns() and condition())
+        wait_for(lambda: turns(self.hub) and condition())
 
     def ever(self, condition: Callable[[], Any]) -> None:
-        always(lambda: self._turns() and condition(), 0.3)
-
-    def _turns(self) -> bool:
-        self.hub.call_later(0.01, lambda: None)
-        self.hub.run_once()
-        return True
+        always(lambda: turns(self.hub) and condition(), 0.3)
 
     def fetch(self, count: int) -> list[Job]:
         jobs = [dispatched(0, task=tasks.noop.name) for _ in range(count)]
         for job in jobs:
-            self.handover.fetched(delivery(job))
+            self.handover.fetched(delivery_of(job))
         return jobs
 
     def has_run(self, times: int, seconds: float) -> None:
         """Let the pool have run jobs that took so long."""
         for _ in range(times):
-            request = delivery(dispatched(0, task=tasks.noop.name))
+            request = delivery_of(dispatched(0, task=tasks.noop.name))
             self.handover.began(request)
             request.ended = True
             self.handover.ended(request, seconds)
@@ -85,11 +81,6 @@ def worker() -> Iterator[Worker]:
     yield made
     made.exchange.close()
     made.hub.close()
-
-
-def delivery(job: Job) -> JobRequest:
-    message = message_of(job)
-    return request_for(message.body, message.headers)
 
 
 def states(jobs: list[Job]) -> dict[str, int]:
@@ -204,7 +195,7 @@ def test_while_plain_tasks_run_the_pool_alone_knows_when_it_has_room(worker: Wor
     worker.fetch(1)
     assert [request.is_claimed for request in worker.given] == [False]
     state.task_ready(plain)
-    worker.handover.fetched(delivery(job))
+    worker.handover.fetched(delivery_of(job))
     worker.until(lambda: len(worker.given) == 2)
     assert worker.given[1].is_claimed
 
@@ -245,7 +236,7 @@ def test_what_got_lost_on_its_way_to_the_pool_is_left_to_its_lease(
 
 def test_a_job_that_is_claimed_begins_without_a_question_and_only_once() -> None:
     job = dispatched(0, task=tasks.noop.name)
-    request = delivery(job)
+    request = delivery_of(job)
     taken = claims.claim(job.pk, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
     assert taken is not None
     request.claim(taken, time.monotonic() + 60)
@@ -258,7 +249,7 @@ def test_a_job_that_is_claimed_begins_without_a_question_and_only_once() -> None
 
 def test_a_job_that_comes_too_late_to_its_process_is_put_back_by_it() -> None:
     job = dispatched(0, task=tasks.noop.name)
-    request = delivery(job)
+    request = delivery_of(job)
     taken = claims.claim(job.pk, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
     assert taken is not None
     request.claim(taken, time.monotonic() - 1)
@@ -271,7 +262,7 @@ def test_a_job_that_comes_too_late_to_its_process_is_put_back_by_it() -> None:
 def test_a_claim_in_doubt_is_looked_for_before_it_is_made_again() -> None:
     made, unmade = dispatched(0, task=tasks.noop.name), dispatched(0, task=tasks.noop.name)
     for job in (made, unmade):
-        request = delivery(job)
+        request = delivery_of(job)
         if job is made:
             claims.claim(job.pk, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
         request.doubt()
