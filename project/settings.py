@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "project.web.bodies.refuse_cut_off_bodies",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -170,6 +171,10 @@ ORPHANS_MIN_AGE_SECONDS = env.integer("ORPHANS_MIN_AGE_SECONDS", 3600, least=0, 
 
 #: The largest body of a request without its files: 10,000 jobs in one go must fit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
+#: The largest body of any request: one of those, or a picture with the form around it.
+REQUEST_MAX_BYTES = max(DATA_UPLOAD_MAX_MEMORY_SIZE, IMAGES_MAX_BYTES) + 1_000_000
+#: How many connections a web process holds at a time; fewer where the system gives it fewer descriptors.
+WEB_MAX_CONNECTIONS = env.integer("WEB_MAX_CONNECTIONS", 1000, least=10, most=100_000)
 
 # --- Time, language, static files, password rules -------------------------------------------------
 

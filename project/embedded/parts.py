@@ -116,11 +116,11 @@ def site(development: Development) -> list[Part]:
 
 def _web(development: Development) -> Part:
     port = str(development.web.number)
-    command = [sys.executable, "-m", "uvicorn", "project.asgi:application"]
+    command = [sys.executable, "-m", "project.web"]
     return Part(
         "web",
         # Live pages keep connections open; they need not hold up a stop.
-        [*command, "--host", development.host, "--port", port, "--timeout-graceful-shutdown", "3"],
+        [*command, "--host", development.host, "--port", port, "--graceful-seconds", "3"],
         ready=partial(_answers_http, f"http://127.0.0.1:{port}/readyz", accept=(200,)),
     )
 

@@ -37,7 +37,7 @@ class Site:
         return f"http://127.0.0.1:{self._ports['web']}"
 
     def _command(self, name: str) -> list[str]:
-        program = {"web": ["-m", "uvicorn", "project.asgi:application"], "catcher": ["manage.py", "mailcatcher"]}
+        program = {"web": ["-m", "project.web"], "catcher": ["manage.py", "mailcatcher"]}
         return [sys.executable, *program[name], "--port", str(self._ports[name])]
 
     def _spawn(self, name: str, *command: str) -> "subprocess.Popen[bytes]":

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from jobs.conf import conf
+from tests.servers import Valkey
 
 TEXT = (settings.BASE_DIR / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
@@ -53,7 +57,7 @@ def seconds(duration: str) -> int:
 
 def test_docker_waits_longer_for_the_end_of_a_process_than_the_process_takes() -> None:
     web = SERVICES["web"]
-    graceful = int(web["command"][web["command"].index("--timeout-graceful-shutdown") + 1])
+    graceful = int(web["command"][web["command"].index("--graceful-seconds") + 1])
     assert seconds(web["stop_grace_period"]) > graceful
     workers = [service for name, service in SERVICES.items() if name.startswith("worker_")]
     assert all(seconds(service["stop_grace_period"]) > conf().shutdown_seconds for service in workers)
@@ -77,6 +81,60 @@ def test_no_secret_is_written_down(name: str) -> None:
     for variable, value in SERVICES[name].get("environment", {}).items():
         if re.search(r"(KEY|KEY_ID|PASSWORD|PASS|SECRET|AUTH)$", variable):
             assert re.fullmatch(r"\$\{[A-Z_]+(:\?[^}]+|:-(\$\{[A-Z_]+\})?)\}", str(value)), variable
+
+
+def networks(name: str) -> set[str]:
+    return set(SERVICES[name]["networks"])
+
+
+def test_no_server_reaches_another() -> None:
+    servers = [name for name in SERVICES if name not in OURS]
+    # Only one of the brokers runs.
+    neighbours = {
+        (one, other) for one in servers for other in servers if one < other and networks(one) & networks(other)
+    }
+    assert neighbours == {("rabbitmq", "valkey")}
+    assert all(networks(server) <= networks(name) for server in servers for name in OURS)
+
+
+def test_a_server_that_shows_no_page_has_no_way_out() -> None:
+    open_ones = {
+        name for name, network in yaml.safe_load(TEXT)["networks"].items() if not (network or {}).get("internal")
+    }
+    assert {name for name in SERVICES if name not in OURS and networks(name) & open_ones} == {"mailpit"}
+
+
+def test_valkey_asks_for_a_password() -> None:
+    valkey = SERVICES["valkey"]
+    assert valkey["command"][valkey["command"].index("--requirepass") + 1] == "${VALKEY_PASSWORD:?must be set}"
+    for variable in ("REDIS_URL", "BROKER_URL"):
+        assert "redis://:${VALKEY_PASSWORD" in SERVICES["web"]["environment"][variable]
+
+
+class ComposedValkey(Valkey):
+    """Valkey as docker-compose.yml starts it, on a port of the test's own."""
+
+    def command(self) -> list[str]:
+        _, *arguments = [word.replace("${VALKEY_PASSWORD:?must be set}", "s3cret") for word in COMMAND]
+        program, *_ = super().command()
+        return [program, *arguments, "--port", str(self.port), "--dir", str(self.directory)]
+
+    def answers(self) -> bool:
+        try:
+            return bool(redis.Redis(port=self.port, password="s3cret", retry=Retry(NoBackoff(), 0)).ping())
+        except redis.RedisError:
+            return False
+
+
+COMMAND: list[str] = SERVICES["valkey"]["command"]
+
+
+def test_valkey_lets_in_who_has_its_password_and_nobody_else(tmp_path: Path) -> None:
+    with ComposedValkey(tmp_path) as valkey:
+        url = SERVICES["web"]["environment"]["REDIS_URL"].replace("${VALKEY_PASSWORD:?must be set}", "s3cret")
+        assert redis.Redis.from_url(url.replace("valkey:6379", f"127.0.0.1:{valkey.port}")).ping()
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=valkey.port).ping()
 
 
 def test_volumes_are_declared() -> None:

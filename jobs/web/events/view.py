@@ -50,9 +50,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
         await sync_to_async(_let_in)(request)
         wanted = read(request.GET)
         if not isinstance(request, ASGIRequest):
-            raise Problem(
-                HTTPStatus.NOT_IMPLEMENTED, "Live events need an ASGI server: uvicorn project.asgi:application."
-            )
+            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "Live events need an ASGI server: python -m project.web.")
     except Problem as problem:
         return problem.response()
     stopping.call_at_stop(hub.end)

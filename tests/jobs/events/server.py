@@ -22,12 +22,14 @@ T = TypeVar("T")
 
 
 class Web:
-    """`uvicorn project.asgi:application`, on a database of the test's own."""
+    """`python -m project.web`, on a database of the test's own."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], *, descriptors: int | None = None) -> None:
         self.port = free_port()
         self.log = directory / "web.log"
-        command = [sys.executable, "-m", "uvicorn", "project.asgi:application", "--port", str(self.port)]
+        command = [sys.executable, "-m", "project.web", "--port", str(self.port)]
+        if descriptors:
+            command = ["/bin/sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
         self.process = spawn(command, log=self.log, environment=environment, directory=settings.BASE_DIR)
 
     def wait_until_ready(self) -> None:
