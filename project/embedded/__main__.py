@@ -39,7 +39,12 @@ def main() -> int:
 @contextmanager
 def _alone(var: Path) -> Iterator[None]:
     """Hold the data directory for ourselves. Raises ImproperlyConfigured where another `make up` has it."""
+    # Secrets, mails, other people's posts: what is made from here on, and by every part, is its owner's alone.
+    os.umask(0o077)
     var.mkdir(parents=True, exist_ok=True)
+    if (var / "lock").exists() or not any(var.iterdir()):
+        # Ours, or new; a folder that somebody shares with other things keeps its mode.
+        var.chmod(0o700)
     with (var / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

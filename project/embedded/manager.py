@@ -21,6 +21,7 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 from honcho.process import Popen
 
+from project.embedded import foreign
 from project.embedded.lifeline import Starter, die_with_parent
 
 #: How often conditions are looked at while there is nothing else to do.
@@ -51,7 +52,10 @@ class Part:
 
     name: str
     command: Sequence[str]
+    #: Its variables; those of a part of ours come on top of our own.
     environment: dict[str, str] = field(default_factory=dict)
+    #: Whether it is a program of others, which gets none of our settings.
+    foreign: bool = False
     #: Whether it does its work; asked until it holds.
     ready: Callable[[], bool] = lambda: True
     #: What it prints when it does its work, where there is no other way to tell.
@@ -202,7 +206,7 @@ class Manager:
             list(part.command),
             shell=False,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **part.environment},
+            env=foreign.environment(part.environment) if part.foreign else {**os.environ, **part.environment},
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
         threading.Thread(

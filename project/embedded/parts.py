@@ -37,6 +37,7 @@ def _valkey(development: Development, port: int) -> Part:
     return Part(
         "valkey",
         valkey.command(port=port, directory=directory, persist=True),
+        foreign=True,
         ready=partial(_answers_ping, redis.Redis(port=port, socket_timeout=CHECK_SECONDS)),
         quiet=True,
     )
@@ -66,6 +67,7 @@ def _seaweedfs(development: Development) -> Part:
     return Part(
         "seaweedfs",
         seaweedfs.command(ports=ports, directory=directory),
+        foreign=True,
         environment={"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
         ready=ready,
         stop_seconds=seaweedfs.STOP_SECONDS,

@@ -40,6 +40,18 @@ def living(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
+def listening(processes: list[psutil.Process]) -> set[str]:
+    """Return the addresses at which any of them can be reached."""
+    connections = [one for process in processes for one in process.net_connections("inet")]
+    return {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
+
+
+def open_to_others(directory: Path) -> list[Path]:
+    """Return what somebody else than its owner may read; what a closed folder holds is closed with it."""
+    found = [path for path in directory.iterdir() if path.stat().st_mode & 0o077]
+    return [directory, *found] if directory.stat().st_mode & 0o077 else found
+
+
 class Up:
     """One `make up`."""
 
@@ -118,6 +130,8 @@ def test_everything_runs_stops_and_goes_on_where_it_was(up: Up) -> None:
     up.wait_until_ready()
 
     assert up.get("/readyz")[0] == 200
+    assert listening(up.processes()) == {"127.0.0.1"}
+    assert open_to_others(Path(up.variables["VAR_DIR"])) == []
     assert "admin@example.com / nightshift" in up.said()
     wait_for(lambda: "Welcome to Nightshift" in up.get("/inbox/")[1], what="the first mail in the inbox")
     assert up.get("/", port=up.flower_port)[0] == 401

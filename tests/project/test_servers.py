@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -13,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey
+from tests.servers.base import Server
 from tests.waiting import NotInTime, always, wait_for
 
 
@@ -51,6 +53,14 @@ def test_seaweedfs_speaks_s3_and_keeps_objects_over_a_restart(seaweedfs: Seaweed
     seaweedfs.client.put_object(Bucket=bucket, Key="a/b", Body=b"content")
     seaweedfs.restart()
     assert seaweedfs.client.get_object(Bucket=bucket, Key="a/b")["Body"].read() == b"content"
+
+
+@pytest.mark.parametrize("name", ["valkey", "seaweedfs", "postgres"])
+def test_no_server_can_be_reached_from_outside(request: pytest.FixtureRequest, name: str) -> None:
+    server: Server = request.getfixturevalue(name)
+    assert server._process is not None
+    found = psutil.Process(server._process.pid).net_connections("inet")
+    assert {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
 
 
 def mail(recipient: str = "reader@example.com") -> EmailMessage:

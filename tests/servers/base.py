@@ -74,6 +74,7 @@ class Server:
                 environment=self.environment(),
                 directory=self.directory,
                 user=self.user,
+                foreign=True,
             )
         self._wait_until_it_answers()
         return self

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from project.embedded.foreign import environment as foreign_environment
 from project.embedded.lifeline import die_with_parent
 
 
@@ -16,8 +17,10 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
     user: int | None = None,
+    foreign: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a new process group, its output appended to `log`."""
+    """Start `command` in a new process group, its output appended to `log`. A foreign one gets none of our settings."""
+    own = environment or {}
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -25,7 +28,7 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, **(environment or {})},
+            env=foreign_environment(own) if foreign else {**os.environ, **own},
             start_new_session=True,
             # Even a test run that is killed outright leaves no server behind.
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509  It makes one system call.
