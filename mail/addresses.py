@@ -6,19 +6,23 @@ slipping commands past parsers.
 """
 
 import re
-import string
 import unicodedata
 from dataclasses import dataclass
 
-import idna
+from email_validator import EmailNotValidError, validate_email
 
+from mail import hosts
 from mail.errors import InvalidMail
 
 MAX_LOCAL_OCTETS = 64
 MAX_ADDRESS_OCTETS = 254
+MAX_NAME_CHARACTERS = 200
 
-_ASCII_ATOM = frozenset(string.ascii_letters + string.digits + "!#$%&'*+/=?^_`{|}~-")
-_HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+#: A longer text is not even looked at. Normal form C makes one character of four at most.
+_MAX_CHARACTERS = 4 * MAX_ADDRESS_OCTETS
+
+#: Its characters are all allowed before an @. But many programs decode it, into whatever its writer liked.
+_ENCODED_WORD = re.compile(r"=\?.*\?=")
 
 #: Control characters, line and paragraph separators, lone surrogates: each can end a header line somewhere on
 #: the way, or cannot be sent at all.
@@ -49,24 +53,16 @@ class Address:
 
 
 def parse(text: str, name: str = "") -> Address:
-    """Return the address in `text`. Raises InvalidMail naming the rule it breaks."""
+    """Return the address in `text`. Raises InvalidMail naming the rule that it or the name breaks."""
+    if len(text) > _MAX_CHARACTERS:
+        raise _invalid(text, f"it is longer than {MAX_ADDRESS_OCTETS} bytes")
     normal = unicodedata.normalize("NFC", text)
-    local, at, domain = normal.rpartition("@")
+    local, at, host = normal.rpartition("@")
     if not at:
         raise _invalid(text, "it needs an @ between mailbox and host")
     refuse_control_characters(normal, "address")
-    if not all(_is_atom(part) for part in local.split(".")):
-        raise _invalid(
-            text,
-            "the part before the @ has a character that is not allowed there, or a stray dot",
-        )
-    if len(local.encode()) > MAX_LOCAL_OCTETS:
-        raise _invalid(text, f"the part before the @ is longer than {MAX_LOCAL_OCTETS} bytes")
-    address = Address(
-        local,
-        _ascii_host(domain, text),
-        refuse_control_characters(name, "display name"),
-    )
+    _check_local_part(local, text)
+    address = Address(local, _ascii_host(host, text), _checked_name(name))
     if len(str(address).encode()) > MAX_ADDRESS_OCTETS:
         raise _invalid(text, f"it is longer than {MAX_ADDRESS_OCTETS} bytes")
     return address
@@ -80,7 +76,7 @@ def canonical(text: str) -> str:
     """
     address = parse(text)
     address = parse(f"{address.local.lower()}@{address.domain}")
-    return f"{address.local}@{idna.decode(address.domain)}"
+    return f"{address.local}@{hosts.to_unicode(address.domain)}"
 
 
 def refuse_control_characters(text: str, what: str) -> str:
@@ -94,22 +90,35 @@ def refuse_control_characters(text: str, what: str) -> str:
     return text
 
 
-def _is_atom(part: str) -> bool:
-    # Of Unicode only letters, marks and digits: whatever is invisible makes two addresses look like one.
-    return part != "" and all(
-        character in _ASCII_ATOM or (not character.isascii() and unicodedata.category(character)[0] in "LMN")
-        for character in part
-    )
+def _checked_name(name: str) -> str:
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise InvalidMail(f"The display name has {len(name)} characters; at most {MAX_NAME_CHARACTERS} are allowed.")
+    return refuse_control_characters(name, "display name")
 
 
-def _ascii_host(domain: str, text: str) -> str:
+def _check_local_part(local: str, text: str) -> None:
+    if len(local.encode()) > MAX_LOCAL_OCTETS:
+        raise _invalid(text, f"the part before the @ is longer than {MAX_LOCAL_OCTETS} bytes")
+    if _ENCODED_WORD.search(local):
+        raise _invalid(text, "the part before the @ holds an encoded word, which mail programs decode")
+    # Unicode's security profile for addresses (UTS #39, 3.3): a look-alike such as a full-width @ is not in NFKC.
+    if unicodedata.normalize("NFKC", local) != local:
+        raise _invalid(text, "the part before the @ has a character that stands for others")
     try:
-        host = idna.encode(domain, uts46=True).decode("ascii").lower()
-    except UnicodeError as exc:  # idna.IDNAError is one.
+        # The host is judged by `hosts`: the package refuses `localhost`, `.local` and `ab--cd.com`, which receive mail.
+        validate_email(f"{local}@example.com", allow_smtputf8=True, check_deliverability=False)
+    except EmailNotValidError as exc:
+        raise _invalid(
+            text,
+            "the part before the @ has a character that is not allowed there, or a stray dot",
+        ) from exc
+
+
+def _ascii_host(host: str, text: str) -> str:
+    try:
+        return hosts.to_ascii(host)
+    except ValueError as exc:  # idna.IDNAError is one.
         raise _invalid(text, "the part after the @ is not a host name") from exc
-    if not all(_HOST_LABEL.fullmatch(label) for label in host.split(".")):
-        raise _invalid(text, "the part after the @ is not a host name")
-    return host
 
 
 def _invalid(text: str, rule: str) -> InvalidMail:

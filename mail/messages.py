@@ -1,16 +1,19 @@
 """From rendered bodies to the message that travels (RFC 5322). Pure: no clock, no settings, no network."""
 
 from datetime import datetime
-from email.headerregistry import Address as HeaderAddress
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime
 
-from mail.addresses import Address, refuse_control_characters
+from mail import headers
+from mail.addresses import Address
 from mail.errors import InvalidMail
+from mail.headers import Field
 from mail.letters import Letter
 from mail.rendering import Rendered
 
 MAX_SUBJECT_CHARACTERS = 400
+MAX_TOKEN_CHARACTERS = 100
 
 
 def build(
@@ -35,33 +38,38 @@ def build(
     """
     # A mailbox outside ASCII cannot be encoded away: it travels as UTF-8 or not at all (RFC 6532).
     message = EmailMessage(policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP)
-    message["From"] = _mailbox(sender)
-    message["To"] = _mailbox(letter.to)
-    message["Subject"] = _subject(rendered.subject)
-    message["Date"] = now
-    message["Message-ID"] = f"<{_token(message_id)}@{sender.domain}>"
-    # Keeps out-of-office replies and other robots from answering (RFC 3834).
-    message["Auto-Submitted"] = "auto-generated"
+    _add(
+        message,
+        headers.mailbox("From", sender),
+        headers.mailbox("To", letter.to),
+        headers.text("Subject", _subject(rendered.subject)),
+        headers.text("Date", format_datetime(now)),
+        headers.text("Message-ID", f"<{_token(message_id)}@{sender.domain}>"),
+        # Keeps out-of-office replies and other robots from answering (RFC 3834).
+        headers.text("Auto-Submitted", "auto-generated"),
+    )
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     # Last: setting contents moves every Content-* header away.
-    message["Content-Language"] = _token(letter.language)
+    _add(message, headers.text("Content-Language", _token(letter.language)))
     return message
 
 
-def _mailbox(address: Address) -> HeaderAddress:
-    refuse_control_characters(address.name, "display name")
-    return HeaderAddress(address.name, address.local, address.domain)
+def _add(message: EmailMessage, *fields: Field) -> None:
+    for field in fields:
+        message[field.name] = field
 
 
 def _subject(text: str) -> str:
     if len(text) > MAX_SUBJECT_CHARACTERS:
         raise InvalidMail(f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed.")
-    return refuse_control_characters(text, "subject")
+    return text
 
 
 def _token(text: str) -> str:
     """Return `text`. Raises InvalidMail unless it is plain enough to stand in a header as it is."""
+    if len(text) > MAX_TOKEN_CHARACTERS:
+        raise InvalidMail(f"{text[:MAX_TOKEN_CHARACTERS]!r}… cannot stand in a header: it is too long.")
     if not text or not text.isascii() or not all(character.isalnum() or character in "-._" for character in text):
         raise InvalidMail(f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed.")
     return text

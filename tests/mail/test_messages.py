@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -32,6 +33,20 @@ HEADERS = {
 }
 
 
+#: The order in which they stand.
+ORDER = [
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "Auto-Submitted",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Language",
+]
+
+
 def message(
     *,
     to: Address | None = None,
@@ -39,8 +54,9 @@ def message(
     sender: Address = SENDER,
     message_id: str = JOB,
     body: str = "Hi",
+    language: str = "de",
 ) -> EmailMessage:
-    letter = Letter(to=to or parse("jane@example.org", "Jane"), subject="", template="none", language="de")
+    letter = Letter(to=to or parse("jane@example.org", "Jane"), subject="", template="none", language=language)
     rendered = Rendered(subject=subject, text=f"{body}\n", html=f"<p>{body}</p>")
     return build(letter, rendered, sender=sender, message_id=message_id, now=NOW)
 
@@ -84,6 +100,37 @@ def test_a_mailbox_outside_ascii_travels_as_utf8() -> None:
     assert received["To"].addresses[0].addr_spec == "josé@xn--exmple-cua.com"
 
 
+ENCODED = st.sampled_from(
+    [
+        "=?utf-8?q?a=0d=0asubject=3a_hi=0d=0a=0d=0aread_this?=",
+        "About =?utf-8?q?caf=C3=A9?= syntax",
+        'Bob =?utf-8?q?=22_=3Cboss=40bank.example=3E=2C?= <boss@bank.example>, "',
+    ]
+)
+words = st.one_of(ENCODED, st.text(max_size=60), st.tuples(st.text(max_size=9), ENCODED).map("".join))
+
+
+@given(subject=words, to=words, sender=words, host=words, mailbox=words, language=words, message_id=words)
+def test_whatever_is_set_no_header_line_is_added_or_lost(
+    subject: str, to: str, sender: str, host: str, mailbox: str, language: str, message_id: str
+) -> None:
+    reader, writer = Address("jane", "example.org", to), Address("night", "example.com", sender)
+    for address in (f"{mailbox}@example.org", f"jane@{host}"):
+        try:
+            reader = parse(address, to)
+        except InvalidMail:
+            continue
+    values = {"to": reader, "sender": writer, "subject": subject, "message_id": JOB, "language": "de"}
+    for odd in ({}, {"language": language}, {"message_id": message_id}):
+        try:
+            content = message(**{**values, **odd}).as_bytes()  # type: ignore[arg-type]  # Each by its name.
+        except InvalidMail:
+            continue
+        head = content.partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ")
+        lines = re.split(b"[\r\n]+", head)
+        assert sorted(line.partition(b": ")[0].decode() for line in lines) == sorted(HEADERS)
+
+
 @given(st.text(max_size=200), st.text(max_size=60))
 def test_no_subject_and_no_name_forges_a_header(subject: str, name: str) -> None:
     try:
@@ -113,7 +160,7 @@ def test_a_printable_subject_arrives_as_it_was(subject: str) -> None:
     assert as_received(message(subject=subject))["Subject"] == subject
 
 
-@pytest.mark.parametrize("message_id", ["", "a b", "a>\r\nBcc: x", "<a>", "é"])
+@pytest.mark.parametrize("message_id", ["", "a b", "a>\r\nBcc: x", "<a>", "é", "x" * 1_000])
 def test_an_id_that_could_break_out_is_refused(message_id: str) -> None:
     with pytest.raises(InvalidMail, match="cannot stand in a header"):
         message(message_id=message_id)
