@@ -73,13 +73,14 @@ def password_reset(user_id: str) -> Letter:
 def email_change(user_id: str, change_id: str) -> Letter:
     """Return the letter to the new address whose link completes the change.
 
-    Where the new address has an account of its own, its owner is told that instead; who asked cannot tell.
+    Where the new address has an account of its own, its owner is told that instead; who asked cannot tell. A sign-up
+    that nobody completed is no such account: whoever reads the mail there is the owner.
     """
     change = _change(user_id, change_id)
     if change.confirmed_at is not None:
         raise NothingToSend("The new address has been confirmed meanwhile.")
     owner = User.objects.filter(email=change.new_email, is_active=True).first()
-    if owner is not None:
+    if owner is not None and not _holds_nothing(owner):
         return account_exists(str(owner.pk))
     return _letter(
         change.user,
@@ -122,7 +123,14 @@ def _change(user_id: str, change_id: str) -> EmailChange:
     try:
         return changes.get(pk=_uuid(change_id), user__pk=_uuid(user_id), user__is_active=True)
     except EmailChange.DoesNotExist:
-        raise NothingToSend("This change of address was replaced by a newer one, or its account is gone.") from None
+        raise NothingToSend(
+            "This change of address was given up, replaced by a newer one or ended by a new password, "
+            "or its account is gone."
+        ) from None
+
+
+def _holds_nothing(owner: User) -> bool:
+    return User.objects.never_completed().filter(pk=owner.pk).exists()
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -1,8 +1,10 @@
 """The links we mail: signed, expiring, and good for one use.
 
 A link names its subject (a user, a change of address) and is signed together with the subject's *state*: the values
-that using the link will change. So a used link no longer fits, nothing has to be stored or cleaned up, and a link that
-is mailed twice still works only once. Links are made while the mail is written and exist nowhere else.
+that using the link will change, and the credentials under which it was made. So a used link no longer fits, nor one
+from before a new password or a closed account (`User.revocations` counts both, so a way back does not revive it).
+Nothing has to be stored or cleaned up, and a link that is mailed twice still works only once. Links are made while the
+mail is written and exist nowhere else.
 """
 
 import binascii
@@ -78,22 +80,22 @@ class Purpose(Generic[T]):
         return TimestampSigner(sep=".", salt=f"accounts.links.{self.name}:{self.state(subject)!r}")
 
 
+def _credentials(user: User) -> tuple[object, ...]:
+    return user.email, user.password, user.revocations
+
+
 VERIFICATION: Purpose[User] = Purpose(
     name="verify",
     lifetime=timedelta(days=3),
     load=lambda user_id: User.objects.get(pk=user_id, is_active=True),
-    state=lambda user: (user.email, user.password, user.is_verified),
+    state=lambda user: (*_credentials(user), user.is_verified),
 )
 
 PASSWORD_RESET: Purpose[User] = Purpose(
     name="password-reset-confirm",
     lifetime=timedelta(hours=1),
     load=lambda user_id: User.objects.get(pk=user_id, is_active=True),
-    state=lambda user: (
-        user.email,
-        user.password,
-        user.last_login and user.last_login.timestamp(),
-    ),
+    state=lambda user: (*_credentials(user), user.last_login and user.last_login.timestamp()),
 )
 
 EMAIL_CHANGE: Purpose[EmailChange] = Purpose(
@@ -101,7 +103,7 @@ EMAIL_CHANGE: Purpose[EmailChange] = Purpose(
     lifetime=timedelta(days=1),
     load=lambda change_id: EmailChange.objects.select_related("user").get(pk=change_id, user__is_active=True),
     state=lambda change: (
-        change.user.email,
+        *_credentials(change.user),
         change.old_email,
         change.new_email,
         change.confirmed_at is not None,

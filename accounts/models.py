@@ -1,24 +1,50 @@
 """Who has an account, and what is on record about changes of address."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
+from django.contrib.auth import hashers
 from django.contrib.auth.models import (
     AbstractBaseUser,
     BaseUserManager,
     PermissionsMixin,
 )
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
+from accounts import credentials
 from accounts.fields import CanonicalEmailField
 
 MAX_EMAIL = 254
 MAX_NAME = 100
 
 
+class UserQuerySet(models.QuerySet["User"]):
+    """Many users at once."""
+
+    def update(self, **values: Any) -> int:
+        """Update rows. Sessions and mailed links end with the password or activity they were made under."""
+        if values.keys() & {"password", "is_active"}:
+            values.setdefault("revocations", models.F("revocations") + 1)
+        return super().update(**values)
+
+    def never_completed(self) -> "UserQuerySet":
+        """Return sign-ups whose link nobody followed: they have no password and nothing that could be lost."""
+        return self.filter(email_verified_at=None, last_login=None, is_staff=False, is_superuser=False)
+
+
 class UserManager(BaseUserManager["User"]):
     """Makes users; the two `create` methods are the ones Django's own commands call."""
+
+    def get_queryset(self) -> UserQuerySet:
+        """Return all users."""
+        return UserQuerySet(self.model, using=self._db)
+
+    def never_completed(self) -> UserQuerySet:
+        """See UserQuerySet."""
+        return self.get_queryset().never_completed()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Save and return a user. Without a password nobody can log in until the owner of the address chose one."""
@@ -64,6 +90,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True, help_text="Untick instead of deleting the account.")
     is_staff = models.BooleanField("staff", default=False, help_text="May use the admin and the job dashboard.")
     joined_at = models.DateTimeField("joined", default=timezone.now, editable=False)
+    #: How often all that was open of this account, sessions and mailed links, was ended for good.
+    revocations = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -78,6 +106,41 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, **kwargs: Any) -> None:
+        """Save, with all that follows where an address or a password changes or the account is closed."""
+        fields = kwargs.get("update_fields")
+        with transaction.atomic():
+            change = credentials.change(self, fields)
+            if change.before is not None:
+                self.revocations = change.before.revocations + change.revokes(self)
+                kwargs["update_fields"] = fields if fields is None else {*fields, "revocations"}
+            super().save(**kwargs)
+            change.settle(self)
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether this is the password, and hash it anew where the hash is not of today's kind."""
+        return hashers.check_password(raw_password, self.password, self._hash_anew)
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        """See check_password."""
+        return await sync_to_async(self.check_password)(raw_password)
+
+    def get_session_auth_hash(self) -> str:
+        """Return what ends every session when it changes: a closed account's do not come back with it."""
+        return f"{super().get_session_auth_hash()}.{self.revocations}"
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Return the same under the keys of before (SECRET_KEY_FALLBACKS)."""
+        for former in super().get_session_auth_fallback_hash():
+            yield f"{former}.{self.revocations}"
+
+    def _hash_anew(self, raw_password: str) -> None:
+        # It is the same password: nobody is to be told, nothing to be revoked.
+        hashed = hashers.make_password(raw_password)
+        same = models.F("revocations")
+        User.objects.filter(pk=self.pk, password=self.password).update(password=hashed, revocations=same)
+        self.password = hashed
 
     @property
     def is_verified(self) -> bool:

@@ -32,6 +32,8 @@ def sign_up(email: str, *, language: str = "") -> None:
         [User(email=email, language=language, password=make_password(None))],
         ignore_conflicts=True,
     )
+    # Whoever signed up here before need not have been the owner of the address; who comes last is as likely.
+    User.objects.never_completed().filter(email=email).update(language=language, joined_at=timezone.now())
     user = User.objects.get(email=email)
     send.delay(
         kind="account_exists" if user.is_verified else "verification",
@@ -42,40 +44,33 @@ def sign_up(email: str, *, language: str = "") -> None:
 @transaction.atomic
 def resend_verification(email: str) -> None:
     """Mail the link that completes the account at this address again, if there is one to complete."""
+    _keep_for_its_link(email)
     send.delay(kind="verification", user_id=_id_of(email))
 
 
 @transaction.atomic
 def complete_sign_up(token: str, *, password: str, name: str = "") -> User:
     """Verify the address of a link's user, with the password and name they chose. Raises LinkError."""
-    user = links.VERIFICATION.open(token)
-    now, hashed = timezone.now(), make_password(password)
-    # The condition makes the link single-use even for two clicks at the same moment.
-    completed = User.objects.filter(pk=user.pk, password=user.password, email_verified_at=None).update(
-        email_verified_at=now, password=hashed, name=name
-    )
-    if not completed:
-        raise LinkError("This link has been used already.")
+    user = _locked(links.VERIFICATION.open(token))
+    user.set_password(password)
+    user.email_verified_at, user.name = timezone.now(), name
+    user.save(update_fields=["password", "email_verified_at", "name"])
     search_must_look(user.pk)
-    user.refresh_from_db()
     return user
 
 
 @transaction.atomic
 def request_password_reset(email: str) -> None:
     """Mail a link to a new password, if this address has an account."""
+    _keep_for_its_link(email)
     send.delay(kind="password_reset", user_id=_id_of(email))
 
 
 @transaction.atomic
 def reset_password(token: str, password: str) -> User:
     """Give a link's user a new password, which ends all their sessions. Raises LinkError."""
-    user = links.PASSWORD_RESET.open(token)
-    changed = User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(password))
-    if not changed:
-        raise LinkError("This link has been used already.")
-    send.delay(kind="security_notice", user_id=str(user.pk), event="password_changed")
-    user.refresh_from_db()
+    user = _locked(links.PASSWORD_RESET.open(token))
+    change_password(user, password)
     return user
 
 
@@ -84,7 +79,6 @@ def change_password(user: User, password: str) -> None:
     """Give a user a new password, which ends all their sessions but those renewed by the caller."""
     user.set_password(password)
     user.save(update_fields=["password"])
-    send.delay(kind="security_notice", user_id=str(user.pk), event="password_changed")
 
 
 @transaction.atomic
@@ -126,23 +120,19 @@ def cancel_email_change(user: User) -> None:
 
 @transaction.atomic
 def confirm_email_change(token: str) -> EmailChange:
-    """Move a link's user to the new address and notify the old one. Raises LinkError or AddressTaken."""
+    """Move a link's user to the new address; the old one is notified. Raises LinkError or AddressTaken."""
     change = links.EMAIL_CHANGE.open(token)
-    confirmed = EmailChange.objects.filter(pk=change.pk, confirmed_at=None).update(confirmed_at=timezone.now())
-    if not confirmed:
-        raise LinkError("This link has been used already.")
+    user = _locked(change.user)
+    user.email, user.email_verified_at = change.new_email, timezone.now()
     try:
         # A savepoint: on PostgreSQL a failed statement would spoil the transaction around it.
         with transaction.atomic():
-            User.objects.filter(pk=change.user_id).update(email=change.new_email, email_verified_at=timezone.now())
+            # Whoever signed up with it before and never followed the link does not read its mail, or wants this more.
+            started = User.objects.never_completed().filter(email=change.new_email, is_active=True)
+            started.filter(joined_at__lt=change.requested_at).delete()
+            user.save(update_fields=["email", "email_verified_at"])
     except IntegrityError as exc:
         raise AddressTaken(f"Another account has the address {change.new_email} by now.") from exc
-    send.delay(
-        kind="security_notice",
-        user_id=str(change.user_id),
-        event="email_changed",
-        change_id=str(change.pk),
-    )
     search_must_look(change.user_id)
     change.refresh_from_db()
     return change
@@ -160,3 +150,21 @@ def _id_of(email: str) -> str:
     """
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
     return str(user_id or uuid.uuid4())
+
+
+def _keep_for_its_link(email: str) -> None:
+    """Have the weekly cleanup leave a sign-up alone for as long as the link that is mailed now works."""
+    User.objects.never_completed().filter(email=email).update(joined_at=timezone.now())
+
+
+def _locked(user: User) -> User:
+    """Return the user of a link that was just opened, locked, so that of two clicks at a moment one changes anything.
+
+    Raises LinkError where the other one was first, or something else that ends links was.
+    """
+    same = User.objects.filter(pk=user.pk, email=user.email, password=user.password, is_active=True)
+    found = same.filter(revocations=user.revocations, email_verified_at=user.email_verified_at)
+    try:
+        return found.select_for_update().get()
+    except User.DoesNotExist:
+        raise LinkError("This link has been used already, or its account has changed since.") from None

@@ -9,7 +9,7 @@ from django.utils import timezone
 from hypothesis import given, strategies as st
 
 from accounts import links, services
-from accounts.links import EMAIL_CHANGE, PASSWORD_RESET, VERIFICATION, LinkError
+from accounts.links import EMAIL_CHANGE, PASSWORD_RESET, VERIFICATION, LinkError, Purpose
 from accounts.models import User
 from tests.accounts.clock import Clock
 from tests.cast import PASSWORD
@@ -80,6 +80,18 @@ def test_no_link_works_for_a_closed_account(alice: User) -> None:
     User.objects.update(is_active=False)
     with pytest.raises(LinkError):
         PASSWORD_RESET.open(token)
+
+
+@pytest.mark.parametrize("purpose", [PASSWORD_RESET, VERIFICATION])
+def test_a_link_from_before_an_account_was_closed_stays_dead_when_it_is_opened_again(
+    purpose: Purpose[User], alice: User
+) -> None:
+    token = token_of(purpose.url(alice))
+    for active in (False, True):
+        alice.is_active = active
+        alice.save()
+    with pytest.raises(LinkError, match=USED):
+        purpose.open(token)
 
 
 def test_a_link_survives_a_change_of_the_secret_key_that_keeps_the_old_one(alice: User) -> None:
