@@ -25,6 +25,13 @@ class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is 
         model = User
         fields = ("email", "language")
 
+    def clean(self) -> dict[str, Any] | None:
+        """Let an invitation take over a sign-up that nobody completed: it must not keep the address from its owner."""
+        cleaned = super().clean()
+        started = User.objects.never_completed().filter(email=self.cleaned_data.get("email", ""), is_active=True)
+        self.instance = started.first() or self.instance
+        return cleaned
+
     def save(self, commit: bool = True) -> User:
         """Return the user, who cannot log in yet."""
         self.instance.set_unusable_password()

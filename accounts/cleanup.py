@@ -31,9 +31,7 @@ def delete_sessions(now: datetime, limit: int) -> int:
 
 def delete_unverified(now: datetime, limit: int) -> int:
     """Delete accounts whose address was never confirmed; they never had a password, so nothing of anybody's is lost."""
-    unused = User.objects.filter(
-        email_verified_at=None, is_staff=False, last_login=None, joined_at__lt=now - links.VERIFICATION.lifetime - GRACE
-    )
+    unused = User.objects.never_completed().filter(joined_at__lt=now - links.VERIFICATION.lifetime - GRACE)
     found = list(unused.order_by("joined_at").values_list("pk", flat=True)[:limit])
     # The condition again: one of them may have been completed since.
     unused.filter(pk__in=found).delete()

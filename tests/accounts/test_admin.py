@@ -25,6 +25,19 @@ def test_an_invited_person_chooses_the_password(admin: Client, mailbox: Mailbox)
     assert mail.message["Subject"] == "Bestätigen Sie Ihre E-Mail-Adresse"
 
 
+def test_an_invitation_takes_over_a_sign_up_that_nobody_completed(admin: Client, bob: User, mailbox: Mailbox) -> None:
+    answer = admin.post(reverse("admin:accounts_user_add"), {"email": "Bob@example.com", "language": "de"})
+    assert answer.status_code == 302
+    bob.refresh_from_db()
+    assert bob.language == "de"
+    assert mailbox.receive_one().recipients == ["bob@example.com"]
+
+
+def test_an_address_with_an_account_is_not_invited(admin: Client, alice: User) -> None:
+    answer = admin.post(reverse("admin:accounts_user_add"), {"email": "alice@example.com", "language": ""})
+    assert "Another account has this address." in answer.content.decode()
+
+
 def test_users_can_be_found_and_shut_out(admin: Client, alice: User) -> None:
     page = admin.get(reverse("admin:accounts_user_changelist"), {"q": "Alice", "email_verified_at__isempty": "0"})
     assert "alice@example.com" in page.content.decode()

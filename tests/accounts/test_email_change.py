@@ -1,6 +1,7 @@
 """Moving to another address."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -223,7 +224,7 @@ def test_a_sign_up_that_nobody_completed_does_not_keep_an_address_from_its_owner
 
 @pytest.mark.parametrize("holder", [{"is_staff": True}, {"is_active": False}, {"is_superuser": True}])
 def test_an_invited_member_of_staff_and_somebody_shut_out_keep_theirs(
-    client: Client, alice: User, mailbox: Mailbox, holder: dict[str, bool]
+    client: Client, alice: User, mailbox: Mailbox, holder: dict[str, Any]
 ) -> None:
     kept = User.objects.create_user(NEW, **holder)
     token = EMAIL_CHANGE.url(services.request_email_change(alice, NEW)).rstrip("/").rpartition("/")[2]

@@ -1,9 +1,13 @@
 """From an address to an account."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from accounts.cleanup import delete_unverified
 from accounts.models import User
 from jobs.models import Job
 from tests.accounts.mailbox import Mailbox, link_in, text_of
@@ -63,6 +67,19 @@ def test_the_browsers_language_becomes_that_of_the_mails(client: Client, mailbox
     assert mail.message["Subject"] == "Bestätigen Sie Ihre E-Mail-Adresse"
     assert mail.message["Content-Language"] == "de"
     assert "innerhalb von 3 Tagen" in text_of(mail)
+
+
+def test_whoever_signs_up_last_says_in_which_language_the_mails_come(client: Client, mailbox: Mailbox) -> None:
+    for language in ("en", "de"):
+        client.post(SIGN_UP, {"email": "dora@example.com"}, headers={"Accept-Language": language})
+    assert [mail.message["Content-Language"] for mail in mailbox.receive()] == ["de", "de"]
+
+
+@pytest.mark.parametrize("page", ["sign-up", "resend", "password-reset"])
+def test_the_cleanup_leaves_a_sign_up_alone_while_its_newest_link_works(client: Client, bob: User, page: str) -> None:
+    User.objects.update(joined_at=timezone.now() - timedelta(days=9))
+    client.post(reverse(f"accounts:{page}"), {"email": bob.email})
+    assert delete_unverified(timezone.now() + timedelta(days=3), 10) == 0
 
 
 @pytest.mark.parametrize(
