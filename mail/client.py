@@ -18,6 +18,7 @@ from mail.addresses import Address
 from mail.conf import SmtpConf
 from mail.errors import MailError
 from mail.failures import Reply, failure, refusal
+from mail.smtp import Smtp, SmtpOverTls
 
 SERVICE_CLOSING = 421
 
@@ -48,7 +49,7 @@ class SmtpClient:
 
     def __init__(self, conf: SmtpConf) -> None:
         self.conf = conf
-        self._smtp: smtplib.SMTP | None = None
+        self._smtp: Smtp | None = None
         self._pid = 0
         self._used_at = 0.0
         self._deadline = 0.0
@@ -79,7 +80,7 @@ class SmtpClient:
         finally:
             smtp.close()
 
-    def _begin(self, sender: Address, *, utf8: bool) -> smtplib.SMTP:
+    def _begin(self, sender: Address, *, utf8: bool) -> Smtp:
         """Return a connection on which the server has accepted `sender`."""
         reused = self._trusted_connection()
         if reused is not None:
@@ -96,12 +97,12 @@ class SmtpClient:
         self._expect(self._mail(fresh, sender, utf8=utf8), f"the sender {sender}")
         return fresh
 
-    def _trusted_connection(self) -> smtplib.SMTP | None:
+    def _trusted_connection(self) -> Smtp | None:
         if self._pid != os.getpid() or time.monotonic() - self._used_at > self.conf.idle_seconds:
             return None
         return self._smtp
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self) -> Smtp:
         # smtplib checks neither name nor issuer of a certificate unless it is given a context.
         context = ssl.create_default_context() if self.conf.tls else None
         smtp = self._smtp = self._greeted(context)
@@ -114,23 +115,26 @@ class SmtpClient:
             self._timed(smtp).login(self.conf.user, self.conf.password)
         return smtp
 
-    def _greeted(self, context: ssl.SSLContext | None) -> smtplib.SMTP:
+    def _greeted(self, context: ssl.SSLContext | None) -> Smtp:
         # A given local_hostname spares a DNS look-up of our own name, which can take seconds.
         conf, seconds = self.conf, self._seconds_left()
         if conf.implicit_tls:
-            return smtplib.SMTP_SSL(
+            return SmtpOverTls(
                 conf.host,
                 conf.port,
                 conf.local_hostname,
                 timeout=seconds,
                 context=context,
             )
-        return smtplib.SMTP(conf.host, conf.port, conf.local_hostname, timeout=seconds)
+        return Smtp(conf.host, conf.port, conf.local_hostname, timeout=seconds)
 
-    def _mail(self, smtp: smtplib.SMTP, sender: Address, *, utf8: bool) -> Reply:
+    def _mail(self, smtp: Smtp, sender: Address, *, utf8: bool) -> Reply:
+        # smtplib overlooks what a server without any extension (one that knows HELO only) cannot do.
+        if utf8 and not smtp.has_extn("smtputf8"):
+            raise smtplib.SMTPNotSupportedError("SMTPUTF8 not supported by server.")
         return self._timed(smtp).mail(str(sender), ["SMTPUTF8"] if utf8 else [])
 
-    def _timed(self, smtp: smtplib.SMTP) -> smtplib.SMTP:
+    def _timed(self, smtp: Smtp) -> Smtp:
         """Return `smtp`, its next reply due within what is left of the delivery's time."""
         if smtp.sock is not None:
             smtp.sock.settimeout(self._seconds_left())
@@ -158,7 +162,7 @@ class SmtpClient:
             else:
                 self.close()
             raise
-        except OSError as exc:
+        except (OSError, UnicodeError) as exc:
             self.close()
             raise failure(self.conf, exc) from exc
         except BaseException:

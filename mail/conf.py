@@ -1,11 +1,12 @@
 """What the mail app reads from Django's settings, checked where it is used."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from mail import addresses
+from mail import addresses, hosts
 from mail.addresses import Address
 from mail.errors import InvalidMail, MailError
 
@@ -54,13 +55,37 @@ def smtp_conf() -> SmtpConf:
             permanent=True,
         )
     return SmtpConf(
-        host=settings.SMTP_HOST,
+        host=_server_name(settings.SMTP_HOST),
         port=settings.SMTP_PORT,
         user=settings.SMTP_USER,
         password=settings.SMTP_PASSWORD,
         tls=settings.SMTP_TLS,
-        local_hostname=urlsplit(settings.FRONTEND_HOST).hostname or "localhost",
+        local_hostname=_introduction(settings.FRONTEND_HOST),
     )
+
+
+def _server_name(host: str) -> str:
+    """Return the name to look a server up by. Python's own IDNA is that of 2003: another `straße.example`."""
+    if host.isascii():
+        return host
+    try:
+        return hosts.to_ascii(host)
+    except ValueError as exc:
+        raise MailError(f"SMTP_HOST={host!r} is not a host name: {exc}.", permanent=True) from exc
+
+
+def _introduction(site: str) -> str:
+    """Return how EHLO names the host of the site: in ASCII, an IP address as a literal (RFC 5321, 4.1.3)."""
+    host = (urlsplit(site).hostname or "").partition("%")[0].rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            return hosts.to_ascii(host)
+        except ValueError:
+            # Servers refuse a name that is none, such as one with an underscore.
+            return "localhost"
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
 def sender() -> Address:

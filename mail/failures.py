@@ -21,33 +21,37 @@ def refusal(conf: SmtpConf, reply: Reply, what: str) -> MailError:
     )
 
 
-def failure(conf: SmtpConf, exc: OSError) -> MailError:
-    """Return the error for a conversation that broke off. Every error of smtplib is an OSError, too."""
+def failure(conf: SmtpConf, exc: OSError | UnicodeError) -> MailError:
+    """Return the error for a conversation that broke off. Every error of smtplib is an OSError, too.
+
+    A UnicodeError is what Python makes of a server's name that no resolver could be asked for.
+    """
+    permanent = False
     match exc:
         case smtplib.SMTPAuthenticationError():
-            return MailError(
-                f"{_server(conf)} refused the log-in as {conf.user!r}: {_shown(exc.smtp_code, exc.smtp_error)}. "
-                "Check SMTP_USER and SMTP_PASSWORD.",
-                permanent=_is_final(exc.smtp_code),
+            permanent = _is_final(exc.smtp_code)
+            said = (
+                f"refused the log-in as {conf.user!r}: {_shown(exc.smtp_code, exc.smtp_error)}. "
+                "Check SMTP_USER and SMTP_PASSWORD."
             )
         case smtplib.SMTPResponseException():
-            return MailError(
-                f"{_server(conf)} answered: {_shown(exc.smtp_code, exc.smtp_error)}",
-                permanent=_is_final(exc.smtp_code),
-            )
+            permanent = _is_final(exc.smtp_code)
+            said = f"answered: {_shown(exc.smtp_code, exc.smtp_error)}"
         case smtplib.SMTPNotSupportedError():
-            return MailError(f"{_server(conf)} cannot do what this mail needs: {exc}", permanent=True)
+            permanent = True
+            said = f"cannot do what this mail needs: {exc}"
+        case smtplib.SMTPException() if type(exc) is smtplib.SMTPException:
+            # What smtplib says of a log-in for which server and we have no mechanism in common.
+            permanent = True
+            said = f"cannot log us in: {exc} Check SMTP_USER."
+        case UnicodeError():
+            permanent = True
+            said = f"cannot be looked up: {exc}. Check SMTP_HOST."
         case ssl.SSLCertVerificationError():
-            return MailError(
-                f"{_server(conf)} has no valid certificate: {exc.verify_message}. "
-                "Check SMTP_HOST, or have the certificate renewed.",
-                permanent=False,
-            )
+            said = f"has no valid certificate: {exc.verify_message}. Check SMTP_HOST, or have the certificate renewed."
         case _:
-            return MailError(
-                f"{_server(conf)} failed us: {str(exc) or type(exc).__name__}",
-                permanent=False,
-            )
+            said = f"failed us: {str(exc) or type(exc).__name__}"
+    return MailError(f"{_server(conf)} {said}", permanent=permanent)
 
 
 def _server(conf: SmtpConf) -> str:

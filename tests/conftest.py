@@ -127,8 +127,9 @@ def make_smtp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     """Start SMTP servers with TLS or a login of the test's own."""
     servers: list[SmtpServer] = []
 
-    def make(*, tls: str = "none", login: tuple[str, str] | None = None) -> SmtpServer:
-        servers.append(SmtpServer(tmp_path_factory.mktemp("smtp"), tls=tls, login=login))
+    def make(*, tls: str = "none", login: tuple[str, str] | None = None, mechanism: str = "PLAIN") -> SmtpServer:
+        directory = tmp_path_factory.mktemp("smtp")
+        servers.append(SmtpServer(directory, tls=tls, login=login, mechanism=mechanism))
         return servers[-1].start()
 
     yield make

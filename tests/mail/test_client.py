@@ -182,11 +182,46 @@ def test_a_mailbox_outside_ascii_is_sent_where_the_server_can(smtp: SmtpServer) 
     assert smtp.mails[0].recipients == ["josé@xn--exmple-cua.com"]
 
 
-def test_a_mailbox_outside_ascii_is_refused_for_good_where_the_server_cannot(smtp: SmtpServer) -> None:
-    smtp.refuse("EHLO", "250 smtp.test")
-    error = failure(client_of(conf(smtp)), "josé@example.com")
+NOT_KNOWN = "502 5.5.2 command not known"
+
+
+@pytest.mark.parametrize("answer", ["250 smtp.test", NOT_KNOWN], ids=["no extension", "HELO only"])
+@pytest.mark.parametrize("sender", ["night@example.com", "nächt@example.com"])
+@pytest.mark.parametrize("recipient", ["josé@example.com", "用户@例子.世界", "😀@example.com"])
+def test_a_mailbox_outside_ascii_is_refused_for_good_where_the_server_cannot(
+    smtp: SmtpServer, answer: str, sender: str, recipient: str
+) -> None:
+    smtp.refuse("EHLO", answer)
+    client = client_of(conf(smtp))
+    with pytest.raises(MailError, match="SMTPUTF8 not supported") as caught:
+        client.send(message(recipient), sender=parse(sender), recipient=parse(recipient))
+    assert caught.value.permanent
+    assert not smtp.mails
+
+
+def test_a_sender_outside_ascii_is_refused_for_good_where_the_server_cannot(smtp: SmtpServer) -> None:
+    smtp.refuse("EHLO", NOT_KNOWN)
+    with pytest.raises(MailError, match="SMTPUTF8 not supported") as caught:
+        client_of(conf(smtp)).send(message(), sender=parse("nächt@example.com"), recipient=JANE)
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize(
+    "wanted, said", [({"tls": True}, "STARTTLS"), ({"user": "night", "password": "s3cret"}, "SMTP AUTH")]
+)
+def test_what_a_server_that_knows_helo_only_cannot_do_is_permanent(
+    smtp: SmtpServer, wanted: dict[str, object], said: str
+) -> None:
+    smtp.refuse("EHLO", NOT_KNOWN)
+    error = failure(client_of(conf(smtp, **wanted)))
     assert error.permanent
-    assert "SMTPUTF8 not supported" in str(error)
+    assert f"{said} extension not supported" in str(error)
+
+
+def test_a_server_that_knows_helo_only_takes_a_mail(smtp: SmtpServer) -> None:
+    smtp.refuse("EHLO", NOT_KNOWN)
+    send(client_of(conf(smtp)))
+    assert len(smtp.mails) == 1
 
 
 # --- Broken conversations ---------------------------------------------------------------------------
@@ -224,6 +259,13 @@ def test_a_host_that_does_not_exist_may_be_tried_again() -> None:
     error = failure(client_of(SmtpConf("mail.invalid", 25, tls=False)))
     assert not error.permanent
     assert "The mail server mail.invalid:25" in str(error)
+
+
+@pytest.mark.parametrize("host", ["mail..example", "x" * 64 + ".example", ".example"])
+def test_a_host_that_nobody_can_be_asked_for_is_permanent(host: str) -> None:
+    error = failure(client_of(SmtpConf(host, 25, tls=False)))
+    assert error.permanent
+    assert "Check SMTP_HOST" in str(error)
 
 
 # --- TLS and log-in -----------------------------------------------------------------------------------
@@ -297,3 +339,29 @@ def test_a_log_in_put_off_may_be_tried_again(make_smtp: MakeSmtp, trusting: Call
     server = trusting(make_smtp(tls="starttls", login=("night", "right")))
     server.refuse("AUTH", "454 4.7.0 later")
     assert not failure(client_of(conf(server, tls=True, user="night", password="right"))).permanent
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+@pytest.mark.parametrize("user, password", [("night", "pässword"), ("nächt", "s3cret"), ("用户", "密码🔑")])
+def test_a_user_and_a_password_outside_ascii_log_in(
+    make_smtp: MakeSmtp, mechanism: str, user: str, password: str
+) -> None:
+    server = make_smtp(login=(user, password), mechanism=mechanism)
+    send(client_of(conf(server, user=user, password=password)))
+    assert [mail.user for mail in server.mails] == [user]
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_a_wrong_password_outside_ascii_is_final(make_smtp: MakeSmtp, mechanism: str) -> None:
+    server = make_smtp(login=("night", "right"), mechanism=mechanism)
+    error = failure(client_of(conf(server, user="night", password="pässword")))
+    assert error.permanent
+    assert "refused the log-in as 'night': 535" in str(error)
+    assert "pässword" not in str(error)
+
+
+def test_a_log_in_that_server_and_client_do_not_share_is_final(make_smtp: MakeSmtp) -> None:
+    server = make_smtp(login=("night", "right"), mechanism="GSSAPI")
+    error = failure(client_of(conf(server, user="night", password="right")))
+    assert error.permanent
+    assert "cannot log us in: No suitable authentication method found" in str(error)

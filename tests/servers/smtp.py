@@ -2,6 +2,7 @@
 
 import asyncio
 import email.policy
+import hmac
 import ssl
 import threading
 from collections.abc import Coroutine
@@ -19,6 +20,8 @@ from tests.servers.ports import free_port
 
 #: The points of a conversation at which the server can misbehave; CONTENT is the answer to the mail's text.
 STEPS = ("EHLO", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT")
+
+MECHANISMS = frozenset({"CRAM-MD5", "LOGIN", "PLAIN"})
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,28 @@ class SmtpServer:
     """A server on 127.0.0.1; it keeps its port and its mails over `stop` and `start`.
 
     `tls` is "none", "starttls" (offered, and required before a mail) or "implicit". With `login`, a user and
-    a password, nothing is taken from a client that has not logged in. `certificate` is a PEM file to trust.
+    a password, nothing is taken from a client that has not logged in, by the one `mechanism` that it offers.
+    `certificate` is a PEM file to trust.
     """
 
-    def __init__(self, directory: Path, *, tls: str = "none", login: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        tls: str = "none",
+        login: tuple[str, str] | None = None,
+        mechanism: str = "PLAIN",
+    ) -> None:
         self.port = free_port()
         self.tls = tls
         self.login = login
+        self.mechanism = mechanism
         self.certificate = directory / f"smtp-{self.port}.pem"
         self.mails: list[ReceivedMail] = []
         #: How many connections were ever made.
         self.connections = 0
+        #: The names by which clients introduced themselves.
+        self.hellos: list[str] = []
         self._faults: list[_Fault] = []
         self._open: set[_Conversation] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -143,6 +157,7 @@ class SmtpServer:
         self.drop_connections()
         self._faults.clear()
         self.mails.clear()
+        self.hellos.clear()
         self.connections = 0
 
     def __enter__(self) -> Self:
@@ -248,6 +263,7 @@ class _Conversation(SMTP):
             require_starttls=starttls,
             auth_required=owner.login is not None,
             auth_require_tls=starttls,
+            auth_exclude_mechanism=MECHANISMS - {owner.mechanism},
             authenticator=owner.authenticate,
         )
         self.owner = owner
@@ -282,7 +298,17 @@ class _Conversation(SMTP):
             await asyncio.Event().wait()
         return fault.reply
 
+    async def auth_CRAM__MD5(self, server: SMTP, args: list[str]) -> AuthResult:
+        """Check the answer to a challenge (RFC 2195), which aiosmtpd cannot."""
+        challenge = b"<1896.697170952@smtp.test>"
+        answer = await self.challenge_auth(challenge)
+        user, password = self.owner.login or ("", "")
+        digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+        known = answer == f"{user} {digest}".encode()
+        return AuthResult(success=known, handled=False, auth_data=LoginPassword(user.encode(), b""))
+
     async def smtp_EHLO(self, hostname: str) -> None:
+        self.owner.hellos.append(hostname)
         if reply := await self.fault_reply("EHLO", hostname):
             await self.push(reply)
         else:
