@@ -1,14 +1,15 @@
 """Slows down whoever tries many passwords or has many mails sent.
 
-Each form counts attempts by the visitor's network and by the address typed, known or not, in the cache. A cache that
-cannot be reached lets everybody pass: it must not lock people out.
+Attempts are counted by the visitor's network and by the address typed, known or not, in the cache. The count of an
+address is the visitor's own: what others try for it keeps nobody out. A cache that cannot be reached lets everybody
+pass, for the same reason.
 """
 
 import hashlib
 import ipaddress
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -31,51 +32,53 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """The limits of one form.
+    """The limits of one kind of attempt.
 
     Attributes:
-        form: its name.
+        name: of the kind.
         by_network: for one visitor, whatever is typed.
-        by_address: for one address; where `per_visitor`, only for attempts of the same visitor, so that nobody can
-            lock somebody else out.
-        per_visitor: see there.
+        by_address: for one visitor and one address.
     """
 
-    form: str
+    name: str
     by_network: Limit
     by_address: Limit
-    per_visitor: bool = False
 
     def seconds_to_wait(self, request: HttpRequest, address: str) -> int:
         """Count one attempt; return how long the visitor must wait, 0 if not at all."""
-        try:
-            return max(_seconds_over(limit, key) for limit, key in self._counters(request, address))
-        except (RedisError, OSError):
-            logger.warning(
-                "The cache does not answer: %s is not throttled.",
-                self.form,
-                exc_info=True,
-            )
-            return 0
-
-    def _counters(self, request: HttpRequest, address: str) -> Iterator[tuple[Limit, str]]:
         network = _network(request)
-        yield self.by_network, f"{self.form}:{network}"
-        yield (
-            self.by_address,
-            f"{self.form}:{network if self.per_visitor else ''}:{_digest(address)}",
-        )
+        counted = [
+            (self.by_network, f"{self.name}:{network}"),
+            (self.by_address, f"{self.name}:{network}:{_digest(address)}"),
+        ]
+        return _seconds_over(self.name, counted)
 
 
-#: Log-in: guessing passwords.
-LOG_IN = Throttle("log-in", Limit(50, 600), Limit(10, 600), per_visitor=True)
-#: Every form that has a mail sent: filling other people's inboxes.
+#: Every place where a password is tried, together: the log-in, the admin's, and forms of members that ask for theirs.
+LOG_IN = Throttle("log-in", Limit(50, 600), Limit(10, 600))
+#: Every form that has a mail sent.
 MAIL = Throttle("mail", Limit(60, 3600), Limit(10, 3600))
-#: Forms of people already logged in that ask for their password.
-PASSWORD = Throttle("password", Limit(50, 600), Limit(10, 600))
+
+#: Letters of one kind to one address, whoever asks for them: many visitors together are not to fill an inbox. The
+#: window is short beside the hour in which a link works, so a good one lies there whenever another is not sent.
+INBOX = Limit(20, 1200)
 
 
-def _seconds_over(limit: Limit, key: str) -> int:
+def inbox_has_enough(kind: str, address: str) -> bool:
+    """Count one letter of a kind to an address; return whether it can be spared, since others came just before."""
+    return _seconds_over(kind, [(INBOX, f"inbox:{kind}:{_digest(address)}")]) > 0
+
+
+def _seconds_over(what: str, counted: Iterable[tuple[Limit, str]]) -> int:
+    """Count one attempt under each key and return the seconds to the end of the last window that is full."""
+    try:
+        return max([_seconds_left(limit, key) for limit, key in counted])
+    except (RedisError, OSError):
+        logger.warning("The cache does not answer: %s is not throttled.", what, exc_info=True)
+        return 0
+
+
+def _seconds_left(limit: Limit, key: str) -> int:
     """Count one attempt and return the seconds to the window's end if it was one too many."""
     now = int(time.time())
     window, passed = divmod(now, limit.seconds)
@@ -94,9 +97,10 @@ def _network(request: HttpRequest) -> str:
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:  # A Unix socket has none.
         return "unknown"
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network(f"{address}/64", strict=False))
+    if isinstance(address, ipaddress.IPv6Address):
+        # A socket for both kinds shows IPv4 as ::ffff:192.0.2.7: all of them are one /64.
+        return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address)
 
 
 def _digest(address: str) -> str:

@@ -2,17 +2,16 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from accounts.views.log_in import AdminLogIn
 from jobs.web.events.view import events
 from jobs.web.health import livez, readyz
 from jobs.web.metrics.view import metrics
 from project.front import front
 
-# The admin's own log-in form would know nothing of our limits on attempts.
-admin.site.login = login_required(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = AdminLogIn.as_view()  # type: ignore[assignment,method-assign]
 
 urlpatterns = [
     path("", front, name="front"),

@@ -21,7 +21,7 @@ class Change(MemberPage):
 
     template_name = "accounts/email_change.html"
     form_class = ChangeEmailForm
-    throttle = throttle.PASSWORD
+    throttle = throttle.LOG_IN
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """Let the form check password and present address."""

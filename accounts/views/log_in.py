@@ -1,9 +1,13 @@
-"""Logging in and out. The admin uses this log-in, too."""
+"""Logging in and out, of the admin, too: its own form would know nothing of our limits on attempts."""
 
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.auth import views
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from accounts import throttle
 from accounts.forms import LogInForm
@@ -26,6 +30,25 @@ class LogIn(views.LoginView, FormPage):
     def throttled_address(self) -> str:
         """Return the address typed."""
         return self.request.POST.get("username", "")
+
+
+class AdminLogIn(LogIn):
+    """Where the admin sends whoever may not use it: visitors to the log-in, members to another account."""
+
+    # Or a member who may not use the admin would be sent round in a circle.
+    redirect_authenticated_user = False
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Send everybody on but members who may not use the admin: they can log in as somebody else."""
+        if not request.user.is_authenticated:
+            return redirect_to_login(self.get_success_url())
+        if admin.site.has_permission(request):
+            return redirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
+
+    def get_default_redirect_url(self) -> str:
+        """Return where it leads without `next`."""
+        return reverse("admin:index")
 
 
 class LogOut(views.LogoutView):

@@ -12,8 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, TemplateView
 
+from accounts.forms import AddressForm
 from accounts.models import User
-from accounts.throttle import Throttle
+from accounts.throttle import MAIL, Throttle, inbox_has_enough
 
 #: In the session: where the last mail was sent to, for the page that says so.
 MAILED_TO = "accounts.mailed_to"
@@ -52,6 +53,27 @@ class FormPage(FormView):  # type: ignore[type-arg]  # Django's own is no generi
         return response
 
 
+class LinkPage(FormPage):
+    """Asks for an address and has a link mailed to it; says the same whether or not it has an account."""
+
+    form_class = AddressForm
+    throttle = MAIL
+    #: The name of the page that follows.
+    sent_page: str
+
+    def mail_link(self, email: str) -> None:
+        """Have the link mailed, if there is an account for it."""
+        raise NotImplementedError
+
+    def form_valid(self, form: AddressForm) -> HttpResponse:
+        """Have the link mailed, unless the inbox has enough of them, and say that one is on its way."""
+        email = form.cleaned_data["email"]
+        if not inbox_has_enough(self.sent_page, email):
+            self.mail_link(email)
+        self.request.session[MAILED_TO] = email
+        return redirect(f"accounts:{self.sent_page}")
+
+
 class VisitorPage(FormPage):
     """A form page that makes no sense for people who are logged in."""
 
@@ -88,12 +110,6 @@ class SentPage(TemplateView):
         """Return the address that was typed, which need not have an account."""
         address = self.request.session.get(MAILED_TO, "")
         return super().get_context_data(address=address, inbox=bool(settings.INBOX_DIR), **kwargs)
-
-
-def mailed(request: HttpRequest, address: str, page: str) -> HttpResponse:
-    """Redirect to the page that says a mail is on its way to `address`."""
-    request.session[MAILED_TO] = address
-    return redirect(page)
 
 
 def link_refused(request: HttpRequest, reason: Exception, again: str) -> HttpResponse:

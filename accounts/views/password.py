@@ -9,24 +9,21 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from accounts import links, services, throttle
-from accounts.forms import AddressForm, ChangePasswordForm, PasswordForm
+from accounts.forms import ChangePasswordForm, PasswordForm
 from accounts.links import LinkError
 from accounts.models import User
-from accounts.views.pages import FormPage, MemberPage, link_refused, mailed
+from accounts.views.pages import FormPage, LinkPage, MemberPage, link_refused
 
 
-class RequestReset(FormPage):
-    """Asks for an address and mails a link to it; says the same whether or not it has an account."""
+class RequestReset(LinkPage):
+    """Mails a link to a new password."""
 
     template_name = "accounts/password_reset.html"
-    form_class = AddressForm
-    throttle = throttle.MAIL
+    sent_page = "password-reset-sent"
 
-    def form_valid(self, form: AddressForm) -> HttpResponse:
+    def mail_link(self, email: str) -> None:
         """Have the link mailed, if there is an account."""
-        email = form.cleaned_data["email"]
         services.request_password_reset(email)
-        return mailed(self.request, email, "accounts:password-reset-sent")
 
 
 class Reset(FormPage):
@@ -64,7 +61,7 @@ class Change(MemberPage):
 
     template_name = "accounts/password_change.html"
     form_class = ChangePasswordForm
-    throttle = throttle.PASSWORD
+    throttle = throttle.LOG_IN
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """Let the form check the current password."""

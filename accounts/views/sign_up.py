@@ -9,41 +9,35 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import get_language_from_request
 
-from accounts import links, services, throttle
-from accounts.forms import AddressForm, CompleteSignUpForm
+from accounts import links, services
+from accounts.forms import CompleteSignUpForm
 from accounts.links import LinkError
 from accounts.models import User
-from accounts.views.pages import FormPage, VisitorPage, link_refused, mailed
+from accounts.views.pages import FormPage, LinkPage, VisitorPage, link_refused
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-class SignUp(VisitorPage):
-    """Asks for an address and mails a link to it; says the same whether or not it has an account."""
+class SignUp(LinkPage, VisitorPage):
+    """Mails a link to a new account."""
 
     template_name = "accounts/sign_up.html"
-    form_class = AddressForm
-    throttle = throttle.MAIL
+    sent_page = "sign-up-sent"
 
-    def form_valid(self, form: AddressForm) -> HttpResponse:
+    def mail_link(self, email: str) -> None:
         """Have the link mailed."""
-        email = form.cleaned_data["email"]
         services.sign_up(email, language=get_language_from_request(self.request))
-        return mailed(self.request, email, "accounts:sign-up-sent")
 
 
-class Resend(VisitorPage):
+class Resend(LinkPage, VisitorPage):
     """Mails the link that completes an account once more."""
 
     template_name = "accounts/resend.html"
-    form_class = AddressForm
-    throttle = throttle.MAIL
+    sent_page = "sign-up-sent"
 
-    def form_valid(self, form: AddressForm) -> HttpResponse:
+    def mail_link(self, email: str) -> None:
         """Have the link mailed, if there is an account to complete."""
-        email = form.cleaned_data["email"]
         services.resend_verification(email)
-        return mailed(self.request, email, "accounts:sign-up-sent")
 
 
 class Verify(FormPage):

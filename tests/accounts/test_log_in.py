@@ -57,3 +57,19 @@ def test_the_admin_changes_passwords_where_a_notice_is_sent(client: Client) -> N
 
 def test_the_admin_uses_this_log_in(client: Client, alice: User) -> None:
     assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith(LOG_IN)
+
+
+def test_a_member_who_may_not_use_the_admin_can_log_in_as_somebody_who_may(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    answer = client.get("/admin/", follow=True)
+    assert "You are logged in as alice@example.com, which may not see the page" in answer.content.decode()
+    root = User.objects.create_superuser("root@example.com", PASSWORD)
+    answer = client.post(answer.request["PATH_INFO"] + "?next=/admin/", {"username": root.email, "password": PASSWORD})
+    assert answer["Location"] == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_whoever_may_use_the_admin_does_not_stay_at_its_log_in(client: Client, db: None) -> None:
+    client.force_login(User.objects.create_superuser("root@example.com"))
+    assert client.get(reverse("admin:login"))["Location"] == "/admin/"
+    assert client.get(reverse("admin:login") + "?next=https://evil.example/")["Location"] == "/admin/"
