@@ -1,6 +1,11 @@
 """Tells Django about the app, and `storage` about the objects it keeps."""
 
-from django.apps import AppConfig
+from typing import Any
+
+from django.apps import AppConfig, apps as present
+from django.apps.registry import Apps
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models.signals import post_migrate
 
 
 class PostsConfig(AppConfig):
@@ -15,3 +20,14 @@ class PostsConfig(AppConfig):
         authors.register()
         references.register()
         search.register()
+        post_migrate.connect(_follow_release, sender=self)
+
+
+def _follow_release(using: str, apps: Apps = present, **kwargs: Any) -> None:
+    """Enqueue what a new release has to do with what is there: every release migrates."""
+    from posts import rendering, tasks  # noqa: PLC0415 (see `ready`)
+
+    # Somebody may be going back to an earlier migration.
+    reached = "posts" in apps.all_models and hasattr(apps.get_model("posts", "Post"), "rendered_by")
+    if reached and using == DEFAULT_DB_ALIAS and rendering.is_due():
+        tasks.render_posts.delay()

@@ -72,7 +72,9 @@ def _still_public(hits: Iterable[Hit]) -> list[Found]:
     """Return the posts that may be read now: the index may be a moment behind."""
     by_id = {uuid.UUID(str(hit.document["id"])): hit for hit in hits}
     images = Prefetch("images", PostImage.objects.order_by("number"))
-    posts = Post.objects.published().select_related("author").prefetch_related(images).in_bulk(by_id)
+    posts = (
+        Post.objects.published().defer("text", "html").select_related("author").prefetch_related(images).in_bulk(by_id)
+    )
     return [_found(posts[key], hit) for key, hit in by_id.items() if key in posts]
 
 

@@ -1,18 +1,25 @@
 """What people write, and the images that go with it."""
 
 import uuid
-from typing import ClassVar, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypedDict
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from uuid_utils.compat import uuid7
+
+from posts import markdown
 
 MAX_TITLE = 200
 MAX_TEXT = 100_000
 MAX_EXCERPT = 300
 MAX_ALT = 200
+
+#: The fields that `Post.render` fills.
+RENDERED = ("html", "placed", "rendered_by")
 
 
 class Variant(TypedDict):
@@ -30,6 +37,10 @@ class PostQuerySet(models.QuerySet["Post"]):
         """Return what everybody may read."""
         return self.filter(published_at__isnull=False)
 
+    def rendered_before(self) -> "PostQuerySet":
+        """Return those that an earlier version rendered, or none did."""
+        return self.exclude(rendered_by=markdown.VERSION)
+
 
 class Post(models.Model):
     """A text in Markdown. A draft until it is published, and again when it is taken back."""
@@ -40,6 +51,13 @@ class Post(models.Model):
     #: Its address; kept once it was published, whatever becomes of the title.
     slug = models.CharField(max_length=80, unique=True, editable=False)
     text = models.TextField(max_length=MAX_TEXT)
+    #: The text as safe HTML without its images, the numbers of those that stand in it, and the version of
+    #: `posts.markdown` that rendered it; 0 for none. A text is rendered when it is saved, never when it is read.
+    html = models.TextField(blank=True, db_default="", editable=False)
+    placed: "models.JSONField[list[int], list[int]]" = models.JSONField(
+        default=list, db_default=models.Value([], models.JSONField()), editable=False
+    )
+    rendered_by = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     #: The beginning as plain text, for lists.
     excerpt = models.CharField(max_length=MAX_EXCERPT, blank=True, editable=False)
     #: The number of the image added last. It only grows, so what the text says of a removed image never means another.
@@ -67,9 +85,26 @@ class Post(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save it, its text rendered."""
+        fields = None if update_fields is None else set(update_fields)
+        if fields is None or "text" in fields:
+            self.render()
+            fields = fields and fields.union(RENDERED)
+        super().save(update_fields=fields, **kwargs)
+
     def get_absolute_url(self) -> str:
         """Return its page."""
         return reverse("posts:show", args=[self.slug])
+
+    def render(self) -> None:
+        """Render the text, to be saved with it."""
+        self.html, self.placed = markdown.body(self.text), sorted(markdown.placed(self.text))
+        self.rendered_by = markdown.VERSION
+
+    def shown(self, pictures: Mapping[int, markdown.Picture]) -> SafeString:
+        """Return the text as HTML with its images, by their numbers. Renders nothing."""
+        return markdown.fill(self.html, pictures) if self.rendered_by else markdown.unrendered(self.text)
 
     @property
     def is_published(self) -> bool:

@@ -51,6 +51,8 @@ def _page(posts: QuerySet[Post], column: str, cursor: str) -> PostPage:
         moment, post_id = position
         posts = posts.filter(Q(**{f"{column}__lt": moment}) | Q(**{column: moment, "pk__lt": post_id}))
     first = PostImage.objects.order_by("number")
+    # Long, and no list shows them.
+    posts = posts.defer("text", "html")
     found = list(posts.order_by(f"-{column}", "-pk").prefetch_related(Prefetch("images", first))[: PAGE + 1])
     shown = found[:PAGE]
     return PostPage(shown, _cursor(shown[-1], column) if len(found) > PAGE else "")

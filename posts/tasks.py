@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from jobs import Cancel, job
+from posts import rendering
 from posts.models import Post, PostImage
 from posts.sitemap import build
 from search.tasks import index_document
@@ -31,6 +32,12 @@ def index_posts_of(author_id: str) -> str:
         index_document.delay_many([("post", str(key)) for key in batch])
         count, last = count + len(batch), batch[-1]
     return f"{count:,} posts"
+
+
+@job(name="posts.render", queue="maintenance", time_limit=2 * 3600, unique=True)
+def render_posts() -> str:
+    """Render what an earlier version of the renderer made anew."""
+    return f"{rendering.render_all():,} posts"
 
 
 @job(name="posts.sitemap", queue="maintenance", max_retries=3, time_limit=2 * 3600, unique=True)

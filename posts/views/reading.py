@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from posts import queries
-from posts.markdown import Picture, placed, render as markdown
+from posts.markdown import Picture
 from posts.models import Post
 from posts.pictures import picture, pictures
 
@@ -37,14 +37,13 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404("There is no such post, or not any more.")
     images = list(post.images.all())
     shown = pictures(images)
-    in_text = placed(post.text)
     return render(
         request,
         "posts/show.html",
         {
             "post": post,
-            "text": markdown(post.text, shown),
-            "gallery": [shown[number].html() for number in shown if number not in in_text],
+            "text": post.shown(shown),
+            "gallery": [shown[number].html() for number in shown if number not in post.placed],
             "pending": sum(not image.is_ready for image in images),
             "may_edit": queries.may_edit(request.user, post),
         },
