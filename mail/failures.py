@@ -13,12 +13,9 @@ Reply = tuple[int, bytes]
 
 
 def refusal(conf: SmtpConf, reply: Reply, what: str) -> MailError:
-    """Return the error for a server that refused `what`: 5xx is final, anything else may pass later."""
+    """Return the error for a server that did not take `what`: refused for good by 5xx, else put off."""
     code, words = reply
-    return MailError(
-        f"{_server(conf)} refused {what}: {_shown(code, words)}",
-        permanent=_is_final(code),
-    )
+    return MailError(f"{_server(conf)} {_verb(code)} {what}: {_shown(code, words)}", permanent=_is_final(code))
 
 
 def failure(conf: SmtpConf, exc: OSError | UnicodeError) -> MailError:
@@ -31,12 +28,12 @@ def failure(conf: SmtpConf, exc: OSError | UnicodeError) -> MailError:
         case smtplib.SMTPAuthenticationError():
             permanent = _is_final(exc.smtp_code)
             said = (
-                f"refused the log-in as {conf.user!r}: {_shown(exc.smtp_code, exc.smtp_error)}. "
+                f"{_verb(exc.smtp_code)} the log-in as {conf.user!r}: {_shown(exc.smtp_code, exc.smtp_error)}. "
                 "Check SMTP_USER and SMTP_PASSWORD."
             )
         case smtplib.SMTPResponseException():
             permanent = _is_final(exc.smtp_code)
-            said = f"answered: {_shown(exc.smtp_code, exc.smtp_error)}"
+            said = f"{_verb(exc.smtp_code)} the mail: {_shown(exc.smtp_code, exc.smtp_error)}"
         case smtplib.SMTPNotSupportedError():
             permanent = True
             said = f"cannot do what this mail needs: {exc}"
@@ -56,6 +53,10 @@ def failure(conf: SmtpConf, exc: OSError | UnicodeError) -> MailError:
 
 def _server(conf: SmtpConf) -> str:
     return f"The mail server {conf.host}:{conf.port}"
+
+
+def _verb(code: int) -> str:
+    return "refused" if _is_final(code) else "put off"
 
 
 def _is_final(code: int) -> bool:

@@ -16,14 +16,27 @@ if TYPE_CHECKING:
     from celery import Task
 
 
-@job(name="mail.send", bind=True, queue="email", max_retries=5, time_limit=30)
+#: What a server puts off, or does not answer, is tried again for four days: after 1 s, 2 s, 4 s … an hour, then every
+#: two hours (RFC 5321, 4.5.4.1). Greylisting asks for minutes, a relay may be down for a night.
+MAX_RETRIES = 60
+LONGEST_PAUSE_SECONDS = 2 * 3600
+
+
+@job(
+    name="mail.send",
+    bind=True,
+    queue="email",
+    max_retries=MAX_RETRIES,
+    retry_backoff_max=LONGEST_PAUSE_SECONDS,
+    time_limit=30,
+)
 def send(self: "Task[..., str]", kind: str, **details: str) -> str:
     """Write the letter of this kind about `details` and hand it to the mail server; return who took it.
 
     Details are ids and plain words, never secrets: what must stay secret is made by the letter's writer, here.
 
     The job ends as cancelled where there is nothing to send any more, dead at once where sending can never work,
-    and is retried after anything else.
+    and is tried again after anything else.
     """
     try:
         return _send(self.request.id or str(uuid4()), kind, details)

@@ -149,6 +149,7 @@ def test_a_refusal_is_final_exactly_for_5xx(smtp: SmtpServer, step: str, reply: 
     client = client_of(conf(smtp))
     error = failure(client)
     assert error.permanent is permanent
+    assert ("refused" if permanent else "put off") in str(error)
     assert reply in str(error)
     assert f"127.0.0.1:{smtp.port}" in str(error)
     send(client)

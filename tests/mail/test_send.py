@@ -4,11 +4,15 @@ import pickle
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
 from accounts.models import User
 from jobs import Cancel, Permanent
+from jobs.core.outcome import Dead, Reason, RetryIn, Tries, after_error
+from jobs.models import Job
 from mail.errors import InvalidMail, MailError
-from mail.tasks import send
+from mail.tasks import MAX_RETRIES, send
+from tests.jobs.delivery import deliver
 from tests.servers import SmtpServer
 
 NEWS = {"kind": "custom", "to": "jane@example.com", "subject": "News", "body": "Hi"}
@@ -26,6 +30,38 @@ def test_what_cannot_ever_work_is_permanent(smtp: SmtpServer) -> None:
     smtp.refuse("RCPT", "550 5.1.1 no such user")
     with pytest.raises(Permanent, match=r"refused the recipient jane@example.com: 550 5.1.1 no such user"):
         send(**NEWS)
+
+
+def test_what_may_pass_is_tried_for_days_with_growing_pauses() -> None:
+    last = MAX_RETRIES + 1
+    outcomes = [
+        after_error(MailError("451 later"), send.policy, Tries(attempt), lambda: 0.5) for attempt in range(1, last)
+    ]
+    pauses = [outcome.delay for outcome in outcomes if isinstance(outcome, RetryIn)]
+    assert len(pauses) == len(outcomes)
+    assert pauses == sorted(pauses)
+    # Greylisting and a restarted relay are waited for in minutes; RFC 5321 asks for two tries in the first hour, one
+    # every two or three hours after it, and four days at least.
+    assert sum(pause <= 300 for pause in pauses) >= 5
+    assert max(pauses) <= 3 * 3600
+    assert 4 <= sum(pauses) / 86_400 <= 5
+    assert after_error(MailError("451 later"), send.policy, Tries(last), lambda: 0.5) == Dead(Reason.EXHAUSTED)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("unreachable", [False, True])
+def test_a_mail_that_was_put_off_for_hours_waits_on_and_says_why(smtp: SmtpServer, unreachable: bool) -> None:
+    if unreachable:
+        smtp.stop()
+    smtp.refuse("RCPT", "451 4.7.1 greylisted")
+    job: Job = send.delay(**NEWS).job
+    Job.objects.filter(pk=job.pk).update(attempt=20)
+    deliver(job)
+    job.refresh_from_db()
+    assert (job.state, job.attempt) == ("retrying", 21)
+    assert 1.7 * 3600 < (job.run_at - timezone.now()).total_seconds() < 2.3 * 3600
+    assert ("failed us" if unreachable else "put off the recipient jane@example.com: 451 4.7.1") in job.last_error
+    assert [attempt.outcome for attempt in job.attempts.all()] == ["retrying"]
 
 
 def test_what_may_pass_is_tried_again(smtp: SmtpServer) -> None:
