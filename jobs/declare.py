@@ -1,5 +1,6 @@
 """`@job`: what a task may say of its jobs, and what each of these can be."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack, cast, overload
 
@@ -62,7 +63,22 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
     """
     _check_options(options)
     register = shared_task(base=JobTask, **options)
-    return register(functions[0]) if functions else register
+
+    def declare(function: Callable[..., Any]) -> Any:
+        _check_function(function)
+        return register(function)
+
+    return declare(functions[0]) if functions else declare
+
+
+def _check_function(function: Callable[..., Any]) -> None:
+    """Refuse a function whose call does nothing: only who iterates a generator runs its body."""
+    body = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body):
+        raise InvalidOption(
+            f"@job: {function.__qualname__} is a generator function, whose body nobody would run: it must return, or be"
+            " `async def` without yield."
+        )
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

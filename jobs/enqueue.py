@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
-from django.db import transaction
-from kombu.utils.json import JSONEncoder, dumps
+from django.db import connection, transaction
+from kombu.utils.json import dumps, loads
 
 from jobs.conf import conf
-from jobs.errors import InvalidArguments
+from jobs.core.canonical import encode
+from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
 from jobs.observability import correlation, tracing
-from jobs.options import Options, check_carried, due, expiry, job_id_of, priority_of, queue_of
+from jobs.options import Options, check_carried, due, expiry, job_id_of, placed
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import Outgoing, outgoing
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 #: The longest key kept as it is; a longer one is digested.
 UNIQUE_KEY_LENGTH = 200
-
-#: As Kombu's `dumps`, which makes an encoder for each text.
-_encode = JSONEncoder(allow_nan=False).encode
 
 #: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
 _MESSAGE_OPTIONS = (
@@ -60,7 +58,7 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
     _check_size(task, message)
     job_id = insert(job)
     if job_id == job.id and not job.waits:
-        transaction.on_commit(lambda: dispatcher().submit([message]))
+        _dispatch_on_commit([message])
     return job_id
 
 
@@ -95,8 +93,18 @@ def enqueue_many(
             if job.id == job_id and not job.waits
         ]
         if ready:
-            transaction.on_commit(lambda: dispatcher().submit(ready))
+            _dispatch_on_commit(ready)
     return ids
+
+
+def _dispatch_on_commit(messages: Sequence[Outgoing]) -> None:
+    """Have messages published after the caller's commit. Nothing that goes wrong there is the caller's error any more.
+
+    Where the caller commits by hand (autocommit is off outside of `atomic`), Django tells nobody of the commit:
+    maintenance finds the rows and dispatches them.
+    """
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(lambda: dispatcher().submit(messages), robust=True)
 
 
 def _ahead(task: "JobTask", options: Options) -> Options:
@@ -114,18 +122,19 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
     message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
     if traced := tracing.outgoing_headers():
         message["headers"] = {**traced, **message.get("headers", {})}
+    queue, priority = placed(task, options, args, kwargs)
     args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
     return NewJob(
         id=job_id_of(task, options.task_id),
         given_id=options.task_id is not None,
         task=task.name,
-        queue=queue_of(task, options.queue),
+        queue=queue,
         args=args_text,
         kwargs=kwargs_text,
         unique_key=_unique_key(task, args, kwargs, options.unique),
         replay_of=options.replay_of,
         options=_json_ready(task, message) if message else None,
-        priority=priority_of(task, options.priority),
+        priority=priority,
         max_retries=task.max_retries,
         delay=delay,
         run_at=run_at,
@@ -162,6 +171,7 @@ def _unique_key(
     if isinstance(rule, str):
         # A caller's key is taken as it is: only the task's author writes templates.
         key = f"{task.name}:{rule if given else rule.format(**arguments)}"
+        _check_key(task, key)
         if len(key) <= UNIQUE_KEY_LENGTH:
             return key
         arguments = {"key": key}
@@ -169,15 +179,47 @@ def _unique_key(
     return f"{task.name[:100]}:{digest}"
 
 
+def _check_key(task: "JobTask", key: str) -> None:
+    """Refuse a unique key that the database's text cannot hold. Raises InvalidOption."""
+    if "\x00" in key or any("\ud800" <= sign <= "\udfff" for sign in key):
+        raise InvalidOption(
+            f"{task.name}: unique={key!r:.200} is not valid: a key holds no NUL character and no lone surrogate."
+        )
+
+
 def json_text(task: "JobTask", name: str, value: object) -> str:
-    """Return `value` as the JSON that the ledger can hold. Raises InvalidArguments where there is none."""
+    """Return `value` as the JSON that the ledger can hold, the same on every database and after every reading.
+
+    Raises:
+        InvalidArguments: there is none.
+    """
     try:
-        text: str = _encode(value)
+        text = encode(value)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidArguments(f"{task.name}: {name}={value!r:.200} cannot be written as JSON: {exc}.") from None
+        raise InvalidArguments(f"{task.name}: {name}={_shown(value)} cannot be written as JSON: {exc}.") from None
     if "\\u0000" in text or "\\ud" in text.lower():
         _check_storable(task, name, text)
+    if '"__type__"' in text:
+        _check_readable(task, name, text)
     return text
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.200}"
+    except Exception as exc:  # noqa: BLE001 (the value's own `__repr__` fails: the error must still name the argument)
+        return f"a {type(value).__qualname__} that cannot be shown ({type(exc).__name__})"
+
+
+def _check_readable(task: "JobTask", name: str, text: str) -> None:
+    """Refuse what Kombu would take for one of its own types when it reads the arguments, and could not make."""
+    try:
+        loads(text)
+    except Exception as exc:  # noqa: BLE001 (the constructors of those types raise what they like)
+        raise InvalidArguments(
+            f'{task.name}: {name} holds an object with the key "__type__", which marks a value of Kombu\'s own, and it'
+            f" cannot be read: {exc}. Use another key."
+        ) from None
 
 
 def _check_storable(task: "JobTask", name: str, text: str) -> None:

@@ -1,9 +1,9 @@
 """What a caller may say about one job besides its arguments, and what each of these can be."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from jobs.task import JobTask
 
 PRIORITIES = range(10)
+
+#: Times of jobs lie between these. What is farther away is a mistake, and overflows once it is told in another time
+#: zone; the longest countdown (`TOO_LONG`) stays within.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2400, 1, 1, tzinfo=UTC)
 
 #: The longest correlation id, and name to show instead of a task's own.
 NAME_LENGTH = 64
@@ -49,8 +53,39 @@ class Options:
     message: dict[str, Any] = field(default_factory=dict)
 
 
-def options_of(options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
-    """Return what was given to `apply_async`; `message` is what goes into the message as it is."""
+#: Options of `apply_async` that say something of a job.
+_OF_JOBS = frozenset(
+    {
+        *("queue", "priority", "countdown", "eta", "expires", "unique", "correlation_id", "headers", "shadow"),
+        *("link", "link_error", "time_limit", "soft_time_limit"),
+        # What canvas passes on.
+        *("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "replaced_task_nesting"),
+        *("stamped_headers", "reply_to", "add_to_parent", "ignore_result"),
+        # What Beat passes on.
+        "periodic_task_name",
+    }
+)
+
+#: Options about how a message is sent. They may be given and change nothing: the dispatcher sends it.
+_OF_SENDING = frozenset({"producer", "connection", "retry", "retry_policy", "argsrepr", "kwargsrepr"})
+
+#: Options that would change where or how a message goes, which is the queue's business; and what to say instead.
+_REFUSED = {
+    "exchange": "a job is sent to a queue; say queue=",
+    "routing_key": "a job is sent to a queue; say queue=",
+    "compression": "a job's arguments are kept in the ledger; store large data and pass its id",
+    "content_type": "a job's arguments are JSON",
+    "content_encoding": "a job's arguments are JSON",
+}
+
+
+def options_of(task: "JobTask", options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
+    """Return what was given to `apply_async`; `message` is what goes into the message as it is.
+
+    Raises:
+        InvalidOption: for an option that nobody knows, or that has no meaning for a job.
+    """
+    _check_names(task, options)
     return Options(
         task_id=task_id,
         queue=_queue_name(options.get("queue")),
@@ -62,6 +97,22 @@ def options_of(options: Mapping[str, Any], task_id: str | None, message: dict[st
         unique=options.get("unique"),
         message=message,
     )
+
+
+def _check_names(task: "JobTask", options: Mapping[str, Any]) -> None:
+    stamps = options.get("stamped_headers") or ()
+    for name, value in options.items():
+        if name in _OF_JOBS or name in _OF_SENDING or name in stamps or value is None:
+            continue
+        if name == "serializer" and value == "json":
+            continue
+        if name == "serializer":
+            raise InvalidOption(f"{task.name}: serializer={value!r} is not valid: a job's arguments are JSON.")
+        if name in _REFUSED:
+            raise InvalidOption(f"{task.name}: {name}={value!r:.100} has no meaning: {_REFUSED[name]}.")
+        raise InvalidOption(
+            f"{task.name}: apply_async has no option {name!r}. It takes: {', '.join(sorted(_OF_JOBS))}."
+        )
 
 
 def _queue_name(queue: Any) -> str | None:
@@ -79,8 +130,43 @@ def job_id_of(task: "JobTask", given: str | None) -> uuid.UUID:
         raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
 
 
-def queue_of(task: "JobTask", given: str | None) -> str:
-    """Return the queue of a job. Raises InvalidOption where nobody knows it."""
+def placed(task: "JobTask", options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the queue and the priority of a job: the caller's, else the task's own, else what CELERY_TASK_ROUTES says.
+
+    Raises:
+        InvalidOption: nobody knows the queue, or the priority is out of range.
+    """
+    route = route_of(task, args, kwargs)
+    queue, priority = options.queue, options.priority
+    if queue is None and not task.names("queue"):
+        queue = route.get("queue")
+    if priority is None and not task.names("priority"):
+        priority = route.get("priority")
+    return _queue_of(task, queue), _priority_of(task, priority)
+
+
+def route_of(task: "JobTask | type[JobTask]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what CELERY_TASK_ROUTES says of a call: `queue`, `priority`, or neither.
+
+    https://docs.celeryq.dev/en/stable/userguide/routing.html#automatic-routing
+
+    Raises:
+        InvalidOption: it says something else, which has no meaning for a job.
+    """
+    router = task.app.amqp.router
+    if not router.routes:
+        return {}
+    found = router.lookup_route(task.name, args, kwargs, {}, task) or {}
+    route: dict[str, Any] = {"queue": found} if isinstance(found, str) else dict(found)
+    if others := route.keys() - {"queue", "priority"}:
+        raise InvalidOption(
+            f"{task.name}: CELERY_TASK_ROUTES gives it {', '.join(sorted(others))}, which has no meaning for a job: a"
+            " route may give queue and priority."
+        )
+    return {**route, "queue": _queue_name(route.get("queue"))}
+
+
+def _queue_of(task: "JobTask", given: str | None) -> str:
     queue = given or task.queue
     app: Celery = task.app
     if queue not in app.amqp.queues:
@@ -91,8 +177,7 @@ def queue_of(task: "JobTask", given: str | None) -> str:
     return queue
 
 
-def priority_of(task: "JobTask", given: int | None) -> int:
-    """Return the priority of a job. Raises InvalidOption where it is out of range."""
+def _priority_of(task: "JobTask", given: int | None) -> int:
     priority = task.priority if given is None else given
     if type(priority) is not int or priority not in PRIORITIES:
         raise InvalidOption(
@@ -138,7 +223,19 @@ def moment(task: "JobTask", name: str, value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
     # As in Celery, a naive time is in the application's time zone.
-    return value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
+    aware = value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
+    try:
+        return _within(aware.astimezone(UTC), aware)
+    except (OverflowError, ValueError):
+        raise InvalidOption(
+            f"{task.name}: {name}={value!r} is not valid: it must lie between {EARLIEST.year} and {LATEST.year}."
+        ) from None
+
+
+def _within(utc: datetime, value: datetime) -> datetime:
+    if not EARLIEST <= utc < LATEST:
+        raise ValueError(value)
+    return value
 
 
 def check_carried(task: "JobTask", options: Options) -> None:
@@ -151,7 +248,8 @@ def check_carried(task: "JobTask", options: Options) -> None:
     if not isinstance(carried.get("headers") or {}, Mapping):
         raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
     for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
-        if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH):
+        if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH and value.isprintable()):
             raise InvalidOption(
-                f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} characters."
+                f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} printable"
+                " characters."
             )

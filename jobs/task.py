@@ -1,6 +1,7 @@
 """A Celery task whose every call is a row of the ledger; `jobs.declare` makes them."""
 
 import inspect
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,8 +19,9 @@ from jobs.core.priority import on_the_wire
 from jobs.core.retry import RetryPolicy
 from jobs.enqueue import enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
-from jobs.options import moment, options_of, seconds
-from jobs.runtime.batch import execute_batch, item_type
+from jobs.options import moment, options_of, route_of, seconds
+from jobs.runtime.batch import Batch, Item, execute_batch, item_type
+from jobs.runtime.coroutines import finished
 from jobs.runtime.execute import execute
 from jobs.runtime.successes import Tracer, leaving
 
@@ -92,9 +94,24 @@ class JobTask(Task):
     def on_bound(cls, app: Any) -> None:
         """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs."""
         queues = app.amqp.queues
-        if cls.queue not in queues:
-            # All tasks are bound before the worker's `-Q` selects among the queues.
-            queues.select_add(queues.new_missing(cls.queue))
+        for name in {cls.queue, cls._routed_queue()}:
+            if name is not None and name not in queues:
+                # All tasks are bound before the worker's `-Q` selects among the queues.
+                queues.select_add(queues.new_missing(name))
+
+    @classmethod
+    def _routed_queue(cls) -> str | None:
+        """Return the queue that CELERY_TASK_ROUTES names for every call of the task, where it does."""
+        try:
+            queue: str | None = route_of(cls, (), {}).get("queue")
+        except Exception:  # noqa: BLE001 (a route that needs arguments is asked at the call, and says there what is wrong)
+            return None
+        return queue
+
+    @classmethod
+    def names(cls, option: str) -> bool:
+        """Return whether the task's declaration says this option itself."""
+        return option in vars(cls)
 
     def _get_exec_options(self) -> dict[str, Any]:
         """Return what Celery puts into a message of this task where it writes no row, as `app.send_task` does."""
@@ -116,7 +133,12 @@ class JobTask(Task):
 
     @cached_property
     def _signature(self) -> inspect.Signature:
-        return inspect.signature(item_type(self.run) if self.batch else self.run)
+        called = item_type(self.run) if self.batch else self.run
+        try:
+            return inspect.signature(called)
+        except ValueError:
+            # Classes of Python's own, such as `str`, do not say what they take: their constructor will.
+            return inspect.signature(_anything)
 
     def named_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by their names, defaults included. Raises InvalidArguments as the check."""
@@ -162,9 +184,21 @@ class JobTask(Task):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
-        if self.request.called_directly or self.request.is_eager:
+        if self.request.called_directly:
             return super().__call__(*args, **kwargs)
+        if self.request.is_eager:
+            return self._run_eagerly(args, kwargs)
         return execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
+
+    def _run_eagerly(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the body at once, for tests with CELERY_TASK_ALWAYS_EAGER: there is neither a row nor a lease."""
+        if not self.batch:
+            return finished(super().__call__(*args, **kwargs))
+        item = Item(item_type(self.run)(*args, **kwargs), uuid.UUID(self.request.id))
+        result = finished(super().__call__(Batch([item])))
+        if item.error is not None:
+            raise item.error
+        return result
 
     def apply_async(
         self,
@@ -181,20 +215,24 @@ class JobTask(Task):
 
         Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
         `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), `unique`,
-        and those that canvas passes. Options about publishing (`producer`, `connection`, `retry`, …) have none, since
-        nothing is published here.
+        and those that canvas passes. Options about sending (`producer`, `connection`, `retry`, …) have none, since
+        nothing is sent here; one that nobody knows is an error.
+
+        With CELERY_TASK_ALWAYS_EAGER the task runs at once, without a row, and the result is Celery's `EagerResult`.
 
         Raises:
             jobs.errors.EnqueueError: an argument or option is not valid; nothing was written.
         """
+        args, kwargs = self._plain_arguments(args, kwargs)
+        message = _message(options, link=link, link_error=link_error) | {"shadow": shadow}
+        chosen = options_of(self, options, task_id, message)
         if self.app.conf["task_always_eager"]:
+            self.check_arguments(args, kwargs)
             return cast(
                 "JobResult",
                 super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
             )
-        args, kwargs = self._plain_arguments(args, kwargs)
-        message = {**options, "link": _listed(link), "link_error": _listed(link_error), "shadow": shadow}
-        job_id = enqueue(self, args, kwargs, options_of(options, task_id, message))
+        job_id = enqueue(self, args, kwargs, chosen)
         return JobResult(str(job_id), app=self.app)
 
     def delay_many(self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Any) -> list[JobResult]:
@@ -211,10 +249,13 @@ class JobTask(Task):
             jobs.errors.EnqueueError: naming the first job at fault; nothing was written.
         """
         arguments = [self._plain_arguments(*_call(index, call)) for index, call in enumerate(calls)]
-        message = {**options, "link": _listed(options.get("link")), "link_error": _listed(options.get("link_error"))}
+        message = _message(options, link=options.get("link"), link_error=options.get("link_error"))
         if options.get("task_id") is not None:
             raise InvalidOption(f"{self.name}: task_id={options['task_id']!r} cannot be the id of many jobs.")
-        ids = enqueue_many(self, arguments, options_of(options, None, message))
+        chosen = options_of(self, options, None, message)
+        if self.app.conf["task_always_eager"]:
+            return [self.apply_async(args, kwargs, **options) for args, kwargs in arguments]
+        ids = enqueue_many(self, arguments, chosen)
         return [JobResult(str(job_id), app=self.app) for job_id in ids]
 
     def _plain_arguments(
@@ -270,6 +311,20 @@ class JobTask(Task):
     def replace(self, sig: Any) -> NoReturn:
         """Refuse: a job's id belongs to one task. Enqueue the other task, or link it, instead."""
         raise Permanent(f"{self.name}: replace() would give this job's id to {sig.task}; enqueue that task instead.")
+
+
+def _anything(*args: Any, **kwargs: Any) -> None:
+    """Have the signature of what takes any arguments."""
+
+
+def _message(options: Mapping[str, Any], *, link: Any, link_error: Any) -> dict[str, Any]:
+    """Return what the message of a job carries of these options, under Celery's names."""
+    message = {**options, "link": _listed(link), "link_error": _listed(link_error)}
+    if names := options.get("stamped_headers"):
+        # https://docs.celeryq.dev/en/stable/userguide/canvas.html#stamping
+        stamps = {"stamped_headers": list(names), "stamps": {name: options[name] for name in names if name in options}}
+        message["headers"] = {**(options.get("headers") or {}), **stamps}
+    return message
 
 
 def _listed(signature: Any) -> list[Any] | None:

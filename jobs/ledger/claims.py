@@ -24,6 +24,11 @@ class Claimed:
     worker_losses: int
     expired: bool
 
+    @property
+    def retries(self) -> int:
+        """Celery's `request.retries`: the attempts before this one, since the job was enqueued or replayed."""
+        return self.attempt - self.attempt_base - 1
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:

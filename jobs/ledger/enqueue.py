@@ -71,7 +71,7 @@ def insert(job: NewJob) -> uuid.UUID:
         Its id; or that of the job already there, under the id the caller gave or waiting under the same unique key.
 
     Raises:
-        EnqueueError: something in the database keeps the row out.
+        EnqueueError: the id given is that of another task's job, or something in the database keeps the row out.
         OperationalError: under REPEATABLE READ or SERIALIZABLE, the job already there came after the transaction
             began. PostgreSQL then wants the whole transaction run again.
     """
@@ -86,13 +86,22 @@ def insert(job: NewJob) -> uuid.UUID:
     for _ in range(MOST_TRIES):
         if one(statement + " ON CONFLICT DO NOTHING RETURNING id", parameters) is not None:
             return job.id
-        there = one("SELECT id FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key))
+        there = one(
+            "SELECT id, task FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key)
+        )
         if there is not None:
-            return words.to_uuid(there[0])
+            return _same_task(job, words.to_uuid(there[0]), there[1])
     raise EnqueueError(
         f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id"
         f"{f' or the unique key {job.unique_key!r}' if job.unique_key else ''}, and shows none that has it."
     )
+
+
+def _same_task(job: NewJob, there: uuid.UUID, task: str) -> uuid.UUID:
+    """Return the id of the job already there. Raises EnqueueError where that is a job of another task."""
+    if task != job.task:
+        raise EnqueueError(f"{job.task}: task_id={str(there)!r} is the id of a job of {task}; a job's id is its own.")
+    return there
 
 
 def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:

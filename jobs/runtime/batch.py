@@ -138,7 +138,7 @@ def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any
 def _run_members(task: "JobTask", delivered: uuid.UUID, members: Sequence[_Member]) -> int:
     request, first = task.request, members[0]
     request.job_id, request.job_correlation_id = first.job_id, str(first.job_id)
-    request.job_attempt = first.claimed.attempt
+    request.job_attempt, request.retries = first.claimed.attempt, first.claimed.retries
     with tracing.attempt(task):
         return _execute(task, delivered, members)
 
@@ -203,17 +203,17 @@ def _more(task: "JobTask", limit: int) -> list[_Member]:
 
 def _items(task: "JobTask", members: Sequence[_Member], errors: dict[uuid.UUID, Exception]) -> list[Item[Any]]:
     """Return the jobs that can run; those that cannot are put into `errors`."""
-    kind = item_type(task.run)
     items = []
     for member in members:
         try:
+            kind = item_type(task.run)
             if member.claimed.expired:
                 raise Expired("The job's time passed before it could begin.")
             task.check_arguments(member.args, member.kwargs)
             items.append(Item(kind(*member.args, **member.kwargs), member.job_id))
         except InvalidArguments as exc:
             errors[member.job_id] = Misfit(str(exc))
-        except Expired as exc:
+        except Exception as exc:  # noqa: BLE001 (whatever the item's type raises is that job's error)
             errors[member.job_id] = exc
     return items
 

@@ -20,6 +20,7 @@ from jobs.ledger.claims import Claimed
 from jobs.observability import tracing
 from jobs.runtime import deadletters
 from jobs.runtime.claim import claim, ledger_id
+from jobs.runtime.coroutines import finished
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.followers import enqueue_followers
 from jobs.runtime.message import CORRELATION_HEADER
@@ -70,6 +71,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     job_id = ledger_id(request.id)
     claimed = claim(task, job_id, request.lease_id, args, kwargs)
     request.job_id, request.job_attempt = job_id, claimed.attempt
+    request.retries = claimed.retries
     request.job_correlation_id = request.get(CORRELATION_HEADER) or str(job_id)
     with tracing.attempt(task):
         return _execute(task, job_id, claimed, args, kwargs)
@@ -112,7 +114,7 @@ def _execute(  # noqa: RET503 (tell_celery raises)
 def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
     """Run the task's body. Raises Escaped for what is meant to end a whole process, unless it is a pool's."""
     try:
-        return task.run(*args, **kwargs)
+        return finished(task.run(*args, **kwargs))
     except MemoryError as exc:
         # What the task had taken lives on in its frames; to record its end needs some of it.
         tracebacks.clear_frames(exc.__traceback__)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
 import pytest
@@ -20,6 +20,14 @@ from tests.tasks_app import tasks
 
 SELF_CONTAINING: list[Any] = []
 SELF_CONTAINING.append(SELF_CONTAINING)
+
+
+class Unspeakable:
+    """A value whose `repr()` fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
 
 #: A call, the error, and what its message must say: the thing, the value, the rule.
 ARGUMENTS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -49,6 +57,18 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], str]] = {
     "a large body of large letters": (
         lambda: tasks.note.delay("\U0001f600" * 60_000),
         r"note: the message body has .* bytes: it must not have more than 262,144",
+    ),
+    "a type of Kombu's that is none": (
+        lambda: tasks.note.delay({"__type__": "no-such", "__value__": 1}),
+        r"note: args holds an object with the key \"__type__\".*Use another key",
+    ),
+    "a type of Kombu's with another value": (
+        lambda: tasks.note.delay([{"__type__": "uuid", "__value__": {"hex": "x"}}]),
+        r"note: args holds an object with the key \"__type__\".*Use another key",
+    ),
+    "what cannot even be shown": (
+        lambda: tasks.note.delay(Unspeakable()),
+        r"note: args=a list that cannot be shown \(RuntimeError\) cannot be written as JSON",
     ),
     "one of many": (
         lambda: tasks.note.delay_many([["a"], ["b"], ["c", "d"]]),
@@ -93,6 +113,29 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a long correlation id": ({"correlation_id": "x" * 65}, r"correlation_id='x+' .*at most 64"),
     "a correlation id that is no text": ({"correlation_id": 7}, r"correlation_id=7 .*must be a text"),
     "a shadow that is no name": ({"shadow": 7}, r"shadow=7 .*must be a text"),
+    "a correlation id with NUL": ({"correlation_id": "a\x00b"}, r"correlation_id='a\\x00b' .*printable"),
+    "a correlation id of two lines": ({"correlation_id": "a\nb"}, r"correlation_id='a\\nb' .*printable"),
+    "a shadow with a lone surrogate": ({"shadow": "\udc80"}, r"shadow='\\udc80' .*printable"),
+    "a key with NUL": ({"unique": "a\x00"}, r"unique='.*\\x00' .*no NUL character"),
+    "a key with a lone surrogate": ({"unique": "\ud800"}, r"unique='.*\\ud800' .*no lone surrogate"),
+    "headers with NUL": ({"headers": {"a": "\x00"}}, r"options holds a NUL character"),
+    "an option nobody knows": ({"nonsense": 1}, r"apply_async has no option 'nonsense'\. It takes: .*countdown"),
+    "a routing key": ({"routing_key": "email"}, r"routing_key='email' has no meaning: .*say queue="),
+    "an exchange": ({"exchange": "email"}, r"exchange='email' has no meaning: .*say queue="),
+    "another serializer": ({"serializer": "pickle"}, r"serializer='pickle' is not valid: .*JSON"),
+    "a compression": ({"compression": "gzip"}, r"compression='gzip' has no meaning: .*pass its id"),
+    **{
+        f"{name} at {moment!r}": ({name: moment}, rf"{name}=datetime.* is not valid: it must lie between 1970 and 2400")
+        for name in ("eta", "expires")
+        for moment in (
+            datetime(9999, 12, 31, 23, 59),  # noqa: DTZ001
+            datetime(1, 1, 1),  # noqa: DTZ001
+            datetime.max.replace(tzinfo=UTC),
+            datetime.max.replace(tzinfo=timezone(timedelta(hours=-23, minutes=-59))),
+            datetime.min.replace(tzinfo=timezone(timedelta(hours=23, minutes=59))),
+            datetime(1969, 12, 31, 23, tzinfo=UTC),
+        )
+    },
 }
 
 
@@ -143,7 +186,7 @@ def test_a_refused_call_leaves_the_callers_transaction_whole(valkey: Valkey) -> 
 
 
 @pytest.mark.django_db
-def test_an_unknown_option_of_celerys_changes_nothing() -> None:
+def test_an_option_about_sending_changes_nothing() -> None:
     result = tasks.note.apply_async(["a"], retry=False, serializer="json", ignore_result=True)
     assert result.job.options is None
 

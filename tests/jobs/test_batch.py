@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import BaseModel
 
 from jobs import Batch, Cancel, Permanent, Snooze, job, operations
 from jobs.core.states import State
@@ -186,6 +187,43 @@ def test_one_whose_arguments_do_not_fit_or_whose_time_has_passed_gives_up_alone(
     assert calls == [["a"]]
     assert states(jobs) == [State.SUCCEEDED, State.DEAD, State.DEAD]
     assert "TypeError" not in jobs[1].attempts.get().error
+
+
+class Number:
+    """A type that takes numbers only."""
+
+    def __init__(self, pk: Any) -> None:
+        self.pk = int(pk)
+
+
+class Address(BaseModel):
+    """A type that validates what it is given."""
+
+    number: int
+
+
+@job(name="tests.numbers", batch=3, max_retries=1)
+def numbers(batch: Batch[Number]) -> None:
+    """Note the numbers of a call."""
+    calls.append([str(item.value.pk) for item in batch])
+
+
+@job(name="tests.addresses", batch=3, max_retries=1)
+def addresses(batch: Batch[Address]) -> None:
+    """Note the numbers of a call."""
+    calls.append([str(item.value.number) for item in batch])
+
+
+@pytest.mark.parametrize(
+    "task, error", [(numbers, "ValueError: invalid literal"), (addresses, "ValidationError: 1 validation error")]
+)
+def test_one_that_its_type_refuses_fails_alone_with_that_error(task: Any, error: str) -> None:
+    name = "pk" if task is numbers else "number"
+    jobs = [result.job for result in task.delay_many([{name: 1}, {name: "no number"}, {name: 3}])]
+    deliver(jobs[0])
+    assert calls == [["1", "3"]]
+    assert states(jobs) == [State.SUCCEEDED, State.RETRYING, State.SUCCEEDED]
+    assert Job.objects.get(pk=jobs[1].pk).last_error.startswith(error)
 
 
 def test_one_whose_lease_was_lost_meanwhile_keeps_its_new_holder() -> None:

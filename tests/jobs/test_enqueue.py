@@ -1,16 +1,23 @@
 """A call becomes a row in the caller's transaction, and a message only when that commits."""
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 from django.utils import timezone
 
+from jobs import EnqueueError
 from jobs.core.states import State
+from jobs.ledger.upkeep import take_undispatched
 from jobs.models import Job
+from tests.environment import environment
 from tests.jobs.wire import messages, queue_length
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -252,3 +259,65 @@ def test_a_call_with_an_id_that_is_there_returns_that_job() -> None:
     second = tasks.note.apply_async(["second"], task_id=given)
     assert first.id == second.id == given
     assert Job.objects.get().args == ["first"]
+
+
+@pytest.mark.django_db
+def test_an_id_of_another_tasks_job_is_refused() -> None:
+    job = tasks.note.delay("a").job
+    with pytest.raises(EnqueueError, match=rf"noop: task_id='{job.id}' is the id of a job of .*note"):
+        tasks.noop.apply_async(task_id=str(job.id))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_caller_who_commits_by_hand_gets_its_job_dispatched_by_maintenance(valkey: Valkey) -> None:
+    transaction.set_autocommit(False)
+    try:
+        result = tasks.note.delay("by hand")
+        transaction.commit()
+    finally:
+        transaction.set_autocommit(True)
+    assert queue_length(valkey, "default") == 0
+    assert [str(one.id) for one in take_undispatched(0, 10)] == [result.id]
+
+
+#: Fails to start a thread, as a process at the limit of its user's processes does.
+AT_THE_LIMIT = """
+import sys, threading
+import django
+django.setup()
+from django.db import connection, transaction
+from jobs.models import Job
+from tests.tasks_app import tasks
+
+def start(self):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = start
+later = []
+with transaction.atomic():
+    result = tasks.note.delay("x")
+    transaction.on_commit(lambda: later.append("the caller's own hook"))
+print(later, Job.objects.get(pk=result.id).state)
+Job.objects.all().delete()
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dispatcher_that_cannot_start_is_no_error_of_the_caller(database_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_LIMIT],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DATABASE_URL": database_url},
+        cwd=settings.BASE_DIR,
+    )
+    assert done.stdout == '["the caller\'s own hook"] queued\n', done.stderr
+
+
+@pytest.fixture
+def database_url() -> str:
+    """The database that this test writes to, for another process."""
+    kept = connection.settings_dict
+    name = kept["NAME"]
+    return f"sqlite:///{name}" if connection.vendor == "sqlite" else environment.postgres.url(str(name))

@@ -266,3 +266,22 @@ def test_an_id_that_is_no_uuid_leads_to_the_same_job_every_time() -> None:
     known = uuid.uuid4()
     assert ledger_id(str(known)) == known
     assert ledger_id("order-17") == ledger_id("order-17") != ledger_id("order-18")
+
+
+@pytest.mark.parametrize("message_says", [0, 1, 7])
+def test_retries_are_counted_by_the_ledger_whatever_the_message_says(message_says: int, effects: Effects) -> None:
+    """A message sent again was made before the attempts that the job has had since."""
+    job = tasks.flaky.delay("x", failures=2).job
+    for attempt in range(3):
+        Job.objects.filter(pk=job.pk).update(state=State.QUEUED, attempt=attempt)
+        message = message_of(job)
+        request_for(message.body, {**message.headers, "retries": message_says}).execute()
+        job.refresh_from_db()
+        assert job.state == (State.RETRYING if attempt < 2 else State.SUCCEEDED)
+
+
+def test_retries_begin_anew_with_a_replay(effects: Effects) -> None:
+    job = tasks.flaky.delay("x", failures=1).job
+    Job.objects.filter(pk=job.pk).update(attempt=6, attempt_base=6)
+    deliver(job)
+    assert (job.state, job.last_error) == (State.RETRYING, "Broken: attempt 1 fails")

@@ -1,0 +1,130 @@
+"""`@job async def` runs; a function that would do nothing when called is refused."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from celery import current_task
+from django.db import connection
+
+from jobs import Batch, InvalidOption, JobTask, job
+from jobs.core.states import State
+from jobs.models import Job
+from tests.jobs.delivery import deliver
+from tests.servers import Valkey
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+seen: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen(valkey: Valkey) -> None:
+    seen.clear()
+
+
+@job(bind=True, name="tests.coroutine", max_retries=2)
+async def coroutine(self: JobTask, word: str) -> str:
+    await asyncio.sleep(0)
+    seen.append((word, self.request.retries, current_task.request.id, threading.current_thread()))
+    if word == "fail":
+        raise ValueError(word)
+    return word
+
+
+@job(name="tests.coroutine.orm")
+async def with_orm() -> None:
+    seen.append(await Job.objects.filter(task="tests.coroutine.orm").acount())
+    seen.append(await sync_to_async(lambda: connection.connection)())
+
+
+@job(name="tests.coroutine.batch", batch=10)
+async def in_a_batch(batch: Batch[str]) -> None:
+    await asyncio.sleep(0)
+    seen.extend(item.value for item in batch)
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Hide, as decorators do, that a function is a coroutine function."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+@job(name="tests.coroutine.wrapped")
+@wrapped
+async def decorated() -> None:
+    await asyncio.sleep(0)
+    seen.append("decorated")
+
+
+@job(name="tests.generator.hidden")
+def hiding() -> Iterator[int]:
+    return (number for number in range(3))
+
+
+def test_a_coroutine_runs_with_its_request_in_the_thread_of_its_job() -> None:
+    result = coroutine.delay("a")
+    assert deliver(result.job) is not None
+    assert seen == [("a", 0, result.id, threading.current_thread())]
+    assert result.job.state == State.SUCCEEDED
+
+
+def test_what_it_raises_is_the_attempts_error() -> None:
+    result = coroutine.delay("fail")
+    deliver(result.job)
+    assert (result.job.state, result.job.last_error) == (State.RETRYING, "ValueError: fail")
+
+
+def test_the_database_is_at_hand_and_its_connection_closed_after_it() -> None:
+    result = with_orm.delay()
+    deliver(result.job)
+    assert result.job.state == State.SUCCEEDED, result.job.last_error
+    count, opened = seen
+    assert count == 1
+    assert opened.closed if connection.vendor == "postgresql" else opened is not None
+
+
+def test_a_batch_may_be_a_coroutine() -> None:
+    in_a_batch.delay_many([["a"], ["b"]])
+    deliver(Job.objects.first() or pytest.fail("no job"))
+    assert sorted(seen) == ["a", "b"]
+
+
+def test_a_coroutine_behind_a_decorator_runs_too() -> None:
+    result = decorated.delay()
+    deliver(result.job)
+    assert (seen, result.job.state) == (["decorated"], State.SUCCEEDED)
+
+
+def test_called_directly_it_is_an_ordinary_coroutine() -> None:
+    assert asyncio.run(decorated()) is None
+    assert seen == ["decorated"]
+
+
+def generator(word: str) -> Iterator[str]:
+    yield word
+
+
+async def async_generator(word: str) -> AsyncIterator[str]:
+    yield word
+
+
+@pytest.mark.parametrize("function", [generator, async_generator, wrapped(generator)], ids=["sync", "async", "wrapped"])
+def test_a_generator_function_is_refused_where_it_is_declared(function: Callable[..., Any]) -> None:
+    with pytest.raises(InvalidOption, match=r"generator is a generator function, whose body nobody would run"):
+        job(function)
+
+
+def test_a_generator_that_only_its_call_reveals_is_dead_and_says_so() -> None:
+    result = hiding.delay()
+    deliver(result.job)
+    assert result.job.state == State.DEAD
+    assert "returned a generator, whose body nobody runs" in result.job.last_error
