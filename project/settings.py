@@ -140,6 +140,8 @@ STORAGE_ENDPOINT = env.url("STORAGE_ENDPOINT", "", schemes=("http", "https"))
 STORAGE_BUCKET = env.text("STORAGE_BUCKET", "")
 STORAGE_ACCESS_KEY = env.text("STORAGE_ACCESS_KEY", "")
 STORAGE_SECRET_KEY = env.text("STORAGE_SECRET_KEY", "")
+#: What requests are signed for. Amazon and some others insist on their own, R2 and SeaweedFS take this one.
+STORAGE_REGION = env.text("STORAGE_REGION", "us-east-1")
 #: Where browsers read the bucket; empty: through this site.
 STORAGE_PUBLIC_URL = env.url("STORAGE_PUBLIC_URL", "", schemes=("http", "https"))
 
@@ -149,6 +151,7 @@ ASSETS_ENDPOINT = env.url("ASSETS_ENDPOINT", STORAGE_ENDPOINT if _SHARED_STORE e
 ASSETS_BUCKET = env.text("ASSETS_BUCKET", STORAGE_BUCKET if _SHARED_STORE else "")
 ASSETS_ACCESS_KEY = env.text("ASSETS_ACCESS_KEY", STORAGE_ACCESS_KEY if _SHARED_STORE else "")
 ASSETS_SECRET_KEY = env.text("ASSETS_SECRET_KEY", STORAGE_SECRET_KEY if _SHARED_STORE else "")
+ASSETS_REGION = env.text("ASSETS_REGION", STORAGE_REGION if _SHARED_STORE else "us-east-1")
 ASSETS_PUBLIC_URL = env.url("ASSETS_PUBLIC_URL", STORAGE_PUBLIC_URL if _SHARED_STORE else "", schemes=("http", "https"))
 
 # --- Search ----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Finds half a configuration at start, before a job does."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,20 @@ def stores_are_configured(app_configs: Sequence[Any] | None, **kwargs: Any) -> l
                 )
             )
     return found
+
+
+@checks.register
+def regions_are_names(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A region is part of every signature; boto3 takes none that could not be part of a host name."""
+    return [
+        checks.Error(
+            f"{prefix}_REGION={region!r} is not valid: it must be 1 to 63 letters, digits and dashes.",
+            hint="Take it from the store's own pages (eu-central-1, gra, auto); us-east-1 where they name none.",
+            id="storage.E002",
+        )
+        for prefix in ("STORAGE", "ASSETS")
+        if not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", region := getattr(settings, f"{prefix}_REGION"))
+    ]
 
 
 @checks.register

@@ -1,22 +1,25 @@
 """Talks to a store. Every failure is a StorageError; nothing is tried twice here, the jobs' own policy does that."""
 
+import base64
+import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from django.urls import reverse
 
 from storage import keys
 from storage.conf import StoreConf, store_conf
-from storage.errors import InvalidKey, StorageError
-from storage.failures import explained, is_permanent
+from storage.errors import InvalidKey, ObjectMissing, StorageError
+from storage.failures import code_of, explained, is_of_key, is_of_request, is_permanent, refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -116,20 +119,60 @@ class Store:
         """
         failures: list[KeyFailure] = []
         sound = [key for key in doomed if not _noted(key, failures)]
-        for start in range(0, len(sound), MAX_KEYS):
-            failures += self._delete(sound[start : start + MAX_KEYS])
-        return failures
+        return failures + self._delete(sound)
+
+    def delete_listed(self, listed: Sequence[str]) -> list[KeyFailure]:
+        """Delete objects by the names that the store lists, which need not be ones that we would give.
+
+        Returns:
+            The keys of what was left alone, each with its reason: what stands for a folder, and what cannot be named.
+
+        Raises:
+            StorageError: the store failed or refused the request as a whole.
+        """
+        kept = [KeyFailure(key, reason, permanent=True) for key in listed if (reason := keys.why_kept(key))]
+        rest = [key for key in listed if not keys.why_kept(key)]
+        kept += self._delete([key for key in rest if keys.fits_xml(key)])
+        return kept + self._delete_each([key for key in rest if not keys.fits_xml(key)])
 
     def _delete(self, doomed: Sequence[str]) -> list[KeyFailure]:
+        failures: list[KeyFailure] = []
+        for start in range(0, len(doomed), MAX_KEYS):
+            failures += self._delete_together(doomed[start : start + MAX_KEYS])
+        return failures
+
+    def _delete_together(self, doomed: Sequence[str]) -> list[KeyFailure]:
         with explained(self.conf, f"delete {len(doomed):,} objects"):
-            answer = self._s3.delete_objects(
-                Bucket=self.conf.bucket, Delete={"Objects": [{"Key": key} for key in doomed], "Quiet": True}
-            )
+            try:
+                answer = self._s3.delete_objects(
+                    Bucket=self.conf.bucket, Delete={"Objects": [{"Key": key} for key in doomed], "Quiet": True}
+                )
+            except ClientError as exc:
+                if not is_of_request(exc):
+                    raise
+                return self._delete_each(doomed)
         return [
             KeyFailure(one.get("Key", ""), f"{code}: {one.get('Message', '')}", is_permanent(code))
             for one in answer.get("Errors", [])
             if (code := one.get("Code", "")) != "NoSuchKey"
         ]
+
+    def _delete_each(self, doomed: Sequence[str]) -> list[KeyFailure]:
+        return [failure for key in doomed if (failure := self._delete_alone(key)) is not None]
+
+    def _delete_alone(self, key: str) -> KeyFailure | None:
+        if not keys.fits_url(key):
+            return KeyFailure(key, "in a URL its name would be another one", permanent=True)
+        what = f"delete {keys.shown(key)}"
+        with explained(self.conf, what):
+            try:
+                self._s3.delete_object(Bucket=self.conf.bucket, Key=key)
+            except ClientError as exc:
+                if not is_of_key(exc):
+                    raise
+                error = refusal(self.conf, what, exc)
+                return None if isinstance(error, ObjectMissing) else KeyFailure(key, code_of(exc), error.permanent)
+        return None
 
     def pages(self, prefix: str = "") -> Iterator[Page]:
         """Yield the bucket's listing, 1,000 objects at a time. Raises StorageError."""
@@ -144,7 +187,7 @@ class Store:
                 )
             listed = [Listed(one["Key"], one["Size"], one["LastModified"]) for one in answer.get("Contents", [])]
             yield Page(listed, _clock(answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")))
-            if not answer["IsTruncated"]:
+            if not answer.get("IsTruncated"):
                 return
             token = {"ContinuationToken": answer["NextContinuationToken"]}
 
@@ -193,11 +236,10 @@ def _connected(conf: StoreConf) -> "S3Client":
 
 
 def _connect(conf: StoreConf) -> "S3Client":
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "s3",
         endpoint_url=conf.endpoint,
-        # R2 takes it for its own `auto`, SeaweedFS takes any.
-        region_name="us-east-1",
+        region_name=conf.region,
         aws_access_key_id=conf.access_key,
         aws_secret_access_key=conf.secret_key,
         config=Config(
@@ -212,3 +254,13 @@ def _connect(conf: StoreConf) -> "S3Client":
             response_checksum_validation="when_required",
         ),
     )
+    # Last, since the body is final then, and not signed yet.
+    client.meta.events.register_last("before-call.s3.DeleteObjects", _with_md5)
+    return client
+
+
+def _with_md5(params: dict[str, Any], **_: Any) -> None:
+    """Give a request the checksum that every store takes, in place of boto3's CRC32, which older ones do not count."""
+    params["context"].pop("checksum", None)
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()

@@ -22,6 +22,7 @@ class StoreConf:
     Attributes:
         name: which of our stores it is.
         public_url: where the world reads the bucket; empty: through this site.
+        region: what requests are signed for; most servers but Amazon's take any.
         connect_seconds, read_seconds: how long the server may take to accept, and for each answer.
     """
 
@@ -31,6 +32,7 @@ class StoreConf:
     access_key: str
     secret_key: str = field(repr=False)
     public_url: str = ""
+    region: str = "us-east-1"
     connect_seconds: float = 3.0
     read_seconds: float = 10.0
 
@@ -38,6 +40,11 @@ class StoreConf:
     def place(self) -> tuple[str, str]:
         """What tells two buckets apart: in development both stores lead to one."""
         return self.endpoint.rstrip("/"), self.bucket
+
+    @property
+    def region_setting(self) -> str:
+        """The setting that names the region."""
+        return f"{_PREFIXES[self.name]}_REGION"
 
     def __str__(self) -> str:
         return f"the {self.name} store (bucket {self.bucket} at {self.endpoint})"
@@ -56,7 +63,8 @@ def store_conf(name: str) -> StoreConf:
         )
     endpoint, bucket, access_key, secret_key = (getattr(settings, setting) for setting in all_settings(name))
     public_url: str = getattr(settings, f"{_PREFIXES[name]}_PUBLIC_URL")
-    return StoreConf(name, endpoint, bucket, access_key, secret_key, public_url.rstrip("/"))
+    region: str = getattr(settings, f"{_PREFIXES[name]}_REGION")
+    return StoreConf(name, endpoint, bucket, access_key, secret_key, public_url.rstrip("/"), region)
 
 
 def missing_settings(name: StoreName) -> list[str]:

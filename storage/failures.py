@@ -25,6 +25,23 @@ _PASSING = frozenset(
 )
 
 
+#: Refused in another region than the bucket's.
+_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
+#: What a store says of DeleteObjects itself, whatever the keys: it has no such request, or wants another checksum.
+_NO_BULK = frozenset(
+    {
+        "BadDigest",
+        "InvalidDigest",
+        "InvalidRequest",
+        "MethodNotAllowed",
+        "MissingContentMD5",
+        "NotImplemented",
+    }
+)
+#: Refused to everybody who asks like this, whatever the object.
+_NOT_OF_KEY = frozenset({"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"}) | _REGION
+
+
 @contextmanager
 def explained(conf: StoreConf, what: str) -> Iterator[None]:
     """Turn whatever boto3 raises while `what` is done into a StorageError that names it."""
@@ -45,9 +62,24 @@ def _silence(conf: StoreConf, error: Exception) -> str:
     return f"is out of reach ({error})"
 
 
+def is_of_request(error: ClientError) -> bool:
+    """Return whether a store refused DeleteObjects as such, so that its keys may be deleted one by one."""
+    return code_of(error) in _NO_BULK
+
+
+def is_of_key(error: ClientError) -> bool:
+    """Return whether a store refused to delete an object because of that object, and may delete others."""
+    return code_of(error) not in _NOT_OF_KEY
+
+
+def code_of(error: ClientError) -> str:
+    """Return the code of a refusal, or an empty text."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def refusal(conf: StoreConf, what: str, error: ClientError) -> StorageError:
     """Return what a refused request means."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
+    code = code_of(error)
     message = str(error.response.get("Error", {}).get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     said = f"{code}: {message}" if message else code
@@ -63,6 +95,12 @@ def refusal(conf: StoreConf, what: str, error: ClientError) -> StorageError:
         return StorageError(
             f"Could not {what}: {conf} refuses our credentials ({said}). Correct the access key and secret key, "
             "or what they may do, then replay this job.",
+            permanent=True,
+        )
+    if code in _REGION:
+        return StorageError(
+            f"Could not {what}: {conf} is not in region {conf.region!r} ({said}). Set {conf.region_setting}, restart "
+            "web and workers, then replay this job.",
             permanent=True,
         )
     return StorageError(f"Could not {what}: {conf} says {said}.", permanent=is_permanent(code, status))

@@ -42,16 +42,15 @@ def check(key: str) -> str:
 def _fault(key: str) -> str:
     if not key:
         return "be empty"
+    # Before all that looks at each character.
+    if len(key) > MAX_BYTES or len(key.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        return f"be longer than {MAX_BYTES} bytes"
     if any(ord(sign) < 32 or ord(sign) == 127 for sign in key):
         return "hold control characters"
     if "\\" in key:
         return "hold a backslash"
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
+    if any("\ud800" <= sign <= "\udfff" for sign in key):
         return "hold a lone surrogate"
-    if size > MAX_BYTES:
-        return f"be longer than {MAX_BYTES} bytes"
     return _path_fault(key.split("/"))
 
 
@@ -61,6 +60,25 @@ def _path_fault(segments: list[str]) -> str:
     if "." in segments or ".." in segments:
         return "have a segment `.` or `..`"
     return ""
+
+
+def why_kept(key: str) -> str:
+    """Return why a listed key, made by whoever else writes to the bucket, is not to be deleted; empty where it is."""
+    if key.endswith("/"):
+        return "it stands for a folder"
+    if "\ufffd" in key:
+        return "its name is not UTF-8, so nobody can ask for it"
+    return ""
+
+
+def fits_xml(key: str) -> bool:
+    """Return whether XML 1.0 can hold a key; a line end, too, would come out of it as another one."""
+    return not any(ord(sign) < 32 or sign in "\ufffe\uffff" for sign in key)
+
+
+def fits_url(key: str) -> bool:
+    """Return whether no proxy on the way takes the key in a URL for another one."""
+    return not _path_fault(key.split("/"))
 
 
 def shown(key: str) -> str:

@@ -12,10 +12,13 @@ from django.conf import settings
 
 from jobs import progress
 from storage import references
-from storage.client import MAX_KEYS, KeyFailure, Listed, Page, Store
+from storage.client import MAX_KEYS, Listed, Page, Store
 from storage.errors import StorageError
 
 logger = logging.getLogger(__name__)
+
+#: Objects that a report names one by one.
+NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +50,27 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep saw and did."""
+    """What a sweep saw and did.
+
+    Attributes:
+        kept: orphans that it left alone, or that the store would not delete.
+        examples: the first of those, each with its reason.
+    """
 
     store: str
     seen: int = 0
     orphans: int = 0
     orphan_bytes: int = 0
     deleted: int = 0
+    kept: int = 0
+    examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        named = ", ".join(self.examples) + (", …" if self.kept > len(self.examples) else "")
         return (
             f"{self.store}: {self.seen:,} objects, {self.orphans:,} of them orphans "
             f"({self.orphan_bytes / 1e6:.1f} MB), {self.deleted:,} deleted"
-        )
+        ) + (f", {self.kept:,} left alone: {named}" if self.kept else "")
 
 
 def sweep(store: Store, limits: Limits, *, dry_run: bool = False) -> Sweep:
@@ -69,7 +80,7 @@ def sweep(store: Store, limits: Limits, *, dry_run: bool = False) -> Sweep:
 
     Raises:
         StorageError: there are more orphans than can be right, or nobody tells what is in use (both permanent);
-            or the store failed; or it kept some of them.
+            or the store failed.
     """
     if not references.prefixes():
         raise StorageError(
@@ -110,22 +121,19 @@ def _orphans(page: Page, limits: Limits) -> list[Listed]:
 
 
 def _delete(store: Store, found: Sweep, spool: IO[str]) -> Sweep:
-    failures: list[KeyFailure] = []
-    failed = deleted = 0
-    for keys in _batches(spool):
-        still = sorted(set(keys) - references.referenced(keys))
-        kept = store.delete(still)
-        failed += len(kept)
-        deleted += len(still) - len(kept)
-        failures += kept[: 10 - len(failures)]
-        progress(deleted, found.orphans, f"{found.store}: orphans deleted")
-    result = replace(found, deleted=deleted)
-    logger.info("Swept %s.", result)
-    if failures:
-        raise StorageError(
-            f"{result}, {failed:,} would not go: " + "; ".join(map(str, failures)) + ".",
-            permanent=all(one.permanent for one in failures),
+    """Delete what was noted. What would not go is told, and met again by the next sweep: no object stops the others."""
+    result = found
+    for batch in _batches(spool):
+        still = sorted(set(batch) - references.referenced(batch))
+        kept = store.delete_listed(still)
+        result = replace(
+            result,
+            deleted=result.deleted + len(still) - len(kept),
+            kept=result.kept + len(kept),
+            examples=(*result.examples, *map(str, kept))[:NAMED],
         )
+        progress(result.deleted, found.orphans, f"{found.store}: orphans deleted, {result.kept:,} left alone")
+    logger.log(logging.WARNING if result.kept else logging.INFO, "Swept %s.", result)
     return result
 
 

@@ -1,8 +1,9 @@
 """Half a configuration is found at start."""
 
+import pytest
 from pytest_django.fixtures import Settings
 
-from storage.checks import limits_make_sense, stores_are_configured
+from storage.checks import limits_make_sense, regions_are_names, stores_are_configured
 
 
 def test_a_store_configured_in_part_is_an_error(settings: Settings) -> None:
@@ -21,3 +22,17 @@ def test_an_age_that_would_take_uploads_for_orphans_is_a_warning(settings: Setti
     settings.ORPHANS_MIN_AGE_SECONDS = 5
     [warning] = limits_make_sense(None)
     assert warning.id == "storage.W001"
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "auto", "gra", "GRA"])
+def test_the_name_of_a_region_passes(settings: Settings, region: str) -> None:
+    settings.STORAGE_REGION = settings.ASSETS_REGION = region
+    assert regions_are_names(None) == []
+
+
+@pytest.mark.parametrize("region", ["eu central", "-a", "a-", "x" * 64, "zürich", "a.b", "a\n"])
+def test_what_names_no_region_is_an_error(settings: Settings, region: str) -> None:
+    settings.ASSETS_REGION = region
+    [error] = regions_are_names(None)
+    assert error.id == "storage.E002"
+    assert f"ASSETS_REGION={region!r}" in error.msg
