@@ -35,14 +35,28 @@ def own(author: User, cursor: str = "") -> PostPage:
 
 
 def visible(user: User | AnonymousUser, slug: str) -> Post | None:
-    """Return a post that this visitor may see. Drafts are there for those who may edit them only."""
+    """Return a post that this visitor may see."""
     post = Post.objects.select_related("author").prefetch_related("images").filter(slug=slug).first()
-    return post if post and (post.is_published or may_edit(user, post)) else None
+    return post if post and (post.is_published or may_see_draft(user, post)) else None
+
+
+def may_see_draft(user: User | AnonymousUser, post: Post) -> bool:
+    """Return whether this visitor may see the post unpublished: to change or delete it, one has to."""
+    return _is_author(user, post) or any(user.has_perm(f"posts.{act}_post") for act in ("view", "change", "delete"))
 
 
 def may_edit(user: User | AnonymousUser, post: Post) -> bool:
-    """Return whether this visitor may change the post."""
-    return user.is_authenticated and (user.pk == post.author_id or user.is_staff)
+    """Return whether this visitor may change the post, publish it and take it back."""
+    return _is_author(user, post) or user.has_perm("posts.change_post")
+
+
+def may_delete(user: User | AnonymousUser, post: Post) -> bool:
+    """Return whether this visitor may delete the post."""
+    return _is_author(user, post) or user.has_perm("posts.delete_post")
+
+
+def _is_author(user: User | AnonymousUser, post: Post) -> bool:
+    return user.is_authenticated and user.pk == post.author_id
 
 
 def _page(posts: QuerySet[Post], column: str, cursor: str) -> PostPage:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -18,11 +17,12 @@ LATEST = 6
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Somewhere to go: a path of this site, or a whole address elsewhere."""
+    """Somewhere to go: a path of this site, or a whole address elsewhere; for staff who have the permission, if any."""
 
     name: str
     address: str
     what: str
+    permission: str = ""
 
     @property
     def exists(self) -> bool:
@@ -36,8 +36,11 @@ class Place:
         return True
 
 
+#: What the dashboard asks of whoever looks at jobs.
+LOOK = "jobs.view_job"
+
 PLACES = (
-    Place("Dashboard", "/jobs/", "Every job, queue, schedule and worker, live."),
+    Place("Dashboard", "/jobs/", "Every job, queue, schedule and worker, live.", LOOK),
     Place("Inbox", "/inbox/", "Every mail this development site has sent."),
     Place("Admin", "/admin/", "Users, schedules and the ledger's rows."),
     Place("API", "/api/docs", "Submit and watch jobs over HTTP."),
@@ -48,22 +51,20 @@ PLACES = (
 @require_safe
 def front(request: HttpRequest) -> HttpResponse:
     """Show the front page; what happens inside only to those who may see it."""
-    if not (settings.DEBUG or _is_staff(request)):
-        return render(request, "front.html")
-    flower = [Place("Flower", settings.FLOWER_URL, "The workers, as Celery sees them.")] if settings.FLOWER_URL else []
-    return render(
-        request,
-        "front.html",
-        {
-            "places": [place for place in (*PLACES, *flower) if place.exists],
-            "latest": Job.objects.order_by("-changed_at", "-id")[:LATEST],
-            "unfinished": _unfinished(),
-        },
-    )
+    flower = [Place("Flower", settings.FLOWER_URL, "The workers, as Celery sees them.", LOOK)]
+    offered = (*PLACES, *(flower if settings.FLOWER_URL else ()))
+    context: dict[str, object] = {
+        "places": [place for place in offered if _may(request, place.permission) and place.exists]
+    }
+    if _may(request, LOOK):
+        context |= {"latest": Job.objects.order_by("-changed_at", "-id")[:LATEST], "unfinished": _unfinished()}
+    return render(request, "front.html", context)
 
 
-def _is_staff(request: HttpRequest) -> bool:
-    return not isinstance(request.user, AnonymousUser) and request.user.is_staff
+def _may(request: HttpRequest, permission: str) -> bool:
+    """Return whether a visitor is a member of staff with this permission; in development everybody is."""
+    user = request.user
+    return settings.DEBUG or (user.is_active and user.is_staff and (not permission or user.has_perm(permission)))
 
 
 def _unfinished() -> list[tuple[State, int]]:

@@ -10,7 +10,7 @@ from posts import queries, services
 from posts.markdown import render as markdown
 from posts.models import MAX_TEXT
 from posts.pictures import pictures
-from posts.views.access import editable
+from posts.views.access import deletable, editable
 
 
 @require_POST
@@ -27,14 +27,14 @@ def unpublish(request: HttpRequest, slug: str) -> HttpResponse:
     """Make it a draft again."""
     post = editable(request, slug)
     services.unpublish(post)
-    messages.success(request, "Taken back. It is a draft again, which only you can see.")
+    messages.success(request, "Taken back. It is a draft again, which readers cannot see.")
     return redirect(post)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask, then delete."""
-    post = editable(request, slug)
+    post = deletable(request, slug)
     if request.method != "POST":
         return render(request, "posts/delete.html", {"post": post, "images": post.images.count()})
     services.delete(post)

@@ -31,7 +31,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def show(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show one post; a draft only to those who may edit it."""
+    """Show one post; a draft only to those who may see it."""
     post = queries.visible(request.user, slug)
     if post is None:
         raise Http404("There is no such post, or not any more.")
@@ -46,6 +46,7 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
             "gallery": [shown[number].html() for number in shown if number not in post.placed],
             "pending": sum(not image.is_ready for image in images),
             "may_edit": queries.may_edit(request.user, post),
+            "may_delete": queries.may_delete(request.user, post),
         },
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -59,12 +60,33 @@ def test_others_change_nothing(client: Client, write: Write, bob: User, name: st
     assert Post.objects.get().is_published
 
 
-def test_staff_may_mend_what_others_wrote(client: Client, write: Write, bob: User) -> None:
+#: What each permission on others' posts opens: drafts, and what is done with one button.
+OPENED: dict[str, set[str]] = {
+    "": set(),
+    "add_post": set(),
+    "view_post": {"draft"},
+    "change_post": {"draft", "edit", "publish", "unpublish"},
+    "delete_post": {"draft", "delete"},
+}
+
+
+@pytest.mark.parametrize("permission", OPENED)
+def test_others_posts_are_open_to_staff_by_their_permissions_alone(
+    client: Client, write: Write, bob: User, permission: str
+) -> None:
     bob.is_staff = True
     bob.save()
+    if permission:
+        bob.user_permissions.add(Permission.objects.get(codename=permission, content_type__app_label="posts"))
     client.force_login(bob)
-    client.post(url("unpublish", write()))
-    assert not Post.objects.get().is_published
+    draft, post = write("Secret", publish=False), write()
+    opened = {name for name in ("edit", "publish", "unpublish") if client.post(url(name, post)).status_code != 403}
+    opened |= {"draft"} if client.get(draft.get_absolute_url()).status_code == 200 else set()
+    buttons = client.get(post.get_absolute_url()).text
+    offered = {name for name in ("edit", "delete") if url(name, post) in buttons}
+    opened |= {"delete"} if client.post(url("delete", post)).status_code != 403 else set()
+    assert opened == OPENED[permission]
+    assert offered == opened & {"edit", "delete"}
 
 
 def test_a_list_has_pages_without_gaps_or_repeats(client: Client, ada: User) -> None:

@@ -4,6 +4,7 @@ import re
 from typing import NoReturn
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.http import HttpRequest
 from django.test import Client
 from django.urls import path
@@ -50,6 +51,24 @@ def test_strangers_see_nothing_of_what_goes_on(client: Client) -> None:
     assert "mail.send" not in page
     assert "/readyz" not in page
     assert "Sign up and see one run" in page
+
+
+def test_staff_without_permission_see_nothing_of_what_goes_on(client: Client, db: None) -> None:
+    client.force_login(User.objects.create_user("sam@example.com", is_staff=True))
+    send.delay(**NEWS)
+    page = client.get("/").content.decode()
+    assert 'href="/admin/"' in page
+    for hidden in ("mail.send", "What is going on", 'href="/jobs/"'):
+        assert hidden not in page
+
+
+def test_whoever_may_see_jobs_sees_them_on_the_front_page(client: Client, db: None) -> None:
+    sam = User.objects.create_user("sam@example.com", is_staff=True)
+    sam.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client.force_login(sam)
+    page = client.get("/").content.decode()
+    assert "What is going on" in page
+    assert 'href="/jobs/"' in page
 
 
 def test_an_empty_ledger_says_how_to_fill_it(client: Client, staff: User) -> None:
