@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "jobs.observability.middleware.request_context",
     "django.middleware.security.SecurityMiddleware",
+    "project.probes.answer_probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -224,8 +225,8 @@ CSRF_TRUSTED_ORIGINS = [FRONTEND_HOST]
 
 #: Whether plain HTTP is answered with the HTTPS address.
 SECURE_SSL_REDIRECT = env.boolean("HTTPS_REDIRECT", _HTTPS)
-#: Orchestrators probe without TLS.
-SECURE_REDIRECT_EXEMPT = ["^livez$", "^readyz$"]
+#: Orchestrators probe, and Prometheus scrapes, without TLS.
+SECURE_REDIRECT_EXEMPT = ["^livez$", "^readyz$", "^metrics$"]
 #: How long browsers refuse plain HTTP after a visit. Once HTTPS is known to work, a year is 31536000.
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 3600 if _HTTPS else 0, least=0, most=63_072_000)
 #: A proxy that ends TLS tells of it in X-Forwarded-Proto. Only behind one may that header be believed.

@@ -39,10 +39,14 @@ class NotReady(Exception):
 
 @dataclass
 class Dependency:
-    """Something this process needs, and how to ask whether it works: `ask` returns, or raises."""
+    """Something this process uses, and how to ask whether it works: `ask` returns, or raises.
+
+    Where it is not `needed`, the process does its work without it, if less well.
+    """
 
     name: str
     ask: Callable[[], None]
+    needed: bool = True
     timeout_seconds: float = TIMEOUT_SECONDS
     fresh_seconds: float = FRESH_SECONDS
     #: To come: how many seconds it took.
@@ -138,7 +142,8 @@ DEPENDENCIES = [
     Dependency("database", ask_database),
     Dependency("migrations", ask_migrations),
     Dependency("broker", ask_broker),
-    Dependency("redis", ask_redis),
+    # It holds counts; without it nobody is kept out, and nothing is lost.
+    Dependency("redis", ask_redis, needed=False),
 ]
 
 
@@ -152,7 +157,11 @@ async def livez(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 where every dependency works, else 503; `?exclude=broker` leaves one out, and may be repeated."""
+    """Answer 200 where every dependency that is needed works, else 503.
+
+    `?exclude=broker` leaves one out, and may be repeated. Where nothing but what is not needed fails, the status is
+    "degraded".
+    """
     excluded = set(request.GET.getlist("exclude"))
     unknown = excluded - {dependency.name for dependency in DEPENDENCIES}
     if unknown:
@@ -163,10 +172,11 @@ async def readyz(request: HttpRequest) -> JsonResponse:
         )
     asked = [dependency for dependency in DEPENDENCIES if dependency.name not in excluded]
     states = await asyncio.gather(*(dependency.state() for dependency in asked))
-    ready = all(state["ok"] for state in states)
+    ready = all(state["ok"] for dependency, state in zip(asked, states, strict=True) if dependency.needed)
+    whole = all(state["ok"] for state in states)
     return JsonResponse(
         {
-            "status": "ok" if ready else "failing",
+            "status": "ok" if whole else "degraded" if ready else "failing",
             "checks": {dependency.name: state for dependency, state in zip(asked, states, strict=True)},
         },
         status=200 if ready else 503,

@@ -7,9 +7,11 @@ import time
 import pytest
 from django.db import OperationalError
 from django.test import Client
+from pytest_django import Settings
 
 from jobs.web.health import DEPENDENCIES, Dependency, NotReady
 from tests.servers import Postgres, Valkey
+from tests.servers.ports import free_port
 from tests.waiting import wait_for
 
 
@@ -106,6 +108,18 @@ def test_readyz_names_a_broker_that_is_gone_and_livez_does_not_care(client: Clie
     checks = response.json()["checks"]
     assert {name for name, check in checks.items() if not check["ok"]} == {"broker", "redis"}
     assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_is_not_red_for_a_redis_that_only_holds_counts(
+    client: Client, valkey: Valkey, settings: Settings
+) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["status"] == "degraded"
+    assert answer["checks"]["redis"] == {"ok": False, "error": "ConnectionError"}
 
 
 @pytest.mark.django_db(transaction=True)

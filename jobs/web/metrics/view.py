@@ -42,9 +42,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(encode(registry), content_type=content_type)
 
 
+def shows_token(request: HttpRequest) -> bool:
+    """Return whether a scrape is to be judged by its token, good or not, and by nothing else."""
+    return request.headers.get("Authorization", "").lower().startswith("bearer ")
+
+
 def _may_read(request: HttpRequest) -> bool:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if shows_token(request):
+        token = request.headers["Authorization"].partition(" ")[2]
         own = settings.METRICS_TOKEN
         if own and hmac.compare_digest(own.encode(), token.strip().encode()):
             return True
