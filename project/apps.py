@@ -14,7 +14,9 @@ class ProjectConfig(AppConfig):
     name = "project"
 
     def ready(self) -> None:
-        """Keep Celery from putting its own way of logging in the place of ours."""
+        """Register the checks, and keep Celery from putting its own way of logging in the place of ours."""
+        from project import checks  # noqa: F401, PLC0415  It registers them.
+
         setup_logging.connect(_log_as_the_settings_say)
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX, SECRET_KEY_MIN_LENGTH
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+#: A random key has more, even one of hexadecimal digits.
+KEY_MIN_UNIQUE_CHARACTERS = 10
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
@@ -126,6 +130,32 @@ def broker_url(name: str, default: str | None) -> str:
             "rediss://, valkey://, amqp://, amqps://, ledger:// or another of Kombu's transports."
         )
     return value
+
+
+def secret_key(name: str, default: str | None, *, strict: bool) -> str:
+    """Return a key to sign with. Where `strict`, one that can be guessed is refused."""
+    return _strong(name, text(name, default), strict)
+
+
+def secret_keys(name: str, *, strict: bool) -> list[str]:
+    """Return keys between commas; see secret_key."""
+    return [_strong(name, key, strict) for key in words(name, [])]
+
+
+def _strong(name: str, key: str, strict: bool) -> str:
+    # The rule is that of Django's own check (security.W009), with more different characters: hexadecimal has them.
+    strong = (
+        len(key) >= SECRET_KEY_MIN_LENGTH
+        and len(set(key)) >= KEY_MIN_UNIQUE_CHARACTERS
+        and not key.startswith(SECRET_KEY_INSECURE_PREFIX)
+    )
+    if strict and not strong:
+        raise ImproperlyConfigured(
+            f"{name} (secret) is not valid: a key must be random, with {SECRET_KEY_MIN_LENGTH} characters or more and "
+            f"{KEY_MIN_UNIQUE_CHARACTERS} different ones, as "
+            "`python -c 'import secrets; print(secrets.token_urlsafe(50))'` makes it."
+        )
+    return key
 
 
 def login(name: str, default: str) -> str:

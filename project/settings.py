@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from project import database, env, logs
+from project import database, env, hosts, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Where the embedded parts keep their data; nothing in production writes here.
@@ -15,15 +15,17 @@ DEBUG = env.boolean("DEBUG", False)
 if not DEBUG:
     env.require("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", when="in production (DEBUG is off)")
 
-SECRET_KEY = env.text("SECRET_KEY", "insecure-development-key" if DEBUG else None)
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+SECRET_KEY = env.secret_key("SECRET_KEY", "insecure-development-key" if DEBUG else None, strict=not DEBUG)
+#: Keys of before: what was signed with them is good for its time.
+SECRET_KEY_FALLBACKS = env.secret_keys("SECRET_KEY_FALLBACKS", strict=not DEBUG)
+ALLOWED_HOSTS = hosts.allowed("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+if not DEBUG and "*" in ALLOWED_HOSTS:
+    env.require("FRONTEND_HOST", when="where ALLOWED_HOSTS has *, which is no name that a link could lead to")
 
 PROJECT_NAME = env.text("PROJECT_NAME", "Nightshift")
 #: Where readers find the site; links in mails begin with it.
-FRONTEND_HOST = env.url(
-    "FRONTEND_HOST",
-    "http://localhost:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.')}",
-    schemes=("http", "https"),
+FRONTEND_HOST = hosts.site(
+    "FRONTEND_HOST", "http://localhost:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.')}"
 )
 
 INSTALLED_APPS = [
@@ -229,6 +231,8 @@ SECURE_SSL_REDIRECT = env.boolean("HTTPS_REDIRECT", _HTTPS)
 SECURE_REDIRECT_EXEMPT = ["^livez$", "^readyz$", "^metrics$"]
 #: How long browsers refuse plain HTTP after a visit. Once HTTPS is known to work, a year is 31536000.
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 3600 if _HTTPS else 0, least=0, most=63_072_000)
+#: The proxies whose X-Forwarded-For and X-Forwarded-Proto `project.web` believes; none named: one on this machine.
+FORWARDED_ALLOW_IPS = hosts.proxies("FORWARDED_ALLOW_IPS")
 #: A proxy that ends TLS tells of it in X-Forwarded-Proto. Only behind one may that header be believed.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.boolean("BEHIND_PROXY", False) else None
 SILENCED_SYSTEM_CHECKS = [

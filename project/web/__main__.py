@@ -1,6 +1,6 @@
 """`python -m project.web`: serve the site with uvicorn, within bounds.
 
-uvicorn reads more from the environment: WEB_CONCURRENCY (processes) and FORWARDED_ALLOW_IPS (trusted proxies).
+uvicorn reads one more thing from the environment: WEB_CONCURRENCY (processes).
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     options = _options()
     try:
-        most = settings.WEB_MAX_CONNECTIONS
+        most, proxies = settings.WEB_MAX_CONNECTIONS, settings.FORWARDED_ALLOW_IPS
     except ImproperlyConfigured as exc:
         sys.exit(str(exc))
     uvicorn.run(
@@ -32,6 +32,7 @@ def main() -> None:
         port=options.port,
         http=BoundedProtocol,
         ws="none",
+        forwarded_allow_ips=proxies or "127.0.0.1",
         limit_concurrency=min(most, _descriptors() - _OWN_DESCRIPTORS),
         timeout_graceful_shutdown=options.graceful_seconds,
     )

@@ -1,5 +1,6 @@
 """The readers of environment variables: what they take, and what they say of the rest."""
 
+import secrets
 from collections.abc import Callable
 
 import pytest
@@ -131,3 +132,26 @@ def test_a_whole_number_is_taken_within_its_bounds_only(number: int) -> None:
         else:
             with pytest.raises(ImproperlyConfigured):
                 env.integer("X", 0, least=-5, most=5)
+
+
+GOOD_KEY = "a-long-and-random-text-that-nobody-else-has-0123456789"
+
+
+@pytest.mark.parametrize(
+    "key", ["a", "a" * 200, "secret" * 20, GOOD_KEY[:49], f"django-insecure-{GOOD_KEY}", "insecure-development-key"]
+)
+def test_a_key_that_can_be_guessed_is_refused_and_not_shown(variable: Callable[[str], None], key: str) -> None:
+    for value, read in ((key, env.secret_key), (f"{GOOD_KEY},{key}", env.secret_keys)):
+        variable(value)
+        arguments = ("X", None) if read is env.secret_key else ("X",)
+        with pytest.raises(ImproperlyConfigured, match=r"^X \(secret\) is not valid: a key must be random") as refused:
+            read(*arguments, strict=True)
+        assert key == "a" or key not in str(refused.value)
+        read(*arguments, strict=False)
+
+
+@given(st.integers(min_value=32, max_value=64).map(secrets.token_hex) | st.just(50).map(secrets.token_urlsafe))
+def test_a_random_key_is_taken(key: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("X", key)
+        assert env.secret_key("X", None, strict=True) == key

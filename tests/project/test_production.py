@@ -75,6 +75,16 @@ def test_production_needs_a_broker_or_redis() -> None:
         ("LOG_FORMAT", "xml", "LOG_FORMAT='xml' is not valid: it must be one of text, json"),
         ("FLOWER_BASIC_AUTH", "hush", "FLOWER_BASIC_AUTH (secret) is not valid: it must be user:password"),
         ("SENTRY_DSN", "hush", "SENTRY_DSN (a value without ://) is not valid"),
+        ("FRONTEND_HOST", "https://example.com/blog", "FRONTEND_HOST='https://example.com/blog' is not valid: it must"),
+        ("ALLOWED_HOSTS", "*,example.com", "FRONTEND_HOST: required where ALLOWED_HOSTS has *"),
+        ("ALLOWED_HOSTS", "example.com:8000", "ALLOWED_HOSTS='example.com:8000' is not valid"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", "FORWARDED_ALLOW_IPS='10.0.0.1/8' is not valid"),
+        (
+            "SECRET_KEY",
+            "a",
+            "SECRET_KEY (secret) is not valid: a key must be random, with 50 characters or more and 10",
+        ),
+        ("SECRET_KEY_FALLBACKS", f"{PRODUCTION['SECRET_KEY']},hush", "SECRET_KEY_FALLBACKS (secret) is not valid"),
         ("INBOX_DIR", "inbox", "INBOX_DIR is set although DEBUG is off"),
     ],
 )
@@ -88,6 +98,31 @@ def test_a_bad_value_stops_the_start_in_one_line_without_secrets(name: str, valu
 
 def test_mails_lead_to_the_first_allowed_host_unless_told_otherwise() -> None:
     assert settings("FRONTEND_HOST", ALLOWED_HOSTS=".example.com,other.org") == ["https://example.com"]
+
+
+def test_the_sites_address_is_understood_however_it_is_spelled() -> None:
+    names = ("FRONTEND_HOST", "CSRF_TRUSTED_ORIGINS", "SESSION_COOKIE_SECURE")
+    assert settings(*names, FRONTEND_HOST="HTTPS://Bücher.example:443/") == [
+        "https://xn--bcher-kva.example",
+        ["https://xn--bcher-kva.example"],
+        True,
+    ]
+
+
+def test_any_host_may_be_allowed_where_links_have_one_to_lead_to() -> None:
+    assert settings("ALLOWED_HOSTS", ALLOWED_HOSTS="*", FRONTEND_HOST="https://example.com") == [["*"]]
+
+
+def test_keys_of_before_are_kept() -> None:
+    old = [f"{which}-of-before-with-many-characters-0123456789-abcdef" for which in ("one", "another")]
+    assert settings("SECRET_KEY_FALLBACKS", SECRET_KEY_FALLBACKS=", ".join(old)) == [old]
+
+
+def test_a_proxy_is_to_be_named_where_there_is_one() -> None:
+    result = start(**PRODUCTION, BEHIND_PROXY="yes")
+    assert result.returncode == 0
+    assert "project.W001" in result.stderr
+    assert "FORWARDED_ALLOW_IPS" in result.stderr
 
 
 def test_https_is_strict_and_plain_http_is_possible() -> None:
