@@ -69,8 +69,8 @@ class PostForm(forms.Form):
         field = self.fields["images"]
         if is_configured("content"):
             field.help_text = (
-                "JPEG, PNG, WebP or GIF, as many as you like at once. They show below the text; to have one inside it, "
-                "save, then copy the line beside the image."
+                "JPEG, PNG, WebP or GIF, as many as you like at once; animations stay animated. They show below the "
+                "text; to have one inside it, save, then copy the line beside the image."
             )
         else:
             field.disabled = True

@@ -102,7 +102,7 @@ def _set_aside(content: Store, resized: Resized, variant: Made) -> bytes:
     """Return a variant's bytes, made again where they were swept away."""
     waiting = aside(variant["key"])
     try:
-        return content.get(waiting, limit=settings.IMAGES_MAX_BYTES).data
+        return content.get(waiting, limit=images.MAX_VARIANT_BYTES).data
     except ObjectMissing:
         resize(resized["original"])
-        return content.get(waiting, limit=settings.IMAGES_MAX_BYTES).data
+        return content.get(waiting, limit=images.MAX_VARIANT_BYTES).data

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import chain
+from celery.exceptions import SoftTimeLimitExceeded
 
 from jobs import Cancel, Permanent, job
 from storage import deletion, orphans, pipeline
@@ -55,11 +56,15 @@ def fetch_image(source: str, target: str) -> Original:
         return pipeline.fetch(source, target)
 
 
-@job(name="storage.image.resize", queue="default", time_limit=120)
+@job(name="storage.image.resize", queue="default", time_limit=120, soft_time_limit=90)
 def resize_image(original: Original) -> Resized:
     """Second stage, and the one that computes: make the variants."""
-    with settled():
-        return pipeline.resize(original)
+    try:
+        with settled():
+            return pipeline.resize(original)
+    except SoftTimeLimitExceeded as exc:
+        # Trying again would take as long. Its child lives on, unlike at the hard limit.
+        raise Permanent(f"The image {original['source']} takes more than 90 s to be made smaller.") from exc
 
 
 @job(name="storage.image.upload", queue="storage", time_limit=60)

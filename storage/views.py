@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from storage import references
 from storage.client import FOREVER, store
 from storage.errors import ObjectMissing, StorageError
+from storage.images import MAX_VARIANT_BYTES
 
 
 @require_safe
@@ -16,7 +17,7 @@ def serve(request: HttpRequest, store_name: str, key: str) -> HttpResponse:
     if not key.startswith(tuple(references.prefixes())):
         raise Http404("No app has such objects.")
     try:
-        stored = store(store_name).get(key, limit=settings.IMAGES_MAX_BYTES)
+        stored = store(store_name).get(key, limit=max(settings.IMAGES_MAX_BYTES, MAX_VARIANT_BYTES))
     except ObjectMissing as exc:
         raise Http404(str(exc)) from exc
     except StorageError as exc:

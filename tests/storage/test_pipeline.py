@@ -1,7 +1,10 @@
 """`storage.image`: fetch → resize → upload, each stage repeatable."""
 
+import signal
+
 import pytest
 from celery import signature
+from celery.exceptions import SoftTimeLimitExceeded
 
 from jobs import Cancel, Permanent
 from jobs.models import Job
@@ -9,7 +12,7 @@ from storage import pipeline
 from storage.errors import StorageError
 from storage.tasks import fetch_image, process_image, resize_image, upload_image
 from tests.servers import SeaweedFS
-from tests.storage.pictures import picture, png_claiming
+from tests.storage.pictures import animation, picture, png_claiming, with_scans
 from tests.storage.stores import Stores
 
 SOURCE, TARGET = "posts/1/original.jpg", "posts/1"
@@ -94,6 +97,33 @@ def test_a_key_that_climbs_is_refused(stores: Stores) -> None:
         fetch_image("posts/../x", TARGET)
     with pytest.raises(Permanent, match=r"'\.\./x' is not valid"):
         fetch_image(SOURCE, "../x")
+
+
+@pytest.mark.parametrize(
+    "data", [with_scans(306), animation(frames=100, width=900, height=900)], ids=["scans", "frames"]
+)
+def test_what_would_take_too_long_to_decode_ends_before_it_is(stores: Stores, in_use: set[str], data: bytes) -> None:
+    stores.content.put(SOURCE, data, content_type="image/jpeg")
+    in_use.add(SOURCE)
+    with pytest.raises(Permanent, match=r"306 scans|100 pictures"):
+        fetch_image(SOURCE, TARGET)
+
+
+def test_a_soft_time_limit_ends_an_image_for_good(stores: Stores, original: str) -> None:
+    stores.content.put(SOURCE, animation(frames=60, width=700, height=700), content_type="image/gif")
+    fetched = fetch_image(original, TARGET)
+
+    def expire(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(Permanent, match="takes more than 90 s"):
+            resize_image(fetched)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_store_that_is_gone_is_tried_again(original: str, seaweedfs: SeaweedFS) -> None:
