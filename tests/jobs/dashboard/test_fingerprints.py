@@ -1,5 +1,7 @@
 """Errors of one kind are known as such, and found again."""
 
+import time
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -16,6 +18,8 @@ from tests.jobs.dashboard.letters import letter
         ("KeyError: 'user:12345'", "KeyError: 'user:…'"),
         ("<Object at 0x7f219ddaa990>", "<Object at …>"),
         ("digest 9f86d081884c7d659a2feaa0c55ad015", "digest …"),
+        ("to ada+x.y@mail.example.com, bob@example.com.", "to …, …."),
+        ("user@localhost", "user@localhost"),
         ("connection refused", "connection refused"),
         ("", ""),
     ],
@@ -29,10 +33,25 @@ def test_a_kind_is_short_and_its_own_kind(error: str) -> None:
     assert len(fingerprint(error)) <= LENGTH
 
 
+@pytest.mark.parametrize("shape", ["a", "a.", "a-", "a+", "a@", "x@y-", "1", "f", "0x", "…", "… ", "a@b.", "12345 "])
+def test_a_long_error_costs_no_more_than_its_length(shape: str) -> None:
+    errors = [(f"{number} " + shape * 100_000)[:50_000] for number in range(200)]
+    began = time.perf_counter()
+    assert all(len(fingerprint(error)) <= LENGTH for error in errors)
+    # One of them took ten seconds.
+    assert time.perf_counter() - began < 5
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "error",
-    ["Refused: <a@b.example>: 100% no_such \\ user", "Long: " + "x" * 300, "ids 12345 and 67890", "two\nlines 99999"],
+    [
+        "Refused: <a@b.example>: 100% no_such \\ user",
+        "Long: " + "x" * 300,
+        "Longer: " + "12345 " * 300 + "x",
+        "ids 12345 and 67890",
+        "two\nlines 99999",
+    ],
 )
 def test_a_kind_finds_its_letters_and_no_others(error: str) -> None:
     found = letter(error=error)
