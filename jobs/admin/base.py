@@ -52,6 +52,11 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own i
     list_per_page = 50
     list_max_show_all = 50
     actions_selection_counter = True
+    #: Large fields that no list shows, and a page reads when it does.
+    unlisted: Sequence[str] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer(*self.unlisted)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

@@ -64,6 +64,7 @@ class DeadLetterAdmin(LedgerAdmin):
     ordering = ("-failed_at", "-id")
     sortable_by = ()
     actions = ("replay", "discard")
+    unlisted = ("args", "kwargs", "body", "headers", "properties")
     # Not the body, nor the headers, which repeat arguments that a task hides.
     fields = (
         *("id", "task", "reason", "error", "arguments", "attempt", "job_id", "queue", "exchange", "routing_key"),

@@ -37,6 +37,8 @@ class Listing:
 def newest(selection: JobFilter, *, limit: int, cursor: str = "", seconds: float) -> Listing:
     """Return a page of the jobs that match, the newest first, after about `seconds` at the latest.
 
+    It has fewer than `limit` where their arguments are large (`paging.PAGE_BYTES`).
+
     Raises:
         jobs.paging.InvalidCursor: `cursor` is not one that a page has given out.
     """
@@ -57,16 +59,17 @@ def is_indexed(selection: JobFilter) -> bool:
 def _looked_for(selection: JobFilter, limit: int, cursor: str, seconds: float) -> Listing:
     began = time.monotonic()
     found: list[Job] = []
-    candidates, reach, looked_at = selection.candidates(), FIRST_REACH, 0
+    candidates, reach, looked_at, left = selection.candidates(), FIRST_REACH, 0, paging.PAGE_BYTES
     while True:
         bottom = paging.mark(candidates, "created_at", cursor=cursor, offset=reach)
         rows = selection.jobs() if bottom is None else paging.down_to(selection.jobs(), "created_at", bottom)
-        page = paging.page(rows, "created_at", limit=limit - len(found), cursor=cursor)
+        page = paging.page(rows, "created_at", limit=limit - len(found), cursor=cursor, most_bytes=left)
         found += page.rows
+        left -= page.size
         if page.next_cursor is not None or bottom is None:
             return Listing(found, page.next_cursor)
         cursor = bottom
-        if len(found) == limit:
+        if len(found) == limit or left <= 0:
             return Listing(found, cursor)
         looked_at += reach
         spent = time.monotonic() - began

@@ -14,7 +14,7 @@ from jobs.web.events import change, passing
 from jobs.web.events.change import Position, Wanted
 
 #: Rows read at once; and when a gap is too long: so many changed jobs, and so long ago.
-BATCH, MOST, LONGEST = 500, 10_000, timedelta(minutes=10)
+BATCH, MOST, LONGEST = 100, 10_000, timedelta(minutes=10)
 
 #: What committed late may lie this much before the last event that a client has.
 OVERLAP = timedelta(seconds=10)
