@@ -1,5 +1,6 @@
 """What the engine needs of a Celery application: one call in the project's `celery.py`."""
 
+import logging
 from typing import Any
 
 from celery import Celery
@@ -21,8 +22,15 @@ def install(app: Celery) -> None:
     rabbitmq.use_for_amqp_urls()
     app.add_defaults(_defaults)
     app.control_cls = "jobs.transport.remote:Control"
+    app.amqp_cls = "jobs.producer:Producer"
+    logging.getLogger("celery.pool").addFilter(_tells_no_arguments)
     tie_children_to_parent()
     app.steps["worker"].add(Housekeeping)
+
+
+def _tells_no_arguments(record: logging.LogRecord) -> bool:
+    """Return whether a line may be logged: at the level DEBUG, Celery's pools write down what each task is given."""
+    return not record.msg.startswith("TaskPool: Apply")
 
 
 def for_broker(url: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """From a call to a row: check everything, insert in the caller's transaction, hand over to dispatch on commit."""
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
 from django.db import connection, transaction
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
 from jobs.conf import conf
 from jobs.core.canonical import encode
-from jobs.errors import InvalidArguments, InvalidOption
+from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
 from jobs.observability import correlation, tracing
 from jobs.options import Options, check_carried, due, expiry, job_id_of, placed
+from jobs.redaction import hidden_names
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import Outgoing, outgoing
+from jobs.uniqueness import unique_keys
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
 
-#: The longest key kept as it is; a longer one is digested.
-UNIQUE_KEY_LENGTH = 200
 
 #: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
 _MESSAGE_OPTIONS = (
@@ -124,6 +123,7 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
         message["headers"] = {**traced, **message.get("headers", {})}
     queue, priority = placed(task, options, args, kwargs)
     args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
+    key, *earlier = unique_keys(task, args, kwargs, options.unique) or (None,)
     return NewJob(
         id=job_id_of(task, options.task_id),
         given_id=options.task_id is not None,
@@ -131,7 +131,8 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
         queue=queue,
         args=args_text,
         kwargs=kwargs_text,
-        unique_key=_unique_key(task, args, kwargs, options.unique),
+        unique_key=key,
+        earlier_keys=tuple(earlier),
         replay_of=options.replay_of,
         options=_json_ready(task, message) if message else None,
         priority=priority,
@@ -160,33 +161,6 @@ def _parent() -> _Parent:
     return _Parent(job_id, getattr(task.request, "job_correlation_id", "") or str(job_id))
 
 
-def _unique_key(
-    task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], given: str | bool | None
-) -> str | None:
-    """Return what no other waiting job may share: the task's own key, or a digest of the arguments."""
-    rule = task.unique if given is None else given
-    if not rule:
-        return None
-    arguments = task.named_arguments(args, kwargs)
-    if isinstance(rule, str):
-        # A caller's key is taken as it is: only the task's author writes templates.
-        key = f"{task.name}:{rule if given else rule.format(**arguments)}"
-        _check_key(task, key)
-        if len(key) <= UNIQUE_KEY_LENGTH:
-            return key
-        arguments = {"key": key}
-    digest = hashlib.sha256(str(dumps(arguments, sort_keys=True)).encode()).hexdigest()
-    return f"{task.name[:100]}:{digest}"
-
-
-def _check_key(task: "JobTask", key: str) -> None:
-    """Refuse a unique key that the database's text cannot hold. Raises InvalidOption."""
-    if "\x00" in key or any("\ud800" <= sign <= "\udfff" for sign in key):
-        raise InvalidOption(
-            f"{task.name}: unique={key!r:.200} is not valid: a key holds no NUL character and no lone surrogate."
-        )
-
-
 def json_text(task: "JobTask", name: str, value: object) -> str:
     """Return `value` as the JSON that the ledger can hold, the same on every database and after every reading.
 
@@ -196,7 +170,8 @@ def json_text(task: "JobTask", name: str, value: object) -> str:
     try:
         text = encode(value)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidArguments(f"{task.name}: {name}={_shown(value)} cannot be written as JSON: {exc}.") from None
+        shown = "" if hidden_names(task.name) else f"={_shown(value)}"
+        raise InvalidArguments(f"{task.name}: {name}{shown} cannot be written as JSON: {exc}.") from None
     if "\\u0000" in text or "\\ud" in text.lower():
         _check_storable(task, name, text)
     if '"__type__"' in text:
@@ -216,9 +191,10 @@ def _check_readable(task: "JobTask", name: str, text: str) -> None:
     try:
         loads(text)
     except Exception as exc:  # noqa: BLE001 (the constructors of those types raise what they like)
+        reason = type(exc).__name__ if hidden_names(task.name) else exc
         raise InvalidArguments(
             f'{task.name}: {name} holds an object with the key "__type__", which marks a value of Kombu\'s own, and it'
-            f" cannot be read: {exc}. Use another key."
+            f" cannot be read: {reason}. Use another key."
         ) from None
 
 

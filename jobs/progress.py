@@ -11,6 +11,7 @@ from celery._state import get_current_worker_task
 from django.db import DatabaseError
 
 from jobs.ledger.attempts import note_progress
+from jobs.redaction import HIDDEN, hidden_names, without_hidden
 
 #: Seconds between two writes for one job; what is said in between costs nothing.
 EVERY = 0.5
@@ -35,16 +36,27 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     for name, value in (("done", done), ("total", total)):
         if value is not None and (type(value) not in {int, float} or not 0 <= value < inf):
             raise ValueError(f"progress(): {name}={value!r} is not valid: it must be a number, zero or more.")
-    request: Any = getattr(get_current_worker_task(), "request", None)
+    task: Any = get_current_worker_task()
+    request: Any = getattr(task, "request", None)
     job_id: uuid.UUID | None = getattr(request, "job_id", None)
     if job_id is None or not _is_time(job_id, last_word=done == total):
         return
-    text = json.dumps({"done": done, "total": total, "message": message[:200]})
+    text = json.dumps({"done": done, "total": total, "message": _shown(task, message)[:200]})
     try:
         note_progress(job_id, request.lease_id, text)
     except DatabaseError:
         # A job does not fail for want of a progress bar.
         return
+
+
+def _shown(task: Any, message: str) -> str:
+    """Return a message as people may see it: without what the task hides."""
+    if not message or not hidden_names(task.name):
+        return message
+    if task.batch:
+        # Of the jobs of a batch, the request knows only the first one's arguments.
+        return HIDDEN
+    return without_hidden(task.name, task.request.args or (), task.request.kwargs or {}, message)
 
 
 def _is_time(job_id: uuid.UUID, *, last_word: bool) -> bool:

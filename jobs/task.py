@@ -14,12 +14,14 @@ from celery.result import AsyncResult
 from django.apps import apps
 from django.utils import timezone
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from jobs.core.priority import on_the_wire
 from jobs.core.retry import RetryPolicy
 from jobs.enqueue import enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
 from jobs.options import moment, options_of, route_of, seconds
+from jobs.redaction import is_hidden
 from jobs.runtime.batch import Batch, Item, execute_batch, item_type
 from jobs.runtime.coroutines import finished
 from jobs.runtime.execute import execute
@@ -98,6 +100,9 @@ class JobTask(Task):
             if name is not None and name not in queues:
                 # All tasks are bound before the worker's `-Q` selects among the queues.
                 queues.select_add(queues.new_missing(name))
+        if cls.redact:
+            # What a task returns may be made of what it hides: Celery's log and events show nothing of it.
+            cls.resultrepr_maxsize = 0
 
     @classmethod
     def _routed_queue(cls) -> str | None:
@@ -171,7 +176,16 @@ class JobTask(Task):
         try:
             model.model_validate(value)
         except ValidationError as exc:
-            raise InvalidArguments(f"{self.name}: {name} is not valid: {exc}") from None
+            # Without the values: whoever enqueues has them, and the error of a job is seen by others.
+            rules = "; ".join(self._misfit(name, error) for error in exc.errors(include_url=False, include_input=False))
+            raise InvalidArguments(f"{self.name}: {name} is not valid: {rules}.") from None
+
+    def _misfit(self, name: str, error: ErrorDetails) -> str:
+        """Return where in an argument something is wrong, and what it must be; of a hidden one neither."""
+        if is_hidden(self.name, name):
+            return error["type"]
+        place = ".".join(map(str, error["loc"]))
+        return f"{place}: {error['msg']}" if place else error["msg"]
 
     @property
     def __trace__(self) -> Tracer | None:

@@ -17,6 +17,7 @@ from jobs.commandline.jobs import tries
 from jobs.core.states import State
 from jobs.models import Attempt, Job
 from jobs.queries import JobFilter
+from jobs.redaction import shown_unique_key
 from jobs.registry import registered
 from jobs.reports.queues import known
 from jobs.templatetags.desk import breakable
@@ -87,10 +88,11 @@ class JobAdmin(LedgerAdmin):
     ordering = ("-created_at", "-id")
     sortable_by = ()
     inlines = (AttemptInline,)
+    unlisted = ("args", "kwargs", "options")
     actions = ("retry", "cancel")
     fieldsets = (
         (None, {"fields": ("id", "task", "shown_state", "last_error", "arguments", "progress")}),
-        ("Where and how", {"fields": ("queue", "priority", "tries", "worker_losses", "worker", "unique_key")}),
+        ("Where and how", {"fields": ("queue", "priority", "tries", "worker_losses", "worker", "unique_as")}),
         (
             "When",
             {"fields": ("created_at", "run_at", "dispatched_at", "started_at", "finished_at", "expires_at")},
@@ -138,6 +140,11 @@ class JobAdmin(LedgerAdmin):
         """The arguments, redacted."""
         return as_tree(named_arguments(job.task, job.args, job.kwargs))
 
+    @admin.display(description="unique as")
+    def unique_as(self, job: Job) -> str:
+        """What no other waiting job may share, redacted."""
+        return shown_unique_key(job.task, job.unique_key)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
@@ -178,6 +185,7 @@ class AttemptAdmin(LedgerAdmin):
 
     list_display = ("id", "job_id", "number", "outcome", "error_type", "short", "worker", "finished_at")
     list_filter = ("outcome",)
+    unlisted = ("traceback",)
     search_fields = ("=job__id",)
     ordering = ("-id",)
     sortable_by = ()

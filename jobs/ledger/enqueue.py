@@ -11,7 +11,7 @@ from django.db import connection
 
 from jobs.core.states import State
 from jobs.errors import EnqueueError
-from jobs.ledger.sql import Dialect, cursor, dialect, one
+from jobs.ledger.sql import Dialect, cursor, dialect, marks, one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class NewJob:
     correlation_id: str = ""
     parent_id: uuid.UUID | None = None
     unique_key: str | None = None
+    #: Other keys under which a job may wait that this one must not join: those of secrets given up by now.
+    earlier_keys: tuple[str, ...] = ()
     replay_of: uuid.UUID | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
@@ -82,6 +84,10 @@ def insert(job: NewJob) -> uuid.UUID:
         with cursor() as opened:
             opened.execute(statement, parameters)
         return job.id
+    if job.earlier_keys:
+        found = one(f"SELECT id FROM jobs_job WHERE unique_key IN ({marks(job.earlier_keys)})", job.earlier_keys)
+        if found is not None:
+            return words.to_uuid(found[0])
     # The job in the way may begin between the two statements and so free the key: then it is tried again.
     for _ in range(MOST_TRIES):
         if one(statement + " ON CONFLICT DO NOTHING RETURNING id", parameters) is not None:

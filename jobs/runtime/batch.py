@@ -40,6 +40,7 @@ from jobs.runtime.execute import (
     run,
     tell_celery,
 )
+from jobs.runtime.redacted import redacted
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -248,7 +249,10 @@ def _fail(
     tell: Callable[[], None] = _nothing
     for member in members:
         error = errors[member.job_id]
-        outcome, failure = decide(task, error, member.claimed), failure_of(error)
+        outcome = decide(task, error, member.claimed)
+        # One error may be that of all, and tell of any.
+        error = redacted(task, error, [(one.args, one.kwargs) for one in members])
+        failure = failure_of(error)
         _record(task, member.job_id, lease_id, outcome, failure)
         if member.job_id == delivered:
             tell = partial(_tell, outcome, error, failure)

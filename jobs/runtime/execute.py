@@ -24,6 +24,7 @@ from jobs.runtime.coroutines import finished
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.followers import enqueue_followers
 from jobs.runtime.message import CORRELATION_HEADER
+from jobs.runtime.redacted import RedactedError, redacted
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -106,6 +107,7 @@ def _execute(  # noqa: RET503 (tell_celery raises)
         request.chain = request.callbacks = None
         _record_success(task, job_id, lease_id, claimed, None)
         raise error
+    error = redacted(task, error, [(args, kwargs)])
     failure = failure_of(error)
     _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
     tell_celery(outcome, error, failure)
@@ -237,6 +239,8 @@ def failure_of(error: BaseException) -> Failure:
     """Return what is kept of an error: the original one, where Celery's retry wraps it."""
     if isinstance(error, Retry):
         error = error.exc if isinstance(error.exc, BaseException) else error
+    if isinstance(error, RedactedError):
+        return Failure(error.type, error.message, error.traceback)
     return Failure(
         type=type(error).__qualname__,
         message=str(error),

@@ -15,6 +15,9 @@ from typing import Any, Protocol
 LEDGER_HEADER = "x-ledger"
 CORRELATION_HEADER = "x-correlation-id"
 
+#: Keeps, as a keyed digest, what a client asked for under an idempotency key.
+IDEMPOTENCY_HEADER = "x-idempotency-body"
+
 CONTENT_TYPE = "application/json"
 CONTENT_ENCODING = "utf-8"
 

@@ -17,6 +17,7 @@ from celery.worker.request import Request
 from jobs.enqueue import json_text
 from jobs.errors import InvalidArguments
 from jobs.ledger.claims import Claimed
+from jobs.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.runtime import beginnings
 from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, ledger_id
 from jobs.runtime.exchange import exchange
@@ -67,6 +68,10 @@ class JobRequest(Request):
         self._cancelled = False
         self._last_signal: int = signal.SIGKILL
         self._request_dict["parent_pid"] = os.getpid()
+        if hidden_names(self.name):
+            # What Celery writes into events and logs, and adds to them for whoever formats them.
+            self._argsrepr = self._kwargsrepr = HIDDEN
+            self._request_dict |= {"argsrepr": HIDDEN, "kwargsrepr": HIDDEN}
         self._request_dict[OFFERED] = exchange.is_open
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
@@ -74,6 +79,13 @@ class JobRequest(Request):
             self._request_dict["foreign_eta"], self._eta = self._eta.isoformat(), None
         if self._expires is not None:
             self._request_dict["foreign_expires"], self._expires = self._expires.isoformat(), None
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        """Return what `celery inspect` and Flower show of it: arguments as people may see them."""
+        found: dict[str, Any] = super().info(safe)
+        if not safe:
+            found["args"], found["kwargs"] = shown_arguments(self.name, self._args, self._kwargs)
+        return found
 
     def _check_adoptable(self) -> None:
         try:

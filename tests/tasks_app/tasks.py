@@ -281,6 +281,66 @@ def silent(anything: str) -> None:
     """Hide every argument."""
 
 
+class Pin(BaseModel):
+    """What nobody may see."""
+
+    digits: int
+
+
+@job(
+    public=True,
+    redact=("secret",),
+    unique="{how} {secret}",
+    max_retries=1,
+    retry_backoff=0.2,
+    retry_jitter=False,
+    time_limit=60,
+)
+def confide(how: str, secret: str, gate: str = "") -> str:
+    """Tell its secret wherever a task can."""
+    progress(1, 2, f"at {secret}")
+    match how:
+        case "wait":
+            record(f"{how} began")
+            pass_gate(gate)
+        case "raise":
+            raise Broken(f"nobody has the number {secret}")
+        case "look up":
+            dict[str, str]()[secret]
+        case "validate":
+            Pin.model_validate({"digits": secret})
+        case "chain":
+            try:
+                int(secret)
+            except ValueError as exc:
+                raise Broken("it is no number") from exc
+        case "give up":
+            raise Permanent(f"{secret} is wrong")
+        case "snooze":
+            raise Snooze(3600, f"{secret} comes later")
+        case "retry":
+            raise confide.retry(exc=Broken(f"not yet {secret}"))
+    return secret
+
+
+@job(redact=True, pydantic=True, max_retries=0)
+def pinned(pin: Pin) -> int:
+    """Take a secret that is checked before the task begins."""
+    return pin.digits
+
+
+class Whisper(NamedTuple):
+    """What each job of a batch that hides its arguments is about."""
+
+    secret: str
+
+
+@job(batch=10, redact=True, max_retries=0)
+def whispered(batch: Batch[Whisper]) -> None:
+    """Fail every job of the batch with the secrets of all."""
+    raise Broken(" and ".join(item.value.secret for item in batch))
+
+
 @job(time_limit=60)
 def gated_then_permanent(effect: str, gate: str) -> None:
     """Leave an effect, wait for the gate, give up."""

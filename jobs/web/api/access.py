@@ -24,10 +24,20 @@ class Caller:
     Attributes:
         name: for the record of operator actions.
         key: the same for all requests of one token or person, and for nobody else's.
+        scopes: all that the caller may do.
     """
 
     name: str
     key: str
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope, why: str) -> None:
+        """Raise Problem where a request asks for more than its operation's own scope opens."""
+        if scope not in self.scopes:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"{why} needs the scope {scope.value!r} as well (for members of staff, {PERMISSIONS[scope]}).",
+            )
 
 
 class Needs(AuthBase):
@@ -46,9 +56,13 @@ class Needs(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Caller:
         """Return who asks. Raises Problem for those who may not."""
-        caller = self._by_token(request) if "Authorization" in request.headers else self._by_session(request)
+        caller = self.caller(request)
         rates.spend(request, caller.key)
         return caller
+
+    def caller(self, request: HttpRequest) -> Caller:
+        """Return who asks, without counting it as a request. Raises Problem for those who may not."""
+        return self._by_token(request) if "Authorization" in request.headers else self._by_session(request)
 
     def _by_token(self, request: HttpRequest) -> Caller:
         scheme, _, token = request.headers["Authorization"].partition(" ")
@@ -60,23 +74,28 @@ class Needs(AuthBase):
                 HTTPStatus.FORBIDDEN,
                 f"The token {row.name!r} lacks the scope {self.scope.value!r}; it has: {', '.join(row.scopes)}.",
             )
-        return Caller(f"token {row.name}", f"token:{row.pk}")
+        return Caller(f"token {row.name}", f"token:{row.pk}", frozenset(map(Scope, row.scopes)))
 
     def _by_session(self, request: HttpRequest) -> Caller:
         user = request.user
         if isinstance(user, AnonymousUser) or not (user.is_active and user.is_staff):
             raise _unauthorised("Send a token as `Authorization: Bearer …`, or log in as a member of staff.")
-        self._check_permission(user)
+        scopes = _scopes(user)
+        if self.scope not in scopes:
+            needed = PERMISSIONS[self.scope]
+            raise Problem(HTTPStatus.FORBIDDEN, f"You lack the permission {needed}; an administrator can give it.")
         if request.method not in _SAFE and check_csrf(request) is not None:
             raise Problem(
                 HTTPStatus.FORBIDDEN, "The header X-CSRFToken is missing or wrong; a request by a token needs none."
             )
-        return Caller(user.get_username(), f"user:{user.pk}")
+        return Caller(user.get_username(), f"user:{user.pk}", scopes)
 
-    def _check_permission(self, user: AbstractBaseUser) -> None:
-        needed = PERMISSIONS[self.scope]
-        if not (isinstance(user, PermissionsMixin) and user.has_perm(needed)):
-            raise Problem(HTTPStatus.FORBIDDEN, f"You lack the permission {needed}; an administrator can give it.")
+
+def _scopes(user: AbstractBaseUser) -> frozenset[Scope]:
+    """Return what a person may do."""
+    if not isinstance(user, PermissionsMixin):
+        return frozenset()
+    return frozenset(scope for scope, permission in PERMISSIONS.items() if user.has_perm(permission))
 
 
 def _unauthorised(detail: str) -> Problem:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -19,9 +20,11 @@ from ninja.errors import HttpError, ValidationError, ValidationErrorContext
 from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
+from pydantic_core import ErrorDetails
 
+from jobs.redaction import HIDDEN
 from jobs.web.api.described import describe_events, describe_problems
-from jobs.web.api.problems import FieldError, Problem, refused, shortened
+from jobs.web.api.problems import MOST_ERRORS, FieldError, Problem, refused, shortened
 from jobs.web.job_json import time_json
 
 logger = logging.getLogger(__name__)
@@ -62,14 +65,11 @@ class ProblemApi(NinjaAPI):
         self, error_contexts: list[ValidationErrorContext[Any]]
     ) -> ValidationError:
         """Return what is wrong with a request, the values included."""
+        found = (error for context in error_contexts for error in context.pydantic_validation_error.errors())
         errors = [
-            FieldError(
-                field=_field(error["loc"]),
-                value=None if error["type"] == "missing" else shortened(error["input"]),
-                rule=error["msg"][0].lower() + error["msg"][1:],
-            )
-            for context in error_contexts
-            for error in context.pydantic_validation_error.errors(include_url=False)
+            FieldError(field=_field(error["loc"]), value=_value(error), rule=error["msg"][0].lower() + error["msg"][1:])
+            # One more than is answered, which says that there are more.
+            for error in islice(found, MOST_ERRORS + 1)
         ]
         return ValidationError([error.model_dump() for error in errors])
 
@@ -89,6 +89,13 @@ def _field(place: tuple[int | str, ...]) -> str:
     if len(parts) > 1 and parts[0] in {"body", "query"}:
         parts = parts[1:]
     return ".".join(str(part) for part in parts)
+
+
+def _value(error: ErrorDetails) -> Any:
+    """Return the value at fault. Where arguments stand, nobody has said yet of which task: then they are hidden."""
+    if error["type"] == "missing":
+        return None
+    return HIDDEN if "kwargs" in error["loc"] else shortened(error["input"])
 
 
 def handle_problems(api: NinjaAPI) -> None:

@@ -4,41 +4,67 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
+from pydantic_core import ErrorDetails
 
 from jobs.redaction import HIDDEN, is_hidden
 from jobs.runtime.batch import item_type
 from jobs.task import JobTask
-from jobs.web.api.problems import FieldError, shortened
+from jobs.web.api.problems import MOST_ERRORS, FieldError, shortened
+
+#: Errors whose text is written by a validator of the task's author, who may repeat the value in it.
+_OWN_WORDS = frozenset({"value_error", "assertion_error"})
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def errors_in(task: JobTask, kwargs: Mapping[str, Any], at: str = "kwargs") -> list[FieldError]:
-    """Return what is wrong with arguments given by name; `at` says where they stand in the request."""
+    """Return what is wrong with arguments given by name, as much of it as an answer needs.
+
+    Args:
+        task: the task that is to take them.
+        kwargs: the arguments.
+        at: where they stand in the request.
+    """
+    # One more than is answered, which says that there are more.
+    return list(islice(_errors(task, kwargs, at), MOST_ERRORS + 1))
+
+
+def _errors(task: JobTask, kwargs: Mapping[str, Any], at: str) -> Iterator[FieldError]:
     parameters = task._signature.parameters  # noqa: SLF001 (it is ours)
-    return [
-        FieldError(field=f"{at}.{name}", value=_shown(task, name, value), rule=rule)
-        for name, value, rule in (*_misfits(parameters, kwargs), *_mistyped(task, kwargs))
-    ]
+    for name, value, rule in _misfits(parameters, kwargs):
+        hidden = value is not None and is_hidden(task.name, name)
+        yield FieldError(field=f"{at}.{name}", value=HIDDEN if hidden else shortened(value), rule=rule)
+    for name, error in _mistyped(task, kwargs):
+        yield _field_error(f"{at}.{name}", error, hidden=is_hidden(task.name, name))
+
+
+def _field_error(field: str, error: ErrorDetails, *, hidden: bool) -> FieldError:
+    """Return what is wrong with a value. Of a hidden one neither the place in it is told nor what our code says."""
+    if not hidden:
+        place = ".".join([field, *map(str, error["loc"])])
+        return FieldError(field=place, value=shortened(error["input"]), rule=error["msg"])
+    rule = "is not valid" if error["type"] in _OWN_WORDS else error["msg"]
+    return FieldError(field=field, value=HIDDEN, rule=rule)
 
 
 def _misfits(parameters: Mapping[str, inspect.Parameter], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     named = {name for name, parameter in parameters.items() if parameter.kind in _NAMED}
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    known = ", ".join(sorted(named)) or "none"
     for name, value in kwargs.items():
         if name not in named and not takes_any:
-            known = ", ".join(sorted(named)) or "none"
             yield name, value, f"is no argument of the task, which takes: {known}"
     for name in parameters:
         if name in named and name not in kwargs and parameters[name].default is inspect.Parameter.empty:
             yield name, None, "is required"
 
 
-def _mistyped(task: JobTask, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+def _mistyped(task: JobTask, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, ErrorDetails]]:
     adapters = _adapters(task.name, task.run, bool(task.batch))
     for name, adapter in adapters.items():
         if name not in kwargs:
@@ -48,10 +74,9 @@ def _mistyped(task: JobTask, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, A
             adapter.validate_json(json.dumps(kwargs[name]), strict=True)
         except ValidationError as exc:
             for error in exc.errors(include_url=False, include_context=False):
-                path = ".".join([name, *map(str, error["loc"])])
-                yield path, error["input"], error["msg"]
-        except ValueError as exc:
-            yield name, None, f"cannot be read as JSON: {exc}"
+                yield name, error
+        except ValueError:
+            yield name, ErrorDetails(type="json", loc=(), msg="cannot be read as JSON", input=None)
 
 
 @lru_cache(maxsize=1000)
@@ -75,7 +100,3 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     except (NameError, TypeError):
         return {}
     return {name: hint for name, hint in hints.items() if name not in {"return", "self"}}
-
-
-def _shown(task: JobTask, path: str, value: Any) -> Any:
-    return HIDDEN if is_hidden(task.name, path.split(".", maxsplit=1)[0]) and value is not None else shortened(value)

@@ -15,6 +15,7 @@ from jobs.operations import CANCELLABLE, RETRYABLE, Result
 from jobs.paging import InvalidCursor, Page, page
 from jobs.queries import JobFilter
 from jobs.reports.listing import newest
+from jobs.tokens import Scope
 from jobs.web.api.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.web.api.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.web.api.schemas.jobs import (
@@ -27,6 +28,7 @@ from jobs.web.api.schemas.jobs import (
     JobOut,
     JobPage,
     JobQuery,
+    JobRef,
 )
 from jobs.web.api.submit import submit, submit_many
 from jobs.web.job_json import attempt_json, job_json, maybe_time_json
@@ -36,8 +38,11 @@ router = Router(tags=["jobs"])
 #: How long a request looks for what no index answers.
 LOOK_SECONDS = 0.05
 
+#: Failed attempts shown with a job, the latest ones: each may have 20 kB of traceback, and some jobs try for ever.
+ATTEMPTS = 100
 
-@router.post("", response={201: JobOut, 200: JobOut}, auth=SUBMIT, summary="Submit a job")
+
+@router.post("", response={201: JobOut, 200: JobOut | JobRef}, auth=SUBMIT, summary="Submit a job")
 def submit_job(
     request: HttpRequest,
     body: Annotated[JobIn, Body()],
@@ -47,16 +52,17 @@ def submit_job(
 
     With the header `Idempotency-Key` the same request may be sent again: it answers 200 with the same job, as long as
     the ledger keeps it; under a key used for another body it answers 409. Where the job's `unique` key is held by a
-    job that waits to begin, that job is the answer, with 200.
+    job that waits to begin, that job is the answer, with 200. Of a job that was there before, more than its state takes
+    the scope `read`.
     """
     job, new = submit(body, caller=caller_of(request).key, key=idempotency_key or "")
-    return Status(HTTPStatus.CREATED if new else HTTPStatus.OK, job_json(job))
+    return Status(HTTPStatus.CREATED, job_json(job)) if new else Status(HTTPStatus.OK, shown_to(request, job))
 
 
 @router.post("/bulk", response={201: BulkOut}, auth=SUBMIT, summary="Submit many jobs")
 def submit_bulk(request: HttpRequest, body: Annotated[BulkIn, Body()]) -> Any:
     """Enqueue up to 10,000 jobs of public tasks: all of them or, where one is not valid, none."""
-    return Status(HTTPStatus.CREATED, {"ids": submit_many(body.jobs)})
+    return Status(HTTPStatus.CREATED, {"ids": submit_many(body.jobs, caller=caller_of(request).key)})
 
 
 @router.get("", response=JobPage, auth=READ, summary="List jobs")
@@ -79,13 +85,10 @@ def list_jobs(request: HttpRequest, query: Annotated[JobQuery, Query()]) -> Any:
 def refuse_unknown(request: HttpRequest, query: Schema) -> None:
     """Raise Problem for a parameter that nobody knows: a slip of the pen must not list everything."""
     known = type(query).model_fields
-    errors = [
-        FieldError(field=name, value=shortened(value), rule=f"is not known; known are {', '.join(known)}")
-        for name, value in request.GET.items()
-        if name not in known
-    ]
-    if errors:
-        raise refused(errors)
+    unknown = [(name, value) for name, value in request.GET.items() if name not in known]
+    if unknown:
+        rule = f"is not known; known are {', '.join(known)}"
+        raise refused(FieldError(field=name, value=shortened(value), rule=rule) for name, value in unknown)
 
 
 def turned(rows: Any, moment: str, query: Any) -> Page[Any]:
@@ -108,6 +111,9 @@ def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> A
     selection = body.filter.filter()
     if not selection.as_json():
         raise invalid("filter", {}, "must restrict something: an action on every job there is needs to say so by state")
+    if selection.text or selection.error or selection.kwargs:
+        # How many match would say what stands in them.
+        caller_of(request).require(Scope.READ, "A filter that looks into arguments or errors (q, error, kwargs)")
     act = operations.retry_jobs if body.action == "retry" else operations.cancel_jobs
     result = act(selection, actor=caller_of(request).name, dry_run=body.dry_run)
     return {"matched": result.matched, "changed": result.changed, "dry_run": body.dry_run}
@@ -115,22 +121,29 @@ def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> A
 
 @router.get("/{uuid:job_id}", response=JobDetail, auth=READ, summary="Show a job")
 def show_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
-    """Return a job with its failed attempts."""
+    """Return a job with its failed attempts, the latest hundred."""
     return _detail(_job(job_id))
 
 
-@router.post("/{uuid:job_id}/retry", response=JobOut, auth=OPERATE, summary="Retry a job")
+@router.post("/{uuid:job_id}/retry", response=JobOut | JobRef, auth=OPERATE, summary="Retry a job")
 def retry_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
     """Put a job that ended, or waits for a later time, into its queue now."""
     result = operations.retry_jobs(JobFilter(ids=(job_id,)), actor=caller_of(request).name)
-    return _after(job_id, result, RETRYABLE, "retried")
+    return _after(request, job_id, result, RETRYABLE, "retried")
 
 
-@router.post("/{uuid:job_id}/cancel", response=JobOut, auth=OPERATE, summary="Cancel a job")
+@router.post("/{uuid:job_id}/cancel", response=JobOut | JobRef, auth=OPERATE, summary="Cancel a job")
 def cancel_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
     """Cancel a job that has not ended. A running one is ended by its worker within a moment."""
     result = operations.cancel_jobs(JobFilter(ids=(job_id,)), actor=caller_of(request).name)
-    return _after(job_id, result, CANCELLABLE, "cancelled")
+    return _after(request, job_id, result, CANCELLABLE, "cancelled")
+
+
+def shown_to(request: HttpRequest, job: Job) -> Any:
+    """Return of a job what the caller may see."""
+    if Scope.READ in caller_of(request).scopes:
+        return job_json(job)
+    return {"id": job.pk, "task": job.task, "state": job.state}
 
 
 def _job(job_id: uuid.UUID) -> Job:
@@ -141,12 +154,13 @@ def _job(job_id: uuid.UUID) -> Job:
 
 
 def _detail(job: Job) -> dict[str, Any]:
-    return {**job_json(job), "attempts": [attempt_json(attempt) for attempt in job.attempts.all()]}
+    latest = list(job.attempts.order_by("-number", "-pk")[:ATTEMPTS])
+    return {**job_json(job), "attempts": [attempt_json(attempt) for attempt in reversed(latest)]}
 
 
-def _after(job_id: uuid.UUID, result: Result, states: tuple[str, ...], what: str) -> Any:
+def _after(request: HttpRequest, job_id: uuid.UUID, result: Result, states: tuple[str, ...], what: str) -> Any:
     """Return the job after an action. Raises Problem where it is not there, or its state did not allow it."""
     job = _job(job_id)
     if not result.changed:
         raise Problem(HTTPStatus.CONFLICT, f"Job {job_id} is {job.state}: only {', '.join(states)} jobs can be {what}.")
-    return job_json(job)
+    return shown_to(request, job)

@@ -14,7 +14,7 @@ from jobs.operations import Result
 from jobs.queries import LetterFilter
 from jobs.registry import registered
 from jobs.runtime.deadletters import BrokerGone
-from jobs.task import JobTask
+from jobs.tokens import Scope
 from jobs.web.api.access import OPERATE, READ, caller_of
 from jobs.web.api.arguments import errors_in
 from jobs.web.api.jobs import refuse_unknown, turned
@@ -25,9 +25,11 @@ from jobs.web.api.schemas.letters import (
     LetterOut,
     LetterPage,
     LetterQuery,
+    LetterRef,
     ReplayIn,
     ReplayOut,
 )
+from jobs.web.api.submit import public
 from jobs.web.letter_json import letter_json
 
 router = Router(tags=["dead letters"])
@@ -37,7 +39,7 @@ router = Router(tags=["dead letters"])
 def list_letters(request: HttpRequest, query: Annotated[LetterQuery, Query()]) -> Any:
     """Return dead letters, the latest first."""
     refuse_unknown(request, query)
-    found = turned(query.filter().letters(), "failed_at", query)
+    found = turned(query.filter().letters().defer("body", "headers", "properties"), "failed_at", query)
     return {"dead_letters": [letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor}
 
 
@@ -47,6 +49,9 @@ def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]
     selection = body.filter.filter()
     if set(selection.as_json()) <= {"open_only"}:
         raise invalid("filter", {}, "must restrict something, a queue or a time for instance")
+    if selection.text:
+        # How many match would say what stands in them.
+        caller_of(request).require(Scope.READ, "A filter that looks into arguments or errors (q)")
     act = operations.replay_letters if body.action == "replay" else operations.discard_letters
     result = _through_broker(lambda: act(selection, actor=caller_of(request).name, dry_run=body.dry_run))
     return {"matched": result.matched, "changed": result.changed, "dry_run": body.dry_run}
@@ -60,10 +65,14 @@ def show_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
 
 @router.post("/{uuid:letter_id}/replay", response=ReplayOut, auth=OPERATE, summary="Replay a dead letter")
 def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[ReplayIn | None, Body()] = None) -> Any:
-    """Run a dead letter again: its job goes back to its queue; with other arguments it becomes a new job."""
+    """Run a dead letter again: its job goes back to its queue; with other arguments it becomes a new job.
+
+    Other arguments are a new submission: they take the scope `submit`, and a public task.
+    """
     body = body or ReplayIn()
     letter, actor = _letter(letter_id), caller_of(request).name
     if body.kwargs is not None:
+        caller_of(request).require(Scope.SUBMIT, "A replay with other arguments")
         return {"job_id": _corrected(letter, body.kwargs, actor, force=body.force)}
     selection = LetterFilter(ids=(letter_id,), open_only=not body.force)
     result = _through_broker(lambda: operations.replay_letters(selection, actor=actor, force=body.force))
@@ -72,19 +81,22 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
     return {"job_id": _letter(letter_id).replay_job_id}
 
 
-@router.post("/{uuid:letter_id}/discard", response=LetterOut, auth=OPERATE, summary="Discard a dead letter")
+@router.post("/{uuid:letter_id}/discard", response=LetterOut | LetterRef, auth=OPERATE, summary="Discard a dead letter")
 def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
     """Set a dead letter aside for good; its job stays dead."""
     letter = _letter(letter_id)
     result = operations.discard_letters(LetterFilter(ids=(letter_id,)), actor=caller_of(request).name)
     if not result.changed:
         raise _done_before(letter)
-    return letter_json(_letter(letter_id))
+    letter = _letter(letter_id)
+    if Scope.READ in caller_of(request).scopes:
+        return letter_json(letter)
+    return {"id": letter.pk, "job_id": letter.job_id, "discarded_at": letter.discarded_at}
 
 
 def _corrected(letter: DeadLetter, kwargs: dict[str, Any], actor: str, *, force: bool) -> uuid.UUID:
-    task = registered().get(letter.task)
-    errors = errors_in(task, kwargs) if isinstance(task, JobTask) else []
+    task = public(letter.task) if letter.task in registered() else None
+    errors = errors_in(task, kwargs) if task else []
     if errors:
         raise refused(errors)
     try:

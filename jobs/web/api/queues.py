@@ -12,11 +12,12 @@ from jobs.models import Job
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport, queues
 from jobs.schedules import readable, run_now
+from jobs.tokens import Scope
 from jobs.web.api.access import OPERATE, READ, caller_of
+from jobs.web.api.jobs import shown_to
 from jobs.web.api.problems import Problem, missing
-from jobs.web.api.schemas.house import QueueList, QueueOut, ScheduleList, WorkerList
-from jobs.web.api.schemas.jobs import JobOut
-from jobs.web.job_json import job_json
+from jobs.web.api.schemas.house import QueueList, QueueOut, QueueRef, ScheduleList, WorkerList
+from jobs.web.api.schemas.jobs import JobOut, JobRef
 from jobs.web.report_json import queue_json, schedule_json, worker_json
 
 router = Router()
@@ -28,20 +29,31 @@ def list_queues(request: HttpRequest) -> Any:
     return {"queues": [queue_json(queue) for queue in queues()]}
 
 
-@router.post("/queues/{name}/pause", response=QueueOut, auth=OPERATE, tags=["queues"], summary="Pause a queue")
+@router.post(
+    "/queues/{name}/pause", response=QueueOut | QueueRef, auth=OPERATE, tags=["queues"], summary="Pause a queue"
+)
 def pause_queue(request: HttpRequest, name: str) -> Any:
     """Let no job of a queue begin until it is resumed; what runs goes on."""
     _queue(name)
     operations.pause_queue(name, actor=caller_of(request).name)
-    return queue_json(_queue(name))
+    return _shown_to(request, _queue(name))
 
 
-@router.post("/queues/{name}/resume", response=QueueOut, auth=OPERATE, tags=["queues"], summary="Resume a queue")
+@router.post(
+    "/queues/{name}/resume", response=QueueOut | QueueRef, auth=OPERATE, tags=["queues"], summary="Resume a queue"
+)
 def resume_queue(request: HttpRequest, name: str) -> Any:
     """Let the jobs of a queue begin again."""
     _queue(name)
     operations.resume_queue(name, actor=caller_of(request).name)
-    return queue_json(_queue(name))
+    return _shown_to(request, _queue(name))
+
+
+def _shown_to(request: HttpRequest, queue: QueueReport) -> dict[str, Any]:
+    """Return of a queue what the caller may see."""
+    if Scope.READ in caller_of(request).scopes:
+        return queue_json(queue)
+    return {"name": queue.name, "paused": queue.paused_at is not None}
 
 
 def _queue(name: str) -> QueueReport:
@@ -65,7 +77,7 @@ def list_schedules(request: HttpRequest) -> Any:
 
 @router.post(
     "/schedules/{int:schedule_id}/run",
-    response={201: JobOut},
+    response={201: JobOut | JobRef},
     auth=OPERATE,
     tags=["schedules"],
     summary="Run a schedule now",
@@ -80,4 +92,4 @@ def run_schedule(request: HttpRequest, schedule_id: int) -> Any:
         job_id = run_now(schedule, actor=caller_of(request).name)
     except EnqueueError as exc:
         raise Problem(HTTPStatus.CONFLICT, str(exc)) from exc
-    return Status(HTTPStatus.CREATED, job_json(Job.objects.get(pk=job_id)))
+    return Status(HTTPStatus.CREATED, shown_to(request, Job.objects.get(pk=job_id)))

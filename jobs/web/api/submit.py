@@ -3,33 +3,31 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, TypeVar
 
 from celery import current_app
 from django.db import transaction
 from uuid_utils.compat import uuid7
 
+from jobs.digests import digests
 from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.registry import registered
+from jobs.runtime.message import IDEMPOTENCY_HEADER
 from jobs.task import JobTask
+from jobs.uniqueness import is_secret, unique_text
 from jobs.web.api.arguments import errors_in
-from jobs.web.api.problems import FieldError, Problem, refused
+from jobs.web.api.problems import MOST_ERRORS, FieldError, Problem, refused
 from jobs.web.api.schemas.jobs import JobIn
 
 T = TypeVar("T")
 
 #: Makes a job's id of who asks and their key; nobody else's key leads to the same one.
 _KEYS = uuid.UUID("6a2f6f2c-9b7a-4f0e-8a53-1d2f3c5b7e90")
-
-#: The header of a job's message that keeps what was asked for under a key.
-BODY_HEADER = "x-idempotency-body"
-
-#: The most errors an answer lists.
-MOST_ERRORS = 100
 
 
 def submit(job: JobIn, *, caller: str, key: str = "") -> tuple[Job, bool]:
@@ -49,14 +47,14 @@ def submit(job: JobIn, *, caller: str, key: str = "") -> tuple[Job, bool]:
     (task,) = _checked([job], at="")
     if not key:
         with transaction.atomic():
-            return _enqueued(task, job, uuid7(), {})
+            return _enqueued(task, job, caller, uuid7(), {})
     job_id = uuid.uuid5(_KEYS, f"{caller}:{key}")
-    digest = _digest(job)
+    known = _digests(job)
     with transaction.atomic():
         there, new = Job.objects.filter(pk=job_id).first(), False
         if there is None:
-            there, new = _enqueued(task, job, job_id, {BODY_HEADER: digest})
-    if there.pk == job_id and _digest_of(there) != digest:
+            there, new = _enqueued(task, job, caller, job_id, {IDEMPOTENCY_HEADER: known[0]})
+    if there.pk == job_id and _digest_of(there) not in known:
         raise Problem(
             HTTPStatus.CONFLICT,
             f"Idempotency-Key {key!r} was used for job {there.pk} with another body; use a new key for a new job.",
@@ -64,46 +62,53 @@ def submit(job: JobIn, *, caller: str, key: str = "") -> tuple[Job, bool]:
     return there, new
 
 
-def submit_many(jobs: Sequence[JobIn]) -> list[uuid.UUID]:
+def submit_many(jobs: Sequence[JobIn], *, caller: str) -> list[uuid.UUID]:
     """Enqueue many jobs: all of them or none. Returns their ids, in order. Raises Problem as `submit`."""
     tasks = _checked(jobs, at="jobs.")
     groups: dict[Any, list[int]] = {}
+    options = [_options(task, job, caller) for task, job in zip(tasks, jobs, strict=True)]
     for index, job in enumerate(jobs):
-        groups.setdefault(_shared(job), []).append(index)
+        # What jobs must have in common to be written in one statement.
+        groups.setdefault((job.task, *options[index].items()), []).append(index)
     ids: list[uuid.UUID] = [uuid.UUID(int=0)] * len(jobs)
     with transaction.atomic():
         for members in groups.values():
-            task, options = tasks[members[0]], _options(jobs[members[0]])
             calls = [jobs[index].kwargs for index in members]
-            results = _tried(partial(task.delay_many, calls, **options))
+            results = _tried(partial(tasks[members[0]].delay_many, calls, **options[members[0]]))
             for index, result in zip(members, results, strict=True):
                 ids[index] = uuid.UUID(result.id)
     return ids
 
 
-def _shared(job: JobIn) -> Any:
-    """Return what jobs must have in common to be written in one statement."""
-    return job.task, job.queue, job.priority, job.run_at, job.unique, job.correlation_id
-
-
-def _enqueued(task: JobTask, job: JobIn, job_id: uuid.UUID, headers: dict[str, str]) -> tuple[Job, bool]:
+def _enqueued(task: JobTask, job: JobIn, caller: str, job_id: uuid.UUID, headers: dict[str, str]) -> tuple[Job, bool]:
     """Enqueue under this id; the job returned is another one where its unique key is taken."""
-    result = _tried(
-        lambda: task.apply_async((), job.kwargs, task_id=str(job_id), headers=headers, **_options(job)),
-    )
+    options = _options(task, job, caller)
+    result = _tried(lambda: task.apply_async((), job.kwargs, task_id=str(job_id), headers=headers, **options))
     row = Job.objects.get(pk=result.id)
     return row, row.pk == job_id
 
 
-def _options(job: JobIn) -> dict[str, Any]:
+def _options(task: JobTask, job: JobIn, caller: str) -> dict[str, Any]:
     options = {
         "queue": job.queue,
         "priority": job.priority,
         "eta": job.run_at,
-        "unique": job.unique,
+        "unique": _unique(task, job, caller),
         "correlation_id": job.correlation_id,
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _unique(task: JobTask, job: JobIn, caller: str) -> str | bool | None:
+    """Return by what a job is unique.
+
+    A client's key is the client's own, as its idempotency keys are: under another one's it would be answered with that
+    one's job. So is a key made of what the task hides, or the answer would say whether somebody else gave the same.
+    """
+    if not isinstance(job.unique, str) and not is_secret(task, job.unique):
+        return job.unique
+    text = _tried(lambda: unique_text(task, (), job.kwargs, job.unique))
+    return job.unique if text is None else f"{caller}:{text}"
 
 
 def _tried(enqueue: Callable[[], T]) -> T:
@@ -116,24 +121,24 @@ def _tried(enqueue: Callable[[], T]) -> T:
 
 def _checked(jobs: Sequence[JobIn], at: str) -> list[JobTask]:
     """Return the task of each job. Raises Problem for tasks that are not public, and for values that are not valid."""
-    found: list[JobTask] = []
-    errors: list[FieldError] = []
-    for index, job in enumerate(jobs):
-        prefix = f"{at}{index}." if at else ""
-        task = _public(job.task)
-        found.append(task)
-        errors += errors_in(task, job.kwargs, f"{prefix}kwargs")
-        if job.queue is not None and job.queue not in current_app.amqp.queues:
-            known = ", ".join(sorted(current_app.amqp.queues))
-            errors.append(FieldError(field=f"{prefix}queue", value=job.queue, rule=f"must be one of {known}"))
-        if len(errors) >= MOST_ERRORS:
-            break
+    tasks = [public(job.task) for job in jobs]
+    errors = list(islice(_errors(jobs, tasks, at), MOST_ERRORS + 1))
     if errors:
-        raise refused(errors[:MOST_ERRORS])
-    return found
+        raise refused(errors)
+    return tasks
 
 
-def _public(name: str) -> JobTask:
+def _errors(jobs: Sequence[JobIn], tasks: Sequence[JobTask], at: str) -> Iterator[FieldError]:
+    known = ", ".join(sorted(current_app.amqp.queues))
+    for index, (job, task) in enumerate(zip(jobs, tasks, strict=True)):
+        prefix = f"{at}{index}." if at else ""
+        yield from errors_in(task, job.kwargs, f"{prefix}kwargs")
+        if job.queue is not None and job.queue not in current_app.amqp.queues:
+            yield FieldError(field=f"{prefix}queue", value=job.queue, rule=f"must be one of {known}")
+
+
+def public(name: str) -> JobTask:
+    """Return a task that clients may give arguments to. Raises Problem for any other."""
     task = registered().get(name)
     if isinstance(task, JobTask) and task.public:
         return task
@@ -145,11 +150,13 @@ def _public(name: str) -> JobTask:
     )
 
 
-def _digest(job: JobIn) -> str:
+def _digests(job: JobIn) -> tuple[str, ...]:
+    """Return the digest of a request, and those that it may have been given by an earlier key, or by none at all."""
     text = json.dumps(job.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    # Jobs enqueued before digests had a key are in the ledger for as long as their tasks keep them.
+    return *digests("idempotency", text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _digest_of(job: Job) -> str | None:
     headers: dict[str, str] = (job.options or {}).get("headers") or {}
-    return headers.get(BODY_HEADER)
+    return headers.get(IDEMPOTENCY_HEADER)

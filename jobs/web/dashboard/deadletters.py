@@ -17,6 +17,7 @@ from jobs import paging
 from jobs.models import DeadLetter
 from jobs.queries import LetterFilter
 from jobs.reports import counts
+from jobs.runtime.message import IDEMPOTENCY_HEADER
 from jobs.web import search
 from jobs.web.dashboard.access import may_act, page
 from jobs.web.dashboard.fingerprints import fingerprint
@@ -28,6 +29,9 @@ PAGE, KINDS, GROUPS = 50, 5_000, 100
 
 #: How much of a message that says no task is shown, in bytes.
 BODY_SHOWN = 4_000
+
+#: Headers that repeat arguments, or digest them.
+_UNTOLD = frozenset({"argsrepr", "kwargsrepr", IDEMPOTENCY_HEADER})
 
 #: What the address may say of the letters wanted.
 FIELDS = ("task", "queue", "reason", "error", "text")
@@ -104,7 +108,7 @@ def letter_context(request: HttpRequest, found: DeadLetter) -> dict[str, object]
         "letter": found,
         "arguments": arguments,
         "edited": json.dumps(arguments, indent=2, ensure_ascii=False),
-        "headers": {name: value for name, value in found.headers.items() if name not in {"argsrepr", "kwargsrepr"}},
+        "headers": {name: value for name, value in found.headers.items() if name not in _UNTOLD},
         "body": _shown_body(found) if may_act(request.user) else "",
         "kind": fingerprint(found.error),
         "group_query": query(task=found.task, reason=found.reason, error=fingerprint(found.error)),

@@ -12,7 +12,8 @@ from django.utils import timezone
 from jobs.core.states import FINAL, WAITING, State
 from jobs.models import Attempt, DeadLetter, Job
 from jobs.queries import JobFilter
-from jobs.runtime.message import outgoing
+from jobs.redaction import shown_unique_key
+from jobs.runtime.message import IDEMPOTENCY_HEADER, outgoing
 from jobs.web import search
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.pages import show
@@ -20,8 +21,8 @@ from jobs.web.dashboard.timeline import timeline
 from jobs.web.dashboard.tracebacks import folded
 from jobs.web.job_json import job_json, named_arguments
 
-#: Headers that tell nothing: those without arguments, and who asked for the page.
-_UNTOLD = frozenset({"argsrepr", "kwargsrepr", "origin"})
+#: Headers that tell nothing, or nobody but our own code: those without arguments, who asked for the page, a digest.
+_UNTOLD = frozenset({"argsrepr", "kwargsrepr", "origin", IDEMPOTENCY_HEADER})
 _EMPTY: tuple[object, ...] = (None, "", {}, [None, None])
 
 #: Attempts, and jobs of the same kin, that are shown; the newest ones.
@@ -59,6 +60,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         curl=_curl(request, found),
         error=_headline(found, attempts),
         headers=_headers(found),
+        unique_as=shown_unique_key(found.task, found.unique_key),
         following=_following(found),
     )
 

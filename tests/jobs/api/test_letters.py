@@ -9,6 +9,8 @@ from jobs.models import DeadLetter, Job
 from tests.jobs.api.conftest import Api, errors
 from tests.jobs.letters import NOTE, dead_letter, job_of, letter_of_a_dead_job
 
+PUBLIC = "tests.tasks_app.tasks.public_note"
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -55,7 +57,7 @@ def test_a_replay_puts_the_job_back_once(api: Api) -> None:
 
 
 def test_a_replay_with_other_arguments_is_a_new_job(api: Api) -> None:
-    letter = dead_letter(task=NOTE, kwargs={"effect": 1})
+    letter = dead_letter(task=PUBLIC, kwargs={"effect": 1})
     wrong = api.post(f"dead-letters/{letter.pk}/replay", {"kwargs": {"effect": 2}})
     assert errors(wrong) == [("kwargs.effect", 2, "Input should be a valid string")]
     answer = api.post(f"dead-letters/{letter.pk}/replay", {"kwargs": {"effect": "right"}})

@@ -34,6 +34,13 @@ class QueueOut(BaseModel):
     paused_by: str
 
 
+class QueueRef(BaseModel):
+    """Which queue, and whether it is paused: all that is said to a caller without the scope `read`."""
+
+    name: str
+    paused: bool
+
+
 class QueueList(BaseModel):
     """All queues."""
 

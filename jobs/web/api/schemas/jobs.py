@@ -73,6 +73,14 @@ class JobOut(BaseModel):
     replay_of: uuid.UUID | None = Field(description="The job of whose dead letter this one is a corrected copy.")
 
 
+class JobRef(BaseModel):
+    """Which job, and what became of it: all that is said to a caller without the scope `read`."""
+
+    id: uuid.UUID
+    task: str
+    state: State
+
+
 class AttemptOut(BaseModel):
     """An attempt that did not succeed."""
 

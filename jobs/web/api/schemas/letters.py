@@ -31,6 +31,14 @@ class LetterOut(BaseModel):
     discarded_at: datetime | None
 
 
+class LetterRef(BaseModel):
+    """Which dead letter: all that is said to a caller without the scope `read`."""
+
+    id: uuid.UUID
+    job_id: uuid.UUID | None
+    discarded_at: datetime | None
+
+
 class LetterPage(BaseModel):
     """Some dead letters, the latest first."""
 
