@@ -58,13 +58,17 @@ def take_due(limit: int) -> list[Dispatchable]:
     )
 
 
-def take_undispatched(grace_seconds: float, limit: int) -> list[Dispatchable]:
-    """Mark dispatched, and return, queued jobs that have had no message for `grace_seconds` since they were due."""
+def take_undispatched(grace_seconds: float, limit: int, without: Sequence[str] = ()) -> list[Dispatchable]:
+    """Mark dispatched, and return, queued jobs that have had no message for `grace_seconds` since they were due.
+
+    Those of queues in `without` are left: the broker refuses these queues just now.
+    """
     words = dialect()
+    others = f" AND queue NOT IN ({marks(without)})" if without else ""
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {NOT_PAUSED}"
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {NOT_PAUSED}{others}"
         " ORDER BY run_at LIMIT %s",
-        [-grace_seconds, limit],
+        [-grace_seconds, *without, limit],
         f"dispatched_at = {words.now}",
     )
 

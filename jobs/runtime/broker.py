@@ -7,11 +7,12 @@ from amqp.exceptions import NotFound
 from celery import Celery
 from kombu.connection import Connection
 from kombu.entity import Queue
-from kombu.exceptions import ChannelError
+from kombu.exceptions import ChannelError, OperationalError
 from kombu.messaging import Producer
 
 from jobs.core.priority import on_the_wire
 from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
+from jobs.runtime.set_aside import QueueRefused, SetAside, connection_errors
 from jobs.transport import LEDGER
 from jobs.transport.database import announce
 
@@ -35,32 +36,46 @@ class Publisher:
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         self._declared: set[str] = set()
+        #: What says that the connection is broken, and nothing of a queue.
+        self._broken: tuple[type[BaseException], ...] = (OSError, OperationalError)
+        #: The queues that the broker refuses.
+        self.set_aside = SetAside("publisher")
         #: How often in a row the broker could not be reached.
         self.failures = 0
 
-    def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Hand messages to the broker, together where it can take many at once.
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        """Hand messages to the broker, those of a queue together where it can take many at once.
+
+        Returns:
+            Those whose queue the broker refuses. It is set aside for a while; the others' messages were sent.
 
         Raises:
             OSError, kombu.exceptions.OperationalError, …: the broker is out of reach or did not confirm. Which of
             the messages it has is then unknown; the ledger makes sending them again harmless.
         """
+        by_queue: dict[str, list[Outgoing]] = {}
+        for message in messages:
+            by_queue.setdefault(message.queue, []).append(message)
+        refused: list[Outgoing] = []
+        for queue, some in by_queue.items():
+            if not self._published(queue, some):
+                refused += some
+        return refused
 
+    def _published(self, queue: str, messages: Sequence[Outgoing]) -> bool:
         def send(producer: Producer) -> None:
-            self._declare({message.queue for message in messages})
             if len(messages) > 1 and producer.supports_batch_publish:
                 with producer.batch(BATCH):
                     self._send(producer, messages)
             else:
                 self._send(producer, messages)
 
-        self._connected(send)
+        return self._put(queue, send)
 
     def publish_raw(self, queue: str, message: RawMessage) -> None:
-        """Put a message into a queue as it is. Raises as `publish` does."""
+        """Put a message into a queue as it is. Raises as `publish` does, and QueueRefused."""
 
         def send(producer: Producer) -> None:
-            self._declare({queue})
             producer.publish(
                 message.body,
                 routing_key=queue,
@@ -72,7 +87,27 @@ class Publisher:
                 **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
             )
 
-        self._connected(send)
+        if not self._put(queue, send):
+            raise QueueRefused(self.set_aside.errors().get(queue, "The broker refuses it."))
+
+    def _put(self, queue: str, send: Callable[[Producer], None]) -> bool:
+        """Send to a queue that exists. Returns whether the broker took it; a queue that it refuses is set aside."""
+        if self.set_aside.holds(queue):
+            return False
+
+        def act(producer: Producer) -> None:
+            self._declare(queue)
+            send(producer)
+
+        try:
+            self._connected(act)
+        except Exception as exc:
+            if isinstance(exc, self._broken):
+                raise
+            self.set_aside.add(queue, exc)
+            return False
+        self.set_aside.remove(queue)
+        return True
 
     def depth(self, queue: str) -> int:
         """Return how many messages the broker holds for `queue`. Raises as `publish` does."""
@@ -83,6 +118,11 @@ class Publisher:
             except (ChannelError, NotFound):
                 # Redis has no empty queues, and a wiped broker none at all: it is declared with the next message.
                 self.close()
+                return 0
+            except Exception as exc:
+                if isinstance(exc, self._broken):
+                    raise
+                # A key of Redis that is no list: the next message to it is refused, and says so.
                 return 0
 
         return self._connected(ask)
@@ -99,10 +139,10 @@ class Publisher:
         had_connection = self._producer is not None
         try:
             done = act(self._open())
-        except Exception:
+        except Exception as exc:
             self.close()
             if not had_connection:
-                self.failures += 1
+                self.failures += isinstance(exc, self._broken)
                 raise
             return self._connected(act)
         except BaseException:
@@ -115,6 +155,7 @@ class Publisher:
         if self._producer is None:
             self._connection = self._app.connection_for_write()
             self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
+            self._broken = (OperationalError, *connection_errors(self._connection))
             self._producer = Producer(self._channel(), auto_declare=False)
         return self._producer
 
@@ -122,9 +163,9 @@ class Publisher:
         assert self._connection is not None  # noqa: S101 (for the type checker: `_open` came first)
         return self._connection.default_channel
 
-    def _declare(self, queues: set[str]) -> None:
-        """Make sure that the queues exist: a message to one that does not is dropped by RabbitMQ."""
-        for name in queues - self._declared:
+    def _declare(self, name: str) -> None:
+        """Make sure that a queue exists: a message to one that does not is dropped by RabbitMQ."""
+        if name not in self._declared:
             queue: Queue = self._app.amqp.queues.get(name) or self._app.amqp.queues.new_missing(name)
             queue(self._channel()).declare()
             self._declared.add(name)
@@ -151,9 +192,10 @@ class LedgerPublisher(Publisher):
 
     holds_messages = False
 
-    def publish(self, messages: Sequence[Outgoing]) -> None:
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Wake the workers of the jobs' queues. Raises the database's errors."""
         announce({message.queue for message in messages})
+        return []
 
 
 def publisher_for(app: Celery) -> Publisher:

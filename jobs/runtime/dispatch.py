@@ -122,7 +122,7 @@ class Dispatcher:
         if time.monotonic() < self._pause_until:
             return
         try:
-            self._publisher.publish(batch)
+            refused = self._publisher.publish(batch)
             self._next_at = time.monotonic() + (GATHER_MANY if len(batch) >= MANY else GATHER)
         except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
             self._pause(exc)
@@ -134,7 +134,9 @@ class Dispatcher:
             return
         if not self._confirmed:
             self._note_at = time.monotonic() + NOTE_AFTER
-        self._confirmed.extend(message.job_id for message in batch)
+        # What was refused is left to housekeeping, which tries it again.
+        unsent = {message.job_id for message in refused}
+        self._confirmed.extend(message.job_id for message in batch if message.job_id not in unsent)
 
     def _pause(self, exc: Exception) -> None:
         self._failures += 1

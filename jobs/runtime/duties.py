@@ -66,7 +66,7 @@ class Steward:
 
     def dispatch_undispatched(self) -> bool:
         """Dispatch jobs whose process could not: broker down at commit, or killed right after it."""
-        return self._publish(upkeep.take_undispatched(DISPATCH_GRACE, BATCH))
+        return self._publish(upkeep.take_undispatched(DISPATCH_GRACE, BATCH, without=self._publisher.set_aside.held()))
 
     def rescue(self) -> bool:
         """Take back jobs whose lease ran out: their worker is gone.
@@ -102,7 +102,10 @@ class Steward:
         """Send jobs again whose message is evidently gone: the broker holds none for the queue, or others overtook."""
         waited = conf().resend_seconds
         more = False
+        held = self._publisher.set_aside.held()
         for queue in upkeep.suspect_queues(waited):
+            if queue in held:
+                continue
             if self._publisher.depth(queue) == 0:
                 suspects = upkeep.take_suspects(queue, waited, BATCH)
             else:
@@ -118,10 +121,11 @@ class Steward:
         if not jobs:
             return False
         try:
-            self._publisher.publish([outgoing(job, retries=job.attempt) for job in jobs])
+            refused = self._publisher.publish([outgoing(job, retries=job.attempt) for job in jobs])
         except BaseException:
             upkeep.undispatch([job.id for job in jobs])
             raise
+        upkeep.undispatch([message.job_id for message in refused])
         return len(jobs) == BATCH
 
     def _rescue(self, job: Overdue) -> None:

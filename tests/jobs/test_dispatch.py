@@ -178,9 +178,9 @@ class Noting(Publisher):
         super().__init__(current_app)
         self.rounds: list[tuple[float, int]] = []
 
-    def publish(self, messages: Sequence[Outgoing]) -> None:
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         self.rounds.append((time.monotonic(), len(messages)))
-        super().publish(messages)
+        return super().publish(messages)
 
     def wait_for(self, rounds: int) -> None:
         """Wait until it was asked that often."""
