@@ -66,6 +66,8 @@ def _ours() -> dict[str, Any]:
         "broker_connection_timeout": SOCKET_TIMEOUT,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # What the broker refuses now it may take later: it may have become a replica, or be full.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             # Who has a job is the ledger's business: the broker need not keep books of deliveries.
             "ack_emulation": False,

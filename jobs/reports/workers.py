@@ -1,5 +1,6 @@
 """Workers: who is there, since when, and what became of those who are not."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from jobs.core.states import State
 from jobs.models import Job, Worker
+from jobs.runtime.intake import DEAF
 from jobs.runtime.roster import GONE_AFTER
 
 #: How long one that stopped or went silent is still shown, in hours.
@@ -38,6 +40,21 @@ def presence(worker: Worker) -> Presence:
     if worker.stopped_at is not None:
         return Presence.STOPPED
     return Presence.ALIVE if worker.seen_at >= _silent_before() else Presence.SILENT
+
+
+def deaf(worker: Worker) -> str:
+    """Return why a worker takes no jobs from any queue; empty where it takes some, or all its queues are paused."""
+    consumer = worker.connections.get("consumer", {})
+    return str(consumer.get("reason", "")) if consumer.get("state") == DEAF else ""
+
+
+def refused_queues(workers: Iterable[Worker]) -> dict[str, str]:
+    """Return the queues that the broker refuses to any of these workers, each with its error."""
+    found: dict[str, str] = {}
+    for worker in workers:
+        for connection in worker.connections.values():
+            found |= connection.get("refused", {})
+    return dict(sorted(found.items()))
 
 
 def running_jobs(worker: Worker) -> QuerySet[Job]:

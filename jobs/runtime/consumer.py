@@ -3,13 +3,16 @@
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery.concurrency.prefork import TaskPool as ProcessPool
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
+from kombu.common import ignore_errors
 from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
 from jobs.core.backoff import pause
@@ -20,15 +23,20 @@ from jobs.runtime import deadletters, letters
 from jobs.runtime.claim import ledger_id
 from jobs.runtime.exchange import exchange
 from jobs.runtime.handover import handover
+from jobs.runtime.intake import Intake
 from jobs.runtime.losses import Condemned, Unparked, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.request import JobRequest
+from jobs.runtime.set_aside import told
 from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
 #: The first pause before a broker out of reach is tried again, and the longest, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+#: Refusals by the broker that lie further apart than this, in seconds, are not counted as one row.
+SAME_REFUSAL = 2 * LONGEST_PAUSE
 
 #: At most one line about parked messages in so many seconds; the letters themselves say it all.
 LOG_EVERY = 10.0
@@ -45,13 +53,20 @@ class JobsConsumer(Consumer):
 
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
 
+    connection: Any
     #: How often in a row the broker was out of reach.
     connection_attempts = 0
+    #: What the broker refuses the whole worker, until it does not.
+    refusal = ""
+    _refusals = 0
+    _refused_at = float("-inf")
     _parked = 0
     _told_at = float("-inf")
 
     def __init__(self, on_task_request: Callable[[Any], Any], *args: Any, **kwargs: Any) -> None:
+        self._calls: deque[Callable[[], Any]] = deque()
         super().__init__(handover.fetched, *args, **kwargs)
+        self.intake = Intake(self)
         handover.connect(self.pool, on_task_request, self.hub.call_soon if self.hub else _at_once)
         exchange.serve(handover, successes)
 
@@ -90,6 +105,71 @@ class JobsConsumer(Consumer):
 
         return guarded
 
+    def call_soon(self, p: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Have the main thread call something, in the order of asking: Kombu's hub keeps such calls in a set."""
+        if not self.hub:
+            return super().call_soon(p, *args, **kwargs)
+        self._calls.append(partial(p, *args, **kwargs))
+        return self.hub.call_soon(self._make_calls)
+
+    def _make_calls(self) -> None:
+        # What one that fails leaves behind is called the next time.
+        while self._calls:
+            self._calls.popleft()()
+
+    def update_strategies(self) -> None:
+        """Called whenever the consumer of tasks is about to be made: it gets the queues it may and can consume."""
+        super().update_strategies()
+        self.intake.select()
+
+    def on_ready(self) -> None:
+        """Called whenever the worker's loop begins: the broker lets it."""
+        super().on_ready()
+        self.refusal = ""
+
+    def stop(self) -> None:
+        """Called when the worker stops: nothing is fetched any more."""
+        self.intake.end()
+        super().stop()
+
+    def add_task_queue(
+        self, queue: str, exchange: Any = None, exchange_type: Any = None, routing_key: Any = None, **options: Any
+    ) -> None:
+        """Called by remote control: consume one more queue."""
+        queues = self.app.amqp.queues
+        if queue not in queues:
+            queues.add(
+                queue,
+                exchange=exchange or queue,
+                exchange_type=exchange_type or "direct",
+                routing_key=routing_key,
+                **options,
+            )
+        self.intake.add(queues[queue])
+
+    def cancel_task_queue(self, queue: str) -> None:
+        """Called by remote control: consume one queue less."""
+        queues = self.app.amqp.queues
+        self.intake.cancel(getattr(queues.aliases.get(queue), "name", queue))
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Called when the connection is lost, or when the broker refuses what the worker cannot do without.
+
+        It may have become a replica, or be out of disk. Celery would end the worker; it is tried again for ever.
+        """
+        if isinstance(exc, self.connection_errors):
+            super().on_connection_error_after_connected(exc)
+            return
+        broken, self.connection = self.connection, None
+        ignore_errors(broken, broken.close)
+        now = time.monotonic()
+        self._refusals = self._refusals + 1 if now - self._refused_at < SAME_REFUSAL else 1
+        self._refused_at = now
+        self.refusal = told(exc)
+        seconds = pause(self._refusals, FIRST_PAUSE, LONGEST_PAUSE, random.random)
+        logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
+        _wait(seconds)
+
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection when it stands: tried for ever, with back-off and jitter, which Celery's has not.
 
@@ -120,10 +200,7 @@ class JobsConsumer(Consumer):
             seconds,
         )
         conn.maybe_switch_next()
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            maybe_shutdown()
-            time.sleep(min(left, 0.5))
+        _wait(seconds)
 
     def on_close(self) -> None:
         """Called when the connection is lost: what was fetched and not begun is dispatched again.
@@ -188,6 +265,14 @@ class JobsConsumer(Consumer):
                 error,
             )
             self._parked, self._told_at = 0, now
+
+
+def _wait(seconds: float) -> None:
+    """Wait, unless the worker is told to stop."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        maybe_shutdown()
+        time.sleep(min(left, 0.5))
 
 
 def _at_once(call: Callable[[], None]) -> None:

@@ -11,7 +11,6 @@ from jobs.runtime.broker import publisher_for
 from jobs.runtime.brokerless import steward_for
 from jobs.runtime.handover import PATIENCE, handover
 from jobs.runtime.housekeeping import Duty
-from jobs.runtime.intake import Intake
 from jobs.runtime.roster import Roster
 from jobs.runtime.untold import untold
 from jobs.runtime.watchdog import Watchdog
@@ -25,7 +24,7 @@ class Household:
         self._publisher = publisher_for(worker.app)
         self._steward = steward_for(self._publisher, worker.app)
         self._archiver = Archiver(worker.app)
-        self._intake = Intake(worker)
+        self._intake = worker.consumer.intake
         self._roster = Roster(worker, self._publisher)
 
     def vital(self) -> list[Duty]:

@@ -35,7 +35,7 @@ class Roster:
         self.id = uuid.uuid4()
         self._worker = worker
         self._publisher = publisher
-        self._queues = sorted(worker.app.amqp.queues.consume_from)
+        self._intake = worker.consumer.intake
         self._redis = RedisLink(settings.REDIS_URL) if settings.REDIS_URL else None
         self._entries = 0
         #: How often the database came back.
@@ -45,6 +45,7 @@ class Roster:
         """Write that this worker is there."""
         values = {
             "seen_at": Now(),
+            "queues": sorted(self._intake.queues),
             "running": len(held.running()),
             "memory_bytes": sum(_resident(pid) for pid in [os.getpid(), *self._children()]),
             "connections": self._connections(),
@@ -69,23 +70,26 @@ class Roster:
             "name": self._worker.hostname,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "queues": self._queues,
             "pool": (pool if isinstance(pool, str) else pool.__module__).rsplit(".", 1)[-1],
             "concurrency": self._worker.concurrency or 0,
         }
 
     def _connections(self) -> dict[str, Any]:
         consumer = self._worker.consumer
-        connected = consumer is not None and consumer.connection is not None and consumer.connection.connected
+        connected = consumer.connection is not None and consumer.connection.connected
+        refused = self._publisher.set_aside.errors()
         return {
             "broker": {
-                "state": "connected" if connected else "reconnecting",
-                "attempts": getattr(consumer, "connection_attempts", 0),
-                "reconnects": max(0, getattr(consumer, "restart_count", 0)),
+                "state": "connected" if connected else "refused" if consumer.refusal else "reconnecting",
+                "attempts": consumer.connection_attempts,
+                "reconnects": max(0, consumer.restart_count),
+                **({"reason": consumer.refusal} if consumer.refusal else {}),
             },
+            "consumer": self._intake.report(),
             "publisher": {
                 "state": "connected" if not self._publisher.failures else "reconnecting",
                 "attempts": self._publisher.failures,
+                **({"refused": refused} if refused else {}),
             },
             # Whoever reads this was told by it.
             "database": {"state": "connected", "reconnects": self.database_reconnects},

@@ -43,6 +43,8 @@ class LaneChannel(pyamqp.Channel):
     def __init__(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(connection, *args, **kwargs)
         self._lane_tags: dict[str, str] = {}
+        #: Consumers of queues with a lane that RabbitMQ has ended: somebody deleted the queue.
+        self.ended_tags: set[str] = set()
 
     def _has_lane(self, queue: str) -> bool:
         return queue in self.connection.with_lane
@@ -90,10 +92,16 @@ class LaneChannel(pyamqp.Channel):
 
     def basic_consume(self, queue: str = "", consumer_tag: str = "", *args: Any, **kwargs: Any) -> str:
         """Consume a queue and its lane."""
+        if self._has_lane(queue):
+            kwargs["on_cancel"] = self._on_ended
         tag: str = super().basic_consume(queue, consumer_tag, *args, **kwargs)
         if self._has_lane(queue):
             self._lane_tags[tag] = super().basic_consume(lane(queue), lane(tag), *args, **kwargs)
         return tag
+
+    def _on_ended(self, tag: str) -> None:
+        # Without it the client raises an error, which Celery may overlook in the first moments of its loop.
+        self.ended_tags.add(tag.removesuffix(SUFFIX))
 
     def basic_cancel(self, consumer_tag: str, *args: Any, **kwargs: Any) -> Any:
         """Consume a queue and its lane no more."""

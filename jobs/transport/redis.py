@@ -8,6 +8,7 @@ can park it like any other that it cannot read. And messages are fetched several
 import base64
 import json
 import logging
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -20,10 +21,18 @@ from kombu.transport.virtual import Message as VirtualMessage
 from kombu.utils.encoding import bytes_to_str
 from uuid_utils import uuid4
 
+from jobs.core.backoff import pause
+
 logger = logging.getLogger(__name__)
 
 #: Fetched at once where the consumer has set no limit.
 MOST_AT_ONCE = 100
+
+#: The first pause after the server refused to give messages, and the longest, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+#: The pause after the server refused to keep short-lived queues alive, in seconds; they live for a minute.
+REFRESH_PAUSE = 5.0
 
 #: The content type of what could not be read; nothing decodes it.
 UNREADABLE = "application/x-unreadable"
@@ -76,6 +85,14 @@ class Message(VirtualMessage):
             super().__init__(around(json.dumps(payload, default=str), queue), channel=channel, **kwargs)
 
 
+def is_unknown(exc: Exception, command: str) -> bool:
+    """Return whether an error says that the server does not know a command, or that we may never use it.
+
+    Both name the command: "unknown command 'BLMPOP', with args …", "… no permissions to run the 'blmpop' command".
+    """
+    return f"'{command.lower()}'" in str(exc).lower().replace("`", "'")
+
+
 @dataclass(frozen=True, slots=True)
 class Peeked:
     """A message that was looked at and still lies in its list of Redis."""
@@ -90,11 +107,18 @@ class Channel(kombu_redis.Channel):
 
     Kombu pops one message with each round trip through the worker's event loop. Here BLMPOP (Redis 7, Valkey) pops as
     many as the worker may hold, and only when that is at least half of its limit, so that the trip pays. What a killed
-    worker had popped is for the ledger to send again, as ever. Where BLMPOP is refused, messages come one by one.
+    worker had popped is for the ledger to send again, as ever. Where BLMPOP is unknown, messages come one by one.
+
+    A server that gives none now (it became a replica, its disk is full, a right was taken away) is asked again and
+    again, ever less often; meanwhile the connection stands and the worker's loop goes on.
     """
 
     Message = Message
     _pops_many = True
+    #: Why the server gives no messages; empty while it does.
+    refusal = ""
+    _refusals = 0
+    _ask_at = _refresh_at = 0.0
 
     def _next_delivery_tag(self) -> str:
         """Return a new UUID. As Kombu's, which takes a sixth of the time of publishing a message to make one."""
@@ -102,6 +126,8 @@ class Channel(kombu_redis.Channel):
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Ask for messages. Without enough room for them nothing is asked; this is called again at the next event."""
+        if time.monotonic() < self._ask_at:
+            return
         if not self._pops_many:
             super()._brpop_start(timeout)
         elif (room := self._room()) and (queues := self._queue_cycle.consume(len(self.active_queues))):
@@ -143,14 +169,43 @@ class Channel(kombu_redis.Channel):
             self.client.connection.disconnect()
             raise
         except self.ResponseError as exc:
-            if not self._pops_many:
+            if self._pops_many and is_unknown(exc, "BLMPOP"):
+                logger.info("The broker has no BLMPOP (%s); messages are fetched one by one.", exc)
+                self._pops_many, answer = False, None
+            elif str(exc).startswith("WRONGTYPE"):
+                # One queue's key is no list. Whoever consumes anew finds out which, and does without it.
                 raise
-            logger.info("The broker refuses BLMPOP (%s); messages are fetched one by one.", exc)
-            self._pops_many, answer = False, None
+            else:
+                self._hold(exc)
+                raise Empty from exc
+        else:
+            self._go_on()
         if not answer:
             raise Empty
         key, popped = answer
         return key, popped if self._pops_many else [popped]
+
+    def maybe_refresh_binding_expiry(self) -> None:
+        """Keep alive what expires. As Kombu's, which logs a traceback at every turn of the loop where it is refused."""
+        if time.monotonic() < self._refresh_at:
+            return
+        try:
+            super().maybe_refresh_binding_expiry()
+        except self.ResponseError as exc:
+            self._refresh_at = time.monotonic() + REFRESH_PAUSE
+            logger.debug("The broker refuses to keep queues of remote control alive (%s).", exc)
+
+    def _hold(self, exc: Exception) -> None:
+        if self.refusal != str(exc):
+            logger.error("The broker gives no messages (%s); it is asked again.", exc)
+        self.refusal = str(exc)
+        self._refusals += 1
+        self._ask_at = time.monotonic() + pause(self._refusals, FIRST_PAUSE, LONGEST_PAUSE, random.random)
+
+    def _go_on(self) -> None:
+        if self.refusal:
+            logger.warning("The broker gives messages again.")
+        self.refusal, self._refusals = "", 0
 
     def _deliver_all(self, items: list[bytes], queue: str) -> None:
         """Deliver every item, also after an error with one: they are in Redis no more."""

@@ -11,8 +11,11 @@ from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from kombu.messaging import Consumer
 
+from jobs.models import Job
+from jobs.reports import workers as reports
 from jobs.runtime.broker import Publisher, publisher_for
 from jobs.transport import lanes
+from tests.brokers.conftest import IMPATIENT
 from tests.brokers.house import House
 from tests.brokers.messages import message
 from tests.brokers.rabbitmq import RabbitMQ
@@ -176,3 +179,28 @@ def test_what_is_urgent_overtakes_the_backlog(house: House) -> None:
     house.start_worker(concurrency=1)
     wait_for(lambda: len(house.effects) == 201, 40)
     assert house.effects.lines().index("urgent") < 20
+
+
+def test_a_queue_of_other_arguments_stops_no_other(house: House, node: amqp.Connection) -> None:
+    node.channel().queue_declare("tests.other", durable=True, auto_delete=False, arguments={"x-max-length": 7})
+    try:
+        worker = house.start_worker(environment=IMPATIENT, queues=["tests.other", "default"])
+        refused = tasks.elsewhere.delay("elsewhere").job
+        tasks.note.delay("here")
+        wait_for(lambda: house.effects.count("here"), 20)
+        wait_for(lambda: "PRECONDITION_FAILED" in reports.refused_queues(reports.alive()).get("tests.other", ""), 20)
+        assert worker.exit_code is None
+        assert "Traceback" not in worker.log_text()
+    finally:
+        node.channel().queue_delete("tests.other")
+    wait_for(lambda: house.effects.count("elsewhere"), 60)
+    assert Job.objects.get(pk=refused.pk).attempt == 1
+
+
+def test_a_queue_that_is_deleted_under_its_worker_is_consumed_again(house: House, node: amqp.Connection) -> None:
+    worker = house.start_worker(environment=IMPATIENT)
+    # RabbitMQ ends its consumers. The next job declares it anew.
+    node.channel().queue_delete("default")
+    tasks.note.delay("after")
+    wait_for(lambda: house.effects.count("after"), 40)
+    assert worker.exit_code is None

@@ -18,7 +18,7 @@ from jobs.reports.troubles import troubles
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.charts import Chart, throughput_chart, wait_chart
 from jobs.web.dashboard.pages import TICKS, show
-from jobs.web.dashboard.verdict import Facts, Missed, Silence, is_missed, judge
+from jobs.web.dashboard.verdict import Deaf, Facts, Missed, Silence, is_missed, judge
 
 #: How long figures are good for, in seconds: however many look, each is counted once in that time.
 FRESH = 2.0
@@ -81,6 +81,8 @@ def _facts(now: datetime) -> Facts:
             for worker in present
             if workers.presence(worker) is workers.Presence.SILENT and worker.name not in names
         ],
+        deaf=[Deaf(worker.name, reason) for worker in alive if (reason := workers.deaf(worker))],
+        refused=workers.refused_queues(alive),
     )
 
 

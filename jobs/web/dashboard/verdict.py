@@ -1,7 +1,7 @@
 """Is it all right? The overview's first line, in words, and what is wrong with where to look. Pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobs.core.states import State
@@ -53,10 +53,20 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Deaf:
+    """A worker that takes no jobs from any queue although it is there, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the verdict is about.
 
     Attributes:
+        deaf: workers that listen to nothing.
+        refused: queues that the broker refuses to workers, each with its error.
         died_today, died_lately: dead letters of the last day, and of the last hour.
     """
 
@@ -66,6 +76,8 @@ class Facts:
     died_lately: int
     missed: Sequence[Missed] = ()
     silent: Sequence[Silence] = ()
+    deaf: Sequence[Deaf] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,10 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
     waiting = sum(queue.depth[State.QUEUED] for queue in facts.queues)
     if not facts.workers:
         yield Alert(f"No worker is running{_so_wait(waiting)}.", "workers", grave=bool(waiting))
+    for deaf in facts.deaf:
+        yield Alert(f"Worker {deaf.name} listens to nothing: {deaf.reason}", "workers")
+    for name, error in facts.refused.items():
+        yield Alert(f"The broker refuses queue {name}: {error}", "queues")
     for queue in facts.queues:
         yield from _of_queue(queue, facts.workers, now)
     yield from _of_dead_letters(facts)

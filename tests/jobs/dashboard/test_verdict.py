@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.core.states import State
 from jobs.reports.queues import QueueReport
-from jobs.web.dashboard.verdict import Facts, Missed, Silence, Verdict, judge
+from jobs.web.dashboard.verdict import Deaf, Facts, Missed, Silence, Verdict, judge
 
 NOW = datetime.now(UTC)
 
@@ -86,3 +86,15 @@ def test_missed_schedules_and_silent_workers_are_said() -> None:
         "Schedule Sitemap should have run 12 min ago. Is Beat running?",
         "Worker w@host went silent 3 min ago with 2 running.",
     ]
+
+
+def test_a_worker_that_listens_to_nothing_is_something_to_look_at() -> None:
+    verdict = on(queue(), deaf=[Deaf("worker@one", "The broker refuses: it is a replica.")])
+    assert verdict.line == "Worker worker@one listens to nothing: The broker refuses: it is a replica."
+    assert verdict.lead is not None
+    assert verdict.lead.room == "workers"
+
+
+def test_a_queue_that_the_broker_refuses_is_something_to_look_at() -> None:
+    verdict = on(queue(), refused={"email": "PRECONDITION_FAILED"})
+    assert verdict.line == "The broker refuses queue email: PRECONDITION_FAILED"
