@@ -1,9 +1,12 @@
 """The task that sends, called as a function."""
 
 import pickle
+import re
+from html import unescape
 
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
@@ -62,6 +65,22 @@ def test_a_mail_that_was_put_off_for_hours_waits_on_and_says_why(smtp: SmtpServe
     assert 1.7 * 3600 < (job.run_at - timezone.now()).total_seconds() < 2.3 * 3600
     assert ("failed us" if unreachable else "put off the recipient jane@example.com: 451 4.7.1") in job.last_error
     assert [attempt.outcome for attempt in job.attempts.all()] == ["retrying"]
+
+
+@pytest.mark.django_db
+def test_the_dashboard_shows_a_mail_that_was_put_off_and_until_when(smtp: SmtpServer, admin_client: Client) -> None:
+    smtp.refuse("RCPT", "451 4.7.1 greylisted")
+    job: Job = send.delay(**NEWS).job
+    deliver(job)
+    pages = [
+        admin_client.get(reverse("jobs:job", args=[job.pk])).content.decode(),
+        admin_client.get(reverse("jobs:jobs"), {"q": "task:mail.send state:retrying"}).content.decode(),
+    ]
+    for page in pages:
+        text = " ".join(unescape(re.sub("<[^>]+>", " ", page)).split())
+        assert "put off the recipient jane@example.com: 451 4.7.1 greylisted" in text
+        assert f"1/{MAX_RETRIES + 1}" in text
+        assert re.search(r"\bdue\b", text.lower())
 
 
 def test_what_may_pass_is_tried_again(smtp: SmtpServer) -> None:
