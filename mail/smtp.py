@@ -46,12 +46,17 @@ class Smtp(smtplib.SMTP):
         """Return the answer to a challenge of CRAM-MD5 (RFC 2195)."""
         if challenge is None:
             return None
-        return f"{self.user} {hmac.new(self.password.encode(), challenge, 'md5').hexdigest()}"
+        return f"{self.user} {hmac.new(_octets(self.password), challenge, 'md5').hexdigest()}"
 
     def _answer(self, text: str) -> str:
         self._answers += 1
-        return base64.b64encode(text.encode()).decode("ascii")
+        return base64.b64encode(_octets(text)).decode("ascii")
 
 
 class SmtpOverTls(Smtp, smtplib.SMTP_SSL):
     """Such a connection that is encrypted from its first byte."""
+
+
+def _octets(text: str) -> bytes:
+    # A variable of the environment that is no UTF-8 goes out in the bytes it was given in.
+    return text.encode("utf-8", "surrogateescape")

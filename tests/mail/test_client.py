@@ -343,7 +343,9 @@ def test_a_log_in_put_off_may_be_tried_again(make_smtp: MakeSmtp, trusting: Call
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
-@pytest.mark.parametrize("user, password", [("night", "pässword"), ("nächt", "s3cret"), ("用户", "密码🔑")])
+@pytest.mark.parametrize(
+    "user, password", [("night", "pässword"), ("nächt", "s3cret"), ("用户", "密码🔑"), ("night", "p\udce4ssword")]
+)
 def test_a_user_and_a_password_outside_ascii_log_in(
     make_smtp: MakeSmtp, mechanism: str, user: str, password: str
 ) -> None:
@@ -366,3 +368,21 @@ def test_a_log_in_that_server_and_client_do_not_share_is_final(make_smtp: MakeSm
     error = failure(client_of(conf(server, user="night", password="right")))
     assert error.permanent
     assert "cannot log us in: No suitable authentication method found" in str(error)
+
+
+def test_a_log_in_that_never_ends_is_given_up() -> None:
+    def ask(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(b"220 smtp.test\r\n")
+            for line in lines:
+                connection.sendall(b"250-smtp.test\r\n250 AUTH LOGIN\r\n" if line.startswith(b"ehlo") else b"334 \r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=ask, args=(listener,))
+        thread.start()
+        server = SmtpConf("127.0.0.1", listener.getsockname()[1], user="night", password="s3cret", tls=False)
+        error = failure(client_of(server))
+        thread.join(5)
+    assert error.permanent
+    assert "LOGIN does not end" in str(error)

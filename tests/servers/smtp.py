@@ -212,8 +212,8 @@ class SmtpServer:
     ) -> AuthResult:
         """Compare user and password with `login`."""
         known = isinstance(credentials, LoginPassword) and self.login == (
-            credentials.login.decode(),
-            credentials.password.decode(),
+            credentials.login.decode("utf-8", "surrogateescape"),
+            credentials.password.decode("utf-8", "surrogateescape"),
         )
         return AuthResult(success=known, handled=False, auth_data=credentials)
 
@@ -303,7 +303,7 @@ class _Conversation(SMTP):
         challenge = b"<1896.697170952@smtp.test>"
         answer = await self.challenge_auth(challenge)
         user, password = self.owner.login or ("", "")
-        digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+        digest = hmac.new(password.encode("utf-8", "surrogateescape"), challenge, "md5").hexdigest()
         known = answer == f"{user} {digest}".encode()
         return AuthResult(success=known, handled=False, auth_data=LoginPassword(user.encode(), b""))
 
