@@ -1,13 +1,24 @@
 """A worker records what became of an attempt. Every verb names the lease; without it nothing changes."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 
-from jobs.core.states import State
-from jobs.ledger.sql import NO_LEASE, Dialect, changed, dialect, in_state, marks, one, rows
+from jobs.core.states import FINAL, State
+from jobs.ledger.sql import (
+    NO_LEASE,
+    Dialect,
+    RowLocked,
+    change_one,
+    changed,
+    dialect,
+    free,
+    in_state,
+    one,
+    rows,
+)
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000
@@ -40,23 +51,28 @@ def success(words: Dialect) -> str:
     return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {NO_LEASE}"
 
 
-def succeed_many(job_ids: Sequence[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
-    """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost."""
+def succeed_many(job_ids: Collection[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
+    """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost.
+
+    Raises:
+        RowLocked: naming those that still hold the lease, and could not be changed. The others are.
+    """
     words = dialect()
-    found = rows(
-        f"{success(words)} WHERE id IN ({marks(job_ids)}) AND {in_state(State.RUNNING)} AND lease_id = %s RETURNING id",
-        (*(words.key(job_id) for job_id in job_ids), lease_id),
-    )
-    return {words.to_uuid(job_id) for (job_id,) in found}
+    fence = f"id {words.is_one_of_ids} AND {in_state(State.RUNNING)} AND lease_id = %s"
+    parameters = [words.ids(job_ids), lease_id]
+    found = rows(f"{success(words)} WHERE {free(fence)} RETURNING id", parameters)
+    done = {words.to_uuid(job_id) for (job_id,) in found}
+    if len(done) < len(job_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {fence}", parameters)):
+        raise RowLocked((words.to_uuid(job_id) for (job_id,) in passed_by), done)
+    return done
 
 
 def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
-    """Keep what a task says of its progress (JSON). Returns false where the lease was lost."""
+    """Keep what a task says of its progress (JSON). Returns false where the lease was lost, or the row is locked."""
     words = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now}"
-            f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+            f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now} WHERE {free(_FENCE)}",
             (progress, words.key(job_id), lease_id),
         )
         == 1
@@ -69,99 +85,92 @@ def exists(job_id: uuid.UUID) -> bool:
 
 
 def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
-    """Running → succeeded. Returns false where the lease was lost: the result is refused."""
+    """Running → succeeded. Returns false where the lease was lost: the result is refused.
+
+    This and all that end an attempt raise RowLocked where somebody else's transaction holds the row.
+    """
+    return _ended(job_id, lease_id, success(dialect()), ())
+
+
+def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
+    """queued, retrying → succeeded: an attempt lost its lease, went on and ended well, and no other has begun since.
+
+    The attempt is named by its number, and by who ran it. Returns false where the job has begun again, or ended: the
+    result is refused.
+    """
     words = dialect()
-    return (
-        changed(
-            f"{success(words)} WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
-            (words.key(job_id), lease_id),
-        )
-        == 1
-    )
+    fence = f"id = %s AND {in_state(State.QUEUED, State.RETRYING)} AND attempt = %s AND worker = %s"
+    ended = f"{success(words)}, unique_key = NULL"
+    return changed(f"{ended} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
 
 
 def retry(job_id: uuid.UUID, lease_id: str, delay: float, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """Running → retrying, due after `delay` seconds. Returns false where the lease was lost."""
-    words = dialect()
-    return _end_with_failure(
+    """Running → retrying, due after `delay` seconds; cancelled where an operator has asked for that.
+
+    Returns false where the lease was lost.
+    """
+    return _fail(
         job_id,
         lease_id,
         State.RETRYING,
         failure,
-        f", run_at = {words.after}, dispatched_at = NULL{_LOSS if lost_worker else ''}",
+        f", run_at = {dialect().after}, dispatched_at = NULL",
         [delay],
+        lost_worker=lost_worker,
     )
 
 
 def die(job_id: uuid.UUID, lease_id: str, failure: Failure, *, lost_worker: bool = False) -> bool:
     """Running → dead. Returns false where the lease was lost."""
-    words = dialect()
-    return _end_with_failure(
-        job_id,
-        lease_id,
-        State.DEAD,
-        failure,
-        f", finished_at = {words.now}{_LOSS if lost_worker else ''}",
-        [],
-    )
+    return _fail(job_id, lease_id, State.DEAD, failure, lost_worker=lost_worker)
 
 
 def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
     """Queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
     words = dialect()
-    return (
-        changed(
-            f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"
-            f" unique_key = NULL, last_error = %s WHERE id = %s AND {in_state(State.QUEUED)}",
-            (failure.summary, words.key(job_id)),
-        )
-        == 1
+    waits = f"id = %s AND {in_state(State.QUEUED)}"
+    condemned = (
+        f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"
+        " unique_key = NULL, last_error = %s"
     )
+    return change_one(job_id, waits, [words.key(job_id)], condemned, [failure.summary]) is not None
 
 
 def cancel_running(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
     """Running → cancelled. Returns false where the lease was lost."""
-    return _end_with_failure(job_id, lease_id, State.CANCELLED, failure, f", finished_at = {dialect().now}", [])
+    return _fail(job_id, lease_id, State.CANCELLED, failure)
 
 
 def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
-    """Running → scheduled, due after `delay` seconds; the attempt is given back. False where the lease was lost.
+    """Running → scheduled, due after `delay` seconds, the attempt given back; or cancelled, as in `retry`.
 
-    No row tells of it later, so it is counted with the change.
+    No row tells of it later, so it is counted with the change. Returns false where the lease was lost.
     """
     words = dialect()
     change = (
-        f"UPDATE jobs_job SET state = '{State.SCHEDULED}', run_at = {words.after}, attempt = attempt - 1,"
-        f" dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {NO_LEASE}"
-        f" WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
+        f"UPDATE jobs_job SET {_unless_cancelled(State.SCHEDULED, words)}, run_at = {words.after},"
+        f" attempt = attempt - 1, dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {NO_LEASE}"
     )
-    parameters = (delay, _storable(reason)[:LAST_ERROR_LENGTH], words.key(job_id), lease_id)
-    if words.name == "postgresql":
-        snoozed = f"WITH snoozed AS ({change} RETURNING task, queue)"
-        return changed(f"{snoozed} {_COUNT_SNOOZE.format(rows='snoozed')}", parameters) == 1
     with transaction.atomic():
-        if not changed(change, parameters):
-            return False
-        changed(_COUNT_SNOOZE.format(rows="jobs_job WHERE id = %s"), [words.key(job_id)])
-    return True
+        ended = _ended(job_id, lease_id, change, (delay, _storable(reason)[:LAST_ERROR_LENGTH]))
+        if ended:
+            changed(_COUNT_SNOOZE, [words.key(job_id)])
+    return ended
 
 
-_COUNT_SNOOZE = """
+_COUNT_SNOOZE = f"""
     INSERT INTO jobs_tally (metric, task, queue, outcome, count, seconds)
-    SELECT 'snoozes', task, queue, '', 1, 0 FROM {rows}
+    SELECT 'snoozes', task, queue, '', 1, 0 FROM jobs_job WHERE id = %s AND {in_state(State.SCHEDULED)}
     ON CONFLICT (metric, task, queue, outcome) DO UPDATE SET count = jobs_tally.count + 1
 """
 
 
 def release(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
-    """Running → queued, due at once: its worker was told to stop before it ended. False where the lease was lost."""
-    words = dialect()
-    return _end_with_failure(
-        job_id, lease_id, State.QUEUED, failure, f", run_at = {words.now}, dispatched_at = NULL", []
-    )
+    """Running → queued, due at once, since its worker was told to stop before it ended; or cancelled, as in `retry`.
 
-
-_LOSS = ", worker_losses = worker_losses + 1"
+    Returns false where the lease was lost.
+    """
+    return _fail(job_id, lease_id, State.QUEUED, failure, f", run_at = {dialect().now}, dispatched_at = NULL")
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:
@@ -180,32 +189,64 @@ def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> No
     )
 
 
-def _end_with_failure(
-    job_id: uuid.UUID, lease_id: str, state: State, failure: Failure, changes: str, parameters: list[object]
+def _fail(
+    job_id: uuid.UUID,
+    lease_id: str,
+    state: State,
+    failure: Failure,
+    changes: str = "",
+    parameters: Sequence[object] = (),
+    *,
+    lost_worker: bool = False,
 ) -> bool:
     """End the attempt and keep its error, both or neither."""
     words = dialect()
-    fence = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
+    change = (
+        f"UPDATE jobs_job SET {_unless_cancelled(state, words)}, last_error = %s,"
+        f" changed_at = {words.now}, {NO_LEASE}{changes}{_LOSS if lost_worker else ''}"
+    )
     with transaction.atomic():
-        kept = changed(
-            "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker, started_at)"
-            f" SELECT id, attempt, '{state}', %s, %s, %s, worker, started_at FROM jobs_job WHERE {fence}",
-            (
-                failure.type[:200],
-                _storable(failure.message)[:ERROR_LENGTH],
-                _storable(failure.traceback)[-TRACEBACK_LENGTH:],
-                words.key(job_id),
-                lease_id,
-            ),
-        )
-        if not kept:
-            return False
-        ended = changed(
-            f"UPDATE jobs_job SET state = '{state}', last_error = %s, changed_at = {words.now},"
-            f" {NO_LEASE}{changes} WHERE {fence}",
-            (failure.summary, *parameters, words.key(job_id), lease_id),
-        )
-        if not ended:
-            # Rescued between the two statements: take the attempt's row back.
-            transaction.set_rollback(True)
-        return bool(ended)
+        ended = _ended(job_id, lease_id, change, (failure.summary, *parameters))
+        if ended:
+            changed(
+                "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker, started_at)"
+                " SELECT id, attempt, state, %s, %s, %s, worker, started_at FROM jobs_job WHERE id = %s",
+                (
+                    failure.type[:200],
+                    _storable(failure.message)[:ERROR_LENGTH],
+                    _storable(failure.traceback)[-TRACEBACK_LENGTH:],
+                    words.key(job_id),
+                ),
+            )
+    return ended
+
+
+_LOSS = ", worker_losses = worker_losses + 1"
+
+#: A running job under a lease: a row found by its id.
+_FENCE = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
+
+
+def _unless_cancelled(state: State, words: Dialect) -> str:
+    """Return the change of an attempt's end: to `state`, or to cancelled where an operator wants no further attempt.
+
+    One that gives up has its dead letter by then, and is dead.
+    """
+    if state in FINAL:
+        return f"state = '{state}', finished_at = {words.now}"
+    return (
+        f"state = CASE WHEN cancel_requested_at IS NULL THEN '{state}' ELSE '{State.CANCELLED}' END,"
+        f" finished_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE {words.now} END"
+    )
+
+
+def _ended(job_id: uuid.UUID, lease_id: str, change: str, parameters: Sequence[object]) -> bool:
+    """Change a running job. Returns false where the lease was lost. Raises RowLocked."""
+    return change_one(job_id, _FENCE, (dialect().key(job_id), lease_id), change, parameters) is not None
+
+
+def is_cancelled(job_id: uuid.UUID) -> bool:
+    """Return whether the job has ended as cancelled."""
+    return (
+        one("SELECT 1 FROM jobs_job WHERE id = %s AND state = %s", (dialect().key(job_id), State.CANCELLED)) is not None
+    )

@@ -3,9 +3,22 @@
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.core.states import State
-from jobs.ledger.sql import NO_LEASE, NOT_PAUSED, Dialect, changed, dialect, in_state, marks, one, rows
+from jobs.ledger.sql import (
+    NO_LEASE,
+    NOT_PAUSED,
+    Dialect,
+    RowLocked,
+    change_one,
+    changed,
+    dialect,
+    free,
+    in_state,
+    one,
+    rows,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +62,10 @@ def taking(words: Dialect, lease_id: str = "%s") -> str:
     )
 
 
-def claimed_columns(words: Dialect) -> str:
+def claimed_columns(words: Dialect) -> list[str]:
     """Return the columns of a `Claimed`, in order."""
-    return f"attempt, attempt_base, max_retries, worker_losses, expires_at IS NOT NULL AND expires_at <= {words.now}"
+    expired = f"expires_at IS NOT NULL AND expires_at <= {words.now} AS expired"
+    return ["attempt", "attempt_base", "max_retries", "worker_losses", expired]
 
 
 def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str) -> Claimed | None:
@@ -60,12 +74,18 @@ def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str
     Returns:
         What the executor must know, or None where the job is not there to be taken: somebody else has it,
         it has ended, or it waits.
+
+    Raises:
+        RowLocked: it waits, and somebody else's transaction holds its row; one that relies on its not having begun.
     """
     words = dialect()
-    row = one(
-        f"{taking(words)} WHERE id = %s AND {in_state(State.QUEUED)} AND {NOT_PAUSED}"
-        f" RETURNING {claimed_columns(words)}",
-        (lease_id, lease_seconds, worker, words.key(job_id)),
+    row = change_one(
+        job_id,
+        f"id = %s AND {in_state(State.QUEUED)} AND {NOT_PAUSED}",
+        [words.key(job_id)],
+        taking(words),
+        (lease_id, lease_seconds, worker),
+        returning=claimed_columns(words),
     )
     return None if row is None else _claimed(row)
 
@@ -75,11 +95,12 @@ def claim_more(
 ) -> list[ClaimedJob]:
     """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
     words = dialect()
+    columns = ", ".join(claimed_columns(words))
     found = rows(
         "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
         f" AND state = '{State.QUEUED}' AND {NOT_PAUSED}"
         f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
-        f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING id, args, kwargs, {claimed_columns(words)}",
+        f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING id, args, kwargs, {columns}",
         (task, queue, limit, lease_id, lease_seconds, worker),
     )
     return [ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), _claimed(row[3:])) for row in found]
@@ -88,14 +109,15 @@ def claim_more(
 def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
     """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
     words = dialect()
+    columns = ", ".join(claimed_columns(words))
     row = one(
-        f"SELECT {claimed_columns(words)} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+        f"SELECT {columns} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
         (words.key(job_id), lease_id),
     )
     return None if row is None else _claimed(row)
 
 
-def _claimed(row: tuple[int, int, int | None, int, bool]) -> Claimed:
+def _claimed(row: tuple[Any, ...]) -> Claimed:
     attempt, attempt_base, max_retries, worker_losses, expired = row
     return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired))
 
@@ -111,14 +133,20 @@ def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:
 
     Returns:
         How many jobs went back.
+
+    Raises:
+        RowLocked: naming those that could not be put back. The others are.
     """
     if not lease_ids:
         return 0
     words = dialect()
-    leases = list(lease_ids)
-    return changed(
-        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt = attempt - 1, changed_at = {words.now}, {NO_LEASE}"
-        f"{', dispatched_at = NULL' if message_lost else ''} WHERE state = '{State.RUNNING}'"
-        f" AND lease_id IN ({marks(leases)}) AND cancel_requested_at IS NULL",
+    begun = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of} AND cancel_requested_at IS NULL"
+    leases = [words.array(lease_ids)]
+    put = changed(
+        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt = attempt - 1,"
+        f" changed_at = {words.now}, {NO_LEASE}{', dispatched_at = NULL' if message_lost else ''} WHERE {free(begun)}",
         leases,
     )
+    if put < len(lease_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {begun}", leases)):
+        raise RowLocked(words.to_uuid(job_id) for (job_id,) in passed_by)
+    return put

@@ -23,19 +23,24 @@ def statement() -> str:
     claimed with them.
     """
     words = POSTGRESQL
-    ended = (
-        f"{success(words)} FROM unnest(%s::uuid[], %s::text[]) AS done (job, lease)"
-        f" WHERE id = done.job AND {in_state(State.RUNNING)} AND lease_id = done.lease RETURNING done.lease"
-    )
-    begun = (
-        f"{taking(words, 'delivered.lease')} FROM unnest(%s::uuid[], %s::text[]) AS delivered (job, lease)"
-        f" WHERE id = delivered.job AND {in_state(State.QUEUED)} AND unique_key IS NULL AND worker_losses = 0"
-        f" AND {NOT_PAUSED} RETURNING delivered.lease, {claimed_columns(words)} AS expired"
-    )
-    return _numbered(
-        f"WITH ended AS ({ended}), begun AS ({begun})"
+    done = _found(1, f"{in_state(State.RUNNING)} AND lease_id = named.lease")
+    wanted = _found(5, f"{in_state(State.QUEUED)} AND unique_key IS NULL AND worker_losses = 0 AND {NOT_PAUSED}")
+    return (
+        f"WITH done AS MATERIALIZED ({done}), wanted AS MATERIALIZED ({wanted}),"
+        f" ended AS ({success(words)} FROM done WHERE jobs_job.id = done.id RETURNING done.lease),"
+        f" begun AS ({_numbered(taking(words, 'wanted.lease'), 3)} FROM wanted WHERE jobs_job.id = wanted.id"
+        f" RETURNING wanted.lease, {', '.join(claimed_columns(words))})"
         " SELECT lease, NULL::int, NULL::int, NULL::int, NULL::int, NULL::bool FROM ended"
         " UNION ALL SELECT * FROM begun"
+    )
+
+
+def _found(first: int, condition: str) -> str:
+    """Return a query for jobs named in two arrays, each with a lease. Those whose rows others hold are passed by."""
+    return (
+        f"SELECT job.id, named.lease FROM unnest(${first}::uuid[], ${first + 1}::text[]) AS named (job, lease)"
+        f" CROSS JOIN LATERAL (SELECT id FROM jobs_job WHERE id = named.job AND {condition}"
+        f" {POSTGRESQL.skip_locked}) AS job"
     )
 
 
@@ -77,6 +82,6 @@ def _array(items: Iterable[str]) -> bytes:
     return f"{{{','.join(items)}}}".encode()
 
 
-def _numbered(text: str) -> str:
+def _numbered(text: str, start: int) -> str:
     first, *others = text.split("%s")
-    return first + "".join(f"${number}{part}" for number, part in enumerate(others, 1))
+    return first + "".join(f"${number}{part}" for number, part in enumerate(others, start))

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import dialect, in_state, marks, rows
+from jobs.ledger.sql import dialect, free, in_state, rows
 from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
@@ -45,7 +45,7 @@ def _hand_out_skipping(database: BaseDatabaseWrapper, queues: Sequence[str], lim
     return _rows(
         database,
         f"WITH taken AS MATERIALIZED (SELECT job.id FROM ({moving}) AS moving CROSS JOIN LATERAL ("
-        f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = moving.queue {_ORDER} LIMIT %s FOR UPDATE SKIP LOCKED"
+        f"SELECT id FROM jobs_job WHERE {_FREE} AND queue = moving.queue {_ORDER} LIMIT %s {dialect().skip_locked}"
         ") AS job LIMIT %s)"
         f" UPDATE jobs_job SET dispatched_at = {dialect().now} WHERE id IN (SELECT id FROM taken)"
         # A stamp is not worth waiting for the disk: without it the row is handed out once more.
@@ -67,12 +67,12 @@ def _hand_out_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limi
             )
     if not found:
         return []
-    ids = [job_id for (job_id,) in found]
+    words = dialect()
     return _rows(
         database,
-        f"UPDATE jobs_job SET dispatched_at = {dialect().now} WHERE {_FREE} AND id IN ({marks(ids)})"
+        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {_FREE} AND id {words.is_one_of_ids}"
         f" RETURNING {DISPATCHABLE}, run_at",
-        ids,
+        [words.ids(words.to_uuid(job_id) for (job_id,) in found)],
     )
 
 
@@ -80,13 +80,13 @@ def give_back(database: BaseDatabaseWrapper, job_ids: Collection[uuid.UUID]) -> 
     """Let others have jobs that were fetched and not begun. Returns their queues."""
     if not job_ids:
         return []
-    keys = [dialect().key(job_id) for job_id in job_ids]
+    words = dialect()
+    waiting = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)}"
     return _queues(
         _rows(
             database,
-            f"UPDATE jobs_job SET dispatched_at = NULL WHERE {in_state(State.QUEUED)} AND id IN ({marks(keys)})"
-            " RETURNING queue",
-            keys,
+            f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(waiting)} RETURNING queue",
+            [words.ids(job_ids)],
         )
     )
 

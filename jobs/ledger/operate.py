@@ -1,14 +1,20 @@
 """What a person or program asks for: run again, cancel. Each verb changes only jobs in a state that allows it."""
 
+import time
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger.sql import changed, dialect, in_state, marks, one, rows
+from jobs.ledger.sql import dialect, free, in_state, one, rows
 from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
 _AGAIN = in_state(*FINAL, *WAITING)
 _NOT_BEGUN = in_state(*WAITING, State.QUEUED)
+
+#: How long a person waits for rows that are being changed at this moment, in seconds from one look to the next. What
+#: is locked for longer is passed by, and not counted.
+_LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
@@ -16,40 +22,59 @@ def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
 
     Attempts count on, and the retries begin anew. Returns the jobs changed, to be dispatched by the caller.
     """
-    if not job_ids:
-        return []
     words = dialect()
-    taken = rows(
-        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
-        f" run_at = {words.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
-        f" changed_at = {words.now} WHERE {_AGAIN} AND id IN ({marks(job_ids)}) RETURNING {DISPATCHABLE}",
-        [words.key(job_id) for job_id in job_ids],
-    )
-    return [dispatchable(row) for row in taken]
+    return [
+        dispatchable(row)
+        for row in _change(
+            job_ids,
+            _AGAIN,
+            f"state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
+            f" run_at = {words.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
+            f" changed_at = {words.now}",
+            returning=DISPATCHABLE,
+        )
+    ]
 
 
 def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
     """scheduled, queued, retrying → cancelled. Returns how many."""
-    if not job_ids:
-        return 0
-    words = dialect()
-    return changed(
-        f"UPDATE jobs_job SET state = '{State.CANCELLED}', finished_at = {words.now}, changed_at = {words.now},"
-        f" unique_key = NULL, last_error = %s WHERE {_NOT_BEGUN} AND id IN ({marks(job_ids)})",
-        [reason, *(words.key(job_id) for job_id in job_ids)],
-    )
+    now = dialect().now
+    ended = f"state = '{State.CANCELLED}', finished_at = {now}, changed_at = {now}, unique_key = NULL, last_error = %s"
+    return len(_change(job_ids, _NOT_BEGUN, ended, [reason]))
 
 
 def ask_to_cancel(job_ids: Sequence[uuid.UUID]) -> int:
     """Ask the workers of running jobs to end them; they become cancelled when their workers have. Returns how many."""
-    if not job_ids:
-        return 0
+    asked = f"cancel_requested_at = COALESCE(cancel_requested_at, {dialect().now})"
+    return len(_change(job_ids, in_state(State.RUNNING), asked))
+
+
+def _change(
+    job_ids: Sequence[uuid.UUID],
+    condition: str,
+    changes: str,
+    parameters: Sequence[object] = (),
+    *,
+    returning: str = "id",
+) -> list[tuple[Any, ...]]:
+    """Change the jobs for which the condition holds. Returns what is asked for of each."""
     words = dialect()
-    return changed(
-        f"UPDATE jobs_job SET cancel_requested_at = COALESCE(cancel_requested_at, {words.now})"
-        f" WHERE {in_state(State.RUNNING)} AND id IN ({marks(job_ids)})",
-        [words.key(job_id) for job_id in job_ids],
-    )
+    left = list(job_ids)
+    done: list[tuple[Any, ...]] = []
+    for pause in (*_LOOKS, 0.0):
+        if not left:
+            break
+        meant = f"id {words.is_one_of_ids} AND {condition}"
+        done += rows(
+            f"UPDATE jobs_job SET {changes} WHERE {free(meant)} RETURNING id, {returning}",
+            [*parameters, words.ids(left)],
+        )
+        changed = {words.to_uuid(row[0]) for row in done}
+        still = rows(f"SELECT id FROM jobs_job WHERE {meant}", [words.ids(set(left) - changed)])
+        left = [words.to_uuid(job_id) for (job_id,) in still]
+        if left:
+            time.sleep(pause)
+    return [row[1:] for row in done]
 
 
 def to_cancel(lease_ids: Sequence[str]) -> set[str]:
@@ -58,8 +83,8 @@ def to_cancel(lease_ids: Sequence[str]) -> set[str]:
         return set()
     found = rows(
         f"SELECT lease_id FROM jobs_job WHERE state = '{State.RUNNING}' AND cancel_requested_at IS NOT NULL"
-        f" AND lease_id IN ({marks(lease_ids)})",
-        lease_ids,
+        f" AND lease_id {dialect().is_one_of}",
+        [dialect().array(lease_ids)],
     )
     return {lease_id for (lease_id,) in found}
 

@@ -1,12 +1,13 @@
 """What the ledger forgets: ended jobs past their retention, with their attempts, and what else piles up."""
 
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
 
 from jobs.core.states import FINAL, State
-from jobs.ledger.sql import changed, dialect, marks, rows
+from jobs.ledger.sql import Dialect, changed, dialect, free, marks, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +35,47 @@ class Past:
 def forget_jobs(past: Past, limit: int) -> int:
     """Delete up to `limit` such jobs, those that ended first, with their attempts. Dead letters are kept.
 
-    One that is being replayed at this moment is passed over.
+    One that is being replayed at this moment is passed over, and so is one of which somebody's transaction holds the
+    row, an attempt or a dead letter.
     """
     words = dialect()
     where, parameters = _condition(past)
     found = rows(
-        f"SELECT id FROM jobs_job WHERE {where} ORDER BY changed_at LIMIT %s {words.skip_locked}",
+        f"SELECT id FROM jobs_job WHERE {where} ORDER BY changed_at LIMIT %s {_lock(words)}",
         [*parameters, limit],
     )
-    keys = [words.key(words.to_uuid(job_id)) for (job_id,) in found]
-    if keys:
-        _forget(keys)
-    return len(keys)
+    ids = {words.to_uuid(job_id) for (job_id,) in found}
+    for table in ("jobs_attempt", "jobs_deadletter"):
+        ids -= _held(table, ids)
+    if ids:
+        _forget([words.key(job_id) for job_id in ids])
+    return len(ids)
+
+
+def _lock(words: Dialect) -> str:
+    # What is deleted must be locked against references as well.
+    return words.skip_locked.replace("NO KEY ", "")
+
+
+def _held(table: str, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Lock the rows of these jobs in another table. Returns the jobs of which somebody else holds one."""
+    words = dialect()
+    of_them = f"FROM {table} WHERE job_id {words.is_one_of_ids}"
+    # What is not locked now is not there for long: nobody can add to a job whose row is locked.
+    locked = rows(f"SELECT id, job_id {of_them} {_lock(words)}", [words.ids(ids)])
+    there = rows(f"SELECT id, job_id {of_them}", [words.ids(ids)])
+    return {words.to_uuid(job_id) for _, job_id in set(there) - set(locked)}
 
 
 def _condition(past: Past) -> tuple[str, list[object]]:
     words = dialect()
-    states = [str(state) for state in past.states]
     # `changed_at`, which for an ended job is when it ended, has the index.
-    where = f"state IN ({marks(states)}) AND changed_at <= {words.after}"
-    parameters: list[object] = [*states, -past.seconds]
-    for tasks, operator in ((past.tasks, "IN"), (past.other_than, "NOT IN")):
+    where = f"state {words.is_one_of} AND changed_at <= {words.after}"
+    parameters: list[object] = [words.array(str(state) for state in past.states), -past.seconds]
+    for tasks, negation in ((past.tasks, ""), (past.other_than, "NOT ")):
         if tasks:
-            where += f" AND task {operator} ({marks(list(tasks))})"
-            parameters += tasks
+            where += f" AND {negation}(task {words.is_one_of})"
+            parameters.append(words.array(tasks))
     return where, parameters
 
 
@@ -82,8 +100,5 @@ def forget_rows(table: str, seconds: float, limit: int) -> int:
     """Delete up to `limit` rows of one of these tables that are as old as that."""
     words = dialect()
     age = _AGES[table]
-    return changed(
-        f"DELETE FROM {table} WHERE id IN"
-        f" (SELECT id FROM {table} WHERE {age} <= {words.after} ORDER BY {age} LIMIT %s {words.skip_locked})",
-        [-seconds, limit],
-    )
+    old = free(f"{age} <= {words.after} ORDER BY {age} LIMIT %s", table, _lock(words))
+    return changed(f"DELETE FROM {table} WHERE {old}", [-seconds, limit])

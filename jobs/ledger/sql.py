@@ -1,7 +1,9 @@
 """The words in which the two databases differ. Every time in the ledger is taken from the database's clock."""
 
+import json
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +23,10 @@ class Dialect:
         now: the database's clock.
         after: the clock plus a number of seconds given as parameter.
         json: a JSON text given as parameter.
-        skip_locked: what makes concurrent readers of rows to change pass each other by.
+        skip_locked: what makes concurrent readers of rows to change pass each other by. A reference from another
+            table, which PostgreSQL guards with a weaker lock, is in nobody's way.
+        is_one_of_ids, is_one_of: what a column of UUIDs, or of texts, is compared with: an `array`. However many
+            there are, the statement is the same, and is planned once.
     """
 
     name: str
@@ -29,10 +34,20 @@ class Dialect:
     after: str
     json: str
     skip_locked: str
+    is_one_of_ids: str
+    is_one_of: str
 
     def key(self, value: uuid.UUID) -> object:
         """Return `value` as the database's parameter."""
         return value if self.name == "postgresql" else value.hex
+
+    def ids(self, values: Iterable[uuid.UUID]) -> object:
+        """Return `values` as the parameter of `is_one_of_ids`."""
+        return list(values) if self.name == "postgresql" else json.dumps([value.hex for value in values])
+
+    def array(self, values: Iterable[str]) -> object:
+        """Return `values` as the parameter of `is_one_of`."""
+        return list(values) if self.name == "postgresql" else json.dumps(list(values))
 
     def time(self, value: datetime | None) -> object:
         """Return an aware `value` as the database's parameter."""
@@ -56,7 +71,9 @@ POSTGRESQL = Dialect(
     now="statement_timestamp()",
     after="(statement_timestamp() + make_interval(secs => %s))",
     json="%s::jsonb",
-    skip_locked="FOR UPDATE SKIP LOCKED",
+    skip_locked="FOR NO KEY UPDATE SKIP LOCKED",
+    is_one_of_ids="= ANY(%s::uuid[])",
+    is_one_of="= ANY(%s::text[])",
 )
 
 SQLITE = Dialect(
@@ -66,6 +83,8 @@ SQLITE = Dialect(
     json="%s",
     # One writer at a time (BEGIN IMMEDIATE): nothing to skip.
     skip_locked="",
+    is_one_of_ids="IN (SELECT value FROM json_each(%s))",
+    is_one_of="IN (SELECT value FROM json_each(%s))",
 )
 
 
@@ -84,6 +103,85 @@ NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue A
 def marks(items: Sequence[object]) -> str:
     """Return as many parameter marks as there are items: `%s, %s, %s`."""
     return ", ".join(["%s"] * len(items))
+
+
+class RowLocked(Exception):
+    """Raised where a row cannot be changed now, since a transaction of somebody else's holds it.
+
+    Nobody in the engine waits for such a transaction, which may last for hours: others would wait for him.
+
+    Attributes:
+        job_ids: the jobs whose rows are held.
+        changed: the others, which were changed by the same statement.
+    """
+
+    def __init__(self, job_ids: Iterable[uuid.UUID], changed: Iterable[uuid.UUID] = ()) -> None:
+        self.job_ids, self.changed = frozenset(job_ids), frozenset(changed)
+        names = ", ".join(sorted(str(job_id) for job_id in self.job_ids))
+        super().__init__(f"Another transaction holds the row of job {names}; it is changed when that has ended.")
+
+
+def free(where: str, table: str = "jobs_job", lock: str = "") -> str:
+    """Return the condition on rows for which `where` holds, but not on those that somebody else's transaction holds.
+
+    Args:
+        where: a condition, which may end in an order and a limit.
+        table: whose rows.
+        lock: how they are locked; if not said, as an UPDATE needs it.
+    """
+    words = dialect()
+    if not words.skip_locked:
+        return where if "LIMIT" not in where else f"id IN (SELECT id FROM {table} WHERE {where})"
+    # An array, lest the planner runs the locking select more than once, and takes more than the limit.
+    return f"id = ANY(ARRAY(SELECT id FROM {table} WHERE {where} {lock or words.skip_locked}))"
+
+
+#: How long a row is waited for that is changed at this moment, in seconds from one look to the next: what others of
+#: the engine do with it takes milliseconds.
+_LOOKS = (0.005, 0.01, 0.02, 0.04, 0.08)
+
+
+def change_one(
+    job_id: uuid.UUID,
+    condition: str,
+    meant: Sequence[Any],
+    change: str,
+    parameters: Sequence[Any] = (),
+    *,
+    returning: Sequence[str] = ("id",),
+) -> tuple[Any, ...] | None:
+    """Change a job's row where a condition holds.
+
+    Args:
+        job_id: the job.
+        condition: which row is to be changed.
+        meant: the condition's parameters.
+        change: an UPDATE without its WHERE.
+        parameters: those of the change.
+        returning: what is wanted of the row then.
+
+    Returns:
+        That; None where the condition does not hold.
+
+    Raises:
+        RowLocked: somebody else's transaction holds the row for longer than it takes to change it.
+    """
+    wanted = ", ".join(returning)
+    if dialect().name != "postgresql":
+        # Who writes is alone.
+        return one(f"{change} WHERE {condition} RETURNING {wanted}", (*parameters, *meant))
+    statement = (
+        f"WITH done AS ({change} WHERE {free(condition)} RETURNING {wanted}) SELECT TRUE, * FROM done"
+        f" UNION ALL SELECT FALSE{', NULL' * len(returning)} FROM jobs_job"
+        f" WHERE NOT EXISTS (SELECT FROM done) AND {condition}"
+    )
+    for pause in (*_LOOKS, None):
+        row = one(statement, (*parameters, *meant, *meant))
+        if row is None or row[0]:
+            return row and row[1:]
+        if pause is not None:
+            time.sleep(pause)
+    raise RowLocked([job_id])
 
 
 def in_state(*states: State) -> str:

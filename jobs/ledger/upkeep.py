@@ -5,12 +5,12 @@ Any number of workers may call these at once: each row goes to one of them.
 
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import NOT_PAUSED, changed, dialect, in_state, marks, rows
+from jobs.ledger.sql import NOT_PAUSED, RowLocked, changed, dialect, free, in_state, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
@@ -36,12 +36,17 @@ class Dispatchable:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A running job whose lease ran out: its worker is gone."""
+    """A running job whose lease ran out: its worker is gone.
+
+    Attributes:
+        is_late: whether that was so long ago that it should have been found before.
+    """
 
     id: uuid.UUID
     lease_id: str
     task: str
     worker: str
+    is_late: bool = False
 
 
 def take_due(limit: int) -> list[Dispatchable]:
@@ -123,41 +128,61 @@ def suspect_queues(waited_seconds: float) -> list[str]:
 def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
     """Note that the broker has the messages of these jobs.
 
-    Those already claimed need no note; and one that was claimed and handed back has had its message.
+    Those already claimed need no note; and one that was claimed and handed back has had its message. One that somebody
+    else's transaction holds goes without, and is dispatched once more.
     """
     if not job_ids:
         return
     words = dialect()
-    changed(
-        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {in_state(State.QUEUED)} AND dispatched_at IS NULL"
-        f" AND attempt = attempt_base AND id IN ({marks(job_ids)})",
-        [words.key(job_id) for job_id in job_ids],
+    unmarked = (
+        f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND attempt = attempt_base"
     )
+    changed(f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {free(unmarked)}", [words.ids(job_ids)])
 
 
 def undispatch(job_ids: Collection[uuid.UUID]) -> None:
-    """Note that the broker has no message of these jobs: they are dispatched again."""
+    """Note that the broker has no message of these jobs: they are dispatched again.
+
+    Raises:
+        RowLocked: naming those that somebody else's transaction holds. The others are noted.
+    """
     if not job_ids:
         return
     words = dialect()
-    ids = list(job_ids)
-    changed(
-        f"UPDATE jobs_job SET dispatched_at = NULL WHERE {in_state(State.QUEUED)} AND id IN ({marks(ids)})",
-        [words.key(job_id) for job_id in ids],
-    )
+    marked = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NOT NULL"
+    ids = [words.ids(job_ids)]
+    noted = changed(f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(marked)}", ids)
+    if noted < len(job_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {marked}", ids)):
+        raise RowLocked(words.to_uuid(job_id) for (job_id,) in passed_by)
 
 
-def renew(lease_ids: Collection[str], seconds: float) -> None:
-    """Renew all leases of a worker in one statement. A lease that was lost stays lost."""
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a renewal did not renew, by lease.
+
+    Attributes:
+        locked: jobs whose rows somebody else's transaction holds: they are to be renewed when that has ended.
+        lost: leases under which nothing runs any more.
+    """
+
+    locked: Mapping[str, uuid.UUID]
+    lost: Collection[str]
+
+
+def renew(lease_ids: Collection[str], seconds: float) -> Renewal:
+    """Renew all leases of a worker in one statement, which no locked row holds up. A lease that was lost stays lost."""
     if not lease_ids:
-        return
+        return Renewal({}, ())
     words = dialect()
-    leases = list(lease_ids)
-    changed(
-        f"UPDATE jobs_job SET lease_expires_at = {words.after} WHERE state = '{State.RUNNING}'"
-        f" AND lease_id IN ({marks(leases)})",
-        [seconds, *leases],
+    mine = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of}"
+    renewed = rows(
+        f"UPDATE jobs_job SET lease_expires_at = {words.after} WHERE {free(mine)} RETURNING id",
+        [seconds, words.array(lease_ids)],
     )
+    running = rows(f"SELECT id, lease_id FROM jobs_job WHERE {mine}", [words.array(lease_ids)])
+    passed_by = {job_id for job_id, _ in running} - {job_id for (job_id,) in renewed}
+    locked = {lease_id: words.to_uuid(job_id) for job_id, lease_id in running if job_id in passed_by}
+    return Renewal(locked, set(lease_ids) - {lease_id for _, lease_id in running})
 
 
 def leased(lease_id: str) -> list[uuid.UUID]:
@@ -168,30 +193,41 @@ def leased(lease_id: str) -> list[uuid.UUID]:
 
 def redispatch_queue(queue: str) -> int:
     """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
-    return changed(
-        f"UPDATE jobs_job SET dispatched_at = NULL WHERE state = '{State.QUEUED}' AND queue = %s",
-        (queue,),
-    )
+    waiting = f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at IS NOT NULL"
+    return changed(f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(waiting)}", (queue,))
 
 
-def overdue(limit: int) -> list[Overdue]:
-    """Return running jobs whose lease ran out. Who wants to end one takes over its lease first."""
+def try_to_write() -> None:
+    """Have the database write nothing. Raises DatabaseError where it takes no writes, though it may be read."""
+    changed("UPDATE jobs_worker SET seen_at = seen_at WHERE id IS NULL")
+
+
+def overdue(limit: int, late_seconds: float = 3600) -> list[Overdue]:
+    """Return running jobs whose lease ran out. Who wants to end one takes over its lease first.
+
+    Left out are those whose rows somebody's transaction holds: their workers could not renew them. Late is what ran
+    out more than `late_seconds` ago.
+    """
     words = dialect()
     found = rows(
-        f"SELECT id, lease_id, task, worker FROM jobs_job WHERE state = '{State.RUNNING}'"
-        f" AND lease_expires_at <= {words.now} ORDER BY lease_expires_at LIMIT %s",
-        (limit,),
+        f"SELECT id, lease_id, task, worker, lease_expires_at <= {words.after} FROM jobs_job"
+        f" WHERE state = '{State.RUNNING}' AND lease_expires_at <= {words.now}"
+        f" ORDER BY lease_expires_at LIMIT %s {words.skip_locked}",
+        (-late_seconds, limit),
     )
-    return [Overdue(words.to_uuid(job_id), lease_id, task, worker) for job_id, lease_id, task, worker in found]
+    return [
+        Overdue(words.to_uuid(job_id), lease_id, task, worker, bool(is_late))
+        for job_id, lease_id, task, worker, is_late in found
+    ]
 
 
 def take_over(job: Overdue, lease_id: str, seconds: float) -> bool:
-    """Make an overdue job's lease one's own, to end it. Returns false where it was renewed or taken meanwhile."""
+    """Make an overdue job's lease one's own, to end it. Returns false where it was renewed, taken or locked."""
     words = dialect()
+    late = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s AND lease_expires_at <= {words.now}"
     return (
         changed(
-            f"UPDATE jobs_job SET lease_id = %s, lease_expires_at = {words.after} WHERE id = %s"
-            f" AND state = '{State.RUNNING}' AND lease_id = %s AND lease_expires_at <= {words.now}",
+            f"UPDATE jobs_job SET lease_id = %s, lease_expires_at = {words.after} WHERE {free(late)}",
             (lease_id, seconds, words.key(job.id), job.lease_id),
         )
         == 1
@@ -235,7 +271,7 @@ def fates(job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[State, str]]:
     """Return the state and the latest error of jobs."""
     words = dialect()
     found = rows(
-        f"SELECT id, state, last_error FROM jobs_job WHERE id IN ({marks(job_ids)})",
-        [words.key(job_id) for job_id in job_ids],
+        f"SELECT id, state, last_error FROM jobs_job WHERE id {words.is_one_of_ids}",
+        [words.ids(job_ids)],
     )
     return {words.to_uuid(job_id): (State(state), error) for job_id, state, error in found}

@@ -24,20 +24,20 @@ from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger import attempts, claims
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
+from jobs.ledger.sql import RowLocked
 from jobs.observability import tracing
 from jobs.runtime.claim import NothingToRun, claim, ledger_id
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import (
-    TOO_LATE,
     Expired,
     Misfit,
     Unrecorded,
     decide,
     failure_of,
     record,
-    refuse,
     run,
+    succeed_late,
     tell_celery,
 )
 from jobs.runtime.redacted import redacted
@@ -224,20 +224,25 @@ def _succeed(task: "JobTask", members: Sequence[_Member]) -> int:
         return 0
     lease_id = task.request.lease_id
     in_doubt = False
+    done: set[uuid.UUID] = set()
 
-    def write(again: bool) -> set[uuid.UUID]:
+    def write(again: bool) -> None:
         nonlocal in_doubt
         in_doubt = in_doubt or again
-        return attempts.succeed_many([member.job_id for member in members], lease_id)
+        try:
+            done.update(attempts.succeed_many([member.job_id for member in members], lease_id))
+        except RowLocked as exc:
+            done.update(exc.changed)
+            raise
 
     try:
-        done = patiently(write, PATIENCE_AFTER)
+        patiently(write, PATIENCE_AFTER)
     except DatabaseGone as exc:
         # All jobs that still hold the lease share this end.
         raise Unrecorded(task.request.id, outcomes.Succeeded(), Failure("", "")) from exc
     for member in members:
         if member.job_id not in done and not in_doubt:
-            refuse(member.job_id, member.claimed.attempt, task.request.hostname, TOO_LATE)
+            succeed_late(member.job_id, member.claimed.attempt, task.request.hostname)
     return len(done)
 
 

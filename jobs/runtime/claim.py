@@ -14,6 +14,7 @@ from celery.worker import state as worker_state
 from jobs.conf import conf
 from jobs.ledger import claims, upkeep
 from jobs.ledger.claims import Claimed
+from jobs.ledger.sql import RowLocked
 from jobs.runtime import beginnings
 from jobs.runtime.adopt import adopt
 from jobs.runtime.database import PATIENCE_AFTER, PATIENCE_BEFORE, DatabaseGone, patiently
@@ -38,6 +39,10 @@ class NotOurs(Ignore):
 
 class NothingToRun(NotOurs):
     """Raised where the job delivered runs elsewhere, has ended, or waits."""
+
+
+class HeldBack(NothingToRun):
+    """Raised where the job delivered waits, and a transaction that relies on that holds it: it is to be sent again."""
 
 
 class BegunBefore(Ignore):
@@ -66,7 +71,10 @@ def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any]
     def take(again: bool) -> Claimed | None:
         if (again or request.get(IN_DOUBT)) and (mine := claims.held(job_id, lease_id)):
             return mine
-        claimed = claims.claim(job_id, lease_id=lease_id, lease_seconds=seconds, worker=worker)
+        try:
+            claimed = claims.claim(job_id, lease_id=lease_id, lease_seconds=seconds, worker=worker)
+        except RowLocked as exc:
+            raise HeldBack(str(exc)) from exc
         if claimed is None and not request.get(LEDGER_HEADER):
             return adopt(task, job_id, args, kwargs)
         return claimed

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
+from jobs.ledger.sql import RowLocked
+
 T = TypeVar("T")
 
 #: The first pause between two tries, and the longest, in seconds.
@@ -30,8 +32,10 @@ class DatabaseGone(Exception):
 def patiently(act: Callable[[bool], T], patience: float) -> T:
     """Do something with the database, again after a connection error, for `patience` seconds.
 
+    Rows that somebody else's transaction holds are waited for likewise.
+
     Args:
-        act: gets told whether this is a repetition; then the first try may have been committed, its answer lost.
+        act: gets told whether an answer was lost before: then what was asked for may have been committed.
         patience: seconds.
 
     Raises:
@@ -43,10 +47,11 @@ def patiently(act: Callable[[bool], T], patience: float) -> T:
     while True:
         try:
             return act(again)
-        except UNUSABLE as exc:
-            connection.close()
+        except (*UNUSABLE, RowLocked) as exc:
+            if not isinstance(exc, RowLocked):
+                connection.close()
+                again = True
             if time.monotonic() + pause > deadline:
                 raise DatabaseGone(str(exc).strip() or type(exc).__name__) from exc
         time.sleep(pause * (0.5 + random.random()))  # noqa: S311 (jitter, no secret)
         pause = min(LONGEST_PAUSE, pause * 2)
-        again = True

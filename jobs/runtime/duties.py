@@ -18,10 +18,9 @@ from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import record
-from jobs.runtime.handover import handover
-from jobs.runtime.losses import losses
+from jobs.runtime.leases import Leases, held_here
+from jobs.runtime.losses import Unsent, losses
 from jobs.runtime.message import outgoing
-from jobs.runtime.successes import successes
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +31,9 @@ BATCH = 500
 #: enqueued it, in seconds. Well above the time that process takes to publish and to note it.
 DISPATCH_GRACE = 3.0
 
+#: A lease that ran out this long before it could have been found, in seconds, was found before.
+LATE = 2.0
+
 
 class Steward:
     """A worker's duties. Used by one thread."""
@@ -39,14 +41,19 @@ class Steward:
     def __init__(self, publisher: Publisher, app: Celery) -> None:
         self._publisher = publisher
         self._app = app
-        #: Since when the database has answered without a longer silence, and when it last did.
+        self._leases = Leases()
+        #: Since when the database has been written to without a longer silence, and when it last was.
         self._in_touch_since = self._touched_at = float("-inf")
+        #: The leases that had run out long before they were first seen here.
+        self._seen_late: set[str] = set()
 
     def renew_leases(self) -> bool:
         """Renew the leases of all jobs that this worker runs, in one statement."""
-        holders = held.running() + handover.holders() + losses.holders() + successes.holders()
-        upkeep.renew([one.lease_id for one in holders], conf().lease_seconds)
-        return False
+        return self._leases.renew()
+
+    def renew_leases_again(self) -> bool:
+        """Renew those that could not be because somebody's transaction held the row."""
+        return self._leases.renew_again()
 
     def cancel_asked(self) -> bool:
         """End the running jobs that an operator wants ended."""
@@ -71,15 +78,16 @@ class Steward:
     def rescue(self) -> bool:
         """Take back jobs whose lease ran out: their worker is gone.
 
-        After the database was out of touch every worker gets the time to renew first; else the first one to
-        reconnect would take the others' running jobs for lost.
+        After the database could not be written to, every worker gets the time to renew first; else the first one to
+        reconnect would take the others' running jobs for lost. That it can be read says nothing.
         """
         asked_at = time.monotonic()
-        found = upkeep.overdue(BATCH)
+        upkeep.try_to_write()
+        found = upkeep.overdue(BATCH, late_seconds=self.rescue_every() + LATE)
         if not self._in_touch(asked_at):
             return False
         gone: BrokerGone | None = None
-        for job in found:
+        for job in self._lost(found):
             try:
                 self._rescue(job)
             except BrokerGone as exc:
@@ -89,8 +97,27 @@ class Steward:
             raise gone
         return len(found) == BATCH
 
+    def rescue_every(self) -> float:
+        """Return how many seconds from one look for lost jobs to the next: no pause is taken for a silence."""
+        return min(conf().housekeeping_seconds * 5, (conf().lease_seconds - conf().lease_renew_seconds) / 4)
+
+    def out_of_touch(self) -> None:
+        """Note that the database could not be used: whatever runs may not have been renewed."""
+        self._touched_at = float("-inf")
+
+    def _lost(self, found: Sequence[Overdue]) -> list[Overdue]:
+        """Return the jobs whose workers are gone.
+
+        What runs here is not lost, whoever could not renew it. And what ran out long ago would have been rescued by
+        now, if its row had not been locked: then its worker has the time to renew it from one look to the next.
+        """
+        mine = held_here()
+        late = {job.lease_id for job in found if job.is_late}
+        unseen, self._seen_late = late - self._seen_late, late
+        return [job for job in found if job.lease_id not in mine and job.lease_id not in unseen]
+
     def _in_touch(self, asked_at: float) -> bool:
-        """Return whether the database, which has just answered, was there long enough for everybody to renew."""
+        """Return whether the database, which has just been written to, was there long enough for everybody to renew."""
         now = time.monotonic()
         # A lease can run out in a silence of this length: renewed just before it, and due again only after it.
         if now - self._touched_at > (conf().lease_seconds - conf().lease_renew_seconds) / 2:
@@ -123,7 +150,7 @@ class Steward:
         try:
             refused = self._publisher.publish([outgoing(job, retries=job.attempt) for job in jobs])
         except BaseException:
-            upkeep.undispatch([job.id for job in jobs])
+            losses.put(Unsent([job.id for job in jobs]))
             raise
         upkeep.undispatch([message.job_id for message in refused])
         return len(jobs) == BATCH

@@ -6,6 +6,7 @@ import random
 import traceback as tracebacks
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShutdown, WorkerTerminate
@@ -109,7 +110,7 @@ def _execute(  # noqa: RET503 (tell_celery raises)
         raise error
     error = redacted(task, error, [(args, kwargs)])
     failure = failure_of(error)
-    _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
+    outcome = _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
     tell_celery(outcome, error, failure)
 
 
@@ -176,25 +177,71 @@ def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: 
                 return True
 
         done = _recorded(succeed_and_follow, job_id, outcomes.Succeeded(), Failure("", ""))
-        # They are enqueued: Celery must not do so again.
-        request.chain = request.callbacks = None
-    if not done:
-        refuse(job_id, claimed.attempt, request.hostname, TOO_LATE)
+    follow = partial(enqueue_followers, task, result)
+    if not done and not succeed_late(job_id, claimed.attempt, request.hostname, follow):
         raise Refused("The lease was lost.")
+    # They are enqueued: Celery must not do so again.
+    request.chain = request.callbacks = None
 
 
-def _record(job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure) -> None:
-    if not _recorded(lambda: record(job_id, lease_id, outcome, failure), job_id, outcome, failure):
+def succeed_late(job_id: uuid.UUID, attempt: int, worker: str, follow: Callable[[], object] = bool) -> bool:
+    """Let a success count whose lease was lost, if nobody has begun the job again; else note that it is refused.
+
+    `follow` enqueues what follows the job, in the same transaction.
+    """
+
+    def write(_: bool) -> bool:
+        with transaction.atomic():
+            counts = attempts.succeed_late(job_id, attempt, worker)
+            if counts:
+                follow()
+        return counts
+
+    try:
+        if patiently(write, PATIENCE_AFTER):
+            logger.warning("[%s] attempt %d succeeded after its lease was lost, and counts.", job_id, attempt)
+            return True
+    except DatabaseGone:
+        logger.warning("[%s] the database is gone: a success after the lease was lost is refused.", job_id)
+    refuse(job_id, attempt, worker, TOO_LATE)
+    return False
+
+
+def _record(job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure) -> Outcome:
+    """Write an outcome. Returns what became of the job. Raises Refused where the lease was lost."""
+    became = outcome
+
+    def write() -> bool:
+        nonlocal became
+        recorded = record(job_id, lease_id, outcome, failure)
+        became = recorded or outcome
+        return recorded is not None
+
+    if not _recorded(write, job_id, outcome, failure):
         refuse(job_id, attempt, worker, failure)
         raise Refused("The lease was lost.")
+    return became
 
 
-def record(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """Write an outcome into the ledger. Returns false where the lease was lost.
+def record(
+    job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool = False
+) -> Outcome | None:
+    """Write an outcome into the ledger.
+
+    Returns:
+        What became of the job: cancelled where an operator has asked for that; None where the lease was lost.
 
     Raises:
+        RowLocked: somebody else's transaction holds the job's row; try again while the lease lasts.
         BrokerGone: the job gives up, and the broker did not take its dead letter.
     """
+    if not _written(job_id, lease_id, outcome, failure, lost_worker=lost_worker):
+        return None
+    goes_on = isinstance(outcome, (outcomes.RetryIn, outcomes.Snoozed, outcomes.Released))
+    return outcomes.Cancelled() if goes_on and attempts.is_cancelled(job_id) else outcome
+
+
+def _written(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool) -> bool:
     match outcome:
         case outcomes.Succeeded():
             return attempts.succeed(job_id, lease_id)

@@ -22,6 +22,7 @@ from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
 from jobs.ledger.claims import Claimed
+from jobs.ledger.sql import RowLocked
 from jobs.runtime.exchange import Exchange, exchange
 from jobs.runtime.losses import Unbegun, losses, put_back
 
@@ -240,8 +241,9 @@ class Handover:
 def _give_up(late: Sequence["JobRequest"]) -> None:
     try:
         put_back(late, message_lost=False)
-    except DatabaseError:
-        connection.close()
+    except (DatabaseError, RowLocked) as exc:
+        if not isinstance(exc, RowLocked):
+            connection.close()
         for request in late:
             request.doubt()
     for request in late:

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 
 from jobs.conf import conf
-from jobs.runtime import roster
+from jobs.runtime import leases, roster
 from jobs.runtime.archiver import Archiver
 from jobs.runtime.broker import publisher_for
 from jobs.runtime.brokerless import steward_for
@@ -34,6 +34,7 @@ class Household:
         """
         found = [
             Duty("leases", self._steward.renew_leases, conf().lease_renew_seconds, longest_pause=1.0),
+            Duty("leases again", self._steward.renew_leases_again, leases.AGAIN_EVERY, longest_pause=1.0),
             Duty("handover", handover.tend, min(conf().housekeeping_seconds, PATIENCE / 2)),
         ]
         if Watchdog.needed(self._worker):
@@ -52,8 +53,7 @@ class Household:
             Duty("undispatched", steward.dispatch_undispatched, beat),
             Duty("roster", self._sign, min(roster.EVERY, beat * 5)),
             Duty("intake", self._follow, beat),
-            # Often enough that the pauses between two looks are never taken for silences of the database.
-            Duty("rescue", steward.rescue, min(beat * 5, (settings.lease_seconds - settings.lease_renew_seconds) / 4)),
+            Duty("rescue", steward.rescue, steward.rescue_every()),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
             Duty("dead letters", self._archiver.archive, beat * 2),
             Duty("events", untold.tell, beat),
@@ -61,6 +61,7 @@ class Household:
 
     def database_failed(self, error: DatabaseError) -> None:
         """Called when a duty found that the database could not be used: take no jobs until it can."""
+        self._steward.out_of_touch()
         self._intake.close(f"{type(error).__name__}: {str(error).strip()}")
 
     def close(self) -> None:

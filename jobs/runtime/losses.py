@@ -18,8 +18,9 @@ from jobs.core.outcome import Outcome, Tries
 from jobs.ledger import attempts, claims, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
+from jobs.ledger.sql import RowLocked
 from jobs.runtime import deadletters
-from jobs.runtime.execute import TOO_LATE, record, refuse
+from jobs.runtime.execute import record, succeed_late
 from jobs.runtime.letters import Letter
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class Loss:
         outcome = self.outcome or self._decide(claimed)
         if self.cancelled:
             outcome, failure = _CANCELLED if operate.is_asked(job_id) else _BESIDE_IT
-        if record(job_id, lease_id, outcome, failure, lost_worker=self.worker_lost):
-            _tell_celery(self.request, outcome, failure)
+        became = record(job_id, lease_id, outcome, failure, lost_worker=self.worker_lost)
+        if became is not None:
+            _tell_celery(self.request, became, failure)
 
     def _decide(self, claimed: Claimed) -> Outcome:
         policy = self.request.task.policy
@@ -124,14 +126,15 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A success that came after its lease was lost."""
+    """A success that was not written together with others: its lease was lost, or its row is locked."""
 
     request: "JobRequest"
     attempt: int
 
     def write(self) -> None:
-        """Keep note of the refused result."""
-        refuse(self.request.job_id, self.attempt, self.request.hostname, TOO_LATE)
+        """Running → succeeded after all; else let it count if nobody has begun the job again, or refuse it."""
+        if not attempts.succeed(self.request.job_id, self.request.lease_id):
+            succeed_late(self.request.job_id, self.attempt, self.request.hostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ class Losses:
         self._queue: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._kept: list[Record] = []
         self._lock = threading.Lock()
+        self._passed_by: dict[int, Record] = {}
         self.arrived = threading.Event()
 
     def put(self, record: Record) -> None:
@@ -213,21 +217,33 @@ class Losses:
 
     def holders(self) -> list["JobRequest"]:
         """Return the deliveries whose leases must be held until their end is recorded."""
-        return [record.request for record in self.unwritten() if isinstance(record, (Loss, Success))]
+        return [record.request for record in self.unwritten() if isinstance(record, (Loss, Success, Late))]
 
     def write_all(self) -> None:
-        """Write every record, each on its own. Raises the first error; what failed is kept."""
+        """Write every record, each on its own. Raises the first error; what failed is kept.
+
+        What concerns a row that somebody else's transaction holds is kept too, and is no error.
+        """
         error: Exception | None = None
         for entry in self.unwritten():
             try:
                 entry.write()
+            except RowLocked as exc:
+                self._pass_by(entry, exc)
             except Exception as exc:  # noqa: BLE001 (kept and raised below)
                 error = error or exc
             else:
                 with self._lock:
                     self._kept.remove(entry)
+                self._passed_by.pop(id(entry), None)
         if error is not None:
             raise error
+
+    def _pass_by(self, entry: Record, exc: RowLocked) -> None:
+        # Said once of each entry, which is looked at every second.
+        if id(entry) not in self._passed_by:
+            self._passed_by[id(entry)] = entry
+            logger.warning("%s", exc)
 
 
 losses = Losses()

@@ -1,5 +1,7 @@
 """A delivery, as the worker's parent process sees it: it records what a dead child cannot."""
 
+import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -19,15 +21,17 @@ from jobs.errors import InvalidArguments
 from jobs.ledger.claims import Claimed
 from jobs.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.runtime import beginnings
-from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, ledger_id
+from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, ledger_id
 from jobs.runtime.exchange import exchange
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.handover import handover
-from jobs.runtime.losses import Loss, losses
+from jobs.runtime.losses import Loss, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.revoke import Revoked
 from jobs.runtime.successes import OFFERED, Left, successes
 from jobs.runtime.untold import untold
+
+logger = logging.getLogger(__name__)
 
 
 class JobRequest(Request):
@@ -166,6 +170,8 @@ class JobRequest(Request):
             self._lost("MemoryError", "The process that ran the job was out of memory.", worker_lost=True)
             self.send_event("task-failed", exception=repr(exc), traceback=exc_info.traceback)
         else:
+            if isinstance(exc, HeldBack):
+                losses.put(Unsent([self.job_id]))
             if isinstance(exc, Ignore):
                 untold.put(self)
             super().on_failure(exc_info, send_failed_event, return_ok)
@@ -204,6 +210,13 @@ class JobRequest(Request):
         else:
             state.task_ready(self)
             self._lost("Cancelled", "", worker_lost=False)
+
+    def end_lost(self) -> None:
+        """End the job, whose lease was lost: kill the pool process that runs it. Threads cannot be ended."""
+        logger.warning("[%s] the lease was lost while it ran; the job is another worker's by now.", self.id)
+        if self._in_pool_process and not self.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.worker_pid, signal.SIGKILL)
 
     @property
     def _in_pool_process(self) -> bool:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.db import Error as DatabaseError, connection
 
 from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Failure
+from jobs.ledger.sql import RowLocked
 from jobs.runtime import held
 from jobs.runtime.handover import handover
 from jobs.runtime.losses import put_back
@@ -49,11 +51,18 @@ def hand_back(left: Sequence[JobRequest], unbegun: Sequence[JobRequest] = ()) ->
     try:
         for request in left:
             for job_id in upkeep.leased(request.lease_id):
-                attempts.release(job_id, request.lease_id, _STOPPED)
+                _release(job_id, request.lease_id)
         put_back(unbegun, message_lost=True)
-    except DatabaseError as exc:
+    except (DatabaseError, RowLocked) as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()
+
+
+def _release(job_id: uuid.UUID, lease_id: str) -> None:
+    try:
+        attempts.release(job_id, lease_id, _STOPPED)
+    except RowLocked as exc:
+        logger.warning("A job could not be handed back, it is rescued when its lease runs out: %s", exc)
 
 
 def _watch(worker: Any, seconds: float, pid: int) -> None:

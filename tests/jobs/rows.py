@@ -53,10 +53,15 @@ def written(**changes: Any) -> Job:
     return Job.objects.get(pk=job.id)
 
 
+def claim_as(job: Job, lease_id: str, lease_seconds: float = 60, worker: str = "worker@test") -> None:
+    """Claim a job that waits, under this lease."""
+    assert claims.claim(job.id, lease_id=lease_id, lease_seconds=lease_seconds, worker=worker)
+
+
 def claimed(lease_id: str = LEASE, lease_seconds: float = 60, worker: str = "worker@test", **changes: Any) -> Job:
     """Write a job, claim it, and return its row."""
     job = written(**changes)
-    assert claims.claim(job.id, lease_id=lease_id, lease_seconds=lease_seconds, worker=worker)
+    claim_as(job, lease_id, lease_seconds, worker)
     job.refresh_from_db()
     return job
 

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from celery import current_app
-from django.db import OperationalError, connection
+from celery.worker import state as worker_state
+from django.db import DatabaseError, OperationalError, connection
 
 from jobs.conf import conf
 from jobs.core.states import State
@@ -15,10 +17,12 @@ from jobs.models import Job
 from jobs.runtime.broker import Publisher
 from jobs.runtime.duties import Steward
 from tests.databases import Database
+from tests.jobs.delivery import delivery_of
 from tests.jobs.races import at_once
-from tests.jobs.rows import LEASE, claimed
+from tests.jobs.rows import LEASE, claim_as, claimed, written
 from tests.jobs.wire import queue_length
 from tests.servers import Postgres, Valkey
+from tests.tasks_app import tasks
 
 
 def make_steward() -> Steward:
@@ -128,6 +132,71 @@ def test_a_lease_renewed_at_the_last_moment_is_not_taken(steward: Steward) -> No
     steward._rescue(overdue)
     job.refresh_from_db()
     assert (job.state, job.lease_id, job.attempts.count()) == (State.RUNNING, LEASE, 0)
+
+
+@pytest.mark.django_db
+def test_what_a_worker_runs_itself_it_never_takes_back(steward: Steward) -> None:
+    row = written(task=tasks.noop.name)
+    request = delivery_of(row)
+    claim_as(row, request.lease_id, lease_seconds=-1)
+    worker_state.active_requests.add(request)
+    try:
+        steward.rescue()
+    finally:
+        worker_state.active_requests.discard(request)
+    row.refresh_from_db()
+    assert (row.state, row.lease_id) == (State.RUNNING, request.lease_id)
+
+
+@pytest.mark.django_db
+def test_the_worker_of_a_row_that_was_locked_for_long_may_renew_first(steward: Steward) -> None:
+    job = claimed(lease_seconds=-600)
+    steward.rescue()
+    job.refresh_from_db()
+    assert job.lease_id == LEASE
+    steward.rescue()
+    job.refresh_from_db()
+    assert job.state == State.RETRYING
+
+
+@contextmanager
+def refusing_writes() -> Iterator[None]:
+    """Let the database be read and not be written, as after a failover to a copy or with a full disk."""
+    on, off = (
+        ("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
+        if connection.vendor == "postgresql"
+        else ("PRAGMA query_only = ON", "PRAGMA query_only = OFF")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(on)
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(off)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_that_the_database_can_be_read_is_no_sign_that_anybody_could_renew(steward: Steward) -> None:
+    job = lost()
+    steward._touched_at -= conf().lease_seconds / 2
+    with refusing_writes():
+        assert Job.objects.count() == 1
+        for _ in range(2):
+            with pytest.raises(DatabaseError):
+                steward.rescue()
+    steward.rescue()
+    job.refresh_from_db()
+    assert (job.state, job.lease_id) == (State.RUNNING, LEASE)
+
+
+@pytest.mark.django_db
+def test_after_a_write_that_was_refused_everybody_gets_the_time_to_renew(steward: Steward) -> None:
+    job = lost()
+    steward.out_of_touch()
+    steward.rescue()
+    job.refresh_from_db()
+    assert job.lease_id == LEASE
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,69 @@
+"""An operator's cancel of a running job holds however its attempt ends: it does not run again."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from jobs import Snooze, job
+from jobs.core import outcome as outcomes
+from jobs.core.states import State
+from jobs.ledger import attempts, operate
+from jobs.models import Job
+from jobs.runtime.execute import record
+from tests.jobs.delivery import deliver
+from tests.jobs.rows import ERROR, LEASE, claimed
+
+pytestmark = pytest.mark.django_db
+
+GOES_ON: dict[str, Callable[[uuid.UUID], bool]] = {
+    "fails": lambda job_id: attempts.retry(job_id, LEASE, 0, ERROR),
+    "is lost with its worker": lambda job_id: attempts.retry(job_id, LEASE, 0, ERROR, lost_worker=True),
+    "snoozes": lambda job_id: attempts.snooze(job_id, LEASE, 0, "later"),
+    "is handed back": lambda job_id: attempts.release(job_id, LEASE, ERROR),
+}
+
+
+@pytest.mark.parametrize("end", GOES_ON)
+def test_what_would_have_run_again_is_cancelled(end: str) -> None:
+    row = claimed()
+    assert operate.ask_to_cancel([row.pk]) == 1
+    assert GOES_ON[end](row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.lease_id, row.cancel_requested_at) == (State.CANCELLED, None, None)
+    assert row.finished_at == row.changed_at
+    assert row.last_error
+    assert [attempt.outcome for attempt in row.attempts.all()] in ([], ["cancelled"])
+
+
+def test_what_ended_before_it_could_be_ended_stays_as_it_ended() -> None:
+    good, bad = claimed("1" * 32), claimed("2" * 32)
+    operate.ask_to_cancel([good.pk, bad.pk])
+    assert attempts.succeed(good.pk, "1" * 32)
+    assert attempts.die(bad.pk, "2" * 32, ERROR)
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert (good.state, bad.state) == (State.SUCCEEDED, State.DEAD)
+
+
+@pytest.mark.parametrize("outcome", [outcomes.RetryIn(1), outcomes.Snoozed(1), outcomes.Released()])
+@pytest.mark.parametrize("asked", [True, False])
+def test_whoever_records_an_end_is_told_what_became_of_the_job(outcome: outcomes.Outcome, asked: bool) -> None:
+    row = claimed()
+    if asked:
+        operate.ask_to_cancel([row.pk])
+    assert record(row.pk, LEASE, outcome, ERROR) == (outcomes.Cancelled() if asked else outcome)
+
+
+@job(name="tests.cancelled_while_running")
+def unwanted(how: str) -> None:
+    """Be cancelled while it runs, and end so that it would run again."""
+    operate.ask_to_cancel([Job.objects.get(task="tests.cancelled_while_running").pk])
+    raise Snooze(0) if how == "snooze" else ValueError("it failed")
+
+
+@pytest.mark.parametrize("how", ["snooze", "fail"])
+def test_a_task_that_fails_after_it_was_cancelled_is_not_tried_again(how: str) -> None:
+    row = unwanted.delay(how).job
+    deliver(row)
+    assert row.state == State.CANCELLED

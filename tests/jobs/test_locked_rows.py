@@ -1,0 +1,194 @@
+"""A row that somebody's open transaction holds is passed by: no statement of the engine waits for it."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.models import Model
+from django.db.models.functions import Now
+from psycopg import sql
+
+from jobs.core.states import FINAL, State
+from jobs.ledger import attempts, claims, exchange as together, handout, operate, prune, upkeep
+from jobs.ledger.prune import Past
+from jobs.ledger.sql import RowLocked
+from jobs.models import Attempt, DeadLetter, Job
+from jobs.runtime.exchange import _connected
+from jobs.runtime.line import Line
+from jobs.runtime.losses import Losses, Unsent
+from tests.jobs.letters import dead_letter
+from tests.jobs.locks import elsewhere, holding, never_waiting
+from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, dispatched, in_state, waiting, written
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
+
+
+@pytest.fixture(autouse=True)
+def without_waiting() -> Iterator[None]:
+    """Nothing here may wait for a lock."""
+    with never_waiting():
+        yield
+
+
+def claim(job_id: uuid.UUID) -> object:
+    return claims.claim(job_id, lease_id=OTHER_LEASE, lease_seconds=60, worker="worker@test")
+
+
+QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
+    "claim": claim,
+    "condemn": lambda job_id: attempts.condemn(job_id, ERROR),
+    "undispatch": lambda job_id: upkeep.undispatch([job_id]),
+}
+RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
+    "succeed": lambda job_id: attempts.succeed(job_id, LEASE),
+    "succeed_many": lambda job_id: attempts.succeed_many([job_id], LEASE),
+    "retry": lambda job_id: attempts.retry(job_id, LEASE, 1, ERROR),
+    "die": lambda job_id: attempts.die(job_id, LEASE, ERROR),
+    "cancel_running": lambda job_id: attempts.cancel_running(job_id, LEASE, ERROR),
+    "snooze": lambda job_id: attempts.snooze(job_id, LEASE, 1, "later"),
+    "release": lambda job_id: attempts.release(job_id, LEASE, ERROR),
+    "put_back": lambda _: claims.put_back([LEASE], message_lost=True),
+}
+
+
+@pytest.mark.parametrize("verb", [*QUEUED, *RUNNING])
+def test_what_must_change_one_row_says_that_it_is_held_and_does_its_work_when_it_is_free(verb: str) -> None:
+    job, act = (dispatched(0), QUEUED[verb]) if verb in QUEUED else (claimed(), RUNNING[verb])
+    before = content(job)
+    with holding(job), pytest.raises(RowLocked, match=str(job.pk)) as error:
+        act(job.pk)
+    assert error.value.job_ids == {job.pk}
+    assert content(job) == before
+    act(job.pk)
+    assert content(job) != before
+
+
+def test_a_reference_from_another_table_holds_nobody_up() -> None:
+    job = claimed()
+    with elsewhere() as other:
+        other.execute(
+            "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error) VALUES (%s, 1, 'x', 'x', 'x')",
+            [job.pk],
+        )
+        assert attempts.succeed(job.pk, LEASE)
+
+
+def test_of_a_batch_what_is_free_succeeds_and_what_is_held_is_named() -> None:
+    held, free = claimed(), claimed()
+    with holding(held), pytest.raises(RowLocked) as error:
+        attempts.succeed_many([held.pk, free.pk], LEASE)
+    assert set(error.value.job_ids) == {held.pk}
+    assert set(error.value.changed) == {free.pk}
+
+
+def test_leases_are_renewed_but_the_one_of_a_held_row_which_is_named() -> None:
+    held, free, lost = claimed("1" * 32), claimed("2" * 32), "3" * 32
+    before = {job.pk: job.lease_expires_at for job in (held, free)}
+    with holding(held):
+        renewal = upkeep.renew(["1" * 32, "2" * 32, lost], 3600)
+    for job in (held, free):
+        job.refresh_from_db()
+    assert held.lease_expires_at == before[held.pk]
+    assert free.lease_expires_at is not None
+    assert before[free.pk] is not None
+    assert free.lease_expires_at > before[free.pk]  # type: ignore[operator]
+    assert (renewal.locked, set(renewal.lost)) == ({"1" * 32: held.pk}, {lost})
+
+
+def test_of_a_batch_under_one_lease_the_held_job_is_named() -> None:
+    held, _ = claimed(LEASE), claimed(LEASE)
+    with holding(held):
+        renewal = upkeep.renew([LEASE], 3600)
+    assert (renewal.locked, set(renewal.lost)) == ({LEASE: held.pk}, set())
+
+
+def test_claims_and_successes_that_go_together_pass_by_what_is_held() -> None:
+    rows = [claimed("1" * 32), claimed("2" * 32), written(), written()]
+    line = Line(_connected(), together.statement())
+    with holding(rows[0], rows[2]):
+        done, due = {"1" * 32: rows[0].pk, "2" * 32: rows[1].pk}, {"3" * 32: rows[2].pk, "4" * 32: rows[3].pk}
+        line.send(together.parameters(done, due, 60, "worker@test"))
+        succeeded, taken = together.answer(line.wait(10))
+    line.close()
+    assert (succeeded, set(taken)) == ({"2" * 32}, {"4" * 32})
+
+
+def overdue(lease: str) -> Job:
+    return claimed(lease, lease_seconds=-1)
+
+
+def due() -> Job:
+    job = waiting()
+    Job.objects.filter(pk=job.pk).update(run_at=Now() - timedelta(seconds=1))
+    return job
+
+
+def old() -> Job:
+    job = in_state(State.SUCCEEDED)
+    Job.objects.filter(pk=job.pk).update(changed_at=Now() - timedelta(days=9))
+    return job
+
+
+#: What maintenance does with many rows: how a row gets there, and what takes rows and returns how many.
+MANY: dict[str, tuple[Callable[[], Job], Callable[[], int]]] = {
+    "take_due": (due, lambda: len(upkeep.take_due(10))),
+    "queue_due": (due, lambda: handout.queue_due(10)[0]),
+    "take_undispatched": (written, lambda: len(upkeep.take_undispatched(0, 10))),
+    "take_suspects": (lambda: dispatched(60), lambda: len(upkeep.take_suspects("default", 1, 10))),
+    "take_back": (lambda: dispatched(60), lambda: handout.take_back(1, 10)[0]),
+    "hand_out": (written, lambda: len(handout.hand_out(connection, ["default"], 10))),
+    "redispatch_queue": (lambda: dispatched(0), lambda: upkeep.redispatch_queue("default")),
+    "overdue": (lambda: overdue(uuid.uuid4().hex), lambda: len(upkeep.overdue(10))),
+    "forget_jobs": (old, lambda: prune.forget_jobs(Past(FINAL, 60), 10)),
+}
+
+
+@pytest.mark.parametrize("duty", MANY)
+def test_maintenance_passes_by_what_is_held(duty: str) -> None:
+    make, take = MANY[duty]
+    held, _ = make(), make()
+    with holding(held):
+        assert take() == 1
+    if duty != "overdue":
+        assert take() == 1
+
+
+@pytest.mark.parametrize("model", [Attempt, DeadLetter])
+def test_a_job_stays_of_which_somebody_holds_what_goes_with_it(model: type[Model]) -> None:
+    job = old()
+    attempts.refuse(job.pk, 1, "worker@test", ERROR)
+    dead_letter(job=job)
+    with elsewhere() as other:
+        other.execute(sql.SQL("SELECT 1 FROM {} FOR UPDATE").format(sql.Identifier(model._meta.db_table)))
+        assert prune.forget_jobs(Past(FINAL, 60), 10) == 0
+    assert prune.forget_jobs(Past(FINAL, 60), 10) == 1
+
+
+def test_a_held_job_is_not_rescued() -> None:
+    job = overdue(LEASE)
+    [found] = upkeep.overdue(10)
+    with holding(job):
+        assert not upkeep.take_over(found, OTHER_LEASE, 60)
+    assert upkeep.take_over(found, OTHER_LEASE, 60)
+
+
+def test_an_operator_changes_what_is_free_and_is_told_how_many() -> None:
+    held, free = written(), written()
+    with holding(held):
+        assert operate.cancel([held.pk, free.pk], "not wanted") == 1
+    assert operate.cancel([held.pk, free.pk], "not wanted") == 1
+
+
+def test_what_concerns_a_held_row_is_kept_and_keeps_nothing_else_from_being_written() -> None:
+    held, free = dispatched(0), dispatched(0)
+    losses = Losses()
+    losses.put(Unsent([held.pk]))
+    losses.put(Unsent([free.pk]))
+    with holding(held):
+        losses.write_all()
+        assert losses.unwritten() == [Unsent([held.pk])]
+    losses.write_all()
+    assert losses.unwritten() == []
+    assert set(Job.objects.values_list("dispatched_at", flat=True)) == {None}
