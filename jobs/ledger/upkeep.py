@@ -69,11 +69,10 @@ def take_undispatched(grace_seconds: float, limit: int, without: Sequence[str] =
     Those of queues in `without` are left: the broker refuses these queues just now.
     """
     words = dialect()
-    others = f" AND queue NOT IN ({marks(without)})" if without else ""
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {NOT_PAUSED}{others}"
-        " ORDER BY run_at LIMIT %s",
-        [-grace_seconds, *without, limit],
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {NOT_PAUSED}"
+        f" AND NOT queue {words.is_one_of} ORDER BY run_at LIMIT %s",
+        [-grace_seconds, words.array(without), limit],
         f"dispatched_at = {words.now}",
     )
 

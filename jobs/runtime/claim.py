@@ -64,7 +64,8 @@ def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any]
         return _claimed_before(lease_id, *made)
     if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
         # A thread of a stopping worker: what has not begun goes back at once.
-        patiently(lambda _: upkeep.undispatch([job_id]), PATIENCE_AFTER)
+        with contextlib.suppress(DatabaseGone):
+            patiently(lambda _: upkeep.undispatch([job_id]), PATIENCE_AFTER)
         raise NotOurs("The worker is stopping.")
     seconds, worker = conf().lease_seconds, request.hostname
 

@@ -4,6 +4,7 @@ import logging
 import random
 import secrets
 import time
+import uuid
 from collections.abc import Sequence
 
 from celery import Celery
@@ -13,6 +14,7 @@ from jobs.core import outcome as outcomes
 from jobs.core.retry import RetryPolicy
 from jobs.ledger import claims, operate, upkeep
 from jobs.ledger.attempts import Failure
+from jobs.ledger.sql import RowLocked
 from jobs.ledger.upkeep import Dispatchable, Overdue
 from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
@@ -150,9 +152,9 @@ class Steward:
         try:
             refused = self._publisher.publish([outgoing(job, retries=job.attempt) for job in jobs])
         except BaseException:
-            losses.put(Unsent([job.id for job in jobs]))
+            _undispatch([job.id for job in jobs])
             raise
-        upkeep.undispatch([message.job_id for message in refused])
+        _undispatch([message.job_id for message in refused])
         return len(jobs) == BATCH
 
     def _rescue(self, job: Overdue) -> None:
@@ -170,3 +172,11 @@ class Steward:
             # One that gives up is an error, and reported as such; nobody else says so.
             level = logging.ERROR if isinstance(outcome, outcomes.Dead) else logging.WARNING
             logger.log(level, "%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)
+
+
+def _undispatch(job_ids: Sequence[uuid.UUID]) -> None:
+    try:
+        upkeep.undispatch(job_ids)
+    except RowLocked:
+        # It is noted when the row is free.
+        losses.put(Unsent(job_ids))
