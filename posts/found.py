@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from posts.models import Post, PostImage
 from search.backends.base import MARK_BEGIN, MARK_END, Hit
 from search.searching import search
+from search.words import words_of
 
 PAGE = 20
 
@@ -52,7 +53,7 @@ class FoundPage:
 def asked(text: str) -> str:
     """Return what a reader asks for; empty where it has no word."""
     query = " ".join(text.split())[:MAX_QUERY]
-    return query if any(sign.isalnum() for sign in query) else ""
+    return query if words_of(query) else ""
 
 
 def page_number(text: str) -> int:

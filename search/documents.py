@@ -1,13 +1,21 @@
 """What is indexed: each kind of document, as the app that owns it declares. Pure but for what a kind brings along."""
 
+import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.errors import SearchError
+from search.errors import DocumentRefused, SearchError
 
 #: A document as it is stored: `id`, and what the index settings name. JSON only.
 Document = dict[str, Any]
+
+#: Bytes of a document as JSON; a post's text takes at most a twentieth.
+MOST_BYTES = 10_000_000
+
+#: Characters that databases and search servers refuse: NUL, and halves of a surrogate pair.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +73,28 @@ def kind(name: str) -> Kind:
             return found
     known = ", ".join(sorted(_kinds)) or "none"
     raise SearchError(f"There is no kind of document {name!r}: it must be one of {known}.", permanent=True)
+
+
+def storable(value: Any) -> Any:
+    """Return a value of JSON with the characters that cannot be stored replaced by U+FFFD, in whatever it holds."""
+    match value:
+        case str():
+            return _UNSTORABLE.sub("\ufffd", value)
+        case dict():
+            return {storable(name): storable(one) for name, one in value.items()}
+        case list() | tuple():
+            return [storable(one) for one in value]
+        case _:
+            return value
+
+
+def encoded(document: Document) -> bytes:
+    """Return a storable document as JSON. Raises DocumentRefused for one that is none or is too large."""
+    name = f"The document {str(document.get('id'))!r:.120}"
+    try:
+        data = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as exc:
+        raise DocumentRefused(f"{name} must be JSON: {exc}.") from exc
+    if len(data) > MOST_BYTES:
+        raise DocumentRefused(f"{name} takes {len(data):,} bytes; an index takes documents of at most {MOST_BYTES:,}.")
+    return data

@@ -3,7 +3,19 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
+
+
+class TermsField(models.TextField):  # type: ignore[type-arg]
+    """What a document is found by, as the database's dialect in `search.backends` writes it.
+
+    A `tsvector` on PostgreSQL, a text on SQLite. Nobody reads it back but the database.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """Return the type of the column."""
+        return "tsvector" if connection.vendor == "postgresql" else "text"
 
 
 class IndexAlias(models.Model):
@@ -25,8 +37,7 @@ class IndexedDocument(models.Model):
     generation = models.IntegerField()
     key = models.CharField(max_length=100)
     data = models.JSONField()
-    #: The searchable texts, the most important first, one a line.
-    text = models.TextField()
+    terms = TermsField(null=True)
 
     class Meta:
         """One document of a key in each generation."""

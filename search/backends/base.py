@@ -43,7 +43,7 @@ class SearchBackend(Protocol):
         """Make sure that the index exists and has these settings."""
 
     def put(self, index: str, documents: Sequence[Document]) -> None:
-        """Add or replace documents."""
+        """Add or replace documents. Raises DocumentRefused for one that is no JSON, too large or has no id."""
 
     def remove(self, index: str, ids: Sequence[str]) -> None:
         """Remove documents; those that are not there are removed already."""

@@ -1,19 +1,21 @@
 """Documents in the site's own database: SQLite's FTS5, or PostgreSQL's full-text search. Needs no server.
 
-Words are matched as they are, the last one as a beginning; typing errors are not forgiven.
+Both get a document's terms from `search.words`, so that they find the same. The last word of a query may be the
+beginning of one; typing errors are not forgiven.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from django.db import Error as DatabaseError, connection, transaction
+from django.db import DataError, Error as DatabaseError, ProgrammingError, connection, transaction
 
 from search.backends.base import Hit, Results
 from search.backends.marking import highlighted
-from search.documents import Document, IndexSettings
-from search.errors import SearchError
+from search.documents import Document, IndexSettings, encoded, storable
+from search.errors import DocumentRefused, SearchError
 from search.models import IndexAlias, IndexedDocument
+from search.words import words_of
 
 #: Rows deleted in one statement when an old generation is dropped.
 BATCH = 2_000
@@ -21,6 +23,9 @@ BATCH = 2_000
 
 class Dialect(Protocol):
     """How one database searches."""
+
+    def indexed(self, texts: Sequence[str]) -> str:
+        """Write four texts, the most important first, as the database keeps them to be searched."""
 
     def search(
         self, index: str, generation: int, words: Sequence[str], filters: Mapping[str, Any], limit: int, offset: int
@@ -59,12 +64,16 @@ class EmbeddedBackend:
         offset: int = 0,
     ) -> Results:
         """Search the live generation."""
-        filters, words = filters or {}, words_of(query)
+        filters, words = storable(dict(filters or {})), words_of(query)
         self._check_filters(index, filters)
+        if query.strip() and not words:
+            # Symbols only: no document has a word of it.
+            return Results([], 0)
         try:
-            found, total = _dialect().search(index, self._alias(index).live, words, filters, limit, offset)
+            found, total = dialect().search(index, self._alias(index).live, words, filters, limit, offset)
         except DatabaseError as exc:
-            raise SearchError(f"The index {index} could not be searched: {exc}") from exc
+            wrong = isinstance(exc, DataError | ProgrammingError)
+            raise SearchError(f"The index {index} could not be searched: {exc}", permanent=wrong) from exc
         return Results([_hit(data, words) for data in found], total)
 
     def count(self, index: str) -> int:
@@ -114,23 +123,21 @@ class EmbeddedBackend:
             raise SearchError(f"There is no index {index!r}.", permanent=True) from None
 
     def _put(self, index: str, generation: int, documents: Sequence[Document]) -> None:
-        searchable = self._searchable(index)
-        rows = [
-            IndexedDocument(
-                index=index,
-                generation=generation,
-                key=_key(document),
-                data=document,
-                text="\n".join(str(document.get(name) or "") for name in searchable),
+        searchable, indexed = self._searchable(index), dialect().indexed
+        rows = []
+        for document in map(storable, documents):
+            encoded(document)
+            texts = [str(document.get(name) or "") for name in searchable]
+            terms = indexed(weighted(texts))
+            rows.append(
+                IndexedDocument(index=index, generation=generation, key=_key(document), data=document, terms=terms)
             )
-            for document in documents
-        ]
         IndexedDocument.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["index", "generation", "key"], update_fields=["data", "text"]
+            rows, update_conflicts=True, unique_fields=["index", "generation", "key"], update_fields=["data", "terms"]
         )
 
     def _remove(self, index: str, generation: int, ids: Sequence[str]) -> None:
-        IndexedDocument.objects.filter(index=index, generation=generation, key__in=ids).delete()
+        IndexedDocument.objects.filter(index=index, generation=generation, key__in=storable(list(ids))).delete()
 
     def _searchable(self, index: str) -> tuple[str, ...]:
         if index not in self._settings:
@@ -147,20 +154,20 @@ class EmbeddedBackend:
                 )
 
 
-def words_of(query: str) -> list[str]:
-    """Return the words of a query, without what a database's query language would read as its own."""
-    cleaned = "".join(sign if sign.isalnum() else " " for sign in query)
-    return cleaned.split()
+def weighted(texts: Sequence[str]) -> list[str]:
+    """Return an index's texts as four, for as many weights: the fourth and those after it count the same."""
+    return [*texts[:3], *[""] * (3 - len(texts)), "\n".join(texts[3:])]
 
 
 def _key(document: Document) -> str:
     key = str(document.get("id") or "")
     if not key or len(key) > 100:
-        raise SearchError(f"A document's id must have 1 to 100 signs; got {key!r:.120}.", permanent=True)
+        raise DocumentRefused(f"A document's id must have 1 to 100 signs; got {key!r:.120}.")
     return key
 
 
-def _dialect() -> Dialect:
+def dialect() -> Dialect:
+    """Return the way in which the database in use searches."""
     if connection.vendor == "postgresql":
         from search.backends import postgresql  # noqa: PLC0415 (one of the two)
 

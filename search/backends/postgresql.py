@@ -1,12 +1,41 @@
 """Full-text search with PostgreSQL (https://www.postgresql.org/docs/current/textsearch.html).
 
-The configuration `simple` takes words as they are, so that one index serves every language.
+Its parsers and dictionaries have no part in it: what a document is found by is written into its `tsvector` as it is.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
+
+from search.words import terms
+
+#: What a tsvector takes (https://www.postgresql.org/docs/current/textsearch-limitations.html): bytes, of its 1 MB;
+#: the last place in a text, which stands for all behind it; the places of one term.
+MOST_BYTES, LAST_PLACE, MOST_PLACES = 900_000, 16_383, 255
+
+#: Bytes of a term beside its own (its entry, the number of its places, padding), and of each place.
+TERM_BYTES, PLACE_BYTES = 8, 2
+
+
+def indexed(texts: Sequence[str]) -> str:
+    """Write the terms of up to four texts, the most important first, as a tsvector: each with its places and weight.
+
+    Where the tsvector is full, the rest of the least important text is not found.
+    """
+    places: dict[str, list[str]] = {}
+    left = MOST_BYTES
+    for text, weight in zip(texts, "ABCD", strict=False):
+        for number, term in enumerate(terms(text), 1):
+            if term not in places:
+                left -= len(term.encode()) + TERM_BYTES
+            if left < 0:
+                break
+            there = places.setdefault(term, [])
+            if len(there) < MOST_PLACES:
+                there.append(f"{min(number, LAST_PLACE)}{weight}")
+                left -= PLACE_BYTES
+    return " ".join(f"'{term}':{','.join(there)}" for term, there in places.items())
 
 
 def search(
@@ -19,10 +48,9 @@ def search(
         parameters += [name, str(value).lower() if isinstance(value, bool) else str(value)]
     if not words:
         return _found("d.id DESC", where, parameters, [limit, offset])
-    query = " & ".join(words) + ":*"
-    where += " AND to_tsvector('simple', d.text) @@ to_tsquery('simple', %s)"
-    order = "ts_rank(to_tsvector('simple', d.text), to_tsquery('simple', %s)) DESC, d.id"
-    return _found(order, where, [*parameters, query], [query, limit, offset])
+    query = " & ".join(f"'{word}'" for word in words) + ":*"
+    where += " AND d.terms @@ %s::tsquery"
+    return _found("ts_rank(d.terms, %s::tsquery) DESC, d.id", where, [*parameters, query], [query, limit, offset])
 
 
 def _found(order: str, where: str, parameters: list[Any], further: list[Any]) -> tuple[list[Any], int]:

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from search.backends.base import MARK_BEGIN, MARK_END
-from search.backends.marking import CONTEXT, folded, mark
+from search.backends.marking import CONTEXT, mark
+from search.words import folded, terms, words_of
+from tests.search.test_words import texts
 
 
 def marked(text: str, *words: str) -> str:
@@ -27,6 +29,36 @@ def marked(text: str, *words: str) -> str:
 )
 def test_words_are_marked_whatever_their_case_and_accents(text: str, words: list[str], result: str) -> None:
     assert marked(text, *words) == result
+
+
+@pytest.mark.parametrize(
+    "text, query, result",
+    [
+        ("See CVE-2026-2332, not CVE 2026", "cve-2026-2332", "See [CVE]-[2026]-[2332], not CVE 2026"),
+        ("os.path and os.getpid, a path", "os.path", "[os].[path] and os.getpid, a path"),
+        ("the os.pathlib of it", "os.pat", "the [os].[pathlib] of it"),
+        ("C, C++ and C#", "c++", "C, [C++] and C#"),
+        ("我在北京大学", "北京", "我在[北京]大学"),
+        ("北海と京都、北京", "北京", "北海と京都、[北京]"),
+        ("Viê\u0323t Nam", "việt", "[Viê\u0323t] Nam"),
+        ("Tagged v1.2.3", "1.2", "Tagged v[1].[2].3"),
+        ("Half (½) of it", "1/2", "Half ([½]) of it"),
+        ("Zusammen\u00adarbeit", "zusammenarbeit", "[Zusammen\u00adarbeit]"),
+        ("joined, and join.ed", "joi", "[joined], and [join].ed"),
+        ("Well, a well-known one", "well-known", "[Well], a [well]-[known] one"),
+    ],
+)
+def test_what_was_found_is_what_is_marked(text: str, query: str, result: str) -> None:
+    assert marked(text, *words_of(query)) == result
+
+
+@given(texts, texts)
+def test_a_text_is_marked_if_and_only_if_a_term_is_found_in_it(text: str, query: str) -> None:
+    text = text.replace(MARK_BEGIN, "")
+    for wanted in (words_of(query), words_of(text)):
+        there = list(terms(text))
+        found = not set(wanted).isdisjoint(there) or any(term.startswith(wanted[-1]) for term in there if wanted)
+        assert (MARK_BEGIN in mark(text, wanted)) == found
 
 
 def test_a_long_text_is_cut_around_the_first_match() -> None:
