@@ -16,21 +16,35 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.search.charabia import Token, tokens
+
 DOCUMENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,511}")
 INDEX_UID = re.compile(r"[a-zA-Z0-9_-]{1,400}")
-SETTINGS = ("searchableAttributes", "filterableAttributes", "sortableAttributes")
+#: Settings, and whether the server keeps their order.
+SETTINGS = {
+    "searchableAttributes": True,
+    "filterableAttributes": False,
+    "sortableAttributes": False,
+    "separatorTokens": False,
+}
 SEARCH_PARAMETERS = {
     *("q", "limit", "offset", "filter", "sort", "matchingStrategy", "attributesToHighlight", "attributesToCrop"),
     *("cropLength", "highlightPreTag", "highlightPostTag", "attributesToRetrieve", "showRankingScore"),
 }
 
+#: Bytes of a request, by default.
+PAYLOAD_LIMIT = 104_857_600
+
+#: Words of a query that are looked at, and results that are counted and shown, by default.
+QUERY_WORDS, TOTAL_HITS = 10, 1000
+
 
 class Refusal(Exception):
-    """An error answer: HTTP status, code and message."""
+    """An error answer: HTTP status, code, message, and the type of error."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, kind: str = "invalid_request") -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.kind = status, code, kind
 
 
 class Index:
@@ -42,6 +56,7 @@ class Index:
             "searchableAttributes": ["*"],
             "filterableAttributes": [],
             "sortableAttributes": [],
+            "separatorTokens": [],
         }
         self.documents: dict[str, dict[str, Any]] = {}
 
@@ -55,6 +70,11 @@ class Meilisearch:
         self.tasks: dict[int, dict[str, Any]] = {}
         #: Requests, as (method, path), for tests that count them.
         self.requests: list[tuple[str, str]] = []
+        self.payload_limit = PAYLOAD_LIMIT
+        #: What the next tasks end with, for tests of a server in trouble: an error, or `canceled`.
+        self.troubles: list[Refusal | str] = []
+        #: What stands before the server answers with, while set: a status and a page.
+        self.proxy: tuple[int, str] | None = None
         #: While set, accepted tasks wait: a busy server.
         self.held = threading.Event()
         self._numbers = itertools.count()
@@ -95,6 +115,12 @@ class Meilisearch:
                 threading.Event().wait(0.01)
             self.tasks[number]["status"] = "processing"
             try:
+                trouble = self.troubles.pop(0) if self.troubles else None
+                if isinstance(trouble, Refusal):
+                    raise trouble
+                if trouble is not None:
+                    self.tasks[number]["status"] = trouble
+                    continue
                 act()
             except Refusal as exc:
                 self.tasks[number] |= {"status": "failed", "error": _error(exc)}
@@ -159,19 +185,16 @@ class Meilisearch:
         unknown = set(body) - SEARCH_PARAMETERS
         if unknown:
             raise Refusal(400, "bad_request", f"Unknown field `{min(unknown)}`.")
-        words = (body.get("q") or "").lower().split()
+        query = _Query(body.get("q") or "", index)
         _passes({}, body.get("filter"), index.settings["filterableAttributes"])
         found = [
             document
             for document in index.documents.values()
-            if _passes(document, body.get("filter"), index.settings["filterableAttributes"])
-            and all(_matched(document, word, index.settings["searchableAttributes"]) for word in words)
-        ]
+            if _passes(document, body.get("filter"), index.settings["filterableAttributes"]) and query.matches(document)
+        ][:TOTAL_HITS]
         offset, limit = body.get("offset", 0), body.get("limit", 20)
         return {
-            "hits": [
-                document | {"_formatted": _formatted(document, words, body)} for document in found[offset:][:limit]
-            ],
+            "hits": [document | {"_formatted": query.formatted(document, body)} for document in found[offset:][:limit]],
             "query": body.get("q") or "",
             "processingTimeMs": 0,
             "limit": limit,
@@ -184,7 +207,7 @@ def _error(refusal: Refusal) -> dict[str, str]:
     return {
         "message": str(refusal),
         "code": refusal.code,
-        "type": "invalid_request",
+        "type": refusal.kind,
         "link": f"https://docs.meilisearch.com/errors#{refusal.code}",
     }
 
@@ -207,18 +230,50 @@ def _passes(document: dict[str, Any], filters: list[str] | None, filterable: lis
     return True
 
 
-def _tokens(document: dict[str, Any], names: list[str]) -> list[str]:
-    chosen = document if names == ["*"] else {name: document.get(name) for name in names}
-    return re.findall(r"\w+", " ".join(str(value) for value in chosen.values() if value is not None).lower())
+class _Query:
+    """A query as an index reads it: all words must match, those after a minus must not; without a word all match."""
 
+    def __init__(self, text: str, index: Index) -> None:
+        if '"' in text:
+            raise Refusal(501, "not_modelled", "This stand-in knows no phrases.")
+        self.settings = index.settings
+        asked = self._tokens(text)[:QUERY_WORDS]
+        self.unwanted = {one.word for one in asked if re.search(r"(?:^|\s)-$", text[: one.start])}
+        self.words = [one.word for one in asked if one.word not in self.unwanted]
+        #: The last word is a beginning, unless something follows it.
+        self.beginning = self.words[-1] if asked and asked[-1].end == len(text) and self.words else None
 
-def _matched(document: dict[str, Any], word: str, names: list[str]) -> bool:
-    return any(_similar(token, word) for token in _tokens(document, names))
+    def matches(self, document: dict[str, Any]) -> bool:
+        there = {one.word for text in self._texts(document) for one in self._tokens(text)}
+        return there.isdisjoint(self.unwanted) and all(
+            any(self._similar(one, word) for one in there) for word in self.words
+        )
 
+    def formatted(self, document: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        begin, end = body.get("highlightPreTag", "<em>"), body.get("highlightPostTag", "</em>")
 
-def _similar(token: str, word: str) -> bool:
-    allowed = 0 if len(word) < 5 else 1 if len(word) < 9 else 2
-    return token.startswith(word) or _distance(token, word) <= allowed
+        def marked(text: str) -> str:
+            parts, at = [], 0
+            for one in self._tokens(text):
+                if any(self._similar(one.word, word) for word in self.words):
+                    parts += [text[at : one.start], begin, text[one.start : one.end], end]
+                    at = one.end
+            return "".join([*parts, text[at:]])
+
+        return {name: marked(value) if isinstance(value, str) else value for name, value in document.items()}
+
+    def _tokens(self, text: str) -> list[Token]:
+        return list(tokens(text, self.settings["separatorTokens"]))
+
+    def _texts(self, document: dict[str, Any]) -> list[str]:
+        names = self.settings["searchableAttributes"]
+        chosen = document if names == ["*"] else {name: document.get(name) for name in names}
+        return [str(value) for value in chosen.values() if value is not None]
+
+    def _similar(self, token: str, word: str) -> bool:
+        allowed = 0 if len(word) < 5 else 1 if len(word) < 9 else 2
+        begins = word == self.beginning and token.startswith(word)
+        return begins or token == word or (allowed > 0 and _distance(token, word) <= allowed)
 
 
 def _distance(one: str, other: str) -> int:
@@ -228,18 +283,6 @@ def _distance(one: str, other: str) -> int:
         for place, other_sign in enumerate(other, 1):
             above, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, above + (sign != other_sign))
     return row[-1]
-
-
-def _formatted(document: dict[str, Any], words: list[str], body: dict[str, Any]) -> dict[str, Any]:
-    begin, end = body.get("highlightPreTag", "<em>"), body.get("highlightPostTag", "</em>")
-
-    def marked(match: re.Match[str]) -> str:
-        token = match.group()
-        return f"{begin}{token}{end}" if any(_similar(token.lower(), word) for word in words) else token
-
-    return {
-        name: re.sub(r"\w+", marked, value) if isinstance(value, str) else value for name, value in document.items()
-    }
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -257,8 +300,10 @@ class _Handler(BaseHTTPRequestHandler):
         except Refusal as exc:
             status, answer = exc.status, _error(exc)
         data = json.dumps(answer).encode()
+        if server.proxy is not None:
+            status, data = server.proxy[0], server.proxy[1].encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/html" if server.proxy else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -271,12 +316,16 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         length = int(self.headers.get("Content-Length") or 0)
         text = self.rfile.read(length)
+        if length > self.server_object.payload_limit:
+            raise Refusal(413, "payload_too_large", "The provided payload reached the size limit.")
         if not text:
             return None
         if not (self.headers.get("Content-Type") or "").startswith("application/json"):
             raise Refusal(415, "invalid_content_type", "The Content-Type is invalid.")
         try:
-            return json.loads(text)
+            # Lone surrogates are no JSON to the server.
+            json.dumps(body := json.loads(text), ensure_ascii=False).encode()
+            return body
         except ValueError:
             raise Refusal(400, "malformed_payload", "The json payload provided is malformed.") from None
 
@@ -336,7 +385,8 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server_object
 
         def act() -> None:
-            server.indexes.setdefault(uid, Index(None)).settings |= body
+            kept = {name: value if SETTINGS[name] else sorted(set(value)) for name, value in body.items()}
+            server.indexes.setdefault(uid, Index(None)).settings |= kept
 
         return 202, server.enqueue("settingsUpdate", uid, act)
 

@@ -1,10 +1,14 @@
 """What every search backend does."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from search.backends.base import MARK_BEGIN, MARK_END, SearchBackend
+from search.backends.embedded import EmbeddedBackend
 from search.documents import Document, IndexSettings
 from search.errors import SearchError
+from tests.search.inputs import EVERYWHERE, IN_DATABASES
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +60,100 @@ def test_no_query_is_an_error(backend: SearchBackend, index: str, query: str) ->
     backend.prepare(index, SETTINGS)
     backend.put(index, [_document(1)])
     backend.search(index, query)
+
+
+def _missed(backend: SearchBackend, index: str, inputs: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Index texts, and return each with the queries that do not find it, or find it and mark nothing in it."""
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(number, text=text) for number, text in enumerate(inputs)])
+    asked = [(number, text, query) for number, text in enumerate(inputs) for query in inputs[text]]
+    return [(text, query) for number, text, query in asked if not _marks(backend, index, query, f"doc-{number}")]
+
+
+def _marks(backend: SearchBackend, index: str, query: str, key: str) -> bool:
+    found = {hit.document["id"]: hit.highlighted for hit in backend.search(index, query, limit=100).hits}
+    return MARK_BEGIN in found.get(key, {}).get("text", "")
+
+
+def test_what_was_written_is_found_whole_and_in_parts_and_marked(backend: SearchBackend, index: str) -> None:
+    assert _missed(backend, index, EVERYWHERE) == []
+
+
+def test_spellings_that_mean_the_same_are_one_to_both_databases(index: str) -> None:
+    assert _missed(EmbeddedBackend(), index, IN_DATABASES) == []
+
+
+@pytest.mark.parametrize(
+    "text, query",
+    [
+        ("Port 2332 of 2026, by CVE", "CVE-2026-2332"),
+        ("Versions 1.3.2 and 2.1", "1.2.3"),
+        ("A path, and os, and a join", "os.path.join"),
+        ("jane@example.org and john.doe@example.com", "jane.doe@example.com"),
+        ("C is a language, and C# one as well", "C++"),
+        ("कुल", "कल"),
+        ("京都と東", "東京"),
+        ("かき", "がき"),
+    ],
+)
+def test_the_same_parts_strewn_about_or_another_word_are_not_found(index: str, text: str, query: str) -> None:
+    backend = EmbeddedBackend()
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, text=text)])
+    assert _found(backend, index, query) == set()
+
+
+@pytest.mark.parametrize(
+    "query", ["!!!", "-- ++", "<>", '"', "...", "\u2603 \U0001f680", "\u0301", "\0", "\ud800", "$ | ~"]
+)
+def test_a_query_of_symbols_only_finds_nothing(backend: SearchBackend, index: str, query: str) -> None:
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, text=f"symbols {query.encode(errors='ignore').decode()} here")])
+    assert backend.search(index, query).total == 0
+
+
+@pytest.mark.parametrize(
+    "query", ["some -words", "-some words", '"words', 'some "words', "so\ud800 words", "some\0words", "words " * 5000]
+)
+def test_no_sign_is_an_order_of_the_query_language(backend: SearchBackend, index: str, query: str) -> None:
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, text="so some words")])
+    assert _found(backend, index, query) == {"doc-1"}
+
+
+def test_what_cannot_be_stored_is_replaced_and_the_rest_found(backend: SearchBackend, index: str) -> None:
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, title="so\0me\ud800", text="lone \udfff words", author="a\0b")])
+    (hit,) = backend.search(index, "lone words", filters={"author": "a\0b"}).hits
+    assert hit.document["text"] == "lone \ufffd words"
+    backend.remove(index, ["doc-\0", "doc-\ud800"])
+    assert backend.count(index) == 1
+
+
+@pytest.mark.parametrize("odd", [{"size": float("nan")}, {"size": object()}, {"text": "x" * 10_000_001}])
+def test_a_document_that_is_no_json_or_too_large_is_refused_by_name(
+    backend: SearchBackend, index: str, odd: dict[str, object]
+) -> None:
+    backend.prepare(index, SETTINGS)
+    with pytest.raises(SearchError, match="doc-7") as caught:
+        backend.put(index, [_document(1), _document(7, **odd)])
+    assert caught.value.permanent
+
+
+def test_a_text_of_more_words_than_a_database_takes_is_found_by_the_first(index: str) -> None:
+    backend = EmbeddedBackend()
+    text = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(65_000))
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, title="Seven", text=text)])
+    assert _found(backend, index, text[50:53]) == _found(backend, index, "seven") == {"doc-1"}
+
+
+def test_words_of_any_length_are_found(index: str) -> None:
+    backend = EmbeddedBackend()
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, text=f"{'x' * 5000} {'é' * 3000}.{'夜' * 3000} {'𐐨' * 500}.{'𐐩' * 500}")])
+    for query in ("xxx", "é" * 3000, f"{'é' * 3000}.夜", f"{'𐐨' * 500}.{'𐐩' * 500}"):
+        assert _found(backend, index, query) == {"doc-1"}
 
 
 def test_no_query_finds_all(backend: SearchBackend, index: str) -> None:
@@ -111,6 +209,14 @@ def test_what_matched_is_marked(backend: SearchBackend, index: str) -> None:
     (hit,) = backend.search(index, "lantern").hits
     assert hit.highlighted["title"] == f"{MARK_BEGIN}Lantern{MARK_END}"
     assert hit.highlighted["text"] == f"a <b>{MARK_BEGIN}lantern{MARK_END}</b> in the dark"
+
+
+def test_what_matched_in_a_more_important_text_comes_first(index: str) -> None:
+    backend = EmbeddedBackend()
+    backend.prepare(index, SETTINGS)
+    text = "harbour " * 3
+    backend.put(index, [_document(1, text=text), _document(2, title="Harbour"), _document(3, text=text)])
+    assert backend.search(index, "harbour").hits[0].document["id"] == "doc-2"
 
 
 def test_typing_errors_are_forgiven_where_the_backend_says_so(backend: SearchBackend, index: str) -> None:
