@@ -1,7 +1,8 @@
 """Building an index anew beside the live one, in batches that a killed worker's successor goes on with."""
 
+import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.apps import apps
 from django.db import IntegrityError, transaction
@@ -9,9 +10,11 @@ from django.utils import timezone
 
 from search.backends import backend
 from search.documents import Kind
-from search.errors import SearchError
+from search.errors import DocumentRefused, SearchError
 from search.indexing import bring_in_step
 from search.models import Reindex
+
+logger = logging.getLogger(__name__)
 
 #: Objects read and written in one go.
 BATCH = 500
@@ -26,7 +29,8 @@ def reindex(kind: Kind, job_id: uuid.UUID, progress: Progress) -> int:
     """Build the index of a kind anew and swap it in. Changes made meanwhile are in it, deletions included.
 
     Each change is indexed, by its own job, into both indexes while both are there; and each batch is read again
-    after it was written, so what changes between reading and writing is not lost either.
+    after it was written, so what changes between reading and writing is not lost either. A document that cannot be
+    indexed for what it is is left out and logged: it is no reason to leave all others in the old index.
 
     Args:
         kind: what to index.
@@ -34,7 +38,7 @@ def reindex(kind: Kind, job_id: uuid.UUID, progress: Progress) -> int:
         progress: is told how far it is.
 
     Returns:
-        How many documents there are.
+        How many objects there were to index.
 
     Raises:
         SearchError: the server's; permanent where another reindex of this index is under way.
@@ -42,7 +46,7 @@ def reindex(kind: Kind, job_id: uuid.UUID, progress: Progress) -> int:
     run = _begin(kind, job_id)
     server = backend()
     while ids := kind.page(run.cursor, BATCH):
-        bring_in_step(kind, ids, server.put_staging, server.remove_staging)
+        _build(kind, ids)
         run.cursor, run.done = ids[-1], run.done + len(ids)
         run.save(update_fields=["cursor", "done"])
         progress(run.done, max(run.total, run.done), kind.index)
@@ -53,6 +57,20 @@ def reindex(kind: Kind, job_id: uuid.UUID, progress: Progress) -> int:
     run.save(update_fields=["finished_at"])
     progress(run.done, run.done, f"{kind.index} swapped")
     return run.done
+
+
+def _build(kind: Kind, ids: Sequence[str]) -> None:
+    """Write these objects into the staging index, and log those that are refused, found by halves."""
+    server = backend()
+    try:
+        bring_in_step(kind, ids, server.put_staging, server.remove_staging)
+    except DocumentRefused as exc:
+        if len(ids) == 1:
+            logger.warning("The %s %s is left out of the index %s: %s", kind.name, ids[0], kind.index, exc)
+            return
+        half = len(ids) // 2
+        _build(kind, ids[:half])
+        _build(kind, ids[half:])
 
 
 def _begin(kind: Kind, job_id: uuid.UUID) -> Reindex:

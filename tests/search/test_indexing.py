@@ -96,6 +96,15 @@ def test_a_reindex_holds_what_changed_meanwhile_and_not_what_went(shelf: Shelf, 
     assert not backend.has_staging(shelf.kind.index)
 
 
+def test_a_document_that_is_refused_is_left_out_of_a_reindex_and_named_in_the_log(
+    shelf: Shelf, backend: SearchBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.objects |= {f"k{number}": "fine" for number in range(7)} | {"k5": "x" * 10_000_001}
+    assert reindexing.reindex(shelf.kind, uuid.uuid4(), _ignore) == 7
+    assert sorted(_titles(backend, shelf)) == ["k0", "k1", "k2", "k3", "k4", "k6"]
+    assert "The book k5 is left out" in caplog.text
+
+
 @pytest.mark.parametrize("looks", [1, 2, 3, 4])
 def test_a_change_indexed_while_the_indexes_are_swapped_is_in_the_new_one(
     shelf: Shelf, backend: SearchBackend, looks: int
