@@ -23,6 +23,9 @@ class JobsConf:
         dead_retention_seconds: how long a dead job and its letter are kept.
         history_seconds: how long it is kept which schedules fired, what operators did, which API tokens ended.
         api_requests_per_minute: how many requests of one token, or one person, the API answers in a minute.
+        streams_per_token: how many live streams of one token a web process holds open at a time.
+        streams_per_person: how many of one person, who has some open pages.
+        streams_per_process: how many it holds open altogether.
     """
 
     lease_seconds: float = 30
@@ -36,6 +39,9 @@ class JobsConf:
     dead_retention_seconds: float = 14 * 86_400
     history_seconds: float = 90 * 86_400
     api_requests_per_minute: int = 1200
+    streams_per_token: int = 600
+    streams_per_person: int = 50
+    streams_per_process: int = 800
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from django.contrib.auth import get_user
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.http import HttpRequest
@@ -63,6 +64,16 @@ class Needs(AuthBase):
     def caller(self, request: HttpRequest) -> Caller:
         """Return who asks, without counting it as a request. Raises Problem for those who may not."""
         return self._by_token(request) if "Authorization" in request.headers else self._by_session(request)
+
+    def again(self, request: HttpRequest) -> Caller:
+        """Return who asks, looked up anew for a request that lasts. Raises Problem for those who may no longer."""
+        if "Authorization" in request.headers:
+            return self._by_token(request)
+        anew = HttpRequest()
+        anew.method = "GET"
+        anew.session = type(request.session)(request.session.session_key)
+        anew.user = get_user(anew)
+        return self._by_session(anew)
 
     def _by_token(self, request: HttpRequest) -> Caller:
         scheme, _, token = request.headers["Authorization"].partition(" ")

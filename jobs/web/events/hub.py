@@ -72,6 +72,11 @@ class Hub:
         with self._lock:
             return sum(len(channel.streams) for channel in self._channels.values())
 
+    def count_of(self, caller: str) -> int:
+        """How many of them belong to one token or person."""
+        with self._lock:
+            return sum(stream.caller == caller for channel in self._channels.values() for stream in channel.streams)
+
     def join(self, stream: Stream) -> None:
         """Let a stream have what happens from now on; `stream.listening` says when that is so."""
         with self._lock:

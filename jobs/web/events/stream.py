@@ -17,8 +17,10 @@ HEARTBEAT = 15.0
 class Stream:
     """A client's stream. Everything but its making happens in the loop of its request."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, caller: str = "") -> None:
         self.wanted = wanted
+        #: Whose it is: a token's or a person's key.
+        self.caller = caller
         self.loop = asyncio.get_running_loop()
         #: Set once nothing that commits from then on is missed.
         self.listening = asyncio.Event()
@@ -49,6 +51,22 @@ class Stream:
         self.listening.set()
         self._arrived.set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be sent, or only what waits."""
+        return self._ended
+
+    def withdraw(self) -> None:
+        """End now, with nothing more sent: whoever listens may no longer."""
+        self._waiting.clear()
+        self._size = 0
+        self.end()
+
+    def cancel(self) -> None:
+        """Cancel the task that sends, where the client does not take what was sent before the end."""
+        if self._task is not None:
+            self._task.cancel()
+
     def attend(self) -> None:
         """Note the task that sends: where the client is dropped it hangs in that."""
         self._task = asyncio.current_task()
@@ -73,5 +91,4 @@ class Stream:
         self.dropped = self._ended = True
         self._waiting.clear()
         self._size = 0
-        if self._task is not None:
-            self._task.cancel()
+        self.cancel()

@@ -1,24 +1,24 @@
 """`GET /api/events`: who may listen, to what, since when."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 
 from asgiref.sync import SyncToAsync, sync_to_async
-from django.core.cache import caches
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
 
 from jobs.core.states import State
-from jobs.tokens import Scope
-from jobs.web.api.access import Needs
 from jobs.web.api.problems import Problem, invalid
-from jobs.web.events import change, replay, stopping
+from jobs.web.events import change, leave, replay, stopping
 from jobs.web.events.change import Position, Wanted
 from jobs.web.events.hub import hub
+from jobs.web.events.leave import MayGoOn
 from jobs.web.events.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ OPENING = b"retry: 2000\n\nevent: listening\ndata: {}\n\n"
 PARAMETERS = ("state", "queue", "task", "job", "ticks", "last_event_id")
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-
-_needs = Needs(Scope.READ)
 
 
 async def events(request: HttpRequest) -> HttpResponseBase:
@@ -47,15 +45,16 @@ async def events(request: HttpRequest) -> HttpResponseBase:
                 f"{request.method} is not possible here; possible: GET.",
                 headers={"Allow": "GET"},
             )
-        await sync_to_async(_let_in)(request)
+        caller = await sync_to_async(leave.let_in)(request)
         wanted = read(request.GET)
+        leave.find_room(caller.key)
         if not isinstance(request, ASGIRequest):
             raise Problem(HTTPStatus.NOT_IMPLEMENTED, "Live events need an ASGI server: python -m project.web.")
     except Problem as problem:
         return problem.response()
     stopping.call_at_stop(hub.end)
     last_id = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
-    return EventStream(told(Stream(wanted), last_id))
+    return EventStream(told(Stream(wanted, caller.key), last_id, partial(leave.may_go_on, request)))
 
 
 class EventStream(StreamingHttpResponse):
@@ -67,18 +66,6 @@ class EventStream(StreamingHttpResponse):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.pieces
-
-
-def _let_in(request: HttpRequest) -> None:
-    """Raise Problem for somebody who may not listen; give connections back, a stream has no use for them."""
-    try:
-        _needs(request)
-    finally:
-        connection.close()
-        # Django keeps one to Redis for each request until its end.
-        for alias in caches:
-            with suppress(AttributeError):  # It was not used.
-                del caches[alias]
 
 
 def read(given: QueryDict) -> Wanted:
@@ -98,21 +85,27 @@ def read(given: QueryDict) -> Wanted:
     )
 
 
-async def told(stream: Stream, last_id: str) -> AsyncGenerator[bytes, None]:
-    """Return what a client is sent."""
+async def told(stream: Stream, last_id: str, may_go_on: MayGoOn) -> AsyncGenerator[bytes, None]:
+    """Return what a client is sent, for as long as it takes it and may have it."""
     stream.attend()
     _leave_thread()
     hub.join(stream)
+    watching = asyncio.create_task(leave.watch(stream, may_go_on))
     try:
+        if leave.is_one_too_many(stream):
+            return
         await stream.listening.wait()
         yield OPENING
         if last_id and not stream.wanted.ticks:
             async for piece in _missed(last_id, stream.wanted):
+                if stream.ended:
+                    return
                 yield piece
         async with aclosing(stream.pieces()) as pieces:
             async for piece in pieces:
                 yield piece
     finally:
+        watching.cancel()
         hub.leave(stream)
         if stream.dropped:
             logger.info("A listener to live events was dropped: it did not take what it was sent.")
