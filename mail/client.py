@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
 
 from mail.addresses import Address
 from mail.conf import SmtpConf
@@ -58,7 +59,7 @@ class SmtpClient:
         """Hand one message over. Raises MailError."""
         self._deadline = time.monotonic() + self.conf.delivery_seconds
         utf8 = sender.needs_utf8 or recipient.needs_utf8
-        body = message.as_bytes()
+        body = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
         with self._cleaning_up():
             smtp = self._begin(sender, utf8=utf8)
             self._expect(self._timed(smtp).rcpt(str(recipient)), f"the recipient {recipient}")

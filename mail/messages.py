@@ -34,7 +34,7 @@ def build(
             tell a repetition from a new letter.
         now: its `Date`, with a time zone.
 
-    Raises InvalidMail where a value could forge a header.
+    Raises InvalidMail where a value could forge a header, or cannot be sent.
     """
     # A mailbox outside ASCII cannot be encoded away: it travels as UTF-8 or not at all (RFC 6532).
     message = EmailMessage(policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP)
@@ -48,8 +48,8 @@ def build(
         # Keeps out-of-office replies and other robots from answering (RFC 3834).
         headers.text("Auto-Submitted", "auto-generated"),
     )
-    message.set_content(rendered.text, cte="quoted-printable")
-    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    message.set_content(_body(rendered.text), cte="quoted-printable")
+    message.add_alternative(_body(rendered.html), subtype="html", cte="quoted-printable")
     # Last: setting contents moves every Content-* header away.
     _add(message, headers.text("Content-Language", _token(letter.language)))
     return message
@@ -63,6 +63,14 @@ def _add(message: EmailMessage, *fields: Field) -> None:
 def _subject(text: str) -> str:
     if len(text) > MAX_SUBJECT_CHARACTERS:
         raise InvalidMail(f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed.")
+    return text
+
+
+def _body(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidMail(f"The text has a lone surrogate at position {exc.start}: it cannot be sent.") from exc
     return text
 
 

@@ -169,3 +169,16 @@ def test_an_id_that_could_break_out_is_refused(message_id: str) -> None:
 def test_a_subject_without_end_is_refused() -> None:
     with pytest.raises(InvalidMail, match="The subject has 401 characters; at most 400"):
         message(subject="x" * 401)
+
+
+def test_a_text_that_cannot_be_sent_is_refused() -> None:
+    with pytest.raises(InvalidMail, match="The text has a lone surrogate at position 3"):
+        message(body="Hi \ud800")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_a_text_arrives_letter_for_letter(body: str) -> None:
+    text, _ = as_received(message(body=body)).iter_parts()
+    payload = text.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert re.sub("\r\n|\r", "\n", payload.decode()).rstrip("\n") == re.sub("\r\n|\r", "\n", body).rstrip("\n")
