@@ -17,6 +17,9 @@ from tests.servers import free_port
 from tests.servers.processes import kill_group, spawn, tail
 from tests.waiting import wait_for
 
+#: One that production takes.
+KEY = "only-for-this-test-" * 3
+
 
 class Catcher:
     """A mail catcher in a process of its own."""
@@ -71,7 +74,11 @@ def test_it_keeps_what_it_catches_and_ends_on_sigterm(catcher: Catcher) -> None:
     "options,environment,said",
     [
         (["--keep", "0"], {}, "--keep 0 is not valid: it must be at least 1."),
-        ([], {"INBOX_DIR": "", "DEBUG": "false"}, "There is no inbox to put mails into: set INBOX_DIR, or DEBUG=1."),
+        (
+            [],
+            {"INBOX_DIR": "", "DEBUG": "false", "SECRET_KEY": KEY},
+            "There is no inbox to put mails into: set INBOX_DIR, or DEBUG=1.",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(options: list[str], environment: dict[str, str], said: str) -> None:
