@@ -19,7 +19,7 @@ from django.urls import reverse
 from storage import keys
 from storage.conf import StoreConf, store_conf
 from storage.errors import InvalidKey, ObjectMissing, StorageError
-from storage.failures import code_of, explained, is_of_key, is_of_request, is_permanent, refusal
+from storage.failures import explained, is_of_key, is_of_request, is_permanent, refusal, said_by
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -171,7 +171,7 @@ class Store:
                 if not is_of_key(exc):
                     raise
                 error = refusal(self.conf, what, exc)
-                return None if isinstance(error, ObjectMissing) else KeyFailure(key, code_of(exc), error.permanent)
+                return None if isinstance(error, ObjectMissing) else KeyFailure(key, said_by(exc), error.permanent)
         return None
 
     def pages(self, prefix: str = "") -> Iterator[Page]:

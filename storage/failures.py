@@ -27,17 +27,6 @@ _PASSING = frozenset(
 
 #: Refused in another region than the bucket's.
 _REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
-#: What a store says of DeleteObjects itself, whatever the keys: it has no such request, or wants another checksum.
-_NO_BULK = frozenset(
-    {
-        "BadDigest",
-        "InvalidDigest",
-        "InvalidRequest",
-        "MethodNotAllowed",
-        "MissingContentMD5",
-        "NotImplemented",
-    }
-)
 #: Refused to everybody who asks like this, whatever the object.
 _NOT_OF_KEY = frozenset({"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"}) | _REGION
 
@@ -63,8 +52,12 @@ def _silence(conf: StoreConf, error: Exception) -> str:
 
 
 def is_of_request(error: ClientError) -> bool:
-    """Return whether a store refused DeleteObjects as such, so that its keys may be deleted one by one."""
-    return code_of(error) in _NO_BULK
+    """Return whether a store refused DeleteObjects as a whole, and may yet delete the objects one by one.
+
+    It does not know that request, wants another checksum, or cannot read one of the keys.
+    """
+    code = code_of(error)
+    return _status_of(error) in {400, 405, 501} and code not in _NOT_OF_KEY | _CREDENTIALS | _PASSING
 
 
 def is_of_key(error: ClientError) -> bool:
@@ -77,12 +70,19 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def said_by(error: ClientError) -> str:
+    """Return a refusal in the store's own words."""
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return f"{code_of(error)}: {message}" if message else code_of(error)
+
+
+def _status_of(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
 def refusal(conf: StoreConf, what: str, error: ClientError) -> StorageError:
     """Return what a refused request means."""
-    code = code_of(error)
-    message = str(error.response.get("Error", {}).get("Message", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{code}: {message}" if message else code
+    code, said = code_of(error), said_by(error)
     if code in _MISSING:
         return ObjectMissing(f"Could not {what}: {conf} has no such object.")
     if code == "NoSuchBucket":
@@ -103,7 +103,7 @@ def refusal(conf: StoreConf, what: str, error: ClientError) -> StorageError:
             "web and workers, then replay this job.",
             permanent=True,
         )
-    return StorageError(f"Could not {what}: {conf} says {said}.", permanent=is_permanent(code, status))
+    return StorageError(f"Could not {what}: {conf} says {said}.", permanent=is_permanent(code, _status_of(error)))
 
 
 def is_permanent(code: str, status: int = 0) -> bool:

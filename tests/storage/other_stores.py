@@ -26,6 +26,7 @@ class OtherStore:
         wants_md5: whether DeleteObjects needs a Content-MD5, and counts no other checksum.
         bulk: the code with which it refuses DeleteObjects; empty where it knows it.
         refused: keys it will not delete, each with the code it says.
+        poison: a key that it cannot read: DeleteObjects that names it is refused as a whole.
         region: the only one it takes; empty where it takes any.
         checksums: the headers with a checksum that DeleteObjects came with.
     """
@@ -34,6 +35,7 @@ class OtherStore:
     wants_md5: bool = False
     bulk: str = ""
     refused: dict[str, str] = field(default_factory=dict)
+    poison: str = ""
     region: str = ""
     checksums: set[str] = field(default_factory=set)
     endpoint: str = ""
@@ -109,6 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(400, "MalformedXML")
             return
         named = [one.text or "" for one in document.iter() if one.tag.endswith("Key")]
+        if self.store.poison and self.store.poison in named:
+            self._refuse(400, "InvalidArgument")
+            return
         errors = "".join(
             f"<Error><Key>{escape(key)}</Key><Code>{code}</Code><Message>No.</Message></Error>"
             for key in named

@@ -132,7 +132,7 @@ def test_a_store_without_a_bulk_delete_gets_single_ones(configured: OtherStore, 
     configured.refused = {"posts/locked": "AccessDenied"}
     configured.keys |= {"posts/a", "posts/b", "posts/locked"}
     kept = configured.store.delete(["posts/a", "posts/gone", "posts/locked"])
-    assert kept == [KeyFailure("posts/locked", "AccessDenied", permanent=True)]
+    assert kept == [KeyFailure("posts/locked", "AccessDenied: No.", permanent=True)]
     assert configured.keys == {"posts/b", "posts/locked"}
     assert delete("content", ["posts/b"]) == "1 of 1 deleted"
 
@@ -144,6 +144,14 @@ def test_any_other_refusal_of_a_bulk_delete_is_no_reason_to_try_each(other: Othe
     with pytest.raises(StorageError, match=code):
         other.store.delete(["posts/a"])
     assert other.keys == {"posts/a"}
+
+
+def test_a_key_that_spoils_the_request_fails_alone(configured: OtherStore, in_use: set[str]) -> None:
+    configured.poison = "posts/poison"
+    configured.refused = {"posts/poison": "InvalidArgument"}
+    configured.keys |= {"posts/a", "posts/poison", "posts/z"}
+    assert "2 deleted, 1 left alone: 'posts/poison' (InvalidArgument: No.)" in sweep_orphans()
+    assert configured.keys == {"posts/poison"}
 
 
 def test_a_region_is_a_setting(configured: OtherStore, settings: Settings) -> None:
