@@ -1,0 +1,5 @@
+"""Flower reads this where `celery --app project flower` starts: it closes what Flower itself leaves open."""
+
+from project import flower
+
+flower.ask_for_the_login_everywhere()

@@ -1,0 +1,35 @@
+"""Flower behind its login. Flower leaves `/metrics` open, which names every task, worker and error, to everybody."""
+
+from typing import Any
+
+from flower import urls
+from flower.views import BaseHandler, monitor
+from flower.views.auth import LoginHandler
+from tornado.routing import URLSpec
+from tornado.web import RequestHandler, authenticated
+
+#: What needs no login: where one logs in, and a probe, which is answered "OK" and nothing else. The files of Flower's
+#: pages are no handler of its own.
+OPEN = (LoginHandler, monitor.Healthcheck)
+
+
+def ask_for_the_login_everywhere() -> None:
+    """Have every address of Flower ask for the login, also those to come; to be called before Flower starts."""
+    urls.handlers[:] = [_closed_route(route) for route in urls.handlers]
+
+
+def _closed_route(route: Any) -> Any:
+    if isinstance(route, tuple):
+        pattern, handler, *rest = route
+        return (pattern, _closed(handler), *rest)
+    return URLSpec(route.regex.pattern, _closed(route.handler_class), route.kwargs, route.name)
+
+
+def _closed(handler: type[RequestHandler]) -> type[RequestHandler]:
+    if not issubclass(handler, BaseHandler) or handler in OPEN:
+        return handler
+
+    def prepare(self: Any) -> Any:
+        return handler.prepare(self)
+
+    return type(handler.__name__, (handler,), {"prepare": authenticated(prepare), "__doc__": handler.__doc__})
