@@ -9,6 +9,9 @@ from search.documents import Document, IndexSettings
 #: Around what matched, in highlighted texts. Signs that no text has, so that escaping cannot be fooled.
 MARK_BEGIN, MARK_END = "\ue000", "\ue001"
 
+#: As far as one may look into the results; behind it there are none. Databases and servers refuse larger numbers.
+DEEPEST = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -57,7 +60,10 @@ class SearchBackend(Protocol):
         limit: int = 20,
         offset: int = 0,
     ) -> Results:
-        """Return the documents that match all words, the best first; the last word may be the beginning of one."""
+        """Return the documents that match all words, the best first; the last word may be the beginning of one.
+
+        An empty query matches all documents, one of symbols only none. `docs/search.md` says what a word is.
+        """
 
     def count(self, index: str) -> int:
         """Return how many documents an index holds; 0 where there is none."""

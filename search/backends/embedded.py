@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from django.db import DataError, Error as DatabaseError, ProgrammingError, connection, transaction
 
-from search.backends.base import Hit, Results
+from search.backends.base import DEEPEST, Hit, Results
 from search.backends.marking import highlighted
 from search.documents import Document, IndexSettings, encoded, storable
 from search.errors import DocumentRefused, SearchError
@@ -70,7 +70,9 @@ class EmbeddedBackend:
             # Symbols only: no document has a word of it.
             return Results([], 0)
         try:
-            found, total = dialect().search(index, self._alias(index).live, words, filters, limit, offset)
+            found, total = dialect().search(
+                index, self._alias(index).live, words, filters, min(limit, DEEPEST), min(offset, DEEPEST)
+            )
         except DatabaseError as exc:
             wrong = isinstance(exc, DataError | ProgrammingError)
             raise SearchError(f"The index {index} could not be searched: {exc}", permanent=wrong) from exc
@@ -124,16 +126,17 @@ class EmbeddedBackend:
 
     def _put(self, index: str, generation: int, documents: Sequence[Document]) -> None:
         searchable, indexed = self._searchable(index), dialect().indexed
-        rows = []
+        rows = {}
         for document in map(storable, documents):
             encoded(document)
-            texts = [str(document.get(name) or "") for name in searchable]
-            terms = indexed(weighted(texts))
-            rows.append(
-                IndexedDocument(index=index, generation=generation, key=_key(document), data=document, terms=terms)
-            )
+            key = _key(document)
+            terms = indexed(weighted([str(document.get(name) or "") for name in searchable]))
+            rows[key] = IndexedDocument(index=index, generation=generation, key=key, data=document, terms=terms)
         IndexedDocument.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["index", "generation", "key"], update_fields=["data", "terms"]
+            rows.values(),
+            update_conflicts=True,
+            unique_fields=["index", "generation", "key"],
+            update_fields=["data", "terms"],
         )
 
     def _remove(self, index: str, generation: int, ids: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from meilisearch.errors import (
     MeilisearchTimeoutError,
 )
 
-from search.backends.base import MARK_BEGIN, MARK_END, Hit, Results
+from search.backends.base import DEEPEST, MARK_BEGIN, MARK_END, Hit, Results
 from search.documents import Document, IndexSettings, encoded, storable
 from search.errors import DocumentRefused, SearchError
 from search.words import words_of
@@ -129,8 +129,8 @@ class MeilisearchBackend:
             # Symbols only: no document has a word of it, and the server would take it for no query at all.
             return Results([], 0)
         options: dict[str, Any] = {
-            "limit": limit,
-            "offset": offset,
+            "limit": min(limit, DEEPEST),
+            "offset": min(offset, DEEPEST),
             "matchingStrategy": "all",
             "attributesToHighlight": ["*"],
             "attributesToCrop": ["*"],

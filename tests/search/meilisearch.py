@@ -193,6 +193,9 @@ class Meilisearch:
             if _passes(document, body.get("filter"), index.settings["filterableAttributes"]) and query.matches(document)
         ][:TOTAL_HITS]
         offset, limit = body.get("offset", 0), body.get("limit", 20)
+        for name, number in (("offset", offset), ("limit", limit)):
+            if not 0 <= number < 2**64:
+                raise Refusal(400, f"invalid_search_{name}", f"Invalid value at `.{name}`.")
         return {
             "hits": [document | {"_formatted": query.formatted(document, body)} for document in found[offset:][:limit]],
             "query": body.get("q") or "",

@@ -170,6 +170,12 @@ def test_putting_again_replaces(backend: SearchBackend, index: str) -> None:
     assert backend.count(index) == 1
 
 
+def test_of_a_document_that_is_put_twice_at_once_the_last_counts(backend: SearchBackend, index: str) -> None:
+    backend.prepare(index, SETTINGS)
+    backend.put(index, [_document(1, title="Before"), _document(1, title="After")])
+    assert (_found(backend, index, "before"), _found(backend, index, "after")) == (set(), {"doc-1"})
+
+
 def test_what_was_removed_is_gone_and_removing_it_again_is_no_error(backend: SearchBackend, index: str) -> None:
     backend.prepare(index, SETTINGS)
     backend.put(index, [_document(1)])
@@ -201,6 +207,7 @@ def test_pages(backend: SearchBackend, index: str) -> None:
     assert [len(page.hits) for page in pages] == [2, 2, 1]
     assert len({hit.document["id"] for page in pages for hit in page.hits}) == 5
     assert pages[0].total == 5
+    assert [backend.search(index, query, limit=10**30, offset=10**30).hits for query in ("words", "")] == [[], []]
 
 
 def test_what_matched_is_marked(backend: SearchBackend, index: str) -> None:
