@@ -62,6 +62,25 @@ def test_a_post_is_found_by_its_words_which_are_marked(client: Client, write: Wr
     assert 'value="harbour"' in page
 
 
+@pytest.mark.parametrize(
+    "text, query, marked",
+    [
+        ("Patch CVE-2026-2332 now", "cve-2026-2332", "Patch <mark>CVE</mark>-<mark>2026</mark>-<mark>2332</mark> now"),
+        ("The `os.path.join` of it", "os.path", "<mark>os</mark>.<mark>path</mark>.join"),
+        ("Eine Nacht in Zürich", "zurich", "<mark>Zürich</mark>"),
+        ("Một đêm ở Viê\u0323t Nam", "việt", "<mark>Viê\u0323t</mark>"),
+        ("東京タワーの夜景", "夜景", "<mark>夜景</mark>"),
+    ],
+)
+def test_whatever_is_found_is_marked(
+    client: Client, write: Write, server: str, text: str, query: str, marked: str
+) -> None:
+    indexed(write("A night", text))
+    page = client.get(SEARCH, {"q": query}).text
+    # The stand-in knows no dictionary, and marks each character on its own.
+    assert marked in page.replace("</mark><mark>", "")
+
+
 def test_a_process_that_has_indexed_nothing_can_search(client: Client, server: str) -> None:
     answer = client.get(SEARCH, {"q": "night"})
     assert answer.status_code == 200
