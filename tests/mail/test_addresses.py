@@ -1,6 +1,7 @@
 """Which addresses are accepted, and their one spelling."""
 
 import string
+import time
 import unicodedata
 
 import pytest
@@ -101,10 +102,11 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     ],
     ids=["letters", "ats", "marks", "digits", "punycode", "quotes"],
 )
-@pytest.mark.timeout(5)
 def test_a_text_of_megabytes_is_refused_before_it_is_read(text: str) -> None:
+    started = time.process_time()
     with pytest.raises(InvalidMail, match="it is longer than 254 bytes") as caught:
         canonical(text)
+    assert time.process_time() - started < 1
     assert len(str(caught.value)) < 1_000
 
 
