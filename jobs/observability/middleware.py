@@ -9,6 +9,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from jobs.observability import tracing
 from jobs.observability.correlation import HEADER, chosen, correlated, current
+from jobs.observability.masking import masked
 
 Get = Callable[[HttpRequest], Any]
 
@@ -42,14 +43,14 @@ def _id(request: HttpRequest) -> str:
 def _span(request: HttpRequest) -> Any:
     # The route is known only once the address has been resolved.
     headers = {name: request.headers[name] for name in tracing.HEADERS if name in request.headers}
-    return tracing.request_span(request.method or "", request.path, headers)
+    return tracing.request_span(request.method or "", masked(request.path), headers)
 
 
 def _finished(response: HttpResponse, correlation_id: str, request: HttpRequest, span: Any) -> HttpResponse:
     response.headers[HEADER] = correlation_id
     if span.is_recording():
         match = request.resolver_match
-        route = match.route if match else request.path
+        route = match.route if match else masked(request.path)
         span.update_name(f"{request.method} {route}")
         span.set_attribute("http.route", route)
         span.set_attribute("http.request.method", request.method)

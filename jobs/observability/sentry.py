@@ -4,7 +4,7 @@ Celery's integration reports what a task raises, and passes over Celery's own Re
 attempt that is followed by another, and the task's error when the job gives up: so each job is reported once.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import sentry_sdk
 from celery import current_task
@@ -14,6 +14,7 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.types import Event, Hint
 
 from jobs.observability import correlation
+from jobs.observability.masking import without_secrets
 from jobs.redaction import shown_arguments
 
 #: The header in which Beat says which schedule a job is a run of.
@@ -35,11 +36,19 @@ def configure(dsn: str, *, environment: str, release: str = "") -> None:
         max_request_body_size="never",
         # Our Beat fires in its own way, and tells Sentry below.
         integrations=[CeleryIntegration(monitor_beat_tasks=False, propagate_traces=False)],
-        before_send=with_job,
+        before_send=_reported,
     )
     task_prerun.connect(_began, weak=False)
     task_success.connect(_succeeded, weak=False)
     task_failure.connect(_failed, weak=False)
+
+
+def _reported(event: Event, hint: Hint) -> Event:
+    """Return an event as it is sent: with its job, and without the secrets of the addresses and headers in it."""
+    headers = cast("dict[str, str]", event.get("request", {}).get("headers", {}))
+    for name in [name for name in headers if name.lower() == "x-csrftoken"]:
+        del headers[name]
+    return without_secrets(with_job(event, hint))
 
 
 def with_job(event: Event, hint: Hint) -> Event:
