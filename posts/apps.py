@@ -25,9 +25,12 @@ class PostsConfig(AppConfig):
 
 def _follow_release(using: str, apps: Apps = present, **kwargs: Any) -> None:
     """Enqueue what a new release has to do with what is there: every release migrates."""
-    from posts import rendering, tasks  # noqa: PLC0415 (see `ready`)
+    from posts import placing, rendering, tasks  # noqa: PLC0415 (see `ready`)
 
     # Somebody may be going back to an earlier migration.
-    reached = "posts" in apps.all_models and hasattr(apps.get_model("posts", "Post"), "rendered_by")
-    if reached and using == DEFAULT_DB_ALIAS and rendering.is_due():
+    reached = "posts" in apps.all_models and hasattr(apps.get_model("posts", "PostImage"), "is_public")
+    if not reached or using != DEFAULT_DB_ALIAS:
+        return
+    if rendering.is_due():
         tasks.render_posts.delay()
+    tasks.place_images.delay_many((str(post_id),) for post_id in placing.misplaced_posts())

@@ -112,8 +112,24 @@ class Post(models.Model):
         return self.published_at is not None
 
 
+class PostImageQuerySet(models.QuerySet["PostImage"]):
+    """Images by what is to be done with them."""
+
+    def made(self) -> "PostImageQuerySet":
+        """Return those whose variants are made."""
+        return self.exclude(variants=[])
+
+    def misplaced(self) -> "PostImageQuerySet":
+        """Return those whose variants are public and should not be, or the other way round."""
+        published = models.Q(post__published_at__isnull=False)
+        return self.made().filter((published & models.Q(is_public=False)) | (~published & models.Q(is_public=True)))
+
+
 class PostImage(models.Model):
-    """An image of a post: the original in the content store, its variants in the assets store."""
+    """An image of a post: the original and, while the post is a draft, its variants in the content store.
+
+    The variants of a published post are in the assets store.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     post = models.ForeignKey(Post, on_delete=models.CASCADE, related_name="images")
@@ -124,9 +140,13 @@ class PostImage(models.Model):
     #: Counted from 1, unique in the post for good: the text refers to it.
     number = models.PositiveSmallIntegerField(editable=False)
     alt = models.CharField("description", max_length=MAX_ALT, blank=True)
-    #: Narrowest first; empty until they are made, and as long the original is shown.
+    #: Narrowest first; empty until they are made, and as long its author is shown the original.
     variants: "models.JSONField[list[Variant], list[Variant]]" = models.JSONField(default=list, editable=False)
+    #: Whether the variants lie where everybody may read them: a little later than the post is published.
+    is_public = models.BooleanField(default=False, db_default=False, editable=False)
     added_at = models.DateTimeField("added", default=timezone.now, editable=False)
+
+    objects = PostImageQuerySet.as_manager()
 
     class Meta:
         """In the order in which they were added."""

@@ -12,7 +12,7 @@ from accounts.models import User
 from posts import layout, references, uploads
 from posts.markdown import excerpt
 from posts.models import MAX_EXCERPT, Post, PostImage
-from posts.tasks import show_variants
+from posts.tasks import place_images, show_variants
 from posts.uploads import Upload
 from search.tasks import index_document
 from storage.pipeline import aside
@@ -59,7 +59,8 @@ def update(post: Post, content: Content, *, publish: bool = False) -> None:
         # Whatever else was changed since the caller read it stays.
         current = Post.objects.select_for_update().get(pk=post.pk)
         _fill(current, content)
-        if publish and not current.is_published:
+        published_now = publish and not current.is_published
+        if published_now:
             current.published_at = current.changed_at
         first = current.last_image + 1
         current.last_image += len(images)
@@ -67,6 +68,8 @@ def update(post: Post, content: Content, *, publish: bool = False) -> None:
         _describe(current, content.alts)
         _remove(current, content.removed)
         _add(images, first=first)
+        if published_now:
+            _place_images(current.pk)
         _search_must_look(current.pk)
     post.refresh_from_db()
 
@@ -76,6 +79,7 @@ def publish(post: Post) -> None:
     """Let everybody read it."""
     now = timezone.now()
     if Post.objects.filter(pk=post.pk, published_at=None).update(published_at=now, changed_at=now):
+        _place_images(post.pk)
         _search_must_look(post.pk)
 
 
@@ -83,6 +87,9 @@ def publish(post: Post) -> None:
 def unpublish(post: Post) -> None:
     """Make it a draft again."""
     if Post.objects.filter(pk=post.pk, published_at__isnull=False).update(published_at=None):
+        _place_images(post.pk)
+        # Shown through the site until they are placed.
+        PostImage.objects.filter(post_id=post.pk).update(is_public=False)
         _search_must_look(post.pk)
 
 
@@ -150,6 +157,12 @@ def _forget(images: Iterable[PostImage]) -> None:
         assets += variants
     delete_all("content", content)
     delete_all("assets", assets)
+
+
+def _place_images(post_id: uuid.UUID) -> None:
+    """Have the images follow where the post was published or taken back."""
+    if PostImage.objects.made().filter(post_id=post_id).exists():
+        place_images.delay(str(post_id))
 
 
 def _search_must_look(post_id: uuid.UUID) -> None:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from jobs import Cancel, job
-from posts import rendering
+from posts import placing, rendering
 from posts.models import Post, PostImage
 from posts.sitemap import build
 from search.tasks import index_document
@@ -18,9 +18,24 @@ BATCH = 500
 @job(name="posts.show_variants", queue="default")
 def show_variants(variants: Sequence[Made], image_id: str) -> str:
     """Show an image in its smaller versions from now on: the last link of its pipeline."""
-    if not PostImage.objects.filter(pk=uuid.UUID(image_id)).update(variants=list(variants)):
+    images = PostImage.objects.filter(pk=uuid.UUID(image_id))
+    if not images.update(variants=list(variants)):
         raise Cancel(f"The image {image_id} was deleted.")
+    with settled():
+        # Published or taken back since they were stored? From now on `place_images` sees them, too.
+        for image in images:
+            placing.place(image)
     return f"{len(variants)} variants"
+
+
+@job(name="posts.place_images", queue="storage", time_limit=300, unique=True)
+def place_images(post_id: str) -> str:
+    """Bring the images of a post where everybody, or nobody but its author, may read them."""
+    images = PostImage.objects.made().filter(post_id=uuid.UUID(post_id))
+    with settled():
+        for image in images:
+            placing.place(image)
+    return f"{len(images)} images"
 
 
 @job(name="posts.index_posts_of", queue="indexing", unique=True)

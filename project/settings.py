@@ -148,8 +148,6 @@ STORAGE_ACCESS_KEY = env.text("STORAGE_ACCESS_KEY", "")
 STORAGE_SECRET_KEY = env.text("STORAGE_SECRET_KEY", "")
 #: What requests are signed for. Amazon and some others insist on their own, R2 and SeaweedFS take this one.
 STORAGE_REGION = env.text("STORAGE_REGION", "us-east-1")
-#: Where browsers read the bucket; empty: through this site.
-STORAGE_PUBLIC_URL = env.url("STORAGE_PUBLIC_URL", "", schemes=("http", "https"))
 
 # In development one store may do for both.
 _SHARED_STORE = DEBUG and not env.text("ASSETS_ENDPOINT", "")
@@ -158,7 +156,8 @@ ASSETS_BUCKET = env.text("ASSETS_BUCKET", STORAGE_BUCKET if _SHARED_STORE else "
 ASSETS_ACCESS_KEY = env.text("ASSETS_ACCESS_KEY", STORAGE_ACCESS_KEY if _SHARED_STORE else "")
 ASSETS_SECRET_KEY = env.text("ASSETS_SECRET_KEY", STORAGE_SECRET_KEY if _SHARED_STORE else "")
 ASSETS_REGION = env.text("ASSETS_REGION", STORAGE_REGION if _SHARED_STORE else "us-east-1")
-ASSETS_PUBLIC_URL = env.url("ASSETS_PUBLIC_URL", STORAGE_PUBLIC_URL if _SHARED_STORE else "", schemes=("http", "https"))
+#: Where browsers read the bucket; empty: through this site. What people upload is read through this site alone.
+ASSETS_PUBLIC_URL = env.url("ASSETS_PUBLIC_URL", "", schemes=("http", "https"))
 
 # --- Search ----------------------------------------------------------------------------------------
 
@@ -294,7 +293,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "data:", *env.origins(STORAGE_PUBLIC_URL, ASSETS_PUBLIC_URL)],
+        "img-src": ["'self'", "data:", *env.origins(ASSETS_PUBLIC_URL)],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
         "frame-src": ["'self'"],

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
 
-from storage.conf import STORE_NAMES, all_settings, missing_settings
+from storage.conf import STORE_NAMES, all_settings, is_configured, missing_settings, store_conf
 
 
 @checks.register
@@ -26,6 +26,23 @@ def stores_are_configured(app_configs: Sequence[Any] | None, **kwargs: Any) -> l
                 )
             )
     return found
+
+
+@checks.register
+def uploads_are_not_public(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What the public reads is a bucket of its own."""
+    if not (settings.ASSETS_PUBLIC_URL and is_configured("content") and is_configured("assets")):
+        return []
+    if store_conf("content").place != store_conf("assets").place:
+        return []
+    return [
+        checks.Error(
+            f"Everybody could read originals and images of drafts at {settings.ASSETS_PUBLIC_URL}: "
+            f"STORAGE_BUCKET and ASSETS_BUCKET are both {settings.ASSETS_BUCKET}.",
+            hint="Give what the public is served a bucket of its own, or unset ASSETS_PUBLIC_URL.",
+            id="storage.E003",
+        )
+    ]
 
 
 @checks.register

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 #: Most keys that one DeleteObjects request may name; also the size of a page of a listing.
 MAX_KEYS = 1000
 
-#: For objects whose content never changes under their key.
-FOREVER = "public, max-age=31536000, immutable"
+#: For objects whose content never changes under their key. What is withdrawn is gone from shared caches in an hour.
+FOREVER = "public, max-age=31536000, s-maxage=3600, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,10 @@ class Store:
         """Return where a browser finds the object: at the public URL, else through this site."""
         if self.conf.public_url:
             return f"{self.conf.public_url}/{quote(keys.check(key), safe='/=~')}"
+        return self.guarded_url(key)
+
+    def guarded_url(self, key: str) -> str:
+        """Return where this site serves the object, to those who may read it."""
         return reverse("storage:object", args=[self.conf.name, keys.check(key)])
 
 

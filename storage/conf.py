@@ -62,7 +62,8 @@ def store_conf(name: str) -> StoreConf:
             permanent=True,
         )
     endpoint, bucket, access_key, secret_key = (getattr(settings, setting) for setting in all_settings(name))
-    public_url: str = getattr(settings, f"{_PREFIXES[name]}_PUBLIC_URL")
+    # What people upload is read through the site, which knows who may.
+    public_url: str = settings.ASSETS_PUBLIC_URL if name == "assets" else ""
     region: str = getattr(settings, f"{_PREFIXES[name]}_REGION")
     return StoreConf(name, endpoint, bucket, access_key, secret_key, public_url.rstrip("/"), region)
 

@@ -1,4 +1,4 @@
-"""From an original to its variants, in three stages: fetch → resize → upload.
+"""From an original to its variants, in three stages: fetch → resize → upload; and from there to the public, and back.
 
 Each stage can be repeated at any time with the same outcome, since it derives its keys from its input and writes
 whole objects. Between stages only a few words travel; bytes wait in the content store below `work/`, and a stage
@@ -6,16 +6,20 @@ that finds them swept away makes them again.
 """
 
 import io
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 from django.conf import settings
 
 from storage import images, keys, references
-from storage.client import Store, store
-from storage.errors import ObjectMissing
+from storage.client import store
+from storage.errors import ObjectMissing, StorageError
 
-#: Where variants wait for their upload. Nothing refers to them, so what is left behind is swept.
+#: Where variants wait to be published. Unless their app says that they are in use there, they are swept in the end.
 WORK = "work"
+
+#: How often an image is looked at anew that is published or taken back while it is placed.
+PLACINGS = 5
 
 
 class Original(TypedDict):
@@ -75,34 +79,84 @@ def resize(original: Original) -> Resized:
 
 
 def upload(resized: Resized) -> list[Made]:
-    """Publish the variants in the assets store; return them, narrowest first.
+    """Bring the variants where they belong; return them, narrowest first.
 
     Raises:
         NotWanted: what the image belonged to was deleted meanwhile; nothing of it stays behind.
         StorageError: the store failed.
     """
-    content, assets = store("content"), store("assets")
-    source, variants = resized["original"]["source"], resized["variants"]
-    for variant in variants:
-        assets.put(variant["key"], _set_aside(content, resized, variant), content_type=images.WEBP)
-    # Asked after writing: whoever deletes later deletes these too, by a job of its own.
+    source = resized["original"]["source"]
+    variants = [variant["key"] for variant in resized["variants"]]
+    if references.referenced([source]):
+        place(variants, lambda: resize(resized["original"]))
+    # Asked again after writing: whoever deletes later deletes these too, by a job of its own.
     if not references.referenced([source]):
-        assets.delete([variant["key"] for variant in variants])
+        store("assets").delete(variants)
+        store("content").delete([aside(key) for key in variants])
         raise NotWanted(f"What the image {keys.shown(source)} belonged to was deleted.")
-    content.delete([aside(variant["key"]) for variant in variants])
-    return sorted(variants, key=lambda variant: variant["width"])
+    return sorted(resized["variants"], key=lambda variant: variant["width"])
+
+
+def place(variants: Sequence[str], remake: Callable[[], object]) -> bool:
+    """Bring an image's variants where they belong: published ones into the assets store, others where they wait.
+
+    Several at once, and a publication or its end meanwhile, do no harm: whoever acted looks again, and `remake`
+    makes variants anew, where they wait, that two of them removed from both places.
+
+    Returns:
+        Whether they are published.
+
+    Raises:
+        StorageError: a store failed.
+    """
+    for _ in range(PLACINGS):
+        published = _are_published(variants)
+        waiting, public = _where(variants)
+        if set(variants) - waiting - public:
+            remake()
+            waiting, public = _where(variants)
+        try:
+            if published:
+                _publish(variants, waiting)
+            else:
+                _withdraw(variants, public - waiting)
+        except ObjectMissing:
+            # Somebody else moved it.
+            continue
+        if _are_published(variants) == published:
+            return published
+    raise StorageError(f"The image of {keys.shown(variants[0])} is published and taken back all the time.")
+
+
+def _are_published(variants: Sequence[str]) -> bool:
+    return references.published(variants) == set(variants)
+
+
+def _where(variants: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return which variants wait, and which are public."""
+    directory = variants[0].rpartition("/")[0] + "/"
+    waiting = {one.key for page in store("content").pages(aside(directory)) for one in page.objects}
+    public = {one.key for page in store("assets").pages(directory) for one in page.objects}
+    return {key for key in variants if aside(key) in waiting}, public & set(variants)
+
+
+def _publish(variants: Sequence[str], waiting: set[str]) -> None:
+    content, assets = store("content"), store("assets")
+    for key in sorted(waiting):
+        data = content.get(aside(key), limit=images.MAX_VARIANT_BYTES).data
+        assets.put(key, data, content_type=images.WEBP)
+    if _are_published(variants):
+        content.delete([aside(key) for key in sorted(waiting)])
+
+
+def _withdraw(variants: Sequence[str], only_public: set[str]) -> None:
+    content, assets = store("content"), store("assets")
+    for key in sorted(only_public):
+        data = assets.get(key, limit=images.MAX_VARIANT_BYTES).data
+        content.put(aside(key), data, content_type=images.WEBP)
+    assets.delete(variants)
 
 
 def aside(key: str) -> str:
-    """Return where a variant waits, in the content store, for its upload."""
+    """Return where a variant waits, in the content store, until it is published."""
     return f"{WORK}/{key}"
-
-
-def _set_aside(content: Store, resized: Resized, variant: Made) -> bytes:
-    """Return a variant's bytes, made again where they were swept away."""
-    waiting = aside(variant["key"])
-    try:
-        return content.get(waiting, limit=images.MAX_VARIANT_BYTES).data
-    except ObjectMissing:
-        resize(resized["original"])
-        return content.get(waiting, limit=images.MAX_VARIANT_BYTES).data

@@ -1,18 +1,46 @@
-"""Which objects are in use: each app tells, at start, of the keys it made. Nothing else may keep an object alive."""
+"""Which objects are in use, and who may read them: each app tells, at start, of the keys it made.
+
+Nothing else may keep an object alive.
+"""
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 #: Given keys, returns those of them that something refers to.
 Referenced = Callable[[Collection[str]], set[str]]
 
-_registry: dict[str, Referenced] = {}
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read objects that are not all for everybody.
+
+    Attributes:
+        published: given keys, returns those of them that everybody may read.
+        may_read: whether this visitor may read this object, which is not published.
+    """
+
+    published: Callable[[Collection[str]], set[str]]
+    may_read: Callable[[Any, str], bool]
 
 
-def register(prefix: str, referenced: Referenced) -> None:
-    """Let `referenced` say which keys below `prefix` are in use. Called in an AppConfig's `ready`."""
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    referenced: Referenced
+    access: Access | None
+
+
+_registry: dict[str, _Owner] = {}
+
+
+def register(prefix: str, referenced: Referenced, access: Access | None = None) -> None:
+    """Let `referenced` say which keys below `prefix` are in use; without `access`, everybody may read them.
+
+    Called in an AppConfig's `ready`.
+    """
     if not prefix.endswith("/"):
         raise ValueError(f"prefix={prefix!r} is not valid: it must end with a slash.")
-    _registry[prefix] = referenced
+    _registry[prefix] = _Owner(referenced, access)
 
 
 def keep_all(keys: Collection[str]) -> set[str]:
@@ -27,11 +55,26 @@ def prefixes() -> list[str]:
 
 def referenced(keys: Iterable[str]) -> set[str]:
     """Return those of `keys` that something refers to. A key nobody answers for is referred to by nothing."""
+    return _asked(keys, lambda owner: owner.referenced)
+
+
+def published(keys: Iterable[str]) -> set[str]:
+    """Return those of `keys` that everybody may read. Nobody may read a key that nobody answers for."""
+    return _asked(keys, lambda owner: owner.access.published if owner.access else set)
+
+
+def may_read(user: Any, key: str) -> bool:
+    """Return whether this visitor may read an object that is not published."""
+    owner = next((owner for prefix, owner in _registry.items() if key.startswith(prefix)), None)
+    return bool(owner and owner.access and owner.access.may_read(user, key))
+
+
+def _asked(keys: Iterable[str], ask: Callable[[_Owner], Referenced]) -> set[str]:
     found: set[str] = set()
     remaining = set(keys)
-    for prefix, ask in _registry.items():
+    for prefix, owner in _registry.items():
         below = {key for key in remaining if key.startswith(prefix)}
         if below:
-            found |= ask(below) & below
+            found |= ask(owner)(below) & below
             remaining -= below
     return found

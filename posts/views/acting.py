@@ -47,5 +47,5 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     """Answer with a text as the page will show it."""
     post = queries.visible(request.user, request.POST.get("slug", ""))
-    shown = pictures(post.images.all()) if post and queries.may_edit(request.user, post) else {}
+    shown = pictures(post.images.all(), own=True) if post and queries.may_edit(request.user, post) else {}
     return HttpResponse(markdown(request.POST.get("text", "")[:MAX_TEXT], shown))

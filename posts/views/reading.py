@@ -5,6 +5,7 @@ from typing import cast
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
@@ -26,7 +27,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def mine(request: HttpRequest) -> HttpResponse:
     """Show an author everything they wrote."""
     page = queries.own(cast("User", request.user), request.GET.get("before", ""))
-    return render(request, "posts/mine.html", {"page": page, "covers": covers(page.posts)})
+    return render(request, "posts/mine.html", {"page": page, "covers": covers(page.posts, own=True)})
 
 
 @require_safe
@@ -36,8 +37,9 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
     if post is None:
         raise Http404("There is no such post, or not any more.")
     images = list(post.images.all())
-    shown = pictures(images)
-    return render(
+    may_edit = queries.may_edit(request.user, post)
+    shown = pictures(images, own=may_edit)
+    response = render(
         request,
         "posts/show.html",
         {
@@ -45,17 +47,20 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
             "text": post.shown(shown),
             "gallery": [shown[number].html() for number in shown if number not in post.placed],
             "pending": sum(not image.is_ready for image in images),
-            "may_edit": queries.may_edit(request.user, post),
+            "may_edit": may_edit,
             "may_delete": queries.may_delete(request.user, post),
         },
     )
+    if not post.is_published:
+        add_never_cache_headers(response)
+    return response
 
 
-def covers(posts: list[Post]) -> dict[object, Picture]:
+def covers(posts: list[Post], *, own: bool = False) -> dict[object, Picture]:
     """Return the first image of each post that has one."""
     found: dict[object, Picture] = {}
     for post in posts:
         first = next(iter(post.images.all()), None)
-        if first and (shown := picture(first)):
+        if first and (shown := picture(first, own=own)):
             found[post.pk] = shown
     return found

@@ -55,7 +55,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             raise Http404("The post was deleted meanwhile.") from exc
         else:
             return _saved(request, post)
-    return render(request, "posts/write.html", {"form": form, "post": post, "pictures": pictures(images)})
+    return render(request, "posts/write.html", {"form": form, "post": post, "pictures": pictures(images, own=True)})
 
 
 def _publishes(request: HttpRequest) -> bool:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models.signals import post_migrate
 from django.utils import timezone
 
 from accounts.models import User
@@ -33,6 +35,12 @@ def bob(db: None) -> User:
 def upload(width: int = 700, height: int = 350, name: str = "a.jpg") -> Upload:
     """Return an uploaded image."""
     return checked(SimpleUploadedFile(name, picture(width, height)))
+
+
+def released() -> None:
+    """Tell the app that a release has migrated, as `manage.py migrate` does."""
+    config = apps.get_app_config("posts")
+    post_migrate.send(config, app_config=config, verbosity=0, interactive=False, using="default")
 
 
 @pytest.fixture

@@ -116,9 +116,13 @@ def test_empty_lists_say_what_would_be_there(client: Client, ada: User) -> None:
     assert "There is nothing older" in client.get(f"{url('list')}?before=1-{'0' * 32}").text
 
 
-def test_the_original_is_shown_until_the_variants_are_there(client: Client, stores: Stores, write: Write) -> None:
+def test_the_author_sees_originals_until_the_variants_are_there(
+    client: Client, stores: Stores, write: Write, ada: User
+) -> None:
     post = write(text="![A lamp](image:1)", uploads=[upload(), upload()])
     placed, loose = post.images.all()
+    assert "<em>[image 1]</em>" in client.get(post.get_absolute_url()).text
+    client.force_login(ada)
     before = client.get(post.get_absolute_url()).text
     assert f'src="/media/content/{placed.key}"' in before
     assert "srcset" not in before
@@ -129,6 +133,8 @@ def test_the_original_is_shown_until_the_variants_are_there(client: Client, stor
     assert placed.key not in after
     assert after.count("<img") == 2
     assert loose.key in after
+    client.logout()
+    assert client.get(post.get_absolute_url()).text.count("<img") == 1
     assert f"/media/assets/{key}" in client.get(url("list")).text
 
 

@@ -4,19 +4,17 @@ import time
 from collections.abc import Callable
 
 import pytest
-from django.apps import apps
-from django.db.models.signals import post_migrate
 from django.test import Client
 from hypothesis import given, settings, strategies as st
 
 from accounts.models import User
 from jobs.models import Job
 from posts import markdown
-from posts.apps import PostsConfig
 from posts.markdown import Picture, excerpt, render
 from posts.models import MAX_TEXT, Post
 from posts.services import Content, update
 from posts.tasks import render_posts
+from tests.posts.conftest import released
 
 Write = Callable[..., Post]
 
@@ -188,12 +186,6 @@ def test_a_release_enqueues_that_job_where_there_is_something_to_do(write: Write
     Post.objects.update(rendered_by=0)
     released()
     assert Job.objects.filter(task="posts.render").count() == 1
-
-
-def released() -> None:
-    config = apps.get_app_config("posts")
-    assert isinstance(config, PostsConfig)
-    post_migrate.send(config, app_config=config, verbosity=0, interactive=False, using="default")
 
 
 @pytest.mark.django_db

@@ -42,7 +42,7 @@ def stores(settings: Settings) -> Stores:
         setattr(settings, f"{prefix}_BUCKET", bucket)
         setattr(settings, f"{prefix}_ACCESS_KEY", server.access_key)
         setattr(settings, f"{prefix}_SECRET_KEY", server.secret_key)
-        setattr(settings, f"{prefix}_PUBLIC_URL", "")
+    settings.ASSETS_PUBLIC_URL = ""
     emptied = Stores(store("content"), store("assets"))
     for one in (emptied.content, emptied.assets):
         for page in one.pages():

@@ -3,7 +3,8 @@
 import pytest
 from pytest_django.fixtures import Settings
 
-from storage.checks import limits_make_sense, regions_are_names, stores_are_configured
+from storage.checks import limits_make_sense, regions_are_names, stores_are_configured, uploads_are_not_public
+from tests.storage.stores import Stores
 
 
 def test_a_store_configured_in_part_is_an_error(settings: Settings) -> None:
@@ -22,6 +23,17 @@ def test_an_age_that_would_take_uploads_for_orphans_is_a_warning(settings: Setti
     settings.ORPHANS_MIN_AGE_SECONDS = 5
     [warning] = limits_make_sense(None)
     assert warning.id == "storage.W001"
+
+
+def test_one_bucket_for_both_is_an_error_where_the_world_reads_it(stores: Stores, settings: Settings) -> None:
+    settings.ASSETS_PUBLIC_URL = "https://cdn.example.com"
+    assert uploads_are_not_public(None) == []
+    settings.ASSETS_BUCKET = settings.STORAGE_BUCKET
+    [error] = uploads_are_not_public(None)
+    assert error.id == "storage.E003"
+    assert "STORAGE_BUCKET and ASSETS_BUCKET are both content" in error.msg
+    settings.ASSETS_PUBLIC_URL = ""
+    assert uploads_are_not_public(None) == []
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "auto", "gra", "GRA"])
