@@ -19,6 +19,7 @@ class JobsConf:
         max_worker_losses: a job whose worker died this often is poison.
         max_message_bytes: the largest message body that is accepted at enqueue.
         shutdown_seconds: how long a stopping worker lets running jobs finish before it hands them back.
+        deploy_grace: how long a job may wait for a worker with newer code before it gives up.
         retention_seconds: how long a job that succeeded or was cancelled is kept, where its task says nothing else.
         dead_retention_seconds: how long a dead job and its letter are kept.
         history_seconds: how long it is kept which schedules fired, what operators did, which API tokens ended.
@@ -35,6 +36,7 @@ class JobsConf:
     max_worker_losses: int = 3
     max_message_bytes: int = 256 * 1024
     shutdown_seconds: float = 25
+    deploy_grace: float = 3600
     retention_seconds: float = 7 * 86_400
     dead_retention_seconds: float = 14 * 86_400
     history_seconds: float = 90 * 86_400

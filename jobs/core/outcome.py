@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from celery.exceptions import Ignore, Reject, Retry
 
+from jobs.core.held import HeldBy
 from jobs.core.retry import RetryPolicy
 from jobs.errors import Cancel, Permanent, Snooze
 
@@ -59,7 +60,14 @@ class Released:
     """The worker stops: the job goes back to its queue at once."""
 
 
-Outcome = Succeeded | RetryIn | Dead | Snoozed | Cancelled | Released
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The worker's code cannot run the job: it waits for a worker with newer code, and gets its attempt back."""
+
+    by: HeldBy
+
+
+Outcome = Succeeded | RetryIn | Dead | Snoozed | Cancelled | Released | HeldBack
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from jobs.core.held import HeldBy
 from jobs.core.states import FINAL, State
 from jobs.ledger.sql import (
     NO_LEASE,
@@ -171,6 +172,20 @@ def release(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
     Returns false where the lease was lost.
     """
     return _fail(job_id, lease_id, State.QUEUED, failure, f", run_at = {dialect().now}, dispatched_at = NULL")
+
+
+def hold(job_id: uuid.UUID, lease_id: str, by: HeldBy, failure: Failure) -> bool:
+    """Running → queued and held back, the attempt given back; or cancelled, as in `retry`.
+
+    Returns false where the lease was lost.
+    """
+    words = dialect()
+    change = (
+        f"UPDATE jobs_job SET {_unless_cancelled(State.QUEUED, words)}, attempt = attempt - 1, dispatched_at = NULL,"
+        f" last_error = %s, changed_at = {words.now}, lease_id = NULL, lease_expires_at = NULL,"
+        f" cancel_requested_at = NULL, held_by = %s, held_since = COALESCE(held_since, {words.now})"
+    )
+    return _ended(job_id, lease_id, change, (failure.summary, by))
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:

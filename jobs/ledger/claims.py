@@ -98,7 +98,7 @@ def claim_more(
     columns = ", ".join(claimed_columns(words))
     found = rows(
         "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
-        f" AND state = '{State.QUEUED}' AND {NOT_PAUSED}"
+        f" AND state = '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED}"
         f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
         f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING id, args, kwargs, {columns}",
         (task, queue, limit, lease_id, lease_seconds, worker),

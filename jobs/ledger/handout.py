@@ -17,7 +17,7 @@ from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
 
 #: Jobs that nobody has; the words are those of the index `jobs_job_waiting` and of no other, whose order this is.
-_FREE = f"state >= '{State.QUEUED}' AND state <= '{State.QUEUED}' AND dispatched_at IS NULL"
+_FREE = f"state >= '{State.QUEUED}' AND state <= '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL"
 _ORDER = "ORDER BY priority DESC, run_at, id"
 _COLUMNS = DISPATCHABLE.split(", ")
 _QUEUE, _PRIORITY, _RUN_AT = _COLUMNS.index("queue"), _COLUMNS.index("priority"), len(_COLUMNS)

@@ -93,8 +93,8 @@ def dialect() -> Dialect:
     return POSTGRESQL if connection.vendor == "postgresql" else SQLITE
 
 
-#: What every end of an attempt does to the lease.
-NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL"
+#: What every end of an attempt does to the lease, and to what held the job back before it.
+NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL, held_by = NULL, held_since = NULL"
 
 #: Holds for jobs of queues that are not paused.
 NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM jobs_queue WHERE name = jobs_job.queue AND paused_at IS NOT NULL)"

@@ -70,8 +70,8 @@ def take_undispatched(grace_seconds: float, limit: int, without: Sequence[str] =
     """
     words = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND run_at <= {words.after} AND {NOT_PAUSED}"
-        f" AND NOT queue {words.is_one_of} ORDER BY run_at LIMIT %s",
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL AND run_at <= {words.after}"
+        f" AND {NOT_PAUSED} AND NOT queue {words.is_one_of} ORDER BY run_at LIMIT %s",
         [-grace_seconds, words.array(without), limit],
         f"dispatched_at = {words.now}",
     )

@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models.functions import Now
 
+from jobs.core.held import HeldBy
 from jobs.core.states import FINAL, WAITING, State
 
 
@@ -53,6 +54,9 @@ class Job(models.Model):
     progress = models.JSONField(null=True)
     #: When an operator asked a running job to stop.
     cancel_requested_at = models.DateTimeField(null=True)
+    #: Why it is not to be claimed now though it is queued (`jobs.core.held`), and since when; null where nothing is.
+    held_by = models.CharField(max_length=20, null=True)
+    held_since = models.DateTimeField(null=True)
     #: When the state last changed; live events are read in this order.
     changed_at = models.DateTimeField(db_default=Now())
 
@@ -92,6 +96,9 @@ class Job(models.Model):
                 condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED, dispatched_at__isnull=True),
                 name="jobs_job_waiting",
             ),
+            models.Index(
+                fields=["id"], condition=models.Q(state=State.QUEUED, held_by__isnull=False), name="jobs_job_held"
+            ),
             models.Index(fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
@@ -111,6 +118,11 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task}[{self.id}]"
+
+    @property
+    def held_back(self) -> str:
+        """Why it waits though it is due, in words; empty where nothing holds it back."""
+        return HeldBy(self.held_by).words if self.held_by and self.state == State.QUEUED else ""
 
     @property
     def is_final(self) -> bool:

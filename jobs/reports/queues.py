@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from jobs.core.states import FINAL, State
@@ -96,10 +96,12 @@ def _depths() -> tuple[dict[str, dict[State, int]], dict[str, datetime]]:
     oldest: dict[str, datetime] = {}
     # One state at a time: each has a partial index, and the many ended jobs are never looked at.
     for state in UNFINISHED:
-        rows = Job.objects.filter(state=state).order_by().values_list("queue").annotate(Count("pk"), Min("run_at"))
+        # What is held back waits for something else than a worker.
+        longest = Min("run_at", filter=Q(held_by__isnull=True))
+        rows = Job.objects.filter(state=state).order_by().values_list("queue").annotate(Count("pk"), longest=longest)
         for queue, number, due_at in rows:
             depths.setdefault(queue, {})[state] = number
-            if state is State.QUEUED:
+            if state is State.QUEUED and due_at is not None:
                 oldest[queue] = due_at
     return depths, oldest
 

@@ -20,7 +20,7 @@ from kombu.utils.json import loads
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome
-from jobs.errors import InvalidArguments, InvalidOption
+from jobs.errors import InvalidOption
 from jobs.ledger import attempts, claims
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
@@ -31,8 +31,8 @@ from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import (
     Expired,
-    Misfit,
     Unrecorded,
+    check_arguments,
     decide,
     failure_of,
     record,
@@ -210,10 +210,8 @@ def _items(task: "JobTask", members: Sequence[_Member], errors: dict[uuid.UUID, 
             kind = item_type(task.run)
             if member.claimed.expired:
                 raise Expired("The job's time passed before it could begin.")
-            task.check_arguments(member.args, member.kwargs)
+            check_arguments(task, member.args, member.kwargs, checked_before=True)
             items.append(Item(kind(*member.args, **member.kwargs), member.job_id))
-        except InvalidArguments as exc:
-            errors[member.job_id] = Misfit(str(exc))
         except Exception as exc:  # noqa: BLE001 (whatever the item's type raises is that job's error)
             errors[member.job_id] = exc
     return items

@@ -1,6 +1,7 @@
 """A worker's duties with `ledger://`: nothing is published, rows are freed and workers woken."""
 
 import logging
+from collections.abc import Sequence
 
 from celery import Celery
 
@@ -25,6 +26,9 @@ class LedgerSteward(Steward):
     def dispatch_undispatched(self) -> bool:
         """Do nothing: a committed row waits for no dispatch."""
         return False
+
+    def _wake(self, queues: Sequence[str]) -> None:
+        announce(list(queues))
 
     def resend(self) -> bool:
         """Let other workers have what one fetched and has not begun: it is dead, or busy."""

@@ -24,7 +24,7 @@ from jobs.runtime.claim import ledger_id
 from jobs.runtime.exchange import exchange
 from jobs.runtime.handover import handover
 from jobs.runtime.intake import Intake
-from jobs.runtime.losses import Condemned, Unparked, Unsent, losses
+from jobs.runtime.losses import Condemned, UnknownHere, Unparked, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.request import JobRequest
 from jobs.runtime.set_aside import told
@@ -76,8 +76,14 @@ class JobsConsumer(Consumer):
 
     def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
         """Called for a message that names a task nobody registered here."""
-        name = (message.headers or {}).get("task")
-        self._park(message, Reason.UNKNOWN_TASK, f"No task {name!r} is registered here.")
+        headers = message.headers or {}
+        error = f"No task {headers.get('task')!r} is registered here."
+        if LEDGER_HEADER in headers and headers.get("id"):
+            # Amid a deploy a worker with newer code will know it.
+            losses.put(UnknownHere(ledger_id(str(headers["id"])), Failure("UnknownTask", error)))
+            message.ack_log_error(logger, self.connection_errors)
+            return
+        self._park(message, Reason.UNKNOWN_TASK, error)
 
     def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
         """Called for a message whose content type is refused, or that has a time or arguments of the wrong kind."""

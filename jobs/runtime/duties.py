@@ -20,6 +20,7 @@ from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import record
+from jobs.runtime.heldback import HeldBack
 from jobs.runtime.leases import Leases, held_here
 from jobs.runtime.losses import Unsent, losses
 from jobs.runtime.message import outgoing
@@ -43,6 +44,7 @@ class Steward:
     def __init__(self, publisher: Publisher, app: Celery) -> None:
         self._publisher = publisher
         self._app = app
+        self._held_back = HeldBack(app, self._wake)
         self._leases = Leases()
         #: Since when the database has been written to without a longer silence, and when it last was.
         self._in_touch_since = self._touched_at = float("-inf")
@@ -145,6 +147,14 @@ class Steward:
             self._publish(suspects)
             more = more or len(suspects) == BATCH
         return more
+
+    def tend_held(self) -> bool:
+        """Free the jobs that waited for the code this worker has, and end those that waited for too long."""
+        return self._held_back.look()
+
+    def _wake(self, queues: Sequence[str]) -> None:
+        """Called when jobs of these queues were freed."""
+        self.dispatch_undispatched()
 
     def _publish(self, jobs: Sequence[Dispatchable]) -> bool:
         if not jobs:

@@ -13,6 +13,7 @@ from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShut
 from django.db import transaction
 
 from jobs.core import outcome as outcomes
+from jobs.core.held import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger import attempts
@@ -24,7 +25,7 @@ from jobs.runtime.claim import claim, ledger_id
 from jobs.runtime.coroutines import finished
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.followers import enqueue_followers
-from jobs.runtime.message import CORRELATION_HEADER
+from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
 from jobs.runtime.redacted import RedactedError, redacted
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _execute(  # noqa: RET503 (tell_celery raises)
     try:
         if claimed.expired:
             raise Expired("The job's time passed before it could begin.")
-        _check_arguments(task, args, kwargs)
+        check_arguments(task, args, kwargs, checked_before=bool(request.get(LEDGER_HEADER)))
         result = run(task, *args, **kwargs)
     except Exception as exc:  # noqa: BLE001 (whatever the task raised is its job's outcome)
         error: Exception = exc
@@ -135,17 +136,29 @@ class Misfit(Exception):
     """The error of a job whose arguments do not fit the task, or whose result does not fit the one that follows."""
 
 
-def _check_arguments(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+class NeedsNewerCode(Misfit):
+    """The error of a job whose arguments fitted the code that enqueued it, and do not fit the worker's."""
+
+
+def check_arguments(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], *, checked_before: bool) -> None:
+    """Check a job's arguments once more, before the body.
+
+    Raises:
+        NeedsNewerCode: they do not fit, and were `checked_before`, at the call.
+        Misfit: they do not fit, and come from a foreign producer, who checked nothing.
+    """
     try:
         task.check_arguments(args, kwargs)
     except InvalidArguments as exc:
-        raise Misfit(str(exc)) from None
+        raise (NeedsNewerCode if checked_before else Misfit)(str(exc)) from None
 
 
 def decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
     """Return what becomes of a job after `error`."""
     if isinstance(error, Expired):
         return outcomes.Dead(Reason.EXPIRED)
+    if isinstance(error, NeedsNewerCode):
+        return outcomes.HeldBack(HeldBy.INVALID)
     if isinstance(error, Misfit):
         return outcomes.Dead(Reason.INVALID)
     tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
@@ -237,11 +250,13 @@ def record(
     """
     if not _written(job_id, lease_id, outcome, failure, lost_worker=lost_worker):
         return None
-    goes_on = isinstance(outcome, (outcomes.RetryIn, outcomes.Snoozed, outcomes.Released))
+    goes_on = isinstance(outcome, (outcomes.RetryIn, outcomes.Snoozed, outcomes.Released, outcomes.HeldBack))
     return outcomes.Cancelled() if goes_on and attempts.is_cancelled(job_id) else outcome
 
 
-def _written(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool) -> bool:
+def _written(  # noqa: PLR0911 (one line for each outcome)
+    job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure, *, lost_worker: bool
+) -> bool:
     match outcome:
         case outcomes.Succeeded():
             return attempts.succeed(job_id, lease_id)
@@ -255,6 +270,8 @@ def _written(job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failur
             return attempts.cancel_running(job_id, lease_id, failure)
         case outcomes.Released():
             return attempts.release(job_id, lease_id, failure)
+        case outcomes.HeldBack(by):
+            return attempts.hold(job_id, lease_id, by, failure)
 
 
 def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, failure: Failure) -> bool:

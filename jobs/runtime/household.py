@@ -53,6 +53,7 @@ class Household:
             Duty("undispatched", steward.dispatch_undispatched, beat),
             Duty("roster", self._sign, min(roster.EVERY, beat * 5)),
             Duty("intake", self._follow, beat),
+            Duty("held back", steward.tend_held, beat * 2),
             Duty("rescue", steward.rescue, steward.rescue_every()),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
             Duty("dead letters", self._archiver.archive, beat * 2),

@@ -14,8 +14,9 @@ from celery.worker import state
 
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
+from jobs.core.held import HeldBy
 from jobs.core.outcome import Outcome, Tries
-from jobs.ledger import attempts, claims, operate, upkeep
+from jobs.ledger import attempts, claims, hold, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.ledger.sql import RowLocked
@@ -147,6 +148,18 @@ class Condemned:
     def write(self) -> None:
         """Queued → dead; its letter is on its way already."""
         attempts.condemn(self.job_id, self.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHere:
+    """A job whose task this worker does not know: a worker with newer code may."""
+
+    job_id: uuid.UUID
+    failure: Failure
+
+    def write(self) -> None:
+        """Hold it back."""
+        hold.hold_queued(self.job_id, HeldBy.UNKNOWN_TASK, self.failure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class JobJson(TypedDict):
     parent_id: str | None
     progress: dict[str, Any] | None
     replay_of: str | None
+    held_by: str | None
 
 
 def job_json(job: Job) -> JobJson:
@@ -52,6 +53,7 @@ def job_json(job: Job) -> JobJson:
         parent_id=None if job.parent_id is None else str(job.parent_id),
         progress=job.progress,
         replay_of=None if job.replay_of is None else str(job.replay_of),
+        held_by=job.held_back or None,
     )
 
 

@@ -179,14 +179,16 @@ def test_an_error_of_the_call_is_every_jobs_error_and_counts_for_each() -> None:
     assert [one.attempts.get().error_type for one in jobs] == ["Broken", "Broken"]
 
 
-def test_one_whose_arguments_do_not_fit_or_whose_time_has_passed_gives_up_alone() -> None:
+def test_one_whose_arguments_do_not_fit_or_whose_time_has_passed_does_not_run_alone() -> None:
     jobs = enqueued("a", "b", "c")
     Job.objects.filter(pk=jobs[1].pk).update(args=["b", "too many"])
     Job.objects.filter(pk=jobs[2].pk).update(expires_at=jobs[2].created_at)
     deliver(jobs[0])
     assert calls == [["a"]]
-    assert states(jobs) == [State.SUCCEEDED, State.DEAD, State.DEAD]
-    assert "TypeError" not in jobs[1].attempts.get().error
+    assert states(jobs) == [State.SUCCEEDED, State.QUEUED, State.DEAD]
+    jobs[1].refresh_from_db()
+    assert jobs[1].held_by == "invalid"
+    assert "TypeError" not in jobs[1].last_error
 
 
 class Number:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from jobs import schedules
-from jobs.models import DeadLetter
+from jobs.core.states import State
+from jobs.models import DeadLetter, Job
 from jobs.reports import counts, workers
 from jobs.reports.queues import queues
 from jobs.reports.remembered import remembered
@@ -18,7 +20,7 @@ from jobs.reports.troubles import troubles
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.charts import Chart, throughput_chart, wait_chart
 from jobs.web.dashboard.pages import TICKS, show
-from jobs.web.dashboard.verdict import Deaf, Facts, Missed, Silence, is_missed, judge
+from jobs.web.dashboard.verdict import Deaf, Facts, HeldBackJobs, Missed, Silence, is_missed, judge
 
 #: How long figures are good for, in seconds: however many look, each is counted once in that time.
 FRESH = 2.0
@@ -75,6 +77,7 @@ def _facts(now: datetime) -> Facts:
         died_today=letters.filter(failed_at__gte=now - timedelta(days=1)).count(),
         died_lately=letters.filter(failed_at__gte=now - timedelta(hours=1)).count(),
         missed=[Missed(schedule.name, due) for schedule, due in _due(now) if is_missed(due, now)],
+        held_back=held_back(),
         # One that came back under its name is not missed.
         silent=[
             Silence(worker.name, worker.seen_at, worker.running)
@@ -84,6 +87,13 @@ def _facts(now: datetime) -> Facts:
         deaf=[Deaf(worker.name, reason) for worker in alive if (reason := workers.deaf(worker))],
         refused=workers.refused_queues(alive),
     )
+
+
+def held_back() -> HeldBackJobs | None:
+    """Return the jobs that no worker's code can run, or None."""
+    found = Job.objects.filter(state=State.QUEUED, held_by__isnull=False).order_by()
+    count, since = found.aggregate(count=Count("pk"), since=Min("held_since")).values()
+    return HeldBackJobs(count, since) if count else None
 
 
 def _due(now: datetime) -> list[tuple[PeriodicTask, datetime]]:

@@ -61,6 +61,14 @@ class Deaf:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBackJobs:
+    """Jobs that wait for a worker with newer code, the first of them since a time."""
+
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the verdict is about.
 
@@ -78,6 +86,7 @@ class Facts:
     silent: Sequence[Silence] = ()
     deaf: Sequence[Deaf] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    held_back: HeldBackJobs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,9 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
     for queue in facts.queues:
         yield from _of_queue(queue, facts.workers, now)
     yield from _of_dead_letters(facts)
+    if held := facts.held_back:
+        jobs = f"{held.count:,} {'job needs' if held.count == 1 else 'jobs need'} newer code than any worker has"
+        yield Alert(f"{jobs}, the first for {duration(now - held.since)}.", "jobs", "q=state:queued")
     for missed in facts.missed:
         late = duration(now - missed.due_at)
         yield Alert(f"Schedule {missed.name} should have run {late} ago. Is Beat running?", "schedules")

@@ -15,7 +15,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TASKS = "tests.tasks_app.tasks."
 FIELDS = {
     *("id", "task", "queue", "state", "kwargs", "priority", "attempt", "max_retries", "run_at", "created_at"),
-    *("started_at", "finished_at", "worker", "last_error", "correlation_id", "parent_id", "progress", "replay_of"),
+    *(
+        "started_at",
+        "finished_at",
+        "worker",
+        "last_error",
+        "correlation_id",
+        "parent_id",
+        "progress",
+        "replay_of",
+        "held_by",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.core.states import State
 from jobs.reports.queues import QueueReport
-from jobs.web.dashboard.verdict import Deaf, Facts, Missed, Silence, Verdict, judge
+from jobs.web.dashboard.verdict import Deaf, Facts, HeldBackJobs, Missed, Silence, Verdict, judge
 
 NOW = datetime.now(UTC)
 
@@ -53,6 +53,11 @@ def test_one_thing_wrong_is_the_first_line() -> None:
     verdict = on(waiting(1, 5, workers=0))
     assert verdict.line == "No worker listens to queue email; 1 job waits, the oldest for 5 min."
     assert not verdict.well
+
+
+def test_jobs_that_need_newer_code_are_told_of() -> None:
+    held = HeldBackJobs(2, NOW - timedelta(minutes=5))
+    assert on(queue(), held_back=held).line == "2 jobs need newer code than any worker has, the first for 5 min."
 
 
 def test_several_are_counted_and_listed() -> None:

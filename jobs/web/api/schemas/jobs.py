@@ -71,6 +71,9 @@ class JobOut(BaseModel):
     parent_id: uuid.UUID | None = Field(description="The job that enqueued it.")
     progress: Progress | None
     replay_of: uuid.UUID | None = Field(description="The job of whose dead letter this one is a corrected copy.")
+    held_by: str | None = Field(
+        description="Why it waits though it is due, in words; null where nothing holds it back."
+    )
 
 
 class JobRef(BaseModel):
