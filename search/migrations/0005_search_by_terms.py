@@ -29,37 +29,26 @@ _SQLITE = [
     f"CREATE TRIGGER search_text_removed AFTER DELETE ON search_indexeddocument BEGIN {_REMOVE}; END",
     f"CREATE TRIGGER search_text_changed AFTER UPDATE ON search_indexeddocument BEGIN {_REMOVE}; {_ADD}; END",
 ]
-_SQLITE_BACK = [
-    "DROP TRIGGER search_text_added",
-    "DROP TRIGGER search_text_removed",
-    "DROP TRIGGER search_text_changed",
-    "DROP TABLE search_text",
-]
 _POSTGRESQL = ["CREATE INDEX search_document_terms ON search_indexeddocument USING gin (terms)"]
 _POSTGRESQL_BACK = ["DROP INDEX search_document_terms"]
 
 _before = importlib.import_module("search.migrations.0002_full_text")
 
 
-def _run(schema_editor, sqlite, postgresql):
-    for statement in postgresql if schema_editor.connection.vendor == "postgresql" else sqlite:
-        schema_editor.execute(statement)
-
-
 def create(apps, schema_editor):
     """Create the indexes of the database in use."""
-    _run(schema_editor, _SQLITE, _POSTGRESQL)
+    _before._run(schema_editor, _SQLITE, _POSTGRESQL)
 
 
 def drop(apps, schema_editor):
     """Drop them."""
-    _run(schema_editor, _SQLITE_BACK, _POSTGRESQL_BACK)
+    _before._run(schema_editor, _before._SQLITE_BACK, _POSTGRESQL_BACK)
 
 
 def create_earlier(apps, schema_editor):
     """Create those over the texts, of the documents there are."""
     _before.create(apps, schema_editor)
-    _run(schema_editor, ["INSERT INTO search_text (search_text) VALUES ('rebuild')"], [])
+    _before._run(schema_editor, ["INSERT INTO search_text (search_text) VALUES ('rebuild')"], [])
 
 
 class Migration(migrations.Migration):
