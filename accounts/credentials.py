@@ -6,6 +6,7 @@ open with the old credentials is void, and the owner is told.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from django.utils import timezone
@@ -41,7 +42,8 @@ class Change:
         """Void what was open and tell the owner, now that the change is written. Call it in the same transaction."""
         if self.before is None or not self.changed:
             return
-        change_id = _moved(user, self.before.email) if "email" in self.changed else ""
+        now = timezone.now()
+        change_id = _moved(user, self.before.email, now) if "email" in self.changed else ""
         if change_id or self.revokes(user):
             user.email_changes.filter(confirmed_at=None).delete()
         # Whoever never had a way in has none that could have been taken.
@@ -50,7 +52,8 @@ class Change:
         if change_id:
             send.delay(kind="security_notice", user_id=str(user.pk), event="email_changed", change_id=change_id)
         if "password" in self.changed:
-            send.delay(kind="security_notice", user_id=str(user.pk), event="password_changed")
+            at = now.isoformat()
+            send.delay(kind="security_notice", user_id=str(user.pk), event="password_changed", at=at)
 
 
 def change(user: "User", update_fields: Iterable[str] | None) -> Change:
@@ -70,10 +73,10 @@ def _value(user: "User", name: str) -> object:
     return field.get_prep_value(getattr(user, name))
 
 
-def _moved(user: "User", old_email: str) -> str:
+def _moved(user: "User", old_email: str, now: datetime) -> str:
     """Put a change of address on record and return its id: that of the wish that was open for it, or a new one."""
     asked_for = user.email_changes.filter(confirmed_at=None, new_email=user.email).first()
     record = asked_for or user.email_changes.model(user=user, old_email=old_email, new_email=user.email)
-    record.old_email, record.confirmed_at = old_email, timezone.now()
+    record.old_email, record.confirmed_at = old_email, now
     record.save()
     return str(record.pk)

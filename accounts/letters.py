@@ -6,6 +6,7 @@ its mail, and who needs no letter any more gets none.
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.utils.functional import Promise
@@ -96,16 +97,18 @@ def email_change(user_id: str, change_id: str) -> Letter:
     )
 
 
-def security_notice(user_id: str, event: str, change_id: str = "") -> Letter:
+def security_notice(user_id: str, event: str, change_id: str = "", at: str = "") -> Letter:
     """Return the letter that tells of a change whoever would suffer if it was not theirs.
 
-    About a change of address it goes to the old one.
+    About a change of address it goes to the old one, and about a password to the address that the account had `at` that
+    time (ISO 8601): who took the account may have moved it before the letter is sent.
     """
     if event not in NOTICES:
         raise InvalidMail(f"There is no security notice about {event!r}; known: {', '.join(NOTICES)}.")
     context: dict[str, object] = {"event": event, "reset": links.page("password-reset")}
     if not change_id:
-        return _letter(_user(user_id), NOTICES[event], "security_notice", context)
+        user = _user(user_id)
+        return _letter(user, NOTICES[event], "security_notice", context, to=_address(user, at) if at else "")
     change = _change(user_id, change_id)
     context |= {"old_email": change.old_email, "new_email": change.new_email}
     return _letter(change.user, NOTICES[event], "security_notice", context, to=change.old_email)
@@ -116,6 +119,16 @@ def _user(user_id: str) -> User:
         return User.objects.get(pk=_uuid(user_id), is_active=True)
     except User.DoesNotExist:
         raise NothingToSend("Nobody has this account any more.") from None
+
+
+def _address(user: User, at: str) -> str:
+    """Return the address that an account had at some time: its moves are on record."""
+    try:
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidMail(f"{at!r} is no time: it must be in ISO 8601.") from None
+    moved = user.email_changes.filter(confirmed_at__gte=moment).order_by("confirmed_at").first()
+    return moved.old_email if moved else user.email
 
 
 def _change(user_id: str, change_id: str) -> EmailChange:
@@ -146,10 +159,11 @@ def _letter(user: User, subject: Promise, template: str, context: Mapping[str, o
     Only a verified user's name is used: else anyone could have us mail anything to anybody, as their "name".
     """
     name = user.name if user.is_verified else ""
+    email = to or user.email
     return Letter(
-        to=addresses.parse(to or user.email, name),
+        to=addresses.parse(email, name),
         subject=subject,
         template=f"accounts/letters/{template}",
-        context={"name": name, "email": user.email, **context},
+        context={"name": name, "email": email, **context},
         language=user.language or settings.LANGUAGE_CODE,
     )

@@ -87,6 +87,29 @@ def test_an_address_changed_in_the_admin_is_told_to_the_old_one_and_put_on_recor
     assert record.confirmed_at is not None
 
 
+def test_a_new_password_is_told_to_the_address_of_that_time_wherever_the_account_moves_then(
+    alice: User, mailbox: Mailbox
+) -> None:
+    alice.set_password(NEW)
+    alice.save()
+    for email in ("thief@one.example", "thief@two.example"):
+        alice.email = email
+        alice.save()
+    told = [(mail.message["Subject"], *mail.recipients) for mail in mailbox.receive()]
+    assert told == [
+        ("Your password was changed", "alice@example.com"),
+        ("Your email address was changed", "alice@example.com"),
+        ("Your email address was changed", "thief@one.example"),
+    ]
+
+
+def test_who_loses_address_and_password_at_once_is_told_of_both(alice: User, mailbox: Mailbox) -> None:
+    alice.set_password(NEW)
+    alice.email = "thief@one.example"
+    alice.save()
+    assert [mail.recipients for mail in mailbox.receive()] == [["alice@example.com"]] * 2
+
+
 @pytest.mark.parametrize("email", ["alice@example.com", "Alice@EXAMPLE.com"])
 def test_what_stays_the_same_is_not_told(alice: User, email: str) -> None:
     alice.email, alice.name = email, "Alicia"

@@ -78,6 +78,12 @@ def test_senseless_details_are_refused(kind: str, details: dict[str, str]) -> No
         letters.write(kind, details)
 
 
+def test_a_senseless_time_is_refused(alice: User) -> None:
+    details = {"user_id": str(alice.pk), "event": "password_changed", "at": "yesterday"}
+    with pytest.raises(InvalidMail, match="'yesterday' is no time: it must be in ISO 8601"):
+        letters.write("security_notice", details)
+
+
 @pytest.mark.parametrize("kind", ["verification", "password_reset", "account_exists"])
 def test_nobody_gets_no_letter(kind: str) -> None:
     with pytest.raises(NothingToSend, match="Nobody has this account any more"):
