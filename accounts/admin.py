@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,6 +15,9 @@ from accounts import changes, services
 from accounts.models import EmailChange, User
 from accounts.services import search_must_look
 from mail.tasks import send
+
+#: What a user may do beyond the site itself.
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 
 class InviteForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is no generic class when it runs.
@@ -67,15 +71,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("email", "name", "language", "password")}),
         (
             "What they may do",
-            {
-                "fields": (
-                    "is_active",
-                    "is_staff",
-                    "is_superuser",
-                    "groups",
-                    "user_permissions",
-                )
-            },
+            {"fields": ("is_active", *RIGHTS)},
         ),
         (
             "On record",
@@ -91,6 +87,18 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
             },
         ),
     )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Leave rights to administrators: who may change users must not give them to anybody."""
+        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, *RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Let administrators change one another, and nobody else them: a new password of theirs is a way in."""
+        return super().has_change_permission(request, obj) and _is_below(obj, request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Let nobody else delete an administrator either."""
+        return super().has_delete_permission(request, obj) and _is_below(obj, request)
 
     @admin.display(boolean=True, description="verified", ordering="email_verified_at")
     def is_verified(self, user: User) -> bool:
@@ -121,7 +129,13 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete users, with all that is theirs."""
         for user in queryset:
+            if not self.has_delete_permission(request, user):
+                raise PermissionDenied(f"Only administrators delete one: {user}.")
             services.delete(user)
+
+
+def _is_below(user: User | None, request: HttpRequest) -> bool:
+    return request.user.is_superuser or user is None or not user.is_superuser
 
 
 @admin.register(EmailChange)

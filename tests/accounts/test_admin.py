@@ -1,6 +1,7 @@
 """Users in the admin."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -46,6 +47,39 @@ def test_users_can_be_found_and_shut_out(admin: Client, alice: User) -> None:
     assert admin.post(path, form).status_code == 302
     alice.refresh_from_db()
     assert not alice.is_active
+
+
+@pytest.fixture
+def helper(client: Client, db: None) -> Client:
+    """Somebody who may look after users, and no more."""
+    sam = User.objects.create_user("sam@example.com", is_staff=True)
+    may = Permission.objects.filter(content_type__app_label="accounts", content_type__model="user")
+    sam.user_permissions.set(may)
+    client.force_login(sam)
+    return client
+
+
+def test_who_looks_after_users_gives_nobody_rights(helper: Client, alice: User) -> None:
+    path = reverse("admin:accounts_user_change", args=[alice.pk])
+    rights = {"is_staff": "on", "is_superuser": "on", "user_permissions": [Permission.objects.first().pk]}  # type: ignore[union-attr]
+    form = {"email": alice.email, "name": "Alicia", "language": "", "is_active": "on"}
+    assert helper.post(path, form | rights).status_code == 302
+    alice.refresh_from_db()
+    assert alice.name == "Alicia"
+    assert (alice.is_staff, alice.is_superuser, alice.user_permissions.count()) == (False, False, 0)
+
+
+def test_who_looks_after_users_takes_no_administrators_place(helper: Client) -> None:
+    root = User.objects.create_superuser("root@example.com")
+    path = reverse("admin:accounts_user_change", args=[root.pk])
+    assert helper.post(path, {"email": "sam@example.net", "is_active": ""}).status_code == 403
+    new = {"password1": "even more harmless 43", "password2": "even more harmless 43", "usable_password": "true"}
+    assert helper.post(reverse("admin:auth_user_password_change", args=[root.pk]), new).status_code == 403
+    assert helper.post(reverse("admin:accounts_user_delete", args=[root.pk]), {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": str(root.pk), "post": "yes"}
+    assert helper.post(reverse("admin:accounts_user_changelist"), chosen).status_code == 403
+    root.refresh_from_db()
+    assert (root.email, root.has_usable_password(), root.is_active) == ("root@example.com", False, True)
 
 
 def test_changes_of_address_are_a_record_to_be_read(admin: Client, alice: User) -> None:
