@@ -1,5 +1,6 @@
 """The Django app of the job engine."""
 
+from celery import current_app
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -14,7 +15,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and what of the engine's own is deleted in time; begin to trace where told to."""
-        from jobs import checks, retention  # noqa: F401, PLC0415 (importing registers checks; apps must be loaded)
+        from jobs import celery, checks, retention  # noqa: F401, PLC0415 (importing registers checks; apps must be loaded)
 
+        celery.leave_django_alone(current_app)
         retention.register_cleaners()
         tracing.configure(service=settings.PROJECT_NAME)

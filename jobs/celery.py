@@ -4,6 +4,8 @@ import logging
 from typing import Any
 
 from celery import Celery
+from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
+from django.apps import apps
 from django.conf import settings
 
 from jobs import transport
@@ -31,6 +33,25 @@ def install(app: Celery) -> None:
 def _tells_no_arguments(record: logging.LogRecord) -> bool:
     """Return whether a line may be logged: at the level DEBUG, Celery's pools write down what each task is given."""
     return not record.msg.startswith("TaskPool: Apply")
+
+
+class _SetUpOnce(DjangoWorkerFixup):
+    """Sets Django up for a worker, and leaves it alone where it is up.
+
+    The original does it at each import of the tasks, of which django-celery-beat's form asks for one whenever it is
+    shown: all checks run, logging is configured anew, and the request at hand loses its script prefix.
+    """
+
+    def validate_models(self) -> None:
+        if not apps.ready:
+            super().validate_models()
+
+
+def leave_django_alone(app: Celery) -> None:
+    """Keep an application from setting Django up again; called once Django is up, with all settings read."""
+    for fixup in app._fixups:  # noqa: SLF001 (Celery has no other way to it)
+        if isinstance(fixup, DjangoFixup):
+            fixup.worker_fixup = _SetUpOnce(app)
 
 
 def for_broker(url: str) -> dict[str, Any]:

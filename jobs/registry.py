@@ -1,4 +1,4 @@
-"""The tasks known here. A web process imports them when it is first asked; a worker has done so at its start."""
+"""The tasks known here. Servers and workers import them at their start, other processes when they are first asked."""
 
 from collections.abc import Mapping
 from functools import cache

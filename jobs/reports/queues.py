@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, State
 from jobs.models import DeadLetter, Job, Queue
+from jobs.registry import registered
 from jobs.reports import workers
 
 #: The time over which rates are taken, in minutes.
@@ -86,8 +87,7 @@ def queues() -> list[QueueReport]:
 
 def known() -> set[str]:
     """Return the queues that a task names."""
-    current_app.loader.import_default_modules()
-    current_app.finalize()
+    registered()
     return set(current_app.amqp.queues)
 
 
