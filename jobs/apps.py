@@ -15,8 +15,11 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and what of the engine's own is deleted in time; begin to trace where told to."""
-        from jobs import celery, checks, retention  # noqa: F401, PLC0415 (importing registers checks; apps must be loaded)
+        # Apps must be loaded; importing the checks registers them.
+        from jobs import celery, checks, retention  # noqa: F401, PLC0415
+        from jobs.schedules import zones  # noqa: PLC0415
 
         celery.leave_django_alone(current_app)
         retention.register_cleaners()
+        zones.read_unknown_zones()
         tracing.configure(service=settings.PROJECT_NAME)

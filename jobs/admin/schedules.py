@@ -2,30 +2,60 @@
 
 from typing import Any
 
-from celery.schedules import ParseException
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django_celery_beat.admin import CrontabScheduleAdmin, PeriodicTaskAdmin
+from django_celery_beat.admin import PeriodicTaskAdmin, PeriodicTaskForm
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.admin.base import may_operate, user_name
+from jobs.admin.timings import Loadable, crontab_in_words
 from jobs.errors import EnqueueError
-from jobs.schedules import latest_run, next_runs, readable, run_now, unreadable
+from jobs.schedules import CannotRun, coming_runs, entries, entry_of, latest_run, plan_of, run_now, unloadable
 
-admin.site.unregister([PeriodicTask, CrontabSchedule])
+admin.site.unregister(PeriodicTask)
+
+
+class ScheduleForm(PeriodicTaskForm):
+    """Asks for a schedule, and refuses beside its field what could not be run."""
+
+    def clean_args(self) -> Any:
+        """Leave it to `clean`, as everything that `plan_of` reads."""
+        return self.cleaned_data["args"]
+
+    def clean_kwargs(self) -> Any:
+        """Leave it to `clean`."""
+        return self.cleaned_data["kwargs"]
+
+    def clean(self) -> dict[str, Any]:
+        """Read it as Beat will."""
+        data: dict[str, Any] = ModelForm.clean(self) or self.cleaned_data
+        if data.get("regtask"):
+            data["task"] = data["regtask"]
+            self.errors.pop("task", None)
+        fields = {field.name for field in PeriodicTask._meta.fields}  # noqa: SLF001 (Django's public name for it)
+        try:
+            plan_of(PeriodicTask(**{name: value for name, value in data.items() if name in fields}))
+        except CannotRun as exc:
+            for name, words in exc.faults.items():
+                # Without a timing, or with two, it is refused by the model, in as many words.
+                if name and name not in self.errors:
+                    self.add_error(name, words)
+        return data
 
 
 @admin.register(PeriodicTask)
-class ScheduleAdmin(PeriodicTaskAdmin):
+class ScheduleAdmin(Loadable, PeriodicTaskAdmin):
     """Schedules, with the engine's own way to run one now."""
 
-    list_display = ("name", "enabled", "task", "scheduler", "next_run", "last_outcome", "one_off")
+    form = ScheduleForm
+    # The original's asks the database for the first and last beginning, and fails where one is no time.
+    date_hierarchy = None
+    list_display = ("name", "enabled", "task", "timing", "next_run", "last_outcome", "one_off")
     list_select_related = ("crontab", "interval", "solar", "clocked")
     readonly_fields = (*PeriodicTaskAdmin.readonly_fields, "coming", "last_outcome")
     fieldsets = (
@@ -34,37 +64,60 @@ class ScheduleAdmin(PeriodicTaskAdmin):
         *PeriodicTaskAdmin.fieldsets[2:],
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
-        """Return those that can be read; say which cannot."""
-        found: QuerySet[PeriodicTask] = super().get_queryset(request)
-        return found.filter(pk__in=readable())
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the timings that can be loaded."""
+        timings = db_field.related_model
+        kwargs["queryset"] = timings.objects.exclude(pk__in=unloadable(timings))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Show the list, and say which schedules cannot be read."""
-        for words in unreadable():
-            messages.error(request, words)
+        """Show the list, and say which schedules cannot be loaded."""
+        for entry in entries():
+            if not entry.is_loaded:
+                messages.error(request, f"Schedule {entry.row.name} cannot run: {entry.fault}")
         return super().changelist_view(request, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show the form, with all crontabs in words; the original fails where one has none."""
+        words = {crontab.pk: crontab_in_words(crontab) for crontab in CrontabSchedule.objects.all()}
+        context = {**(extra_context or {}), "readable_crontabs": words}
+        return super(PeriodicTaskAdmin, self).changeform_view(request, object_id, form_url, context)
 
     @admin.display(description="translation")
     def crontab_translation(self, schedule: PeriodicTask) -> str:
         """The crontab in words; the original fails for a schedule that has none."""
-        return schedule.crontab.human_readable if schedule.crontab else ""
+        return crontab_in_words(schedule.crontab) if schedule.crontab else ""
+
+    @admin.display(description="when")
+    def timing(self, schedule: PeriodicTask) -> str:
+        """When it runs, as django-celery-beat says it."""
+        return entry_of(schedule).timing_text
 
     @admin.display(description="next run")
     def next_run(self, schedule: PeriodicTask) -> str:
-        """When it runs next, in its own time zone."""
+        """When it runs next, in its own time zone, or why it cannot."""
         if not schedule.enabled:
             return "switched off"
-        return next((in_its_zone(moment) for moment in next_runs(schedule, 1)), "never")
+        if fault := entry_of(schedule).fault:
+            return f"cannot run: {fault}"
+        return next((in_its_zone(moment) for moment in coming_runs(schedule, 1)), "never")
 
     @admin.display(description="next runs")
     def coming(self, schedule: PeriodicTask) -> str:
-        """The next five, in its own time zone."""
+        """The next five, in its own time zone, or why there are none."""
         if schedule.pk is None:
             return "They show once it is saved."
+        if fault := entry_of(schedule).fault:
+            return f"It cannot run: {fault}"
         if not schedule.enabled:
             return "It is switched off."
-        moments = [(in_its_zone(moment),) for moment in next_runs(schedule)]
+        moments = [(in_its_zone(moment),) for moment in coming_runs(schedule)]
         return format_html_join("", "{}<br>", moments) if moments else "It never runs."
 
     @admin.display(description="last outcome")
@@ -94,34 +147,6 @@ class ScheduleAdmin(PeriodicTaskAdmin):
                 messages.error(request, f"{schedule.name}: {exc}")
             else:
                 messages.success(request, f"{schedule.name} runs now, as job {job_id}.")
-
-
-class CrontabForm(ModelForm):  # type: ignore[type-arg]  # Django's own is no generic class when it runs.
-    """Asks for a crontab, and refuses one that names no day there is."""
-
-    def clean(self) -> dict[str, Any]:
-        """Let Celery read it, which knows how long months are."""
-        data: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.errors:
-            return data
-        crontab = CrontabSchedule(**data)
-        try:
-            crontab.clean_fields()
-        except ValidationError:
-            # The form says so itself, field by field.
-            return data
-        try:
-            _ = crontab.schedule
-        except (ValueError, ParseException) as exc:
-            raise ValidationError(f"This never runs. {exc}") from exc
-        return data
-
-
-@admin.register(CrontabSchedule)
-class CrontabAdmin(CrontabScheduleAdmin):
-    """Crontabs, each in its own time zone."""
-
-    form = CrontabForm
 
 
 def in_its_zone(moment: Any) -> str:

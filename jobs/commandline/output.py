@@ -112,8 +112,11 @@ def _padded(cell: str, room: int, *, to_the_right: bool) -> str:
 
 
 def _cut(line: str, room: int) -> str:
-    if width(line) <= room:
-        return line
-    while width(line) > room - 1:
-        line = line[:-1]
-    return line + "…"
+    columns, kept = 0, 0
+    for sign in line:
+        columns += width(sign)
+        if columns > room:
+            return line[:kept] + "…"
+        # What is cut leaves a column to say so.
+        kept += columns < room
+    return line

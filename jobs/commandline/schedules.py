@@ -2,38 +2,36 @@
 
 from argparse import ArgumentParser
 
-from django.db.models import Q
-from django_celery_beat.models import PeriodicTask
-
 from jobs.commandline.output import Output
 from jobs.commandline.verb import Exit, Failed, Given, Verb, actor, nothing
 from jobs.errors import EnqueueError
-from jobs.schedules import latest_run, next_runs, readable, run_now
+from jobs.schedules import Entry, coming_runs, entries, find, latest_run, named, run_now
 from jobs.web.report_json import schedule_json
 
 
 def _list(given: Given, out: Output) -> Exit:
-    found = list(readable().order_by("name"))
-    out.json({"schedules": [schedule_json(schedule) for schedule in found]})
+    found = entries()
+    out.json({"schedules": [schedule_json(entry) for entry in found]})
     out.table(
         ["id>", "schedule", "task", "when", "enabled", "last run", "its job", "next run"],
-        [_row(schedule) for schedule in found],
+        [_row(entry) for entry in found],
         empty="There are no schedules. Make one in the admin.",
     )
     return Exit.DONE
 
 
-def _row(schedule: PeriodicTask) -> list[object]:
-    last = latest_run(schedule)
+def _row(entry: Entry) -> list[object]:
+    last = latest_run(entry.row)
     job = None if last is None else last.job
-    following = next_runs(schedule, 1) if schedule.enabled else []
+    following = [f"cannot run: {entry.fault}"] if entry.fault else coming_runs(entry.row, 1)
     return [
-        str(schedule.pk),
-        schedule.name,
-        schedule.task,
-        str(schedule.scheduler),
-        schedule.enabled,
-        schedule.last_run_at,
+        str(entry.row.pk),
+        # No longer than their columns, whatever SQLite keeps in these.
+        entry.row.name[:200],
+        entry.row.task[:200],
+        entry.timing_text,
+        entry.row.enabled,
+        entry.row.last_run_at,
         None if job is None else job.state,
         following[0] if following else None,
     ]
@@ -45,16 +43,15 @@ def _run_arguments(parser: ArgumentParser) -> None:
 
 def _run(given: Given, out: Output) -> Exit:
     wanted = given["schedule"]
-    by_number = Q(pk=int(wanted)) if wanted.isdecimal() else Q()
-    schedule = PeriodicTask.objects.filter(Q(name=wanted) | by_number if by_number else Q(name=wanted)).first()
-    if schedule is None:
+    entry = named(wanted) or (find(int(wanted)) if wanted.isdecimal() else None)
+    if entry is None:
         raise Failed(f"There is no schedule {wanted!r}. `manage.py jobs schedules list` shows them.")
     try:
-        job_id = run_now(schedule, actor=actor())
+        job_id = run_now(entry.runnable(), actor=actor())
     except EnqueueError as exc:
-        raise Failed(str(exc)) from exc
-    out.json({"schedule": schedule.name, "job_id": str(job_id)})
-    out.line(f"{schedule.name} runs now, as job {job_id}.")
+        raise Failed(f"{entry.row.name} was not run. {exc}") from exc
+    out.json({"schedule": entry.row.name, "job_id": str(job_id)})
+    out.line(f"{entry.row.name} runs now, as job {job_id}.")
     return Exit.DONE
 
 

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django_celery_beat.models import PeriodicTask
-
 from jobs.models import Worker
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport
-from jobs.schedules import latest_run, next_runs
+from jobs.schedules import Entry, coming_runs, latest_run
 from jobs.web.job_json import maybe_time_json, time_json
 
 
@@ -48,18 +46,20 @@ def worker_json(worker: Worker) -> dict[str, Any]:
     }
 
 
-def schedule_json(schedule: PeriodicTask) -> dict[str, Any]:
+def schedule_json(entry: Entry) -> dict[str, Any]:
     """Return a schedule with its next runs and what came of the last one."""
-    last = latest_run(schedule)
+    row = entry.row
+    last = latest_run(row)
     job = None if last is None else last.job
     return {
-        "id": schedule.pk,
-        "name": schedule.name,
-        "task": schedule.task,
-        "enabled": schedule.enabled,
-        "timing": str(schedule.scheduler),
-        "next_runs": [moment.isoformat() for moment in next_runs(schedule)] if schedule.enabled else [],
-        "last_run_at": maybe_time_json(schedule.last_run_at),
+        "id": row.pk,
+        "name": row.name,
+        "task": row.task,
+        "enabled": row.enabled,
+        "timing": entry.timing_text,
+        "cannot_run": entry.fault or None,
+        "next_runs": [] if entry.fault else [moment.isoformat() for moment in coming_runs(row)],
+        "last_run_at": maybe_time_json(row.last_run_at),
         "last_job_id": None if last is None or last.job_id is None else str(last.job_id),
         "last_state": None if job is None else job.state,
     }

@@ -11,7 +11,7 @@ from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport, queues
-from jobs.schedules import readable, run_now
+from jobs.schedules import entries, find, run_now
 from jobs.tokens import Scope
 from jobs.web.api.access import OPERATE, READ, caller_of
 from jobs.web.api.jobs import shown_to
@@ -72,7 +72,7 @@ def list_workers(request: HttpRequest) -> Any:
 @router.get("/schedules", response=ScheduleList, auth=READ, tags=["schedules"], summary="List schedules")
 def list_schedules(request: HttpRequest) -> Any:
     """Return every schedule with its next runs and what came of the last one."""
-    return {"schedules": [schedule_json(schedule) for schedule in readable().order_by("name")]}
+    return {"schedules": [schedule_json(entry) for entry in entries()]}
 
 
 @router.post(
@@ -85,11 +85,11 @@ def list_schedules(request: HttpRequest) -> Any:
 def run_schedule(request: HttpRequest, schedule_id: int) -> Any:
     """Enqueue a schedule's job at once, beside its regular runs."""
     # No sequence of ids gets so far, and no database takes such a number.
-    schedule = readable().filter(pk=schedule_id).first() if schedule_id < 2**31 else None
-    if schedule is None:
+    entry = find(schedule_id) if schedule_id < 2**31 else None
+    if entry is None:
         raise missing("schedule", schedule_id, "GET /api/schedules lists them.")
     try:
-        job_id = run_now(schedule, actor=caller_of(request).name)
+        job_id = run_now(entry.runnable(), actor=caller_of(request).name)
     except EnqueueError as exc:
         raise Problem(HTTPStatus.CONFLICT, str(exc)) from exc
     return Status(HTTPStatus.CREATED, shown_to(request, Job.objects.get(pk=job_id)))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
@@ -17,10 +16,11 @@ from jobs.reports.queues import queues
 from jobs.reports.remembered import remembered
 from jobs.reports.throughput import SPANS, Span, throughput
 from jobs.reports.troubles import troubles
+from jobs.schedules import Entry, coming_runs, due_at
 from jobs.web.dashboard.access import page
 from jobs.web.dashboard.charts import Chart, throughput_chart, wait_chart
 from jobs.web.dashboard.pages import TICKS, show
-from jobs.web.dashboard.verdict import Deaf, Facts, HeldBackJobs, Missed, Silence, is_missed, judge
+from jobs.web.dashboard.verdict import Deaf, Facts, Faulty, HeldBackJobs, Missed, Silence, is_missed, judge
 
 #: How long figures are good for, in seconds: however many look, each is counted once in that time.
 FRESH = 2.0
@@ -56,7 +56,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         waited=waited,
         queues=facts.queues,
         troubles=remembered("troubles", FRESH, lambda: troubles(now - timedelta(days=1))),
-        upcoming=remembered("upcoming", FRESH, lambda: _upcoming(now)),
+        upcoming=remembered("upcoming", FRESH, _upcoming),
         workers=workers.recent(),
     )
 
@@ -71,12 +71,14 @@ def _facts(now: datetime) -> Facts:
     present = list(workers.recent())
     alive = [worker for worker in present if workers.presence(worker) is workers.Presence.ALIVE]
     names = {worker.name for worker in alive}
+    enabled = _enabled()
     return Facts(
         queues=queues(),
         workers=len(alive),
         died_today=letters.filter(failed_at__gte=now - timedelta(days=1)).count(),
         died_lately=letters.filter(failed_at__gte=now - timedelta(hours=1)).count(),
-        missed=[Missed(schedule.name, due) for schedule, due in _due(now) if is_missed(due, now)],
+        missed=_missed(enabled, now),
+        faulty=[Faulty(entry.row.name, entry.fault) for entry in enabled if entry.fault],
         held_back=held_back(),
         # One that came back under its name is not missed.
         silent=[
@@ -96,27 +98,16 @@ def held_back() -> HeldBackJobs | None:
     return HeldBackJobs(count, since) if count else None
 
 
-def _due(now: datetime) -> list[tuple[PeriodicTask, datetime]]:
-    """Return each enabled schedule with the first time after its last run, which may have passed."""
-    found = []
-    for schedule in _enabled():
-        since = max(filter(None, (schedule.last_run_at, schedule.start_time, schedule.date_changed)), default=now)
-        due: Any = next(iter(schedules.next_runs(schedule, 1, after=since)), None)
-        if due is not None:
-            found.append((schedule, due))
-    return found
+def _missed(entries: list[Entry], now: datetime) -> list[Missed]:
+    """Return the schedules that should have fired by now."""
+    dues = [(entry.row.name, due_at(entry.row, entry.plan.timing, now)) for entry in entries if entry.plan]
+    return [Missed(name, due) for name, due in dues if due is not None and is_missed(due, now)]
 
 
-def _upcoming(now: datetime) -> list[Upcoming]:
-    found = [Upcoming(schedule, runs[0]) for schedule in _enabled() if (runs := coming_runs(schedule, now))]
+def _upcoming() -> list[Upcoming]:
+    found = [Upcoming(entry.row, runs[0]) for entry in _enabled() if entry.plan and (runs := coming_runs(entry.row, 1))]
     return sorted(found, key=lambda one: one.at)[:UPCOMING]
 
 
-def coming_runs(schedule: PeriodicTask, now: datetime) -> list[datetime]:
-    """Return the next runs; an interval counts from the last run, and starts at once where that is missed."""
-    runs: list[datetime] = schedules.next_runs(schedule, UPCOMING, after=schedule.last_run_at or now)
-    return runs if runs and runs[0] > now else schedules.next_runs(schedule, UPCOMING, after=now)
-
-
-def _enabled() -> list[PeriodicTask]:
-    return list(schedules.readable().filter(enabled=True).select_related("crontab", "interval", "clocked", "solar"))
+def _enabled() -> list[Entry]:
+    return [entry for entry in schedules.entries() if entry.row.enabled]

@@ -3,26 +3,25 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cron_descriptor import ExpressionDescriptor, FormatException, MissingFieldException, Options
+from cron_descriptor import ExpressionDescriptor, Options
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.models import Job, ScheduleRun
-from jobs.schedules import latest_run, readable
+from jobs.schedules import Entry, coming_runs, entries, latest_run
 from jobs.web.dashboard.access import page
-from jobs.web.dashboard.overview import coming_runs
 from jobs.web.dashboard.pages import TICKS, show
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Line:
     """A schedule as the page shows it."""
 
     schedule: PeriodicTask
     timing: str
     expression: str
     zone: str
+    cannot_run: str
     next_runs: tuple[datetime, ...]
     last: ScheduleRun | None
     job: Job | None
@@ -31,38 +30,37 @@ class Entry:
 @page
 def schedules(request: HttpRequest) -> HttpResponse:
     """Show every schedule, those that run first."""
-    now = timezone.now()
-    rows = readable().select_related("crontab", "interval", "clocked", "solar").order_by("-enabled", "name")
-    return show(request, "schedules", "schedules", events=TICKS, entries=[_entry(schedule, now) for schedule in rows])
+    lines = sorted(map(_line, entries()), key=lambda line: not line.schedule.enabled)
+    return show(request, "schedules", "schedules", events=TICKS, entries=lines)
 
 
-def _entry(schedule: PeriodicTask, now: datetime) -> Entry:
-    last = latest_run(schedule)
-    return Entry(
-        schedule=schedule,
-        timing=timing(schedule),
-        expression=_expression(schedule),
-        zone=str(schedule.crontab.timezone) if schedule.crontab else "",
-        next_runs=tuple(coming_runs(schedule, now)) if schedule.enabled else (),
+def _line(entry: Entry) -> Line:
+    last = latest_run(entry.row)
+    crontab = entry.row.crontab if entry.is_loaded else None
+    return Line(
+        schedule=entry.row,
+        timing=timing(entry),
+        expression="" if crontab is None else expression(crontab),
+        zone="" if crontab is None else str(crontab.timezone),
+        cannot_run=entry.fault,
+        next_runs=() if entry.fault else tuple(coming_runs(entry.row)),
         last=last,
         job=None if last is None else last.job,
     )
 
 
-def timing(schedule: PeriodicTask) -> str:
+def timing(entry: Entry) -> str:
     """Return when a schedule runs, in words."""
-    if schedule.crontab:
-        return in_words(_expression(schedule))
-    if schedule.clocked:
-        return "Once"
-    return str(schedule.interval or schedule.solar or "").capitalize()
-
-
-def _expression(schedule: PeriodicTask) -> str:
-    cron = schedule.crontab
-    if not cron:
+    if not entry.is_loaded:
         return ""
-    return f"{cron.minute} {cron.hour} {cron.day_of_month} {cron.month_of_year} {cron.day_of_week}"
+    if entry.row.crontab:
+        return in_words(expression(entry.row.crontab))
+    return "Once" if entry.row.clocked else entry.timing_text.capitalize()
+
+
+def expression(crontab: CrontabSchedule) -> str:
+    """Return a crontab as its five fields."""
+    return f"{crontab.minute} {crontab.hour} {crontab.day_of_month} {crontab.month_of_year} {crontab.day_of_week}"
 
 
 def in_words(expression: str) -> str:
@@ -72,5 +70,5 @@ def in_words(expression: str) -> str:
     options.verbose = False
     try:
         return str(ExpressionDescriptor(expression, options).get_description())
-    except (FormatException, MissingFieldException, ValueError, IndexError):
+    except Exception:  # noqa: BLE001 (it parses with expressions and indexes of its own, and raises what they raise)
         return expression

@@ -1,12 +1,11 @@
 """The buttons of queues and schedules: pause, resume, run, enable, disable."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django_celery_beat.models import PeriodicTask
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from jobs import operations, schedules
-from jobs.errors import JobError
+from jobs.errors import EnqueueError
 from jobs.web.dashboard.access import action, actor
 
 
@@ -29,13 +28,13 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
 @action
 def run(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Run a schedule's job now, beside its regular runs."""
-    schedule = get_object_or_404(PeriodicTask, pk=schedule_id)
+    entry = _entry(schedule_id)
     try:
-        job_id = schedules.run_now(schedule, actor=actor(request))
-    except (JobError, ValueError) as exc:
-        messages.error(request, f"{schedule.name} was not run. {exc}")
+        job_id = schedules.run_now(entry.runnable(), actor=actor(request))
+    except EnqueueError as exc:
+        messages.error(request, f"{entry.row.name} was not run. {exc}")
         return redirect("jobs:schedules")
-    messages.success(request, f"{schedule.name} runs now, as this job.")
+    messages.success(request, f"{entry.row.name} runs now, as this job.")
     return redirect("jobs:job", job_id)
 
 
@@ -52,8 +51,15 @@ def disable(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 def _switch(request: HttpRequest, schedule_id: int, *, on: bool) -> HttpResponse:
-    schedule = get_object_or_404(PeriodicTask, pk=schedule_id)
-    schedules.switch(schedule, on=on, actor=actor(request))
+    row = _entry(schedule_id).row
+    schedules.switch(row, on=on, actor=actor(request))
     what = "It runs at its times again." if on else "It does not run until it is enabled."
-    messages.success(request, f"{'Enabled' if on else 'Disabled'} {schedule.name}. {what}")
+    messages.success(request, f"{'Enabled' if on else 'Disabled'} {row.name}. {what}")
     return redirect("jobs:schedules")
+
+
+def _entry(schedule_id: int) -> schedules.Entry:
+    found = schedules.find(schedule_id)
+    if found is None:
+        raise Http404("There is no such schedule: it was deleted.")
+    return found

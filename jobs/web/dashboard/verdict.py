@@ -44,6 +44,14 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class Faulty:
+    """A schedule that cannot run, and why."""
+
+    name: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """A worker that went silent without saying that it stops."""
 
@@ -83,6 +91,7 @@ class Facts:
     died_today: int
     died_lately: int
     missed: Sequence[Missed] = ()
+    faulty: Sequence[Faulty] = ()
     silent: Sequence[Silence] = ()
     deaf: Sequence[Deaf] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +154,8 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
     for missed in facts.missed:
         late = duration(now - missed.due_at)
         yield Alert(f"Schedule {missed.name} should have run {late} ago. Is Beat running?", "schedules")
+    for faulty in facts.faulty:
+        yield Alert(f"Schedule {faulty.name} cannot run: {faulty.fault}", "schedules")
     for silence in facts.silent:
         text = f"Worker {silence.name} went silent {duration(now - silence.seen_at)} ago"
         yield Alert(f"{text} with {silence.running} running." if silence.running else f"{text}.", "workers")

@@ -80,6 +80,8 @@ class ScheduleOut(BaseModel):
     task: str
     enabled: bool
     timing: str
+    #: What is wrong with it; null where it can run.
+    cannot_run: str | None
     next_runs: list[datetime]
     last_run_at: datetime | None
     last_job_id: uuid.UUID | None
