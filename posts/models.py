@@ -17,6 +17,7 @@ MAX_TITLE = 200
 MAX_TEXT = 100_000
 MAX_EXCERPT = 300
 MAX_ALT = 200
+MAX_PROBLEM = 300
 
 #: The fields that `Post.render` fills.
 RENDERED = ("html", "placed", "rendered_by")
@@ -144,6 +145,8 @@ class PostImage(models.Model):
     variants: "models.JSONField[list[Variant], list[Variant]]" = models.JSONField(default=list, editable=False)
     #: Whether the variants lie where everybody may read them: a little later than the post is published.
     is_public = models.BooleanField(default=False, db_default=False, editable=False)
+    #: Why no variants can be made of it.
+    problem = models.CharField(max_length=MAX_PROBLEM, blank=True, db_default="", editable=False)
     added_at = models.DateTimeField("added", default=timezone.now, editable=False)
 
     objects = PostImageQuerySet.as_manager()
@@ -163,6 +166,11 @@ class PostImage(models.Model):
     def is_ready(self) -> bool:
         """Whether its variants are there."""
         return bool(self.variants)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether its variants are on their way."""
+        return not (self.variants or self.problem)
 
 
 def new_image_id() -> uuid.UUID:

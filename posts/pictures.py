@@ -13,7 +13,7 @@ def picture(image: PostImage, *, own: bool = False) -> Picture | None:
     try:
         if not image.variants:
             # It may tell where it was taken, so nobody else gets it.
-            shown = store("content").guarded_url(image.key) if own else ""
+            shown = store("content").guarded_url(image.key) if own and not image.problem else ""
             return Picture(shown, image.width, image.height, image.alt) if shown else None
         assets = store("assets")
         address = assets.url if image.is_public else assets.guarded_url

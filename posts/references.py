@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from posts import layout, queries
-from posts.models import PostImage, Variant
+from posts.models import MAX_PROBLEM, PostImage, Variant
 from posts.sitemap import place
 from storage import references
 from storage.pipeline import aside
@@ -19,7 +19,7 @@ from storage.references import Access
 
 def register() -> None:
     """Answer for this app's prefixes. Called once, at start."""
-    references.register(layout.PREFIX, referenced, Access(published, may_read))
+    references.register(layout.PREFIX, referenced, Access(published, may_read), refused)
     references.register(aside(layout.PREFIX), waiting, Access(lambda _: set(), lambda *_: False))
     # What is stale there is removed by the job that writes it.
     references.register(place.PREFIX, references.keep_all)
@@ -50,6 +50,11 @@ def may_read(user: User | AnonymousUser, key: str) -> bool:
     if image is None or key not in used(image.key, image.variants):
         return False
     return (queries.may_edit if key == image.key else queries.may_see_draft)(user, image.post)
+
+
+def refused(key: str, reason: str) -> None:
+    """Note why an image cannot be shown, for its author to read."""
+    PostImage.objects.filter(key=key).update(problem=reason[:MAX_PROBLEM])
 
 
 def _images(keys: Collection[str], images: QuerySet[PostImage]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ BATCH = 500
 def show_variants(variants: Sequence[Made], image_id: str) -> str:
     """Show an image in its smaller versions from now on: the last link of its pipeline."""
     images = PostImage.objects.filter(pk=uuid.UUID(image_id))
-    if not images.update(variants=list(variants)):
+    if not images.update(variants=list(variants), problem=""):
         raise Cancel(f"The image {image_id} was deleted.")
     with settled():
         # Published or taken back since they were stored? From now on `place_images` sees them, too.

@@ -24,23 +24,32 @@ class Access:
     may_read: Callable[[Any, str], bool]
 
 
+#: Told of an original that turned out to be no image we take, and why.
+Refused = Callable[[str, str], None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Owner:
     referenced: Referenced
     access: Access | None
+    refused: Refused | None
 
 
 _registry: dict[str, _Owner] = {}
 
 
-def register(prefix: str, referenced: Referenced, access: Access | None = None) -> None:
-    """Let `referenced` say which keys below `prefix` are in use; without `access`, everybody may read them.
+def register(prefix: str, referenced: Referenced, access: Access | None = None, refused: Refused | None = None) -> None:
+    """Answer for the keys below `prefix`. Called in an AppConfig's `ready`.
 
-    Called in an AppConfig's `ready`.
+    Args:
+        prefix: ends with a slash.
+        referenced: says which keys are in use.
+        access: says who may read them; without it, everybody may.
+        refused: is told of originals that no variants can be made of.
     """
     if not prefix.endswith("/"):
         raise ValueError(f"prefix={prefix!r} is not valid: it must end with a slash.")
-    _registry[prefix] = _Owner(referenced, access)
+    _registry[prefix] = _Owner(referenced, access, refused)
 
 
 def keep_all(keys: Collection[str]) -> set[str]:
@@ -65,8 +74,19 @@ def published(keys: Iterable[str]) -> set[str]:
 
 def may_read(user: Any, key: str) -> bool:
     """Return whether this visitor may read an object that is not published."""
-    owner = next((owner for prefix, owner in _registry.items() if key.startswith(prefix)), None)
+    owner = _owner(key)
     return bool(owner and owner.access and owner.access.may_read(user, key))
+
+
+def refuse(key: str, reason: str) -> None:
+    """Tell whose original it is that no variants can be made of it, and why."""
+    owner = _owner(key)
+    if owner and owner.refused:
+        owner.refused(key, reason)
+
+
+def _owner(key: str) -> _Owner | None:
+    return next((owner for prefix, owner in _registry.items() if key.startswith(prefix)), None)
 
 
 def _asked(keys: Iterable[str], ask: Callable[[_Owner], Referenced]) -> set[str]:

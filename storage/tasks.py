@@ -9,13 +9,16 @@ from celery import chain
 from celery.exceptions import SoftTimeLimitExceeded
 
 from jobs import Cancel, Permanent, job
-from storage import deletion, orphans, pipeline
+from storage import deletion, orphans, pipeline, references
 from storage.client import store
 from storage.conf import STORE_NAMES, is_configured
-from storage.errors import StorageError
+from storage.errors import InvalidImage, StorageError
 from storage.pipeline import Made, NotWanted, Original, Resized
 
 logger = logging.getLogger(__name__)
+
+#: An image may be decoded and made smaller for so long. At the hard limit, 30 s later, its process would be killed.
+RESIZE_SECONDS = 90
 
 
 @contextmanager
@@ -49,22 +52,33 @@ def delete_all(store_name: str, keys: Iterable[str]) -> None:
         delete.delay_many(calls)
 
 
+@contextmanager
+def _judged(source: str) -> Iterator[None]:
+    """Tell whose original it is where it is no image we take, or more work than we do."""
+    try:
+        yield
+    except InvalidImage as exc:
+        references.refuse(source, str(exc))
+        raise
+    except SoftTimeLimitExceeded as exc:
+        # Trying again would take as long.
+        refusal = InvalidImage(f"The image takes more than {RESIZE_SECONDS} s to be made smaller: export it smaller.")
+        references.refuse(source, str(refusal))
+        raise refusal from exc
+
+
 @job(name="storage.image.fetch", queue="storage", time_limit=60)
 def fetch_image(source: str, target: str) -> Original:
     """First stage: make sure that the original is there and good."""
-    with settled():
+    with settled(), _judged(source):
         return pipeline.fetch(source, target)
 
 
-@job(name="storage.image.resize", queue="default", time_limit=120, soft_time_limit=90)
+@job(name="storage.image.resize", queue="default", time_limit=RESIZE_SECONDS + 30, soft_time_limit=RESIZE_SECONDS)
 def resize_image(original: Original) -> Resized:
     """Second stage, and the one that computes: make the variants."""
-    try:
-        with settled():
-            return pipeline.resize(original)
-    except SoftTimeLimitExceeded as exc:
-        # Trying again would take as long. Its child lives on, unlike at the hard limit.
-        raise Permanent(f"The image {original['source']} takes more than 90 s to be made smaller.") from exc
+    with settled(), _judged(original["source"]):
+        return pipeline.resize(original)
 
 
 @job(name="storage.image.upload", queue="storage", time_limit=60)

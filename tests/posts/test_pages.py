@@ -12,12 +12,14 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
+from jobs import Permanent
 from posts import queries
 from posts.models import Post
 from posts.tasks import show_variants
+from storage.tasks import fetch_image, resize_image
 from tests.posts.conftest import upload
 from tests.servers import SeaweedFS
-from tests.storage.pictures import picture, png_claiming
+from tests.storage.pictures import chunk, picture, png_claiming
 from tests.storage.stores import Stores
 
 Write = Callable[..., Post]
@@ -143,6 +145,33 @@ def test_authors_see_that_images_are_on_their_way(client: Client, stores: Stores
     assert "full size until" not in client.get(post.get_absolute_url()).text
     client.force_login(ada)
     assert "1 image shows in full size until" in client.get(post.get_absolute_url()).text
+
+
+def test_an_image_that_cannot_be_decoded_is_named_to_its_author_and_nobody_else(
+    client: Client, stores: Stores, ada: User
+) -> None:
+    client.force_login(ada)
+    # Whole as far as its structure says; what its pixels are is for a worker to find.
+    whole = picture(40, 30, form="PNG")
+    spoilt = whole[: whole.index(b"IDAT") - 4] + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b"")
+    files = [SimpleUploadedFile("a.png", spoilt)]
+    page = client.post(
+        url("new"), {"title": "T", "text": "![](image:1)", "images": files, "then": "publish"}, follow=True
+    )
+    assert "1 image shows in full size until" in page.text
+    post = Post.objects.get()
+    image = post.images.get()
+    fetched = fetch_image(image.key, image.key.rpartition("/")[0])
+    with pytest.raises(Permanent, match="The image is damaged"):
+        resize_image(fetched)
+    shown = client.get(post.get_absolute_url()).text
+    assert "Image 1 cannot be shown. The image is damaged" in shown
+    assert "full size until" not in shown
+    assert "It cannot be shown. The image is damaged" in client.get(url("edit", post)).text
+    client.logout()
+    shown = client.get(post.get_absolute_url()).text
+    assert "cannot be shown" not in shown
+    assert "<em>[image 1]</em>" in shown
 
 
 # Writing
