@@ -52,11 +52,14 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own i
     list_per_page = 50
     list_max_show_all = 50
     actions_selection_counter = True
-    #: Large fields that no list shows, and a page reads when it does.
+    #: Large fields that no list shows.
     unlisted: Sequence[str] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer(*self.unlisted)
+        rows = super().get_queryset(request)
+        match = request.resolver_match
+        is_list = match is not None and (match.url_name or "").endswith("_changelist")
+        return rows.defer(*self.unlisted) if is_list else rows
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

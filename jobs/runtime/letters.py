@@ -14,6 +14,7 @@ from kombu.utils.json import dumps, loads
 
 from jobs.core.outcome import Reason
 from jobs.ledger.attempts import Failure
+from jobs.redaction import HIDDEN, hidden_names
 from jobs.runtime.message import (
     CONTENT_ENCODING,
     CONTENT_TYPE,
@@ -111,6 +112,9 @@ def from_message(message: Any, queue: str, reason: Reason, exception: BaseExcept
         headers[JOB_ID] = str(original.get("id"))
     # Kombu has decompressed the body already.
     kept = {name: value for name, value in original.items() if name != "compression"}
+    if hidden_names(str(original.get("task"))):
+        # What Celery's producers repeat of the arguments.
+        kept |= {name: HIDDEN for name in ("argsrepr", "kwargsrepr") if kept.get(name)}
     properties = {
         name: value
         for name, value in (message.properties or {}).items()

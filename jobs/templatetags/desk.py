@@ -91,7 +91,7 @@ def breakable(name: str) -> SafeString:
 @register.inclusion_tag("jobs/parts/tree.html")
 def tree(value: Any) -> dict[str, Any]:
     """Show a JSON value as a tree."""
-    return {"nodes": _nodes(value)}
+    return {"nodes": _Tree().nodes(value)}
 
 
 @register.filter
@@ -100,29 +100,46 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+#: A tree opens so many levels, since a template inside a template takes a long stack; what lies deeper stands there as
+#: JSON. And it shows so many values: a page of all that 256 kB can hold would take seconds.
+TREE_DEPTH, TREE_SIZE = 20, 2_000
+
+
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _nodes(value: Any) -> list[dict[str, Any]]:
-    pairs: Sequence[tuple[Any, Any]]
-    if isinstance(value, Mapping):
-        pairs = list(value.items())
-    elif isinstance(value, list):
-        pairs = list(enumerate(value))
-    else:
-        pairs = [("", value)]
-    return [_node(name, item) for name, item in pairs]
+class _Tree:
+    """A JSON value on its way into a page."""
 
+    def __init__(self) -> None:
+        self._left = TREE_SIZE
 
-def _node(name: Any, value: Any) -> dict[str, Any]:
-    if isinstance(value, (Mapping, list)) and value:
-        unit = ("value" if isinstance(value, Mapping) else "item") + "s" * (len(value) != 1)
-        return {"name": name, "inner": _nodes(value), "words": f"{len(value)} {unit}", "open": len(value) <= 12}
-    if value == HIDDEN:
-        return {"name": name, "kind": "hidden", "text": "hidden"}
-    text = json.dumps(value, ensure_ascii=False)
-    kind = "text" if isinstance(value, str) else "other"
-    return {"name": name, "kind": kind, "text": text, "long": len(text) > LONG_TEXT, "start": text[:LONG_TEXT]}
+    def nodes(self, value: Any, depth: int = 0) -> list[dict[str, Any]]:
+        pairs: Sequence[tuple[Any, Any]]
+        if isinstance(value, Mapping):
+            pairs = list(value.items())
+        elif isinstance(value, list):
+            pairs = list(enumerate(value))
+        else:
+            pairs = [("", value)]
+        found = []
+        for number, (name, item) in enumerate(pairs):
+            if not self._left:
+                found.append({"name": "", "kind": "other", "text": f"… {len(pairs) - number:,} more", "long": False})
+                break
+            self._left -= 1
+            found.append(self._node(name, item, depth))
+        return found
+
+    def _node(self, name: Any, value: Any, depth: int) -> dict[str, Any]:
+        if isinstance(value, (Mapping, list)) and value and depth < TREE_DEPTH:
+            words = f"{len(value)} {'value' if isinstance(value, Mapping) else 'item'}{'s' * (len(value) != 1)}"
+            return {"name": name, "inner": self.nodes(value, depth + 1), "words": words, "open": len(value) <= 12}
+        if value == HIDDEN:
+            return {"name": name, "kind": "hidden", "text": "hidden"}
+        text = json.dumps(value, ensure_ascii=False)
+        kind = "text" if isinstance(value, str) else "other"
+        return {"name": name, "kind": kind, "text": text, "long": len(text) > LONG_TEXT, "start": text[:LONG_TEXT]}

@@ -7,6 +7,12 @@ from jobs.models import Attempt, Job
 from jobs.redaction import shown_arguments
 from jobs.registry import registered
 
+#: Arguments are shown so many levels deep: writers of JSON and templates come to their end at some hundred.
+DEEPEST = 64
+
+#: What stands where a value lies deeper.
+TOO_DEEP = "[nested too deeply to be shown]"
+
 
 class JobJson(TypedDict):
     """The fields of a job that leave the house; times in ISO 8601, UTC."""
@@ -74,13 +80,25 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
 def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """Return all arguments as people may see them, positional ones under their names.
 
-    One without a name, since its task is unknown here or takes fewer, stands under its position: `"0"`.
+    What lies deeper than `DEEPEST` levels is left out. One without a name, since its task is unknown here or takes
+    fewer, stands under its position: `"0"`.
     """
     shown_args, shown_kwargs = shown_arguments(task_name, args, kwargs)
     signature = getattr(registered().get(task_name), "_signature", None)
     names = list(signature.parameters) if signature else []
     positional = {names[index] if index < len(names) else str(index): value for index, value in enumerate(shown_args)}
-    return {**positional, **shown_kwargs}
+    return {name: _within(value, DEEPEST) for name, value in {**positional, **shown_kwargs}.items()}
+
+
+def _within(value: Any, depth: int) -> Any:
+    """Return a value so many levels deep."""
+    if not isinstance(value, (dict, list)) or not value:
+        return value
+    if not depth:
+        return TOO_DEEP
+    if isinstance(value, dict):
+        return {name: _within(item, depth - 1) for name, item in value.items()}
+    return [_within(item, depth - 1) for item in value]
 
 
 def time_json(value: datetime) -> str:

@@ -8,13 +8,16 @@ import pytest
 from celery import current_app
 from django.test import Client
 from hypothesis import given, strategies as st
+from kombu.message import Message
 from pytest_django import Settings
 
 from jobs import JobTask, tokens
+from jobs.core.outcome import Reason
 from jobs.digests import digests
 from jobs.errors import InvalidArguments
 from jobs.models import Job
 from jobs.redaction import HIDDEN, PIECE, without_hidden
+from jobs.runtime.deadletters import letter_of
 from jobs.runtime.message import IDEMPOTENCY_HEADER
 from tests.jobs.api.conftest import Api
 from tests.jobs.dashboard.letters import letter
@@ -195,3 +198,11 @@ def test_a_message_made_by_celery_has_no_copy_of_what_is_hidden() -> None:
     assert SECRET not in str((message.headers, message.sent_event))
     plain = current_app.amqp.create_task_message("x", tasks.note.name, ["shown"], {})
     assert "shown" in plain.headers["argsrepr"]
+
+
+@pytest.mark.parametrize("task, kept", [(DISCREET, HIDDEN), ("gone", HIDDEN), (tasks.note.name, "['x']")])
+def test_a_dead_letter_repeats_arguments_in_no_header(task: str, kept: str) -> None:
+    headers = {"task": task, "id": "x", "argsrepr": "['x']", "kwargsrepr": ""}
+    message = Message(body="[", headers=headers, content_type="application/json", delivery_info={}, properties={})
+    found = letter_of(message, "default", Reason.UNREADABLE, "no JSON").message.headers
+    assert (found["argsrepr"], found["kwargsrepr"]) == (kept, "")

@@ -17,6 +17,7 @@ from jobs.registry import registered
 from jobs.web.dashboard import deadletters
 from jobs.web.dashboard.access import action, actor
 from jobs.web.dashboard.pages import show
+from jobs.web.job_json import TOO_DEEP
 
 
 @action
@@ -40,12 +41,18 @@ def read(text: str) -> dict[str, Any]:
     """Return the arguments written in a form.
 
     Raises:
-        ValueError: it is not a JSON object; the message says where.
+        ValueError: it is not a JSON object, or only a part of the arguments; the message says where.
     """
     try:
         found = json.loads(text)
     except json.JSONDecodeError as exc:
         raise ValueError(f"This is not JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}.") from None
+    except RecursionError:
+        raise ValueError("This is nested too deeply.") from None
+    if TOO_DEEP in text:
+        raise ValueError(
+            "These arguments lie deeper than this page shows them; replay the letter as it was, or by the API."
+        )
     if not isinstance(found, dict):
         raise ValueError("The arguments must be a JSON object: names and values in braces.")  # noqa: TRY004  (what is wrong is the text)
     return found
