@@ -6,7 +6,7 @@
     hub       one reader in each web process, for all its streams
     stream    one client: what waits to be sent, and what happens to one that does not take it
     replay    what a client missed while it was away
-    leave     who may go on listening, and how many may
+    access    who may go on listening, and how many may
     view      the address: who may listen, to what
 
 What is promised. Every state in which a job rests longer than the reading interval (`hub.INTERVAL`) is told, within

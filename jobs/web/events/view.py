@@ -15,10 +15,10 @@ from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpR
 
 from jobs.core.states import State
 from jobs.web.api.problems import Problem, invalid
-from jobs.web.events import change, leave, replay, stopping
+from jobs.web.events import access, change, replay, stopping
+from jobs.web.events.access import MayGoOn
 from jobs.web.events.change import Position, Wanted
 from jobs.web.events.hub import hub
-from jobs.web.events.leave import MayGoOn
 from jobs.web.events.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -45,16 +45,16 @@ async def events(request: HttpRequest) -> HttpResponseBase:
                 f"{request.method} is not possible here; possible: GET.",
                 headers={"Allow": "GET"},
             )
-        caller = await sync_to_async(leave.let_in)(request)
+        caller = await sync_to_async(access.let_in)(request)
         wanted = read(request.GET)
-        leave.find_room(caller.key)
+        access.check_limits(caller.key)
         if not isinstance(request, ASGIRequest):
             raise Problem(HTTPStatus.NOT_IMPLEMENTED, "Live events need an ASGI server: python -m project.web.")
     except Problem as problem:
         return problem.response()
     stopping.call_at_stop(hub.end)
     last_id = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id", "")
-    return EventStream(told(Stream(wanted, caller.key), last_id, partial(leave.may_go_on, request)))
+    return EventStream(told(Stream(wanted, caller.key), last_id, partial(access.may_go_on, request)))
 
 
 class EventStream(StreamingHttpResponse):
@@ -90,9 +90,9 @@ async def told(stream: Stream, last_id: str, may_go_on: MayGoOn) -> AsyncGenerat
     stream.attend()
     _leave_thread()
     hub.join(stream)
-    watching = asyncio.create_task(leave.watch(stream, may_go_on))
+    watching = asyncio.create_task(access.watch(stream, may_go_on))
     try:
-        if leave.is_one_too_many(stream):
+        if access.is_over_limit(stream):
             return
         await stream.listening.wait()
         yield OPENING

@@ -152,6 +152,15 @@ def test_the_status_does_not_say_whether_somebody_else_gave_the_same_secret(api_
     assert answers[1].status_code == (201 if unique is True else 200)
 
 
+def test_nor_does_it_by_the_tasks_own_rule(api_of: ApiOf) -> None:
+    own = tasks.confide.delay("return", SECRET)
+    client, body = api_of("submit", "read"), {"task": tasks.confide.name, "kwargs": {"how": "return", "secret": SECRET}}
+    first, again = client.post("jobs", body), client.post("jobs", body)
+    assert (first.status_code, first.json()["id"] != own.id) == (201, True)
+    # A client's own job is: its arguments are known to whoever asks.
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
 def test_the_schema_is_for_everybody_and_names_no_job(client: Client) -> None:
     waiting(task=NOTE, kwargs=f'{{"effect": "{SECRET}"}}')
     schema = client.get("/api/openapi.json")

@@ -17,7 +17,7 @@ from accounts.models import User
 from jobs import tokens
 from jobs.conf import conf
 from jobs.models import ApiToken
-from jobs.web.events import leave, stream as streams
+from jobs.web.events import access, stream as streams
 from jobs.web.events.change import Wanted
 from jobs.web.events.hub import hub
 from jobs.web.events.stream import Stream
@@ -170,7 +170,7 @@ def watched(may: Callable[[], bool], seconds: float, *, reads: bool) -> tuple[bo
             async for _ in stream.pieces():
                 await asyncio.sleep(0 if reads else 60)
 
-        sending, watching = asyncio.ensure_future(send()), asyncio.ensure_future(leave.watch(stream, may))
+        sending, watching = asyncio.ensure_future(send()), asyncio.ensure_future(access.watch(stream, may))
         stream.push(b"x")
         await asyncio.wait([sending], timeout=seconds)
         done = sending.done(), sending.done() and sending.cancelled()

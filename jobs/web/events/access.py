@@ -59,7 +59,7 @@ def _give_back() -> None:
             del caches[alias]
 
 
-def find_room(caller: str) -> None:
+def check_limits(caller: str) -> None:
     """Raise Problem where a token, a person or this process has as many streams as it may."""
     kind, most = _most_of(caller)
     if hub.count_of(caller) >= most:
@@ -68,7 +68,7 @@ def find_room(caller: str) -> None:
         raise _full(HTTPStatus.SERVICE_UNAVAILABLE, "This web process has as many streams as it may have.")
 
 
-def is_one_too_many(stream: Stream) -> bool:
+def is_over_limit(stream: Stream) -> bool:
     """Return whether a stream has found room together with others, and there was none for all of them."""
     _, most = _most_of(stream.caller)
     return hub.count_of(stream.caller) > most or hub.count > conf().streams_per_process
