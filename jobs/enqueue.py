@@ -2,7 +2,9 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -152,8 +154,24 @@ class _Parent:
     correlation_id: str = ""
 
 
+#: The job for which jobs are enqueued: unlike Celery's current task it is known in coroutines and their threads too.
+_enqueuing: ContextVar[_Parent | None] = ContextVar("enqueuing", default=None)
+
+
+@contextmanager
+def enqueuing_for(job_id: uuid.UUID, correlation_id: str) -> Iterator[None]:
+    """Let the jobs enqueued meanwhile be children of this job, and belong together with it."""
+    token = _enqueuing.set(_Parent(job_id, correlation_id or str(job_id)))
+    try:
+        yield
+    finally:
+        _enqueuing.reset(token)
+
+
 def _parent() -> _Parent:
     """Return the job in whose task this code runs; outside of any, the request that it is part of."""
+    if (given := _enqueuing.get()) is not None:
+        return given
     task = get_current_worker_task()
     job_id = getattr(getattr(task, "request", None), "job_id", None)
     if job_id is None:

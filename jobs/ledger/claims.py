@@ -17,6 +17,7 @@ from jobs.ledger.sql import (
     free,
     in_state,
     one,
+    read_json,
     rows,
 )
 
@@ -50,6 +51,8 @@ class ClaimedJob:
     id: uuid.UUID
     args: str
     kwargs: str
+    options: dict[str, Any] | None
+    correlation_id: str
     claimed: Claimed
 
 
@@ -95,15 +98,18 @@ def claim_more(
 ) -> list[ClaimedJob]:
     """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
     words = dialect()
-    columns = ", ".join(claimed_columns(words))
+    columns = ", ".join(["id, args, kwargs, options, correlation_id", *claimed_columns(words)])
     found = rows(
         "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
         f" AND state = '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED}"
         f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
-        f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING id, args, kwargs, {columns}",
+        f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING {columns}",
         (task, queue, limit, lease_id, lease_seconds, worker),
     )
-    return [ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), _claimed(row[3:])) for row in found]
+    return [
+        ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), read_json(row[3]), row[4], _claimed(row[5:]))
+        for row in found
+    ]
 
 
 def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:

@@ -194,6 +194,11 @@ def in_state(*states: State) -> str:
     return f"state || '' IN ({words})"
 
 
+def read_json(value: Any) -> Any:
+    """Return JSON as read by a plain cursor: a text, or None."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def one(statement: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     """Run a statement and return its first row."""
     with cursor() as opened:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import NOT_PAUSED, RowLocked, changed, dialect, free, in_state, rows
+from jobs.ledger.sql import NOT_PAUSED, RowLocked, changed, dialect, free, in_state, read_json, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
@@ -101,6 +101,12 @@ def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispat
         [queue, -waited_seconds, waited_seconds, limit],
         f"dispatched_at = {words.now}",
     )
+
+
+def job(job_id: uuid.UUID) -> Dispatchable | None:
+    """Return a job, whatever its state."""
+    found = rows(f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s", (dialect().key(job_id),))
+    return dispatchable(found[0]) if found else None
 
 
 def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
@@ -254,7 +260,7 @@ def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
         queue=queue,
         args=_json_text(args),
         kwargs=_json_text(kwargs),
-        options=json.loads(options) if isinstance(options, str) else options,
+        options=read_json(options),
         priority=priority,
         attempt=attempt,
         parent_id=None if parent_id is None else words.to_uuid(parent_id),

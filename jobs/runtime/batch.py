@@ -20,7 +20,8 @@ from kombu.utils.json import loads
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome
-from jobs.errors import InvalidOption
+from jobs.enqueue import enqueuing_for
+from jobs.errors import EnqueueError, InvalidOption
 from jobs.ledger import attempts, claims
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
@@ -30,16 +31,22 @@ from jobs.runtime.claim import NothingToRun, claim, ledger_id
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import (
+    NO_FAILURE,
+    End,
     Expired,
+    Misfit,
     Unrecorded,
     check_arguments,
     decide,
     failure_of,
+    portable,
     record,
     run,
+    succeed,
     succeed_late,
     tell_celery,
 )
+from jobs.runtime.followers import Following, call_in_place, enqueue_followers, following_request, following_row
 from jobs.runtime.redacted import redacted
 
 if TYPE_CHECKING:
@@ -114,6 +121,8 @@ class _Member:
     claimed: Claimed
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
+    following: Following
+    options: Mapping[str, Any] | None = None
 
 
 def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -132,7 +141,7 @@ def execute_batch(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any
         if others := _others(task):
             _run_members(task, job_id, others)
         raise
-    first = _Member(job_id, claimed, args, kwargs)
+    first = _Member(job_id, claimed, args, kwargs, following_request(task, job_id))
     return _run_members(task, job_id, [first, *_more(task, task.batch - 1)])
 
 
@@ -140,7 +149,7 @@ def _run_members(task: "JobTask", delivered: uuid.UUID, members: Sequence[_Membe
     request, first = task.request, members[0]
     request.job_id, request.job_correlation_id = first.job_id, str(first.job_id)
     request.job_attempt, request.retries = first.claimed.attempt, first.claimed.retries
-    with tracing.attempt(task):
+    with tracing.attempt(task), enqueuing_for(first.job_id, request.job_correlation_id):
         return _execute(task, delivered, members)
 
 
@@ -154,11 +163,12 @@ def _execute(task: "JobTask", job_id: uuid.UUID, members: Sequence[_Member]) -> 
             errors |= {item.job_id: item.error or exc for item in items}
         else:
             errors |= {item.job_id: item.error for item in items if item.error is not None}
-    # Failures first: whatever still holds the lease after them has succeeded.
-    tell = _fail(task, [member for member in members if member.job_id in errors], errors, job_id)
-    succeeded = _succeed(task, [member for member in members if member.job_id not in errors])
-    tell()
-    return succeeded
+    recording = _Recording(task, job_id)
+    # Successes first: they need no broker, and what fails after them takes none of them back.
+    recording.succeed([member for member in members if member.job_id not in errors])
+    recording.fail([member for member in members if member.job_id in errors], errors, members)
+    recording.tell()
+    return recording.succeeded
 
 
 #: How long a process believes that nobody waits, in seconds: the messages of a batch come after it in a row, and
@@ -199,7 +209,17 @@ def _more(task: "JobTask", limit: int) -> list[_Member]:
     )
     # An UPDATE returns its rows in no order; ids are in the order in which they were made.
     found.sort(key=lambda job: job.id)
-    return [_Member(job.id, job.claimed, loads(job.args), loads(job.kwargs)) for job in found]
+    return [
+        _Member(
+            job.id,
+            job.claimed,
+            loads(job.args),
+            loads(job.kwargs),
+            following_row(task.name, job.id, job.correlation_id, job.options),
+            job.options,
+        )
+        for job in found
+    ]
 
 
 def _items(task: "JobTask", members: Sequence[_Member], errors: dict[uuid.UUID, Exception]) -> list[Item[Any]]:
@@ -217,65 +237,106 @@ def _items(task: "JobTask", members: Sequence[_Member], errors: dict[uuid.UUID, 
     return items
 
 
-def _succeed(task: "JobTask", members: Sequence[_Member]) -> int:
-    if not members:
-        return 0
-    lease_id = task.request.lease_id
-    in_doubt = False
-    done: set[uuid.UUID] = set()
+class _Recording:
+    """Records the outcomes of one call, each on its own: what cannot be recorded now is kept for the parent process."""
 
-    def write(again: bool) -> None:
-        nonlocal in_doubt
-        in_doubt = in_doubt or again
+    def __init__(self, task: "JobTask", delivered: uuid.UUID) -> None:
+        self._task = task
+        self._delivered = delivered
+        self._lease_id = task.request.lease_id
+        self._unrecorded: list[End] = []
+        self._tell: Callable[[], None] = _nothing
+        self.succeeded = 0
+
+    def succeed(self, members: Sequence[_Member]) -> None:
+        """Record successes: those that nothing follows in one statement, the others with what follows them."""
+        followed = [member for member in members if member.following]
+        self._succeed_together([member for member in members if not member.following])
+        for member in followed:
+            end = self._end(member, outcomes.Succeeded(), NO_FAILURE)
+            try:
+                done = self._patiently(lambda end=end: succeed(self._task.app, end, self._lease_id), end)  # type: ignore[misc]
+            except EnqueueError as exc:
+                self._fail(member, Misfit(f"What follows it cannot be enqueued: {exc}"), [member])
+            else:
+                self._count(member, done=done)
+        # They are enqueued: Celery must not do so again.
+        self._task.request.chain = self._task.request.callbacks = None
+
+    def _succeed_together(self, members: Sequence[_Member]) -> None:
+        if not members:
+            return
+        in_doubt = False
+        done: set[uuid.UUID] = set()
+
+        def write(again: bool) -> None:
+            nonlocal in_doubt
+            in_doubt = in_doubt or again
+            try:
+                done.update(attempts.succeed_many([member.job_id for member in members], self._lease_id))
+            except RowLocked as exc:
+                done.update(exc.changed)
+                raise
+
         try:
-            done.update(attempts.succeed_many([member.job_id for member in members], lease_id))
-        except RowLocked as exc:
-            done.update(exc.changed)
-            raise
+            patiently(write, PATIENCE_AFTER)
+        except DatabaseGone:
+            missing = [member for member in members if member.job_id not in done]
+            self._unrecorded += [self._end(member, outcomes.Succeeded(), NO_FAILURE) for member in missing]
+            self.succeeded += len(done)
+            return
+        for member in members:
+            self._count(member, done=member.job_id in done or in_doubt)
 
-    try:
-        patiently(write, PATIENCE_AFTER)
-    except DatabaseGone as exc:
-        # All jobs that still hold the lease share this end.
-        raise Unrecorded(task.request.id, outcomes.Succeeded(), Failure("", "")) from exc
-    for member in members:
-        if member.job_id not in done and not in_doubt:
-            succeed_late(member.job_id, member.claimed.attempt, task.request.hostname)
-    return len(done)
+    def _count(self, member: _Member, *, done: bool | None) -> None:
+        """Count a success; `done` is None where it is kept for the parent, and false where the lease was lost."""
+        if done:
+            self.succeeded += 1
+        elif done is not None:
+            follow = partial(enqueue_followers, self._task.app, member.following, None)
+            succeed_late(member.job_id, member.claimed.attempt, self._task.request.hostname, follow)
 
+    def fail(
+        self, members: Sequence[_Member], errors: Mapping[uuid.UUID, Exception], everybody: Sequence[_Member]
+    ) -> None:
+        """Record each failure."""
+        for member in members:
+            self._fail(member, errors[member.job_id], everybody)
 
-def _fail(
-    task: "JobTask", members: Sequence[_Member], errors: Mapping[uuid.UUID, Exception], delivered: uuid.UUID
-) -> Callable[[], None]:
-    """Record each failure. Returns what tells Celery of the job that was delivered, by raising, if it is among them."""
-    lease_id = task.request.lease_id
-    tell: Callable[[], None] = _nothing
-    for member in members:
-        error = errors[member.job_id]
-        outcome = decide(task, error, member.claimed)
+    def _fail(self, member: _Member, error: Exception, everybody: Sequence[_Member]) -> None:
+        outcome = decide(self._task, error, member.claimed)
         # One error may be that of all, and tell of any.
-        error = redacted(task, error, [(one.args, one.kwargs) for one in members])
+        error = redacted(self._task, error, [(one.args, one.kwargs) for one in everybody])
         failure = failure_of(error)
-        _record(task, member.job_id, lease_id, outcome, failure)
-        if member.job_id == delivered:
-            tell = partial(_tell, outcome, error, failure)
-    return tell
+        end = self._end(member, outcome, failure)
+        recorded = self._patiently(lambda: record(member.job_id, self._lease_id, outcome, failure), end)
+        if member.job_id == self._delivered:
+            self._tell = partial(_tell, self._task, outcome, error, failure)
+        elif isinstance(recorded, outcomes.Dead):
+            call_in_place(self._task.app, self._task.name, member.job_id, member.options, error)
 
+    def _patiently(self, write: Callable[[], T], end: End) -> T | None:
+        try:
+            return patiently(lambda _: write(), PATIENCE_AFTER)
+        except (DatabaseGone, BrokerGone):
+            self._unrecorded.append(portable(end))
+            return None
 
-def _record(task: "JobTask", job_id: uuid.UUID, lease_id: str, outcome: Outcome, failure: Failure) -> None:
-    try:
-        patiently(lambda _: record(job_id, lease_id, outcome, failure), PATIENCE_AFTER)
-    except (DatabaseGone, BrokerGone) as exc:
-        # The parent process can only end all that still hold the lease alike; another try is right for each.
-        again = outcomes.RetryIn(task.default_retry_delay)
-        raise Unrecorded(task.request.id, again, Failure("Unrecorded", "Its batch could not be recorded.")) from exc
+    def _end(self, member: _Member, outcome: Outcome, failure: Failure) -> End:
+        return End(member.job_id, member.claimed.attempt, outcome, failure, member.following)
+
+    def tell(self) -> None:
+        """Tell Celery of the job that was delivered, by raising, if it failed or anything could not be recorded."""
+        if self._unrecorded:
+            raise Unrecorded(self._unrecorded)
+        self._tell()
 
 
 def _nothing() -> None:
     """Say nothing: the job delivered has succeeded."""
 
 
-def _tell(outcome: Outcome, error: Exception, failure: Failure) -> None:
+def _tell(task: "JobTask", outcome: Outcome, error: Exception, failure: Failure) -> None:
     if isinstance(outcome, outcomes.Succeeded):
         raise Ignore(str(error))
-    tell_celery(outcome, error, failure)
+    tell_celery(task, outcome, error, failure)

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from celery import current_app
+from django.db import transaction
 from django.utils import timezone
 
 from jobs.core.outcome import Reason
@@ -13,6 +14,7 @@ from jobs.ledger import attempts, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.runtime import letters
 from jobs.runtime.broker import Publisher
+from jobs.runtime.followers import enqueue_error_links
 from jobs.runtime.letters import Letter
 from jobs.runtime.message import RawMessage
 
@@ -51,7 +53,7 @@ def send(queue: str, message: RawMessage) -> None:
 
 
 def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """Running → dead, once the broker has the job's letter. Returns false where the lease was lost.
+    """Running → dead with its error links enqueued, once the broker has its letter. False where the lease was lost.
 
     Raises:
         BrokerGone: nothing has changed; try again while the lease lasts.
@@ -60,7 +62,11 @@ def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, 
     if job is None:
         return False
     post(letters.from_job(job, job.attempt, reason, failure, timezone.now()))
-    return attempts.die(job_id, lease_id, failure, lost_worker=lost_worker)
+    with transaction.atomic():
+        if not attempts.die(job_id, lease_id, failure, lost_worker=lost_worker):
+            return False
+        enqueue_error_links(current_app._get_current_object(), job)  # noqa: SLF001
+    return True
 
 
 def letter_of(message: Any, queue: str, reason: Reason, error: BaseException | str) -> Letter:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 from celery import Celery
+from celery.exceptions import WorkerLostError
 
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
@@ -20,6 +21,7 @@ from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
 from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import record
+from jobs.runtime.followers import call_in_place
 from jobs.runtime.heldback import HeldBack
 from jobs.runtime.leases import Leases, held_here
 from jobs.runtime.losses import Unsent, losses
@@ -182,6 +184,8 @@ class Steward:
             # One that gives up is an error, and reported as such; nobody else says so.
             level = logging.ERROR if isinstance(outcome, outcomes.Dead) else logging.WARNING
             logger.log(level, "%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)
+            if isinstance(outcome, outcomes.Dead) and (dead := upkeep.job(job.id)):
+                call_in_place(self._app, job.task, job.id, dead.options, WorkerLostError(failure.message))
 
 
 def _undispatch(job_ids: Sequence[uuid.UUID]) -> None:

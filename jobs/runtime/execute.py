@@ -6,15 +6,19 @@ import random
 import traceback as tracebacks
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from celery import Celery
 from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShutdown, WorkerTerminate
 from django.db import transaction
+from kombu.utils.json import dumps, loads
 
 from jobs.core import outcome as outcomes
 from jobs.core.held import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.enqueue import enqueuing_for
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
@@ -24,7 +28,7 @@ from jobs.runtime import deadletters
 from jobs.runtime.claim import claim, ledger_id
 from jobs.runtime.coroutines import finished
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
-from jobs.runtime.followers import enqueue_followers
+from jobs.runtime.followers import Following, enqueue_followers, following_request, in_place
 from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
 from jobs.runtime.redacted import RedactedError, redacted
 
@@ -37,6 +41,8 @@ logger = logging.getLogger(__name__)
 LEFT = "left"
 
 
+NO_FAILURE = Failure("", "")
+
 #: What is kept of a success whose lease was lost.
 TOO_LATE = Failure("Succeeded", "It succeeded.")
 
@@ -45,10 +51,27 @@ class Refused(Ignore):
     """Raised when an attempt ended after its lease was lost: its result does not count."""
 
 
-class Unrecorded(Ignore):
-    """Raised when database or broker stay away after an attempt: the worker's parent keeps the outcome meanwhile.
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt of a job ended. Plain values: it goes from process to process.
 
-    The arguments are plain, since they travel between processes: job id, outcome, failure.
+    Attributes:
+        following: what follows the job if it succeeded.
+        result: what it returned, for what follows.
+    """
+
+    job_id: uuid.UUID
+    attempt: int
+    outcome: Outcome
+    failure: Failure = NO_FAILURE
+    following: Following | None = None
+    result: Any = None
+
+
+class Unrecorded(Ignore):
+    """Raised when database or broker stay away after an attempt: the worker's parent keeps the outcomes meanwhile.
+
+    Its only argument is a list of `End`s: of the job, or of those jobs of a batch that could not be recorded.
     """
 
 
@@ -76,7 +99,7 @@ def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     request.job_id, request.job_attempt = job_id, claimed.attempt
     request.retries = claimed.retries
     request.job_correlation_id = request.get(CORRELATION_HEADER) or str(job_id)
-    with tracing.attempt(task):
+    with tracing.attempt(task), enqueuing_for(job_id, request.job_correlation_id):
         return _execute(task, job_id, claimed, args, kwargs)
 
 
@@ -111,8 +134,8 @@ def _execute(  # noqa: RET503 (tell_celery raises)
         raise error
     error = redacted(task, error, [(args, kwargs)])
     failure = failure_of(error)
-    outcome = _record(job_id, lease_id, claimed.attempt, request.hostname, outcome, failure)
-    tell_celery(outcome, error, failure)
+    end = End(job_id, claimed.attempt, outcome, failure)
+    tell_celery(task, _record(task, end), error, failure)
 
 
 def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
@@ -178,23 +201,29 @@ def _leave(task: "JobTask", claimed: Claimed) -> bool:
 def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: Claimed, result: Any) -> None:
     """Running → succeeded, and what follows in the chain is enqueued in the same transaction."""
     request = task.request
-    if not (request.chain or request.callbacks):
-        done = _recorded(lambda: attempts.succeed(job_id, lease_id), job_id, outcomes.Succeeded(), Failure("", ""))
-    else:
-
-        def succeed_and_follow() -> bool:
-            with transaction.atomic():
-                if not attempts.succeed(job_id, lease_id):
-                    return False
-                enqueue_followers(task, result)
-                return True
-
-        done = _recorded(succeed_and_follow, job_id, outcomes.Succeeded(), Failure("", ""))
-    follow = partial(enqueue_followers, task, result)
+    following = following_request(task, job_id)
+    end = End(job_id, claimed.attempt, outcomes.Succeeded(), NO_FAILURE, following, result)
+    done = _recorded(lambda: succeed(task.app, end, lease_id), end)
+    follow = partial(enqueue_followers, task.app, following, result)
     if not done and not succeed_late(job_id, claimed.attempt, request.hostname, follow):
         raise Refused("The lease was lost.")
     # They are enqueued: Celery must not do so again.
     request.chain = request.callbacks = None
+
+
+def succeed(app: Celery, end: End, lease_id: str) -> bool:
+    """Running → succeeded, with what follows enqueued in the same transaction. Returns false where the lease was lost.
+
+    Raises:
+        EnqueueError: what follows cannot be enqueued; nothing has changed.
+    """
+    if not end.following:
+        return attempts.succeed(end.job_id, lease_id)
+    with transaction.atomic():
+        done = attempts.succeed(end.job_id, lease_id)
+        if done:
+            enqueue_followers(app, end.following, end.result)
+    return done
 
 
 def succeed_late(job_id: uuid.UUID, attempt: int, worker: str, follow: Callable[[], object] = bool) -> bool:
@@ -220,18 +249,18 @@ def succeed_late(job_id: uuid.UUID, attempt: int, worker: str, follow: Callable[
     return False
 
 
-def _record(job_id: uuid.UUID, lease_id: str, attempt: int, worker: str, outcome: Outcome, failure: Failure) -> Outcome:
+def _record(task: "JobTask", end: End) -> Outcome:
     """Write an outcome. Returns what became of the job. Raises Refused where the lease was lost."""
-    became = outcome
+    became = end.outcome
 
     def write() -> bool:
         nonlocal became
-        recorded = record(job_id, lease_id, outcome, failure)
-        became = recorded or outcome
+        recorded = record(end.job_id, task.request.lease_id, end.outcome, end.failure)
+        became = recorded or end.outcome
         return recorded is not None
 
-    if not _recorded(write, job_id, outcome, failure):
-        refuse(job_id, attempt, worker, failure)
+    if not _recorded(write, end):
+        refuse(end.job_id, end.attempt, task.request.hostname, end.failure)
         raise Refused("The lease was lost.")
     return became
 
@@ -274,7 +303,7 @@ def _written(  # noqa: PLR0911 (one line for each outcome)
             return attempts.hold(job_id, lease_id, by, failure)
 
 
-def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, failure: Failure) -> bool:
+def _recorded(write: Callable[[], bool], end: End) -> bool:
     """Write an outcome, waiting a while for the database. Raises Unrecorded where it, or the broker, stays away."""
     in_doubt = False
 
@@ -287,7 +316,16 @@ def _recorded(write: Callable[[], bool], job_id: uuid.UUID, outcome: Outcome, fa
         # After a lost answer, "no such lease" may mean that the first try was committed.
         return patiently(attempt, PATIENCE_AFTER) or in_doubt
     except (DatabaseGone, deadletters.BrokerGone) as exc:
-        raise Unrecorded(str(job_id), outcome, failure) from exc
+        raise Unrecorded([portable(end)]) from exc
+
+
+def portable(end: End) -> End:
+    """Return an end whose result is plain JSON: another process must be able to read it."""
+    try:
+        return replace(end, result=loads(dumps(end.result)) if end.following else None)
+    except (TypeError, ValueError, RecursionError):
+        # What takes it cannot be enqueued either, and says so.
+        return replace(end, result=None)
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:
@@ -312,8 +350,10 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
-def tell_celery(outcome: Outcome, error: Exception, failure: Failure) -> NoReturn:
+def tell_celery(task: "JobTask", outcome: Outcome, error: Exception, failure: Failure) -> NoReturn:
     """Raise what makes Celery's own bookkeeping (events for Flower, signals, error links) tell the truth."""
+    # The others are enqueued with the outcome.
+    task.request.errbacks = in_place(task.app, task.request.errbacks)
     match outcome:
         case outcomes.RetryIn(delay) | outcomes.Snoozed(delay):
             raise Retry(message=failure.summary, exc=error, when=delay) from error

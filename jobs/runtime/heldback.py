@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from celery import Celery
+from celery.exceptions import NotRegistered
+from django.db import transaction
 from django.utils import timezone
 from kombu.utils.json import loads
 
@@ -18,6 +20,7 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.hold import HeldJob
 from jobs.runtime import deadletters, letters
 from jobs.runtime.deadletters import BrokerGone
+from jobs.runtime.followers import call_in_place, enqueue_error_links
 
 logger = logging.getLogger(__name__)
 
@@ -74,5 +77,9 @@ class HeldBack:
         except BrokerGone:
             hold.hold_again(job, lease_id)
             raise
-        if hold.give_up(job, lease_id, failure):
-            logger.error("%s[%s] is dead: %s", job.task, job.id, failure.summary)
+        with transaction.atomic():
+            if not hold.give_up(job, lease_id, failure):
+                return
+            enqueue_error_links(self._app, taken)
+        logger.error("%s[%s] is dead: %s", job.task, job.id, failure.summary)
+        call_in_place(self._app, job.task, job.id, taken.options, NotRegistered(job.task))

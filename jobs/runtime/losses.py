@@ -9,19 +9,24 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from celery import current_app
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import state
+from django.db import transaction
 
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.held import HeldBy
-from jobs.core.outcome import Outcome, Tries
+from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.errors import EnqueueError
 from jobs.ledger import attempts, claims, hold, operate, upkeep
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.ledger.sql import RowLocked
 from jobs.runtime import deadletters
-from jobs.runtime.execute import record, succeed_late
+from jobs.runtime.deadletters import BrokerGone
+from jobs.runtime.execute import End, record, succeed, succeed_late
+from jobs.runtime.followers import enqueue_error_links, in_place
 from jobs.runtime.letters import Letter
 
 if TYPE_CHECKING:
@@ -55,7 +60,6 @@ class Loss:
         error, message: what happened to it, where its outcome is still to be decided.
         worker_lost: whether it counts as the job killing its worker.
         cancelled: whether it was ended because an operator wanted that.
-        outcome, failure: what became of it, where the child decided and could not record it.
     """
 
     request: "JobRequest"
@@ -63,8 +67,6 @@ class Loss:
     message: str = ""
     worker_lost: bool = False
     cancelled: bool = False
-    outcome: Outcome | None = None
-    failure: Failure | None = None
 
     def write(self) -> None:
         """Record the end of the attempt, unless it was recorded before, or its lease was lost.
@@ -79,8 +81,7 @@ class Loss:
         claimed = claims.held(job_id, lease_id)
         if claimed is None:
             return
-        failure = self.failure or Failure(self.error, self.message)
-        outcome = self.outcome or self._decide(claimed)
+        outcome, failure = self._decide(claimed), Failure(self.error, self.message)
         if self.cancelled:
             outcome, failure = _CANCELLED if operate.is_asked(job_id) else _BESIDE_IT
         became = record(job_id, lease_id, outcome, failure, lost_worker=self.worker_lost)
@@ -96,6 +97,44 @@ class Loss:
             # It was stopped with its worker; that says nothing about the job.
             return outcomes.Released()
         return outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Attempts whose outcomes the child decided and could not record: that of a job, or of some of a batch."""
+
+    request: "JobRequest"
+    ends: Sequence[End]
+
+    def write(self) -> None:
+        """Record each end that was not recorded before, the successes first: a broker that is away keeps none of them.
+
+        What else runs under the lease has not run: its claim was committed, and the answer lost.
+        """
+        kept: Exception | None = None
+        for end in sorted(self.ends, key=lambda end: not isinstance(end.outcome, outcomes.Succeeded)):
+            try:
+                self._write(end)
+            except (BrokerGone, RowLocked) as exc:
+                kept = exc
+        if kept is not None:
+            raise kept
+        put_back([self.request], message_lost=True)
+
+    def _write(self, end: End) -> None:
+        app, lease_id = self.request.task.app, self.request.lease_id
+        became: Outcome | None = None
+        failure = end.failure
+        try:
+            if not isinstance(end.outcome, outcomes.Succeeded):
+                became = record(end.job_id, lease_id, end.outcome, failure)
+            elif succeed(app, end, lease_id):
+                became = end.outcome
+        except EnqueueError as exc:
+            failure = Failure("Misfit", f"What follows it cannot be enqueued: {exc}")
+            became = record(end.job_id, lease_id, outcomes.Dead(Reason.INVALID), failure)
+        if became is not None and end.job_id == self.request.job_id:
+            _tell_celery(self.request, became, failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +185,13 @@ class Condemned:
     failure: Failure
 
     def write(self) -> None:
-        """Queued → dead; its letter is on its way already."""
-        attempts.condemn(self.job_id, self.failure)
+        """Queued → dead with its error links enqueued; its letter is on its way already."""
+        with transaction.atomic():
+            if not attempts.condemn(self.job_id, self.failure):
+                return
+            job = upkeep.job(self.job_id)
+            if job is not None:
+                enqueue_error_links(current_app._get_current_object(), job)  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +274,7 @@ class Losses:
 
     def holders(self) -> list["JobRequest"]:
         """Return the deliveries whose leases must be held until their end is recorded."""
-        return [record.request for record in self.unwritten() if isinstance(record, (Loss, Success, Late))]
+        return [record.request for record in self.unwritten() if isinstance(record, (Loss, Decided, Success, Late))]
 
     def write_all(self) -> None:
         """Write every record, each on its own. Raises the first error; what failed is kept.
@@ -269,7 +313,10 @@ def _tell_celery(request: "JobRequest", outcome: Outcome, failure: Failure) -> N
             logger.error("%s[%s] is dead: %s", request.name, request.id, failure.summary)
             request.send_event("task-failed", exception=failure.summary, traceback=failure.traceback)
             error: Any = WorkerLostError(failure.message)
-            request.task.backend.mark_as_failure(request.id, error, request=request._context, store_result=False)  # noqa: SLF001
+            context = request._context  # noqa: SLF001
+            # The others are enqueued with the outcome.
+            context.errbacks = in_place(request.task.app, context.errbacks)
+            request.task.backend.mark_as_failure(request.id, error, request=context, store_result=False)
         case outcomes.RetryIn(delay):
             logger.warning("%s[%s] is tried again in %.1f s: %s", request.name, request.id, delay, failure.summary)
             request.send_event("task-retried", exception=failure.summary, traceback=failure.traceback)

@@ -25,7 +25,7 @@ from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, ledger_
 from jobs.runtime.exchange import exchange
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.handover import handover
-from jobs.runtime.losses import Loss, Unsent, losses
+from jobs.runtime.losses import Decided, Loss, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.revoke import Revoked
 from jobs.runtime.successes import OFFERED, Left, successes
@@ -153,8 +153,7 @@ class JobRequest(Request):
             exc = exc.exc
         if isinstance(exc, Unrecorded):
             state.task_ready(self)
-            _, outcome, failure = exc.args
-            losses.put(Loss(self, outcome=outcome, failure=failure))
+            losses.put(Decided(self, exc.args[0]))
         elif isinstance(exc, BegunBefore):
             state.task_ready(self)
             self._lost("WorkerLost", "The process that had begun the job died.", worker_lost=True)
