@@ -22,9 +22,9 @@ def show_variants(variants: Sequence[Made], image_id: str) -> str:
     if not images.update(variants=list(variants), problem=""):
         raise Cancel(f"The image {image_id} was deleted.")
     with settled():
-        # Published or taken back since they were stored? From now on `place_images` sees them, too.
+        # From now on `place_images` sees them, too.
         for image in images:
-            placing.place(image)
+            placing.follow(image)
     return f"{len(variants)} variants"
 
 
