@@ -1,7 +1,7 @@
 """What follows when somebody's address or password changes or their account is closed, by whatever path it happens.
 
-`User.save` asks here, so forms, the admin, management commands and a shell all have the same consequences: what was
-open with the old credentials is void, and the owner is told.
+`User.save` and `User.objects.update` ask here, so forms, the admin, management commands and a shell all have the same
+consequences: what was open with the old credentials is void, and the owner is told.
 """
 
 from collections.abc import Iterable
@@ -62,9 +62,12 @@ def change(user: "User", update_fields: Iterable[str] | None) -> Change:
     if user._state.adding or not written:  # noqa: SLF001 (documented by Django)
         return Change()
     before = type(user).objects.select_for_update().filter(pk=user.pk).first()
-    if before is None:
-        return Change()
-    return Change(before, frozenset(name for name in written if _value(user, name) != _value(before, name)))
+    return compared(before, user, written) if before else Change()
+
+
+def compared(before: "User", user: "User", names: Iterable[str] = FIELDS) -> Change:
+    """Return what of these fields differs between a row as it was and a user as it is, or will be."""
+    return Change(before, frozenset(name for name in names if _value(user, name) != _value(before, name)))
 
 
 def _value(user: "User", name: str) -> object:

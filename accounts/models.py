@@ -25,10 +25,22 @@ class UserQuerySet(models.QuerySet["User"]):
     """Many users at once."""
 
     def update(self, **values: Any) -> int:
-        """Update rows. Sessions and mailed links end with the password or activity they were made under."""
+        """Update rows, with all that follows where that changes an address or a password or closes an account."""
+        if not credentials.FIELDS & values.keys():
+            return super().update(**values)
         if values.keys() & {"password", "is_active"}:
-            values.setdefault("revocations", models.F("revocations") + 1)
-        return super().update(**values)
+            values["revocations"] = models.F("revocations") + 1
+        with transaction.atomic(using=self.db):
+            rows = User.objects.using(self.db).filter(pk__in=self.values("pk"))
+            before = {user.pk: user for user in rows.select_for_update()}
+            updated = super().update(**values)
+            for user in User.objects.using(self.db).filter(pk__in=before):
+                credentials.compared(before[user.pk], user).settle(user)
+        return updated
+
+    def hash_anew(self, hashed: str) -> int:
+        """Replace the hash of a password that stays the same: nobody is to be told, and nothing ends."""
+        return super().update(password=hashed)
 
     def never_completed(self) -> "UserQuerySet":
         """Return sign-ups whose link nobody followed: they have no password and nothing that could be lost."""
@@ -136,10 +148,8 @@ class User(AbstractBaseUser, PermissionsMixin):
             yield f"{former}.{self.revocations}"
 
     def _hash_anew(self, raw_password: str) -> None:
-        # It is the same password: nobody is to be told, nothing to be revoked.
         hashed = hashers.make_password(raw_password)
-        same = models.F("revocations")
-        User.objects.filter(pk=self.pk, password=self.password).update(password=hashed, revocations=same)
+        User.objects.get_queryset().filter(pk=self.pk, password=self.password).hash_anew(hashed)
         self.password = hashed
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -74,6 +75,26 @@ def test_an_address_changed_by_any_code_is_told_to_the_old_one(
     assert notice.recipients == ["alice@example.com"]
     assert notice.message["Subject"] == "Your email address was changed"
     assert "alice@new.example" in text_of(notice)
+
+
+def test_what_is_changed_in_one_statement_is_told_to_everybody_it_concerns(
+    alice: User, bob: User, carol: User, mailbox: Mailbox
+) -> None:
+    User.objects.order_by("email").update(password=make_password(NEW))
+    User.objects.filter(name="Alice").update(email="alice@new.example")
+    told = sorted((mail.recipients[0], str(mail.message["Subject"])) for mail in mailbox.receive())
+    assert told == [
+        ("alice@example.com", "Your email address was changed"),
+        ("alice@example.com", "Your password was changed"),
+        ("carol@example.com", "Ihr Passwort wurde geändert"),
+    ]
+    assert EmailChange.objects.get().new_email == "alice@new.example"
+
+
+def test_what_is_changed_in_bulk_is_told_too(alice: User, carol: User, mailbox: Mailbox) -> None:
+    alice.email, carol.email = "alice@new.example", carol.email
+    User.objects.bulk_update([alice, carol], ["email"])
+    assert mailbox.receive_one().recipients == ["alice@example.com"]
 
 
 def test_an_address_changed_in_the_admin_is_told_to_the_old_one_and_put_on_record(
