@@ -70,7 +70,7 @@ def steward() -> Iterator[Steward]:
 
 
 def followers(parent: Job) -> list[str]:
-    return [str(one.args) for one in Job.objects.filter(parent_id=parent.pk).order_by("created_at")]
+    return [str(one.args) for one in Job.objects.filter(parent_id=parent.pk).order_by("pk")]
 
 
 def with_error_links(task: Any, *args: Any, **options: Any) -> Job:
@@ -90,7 +90,7 @@ def test_each_job_of_a_batch_is_followed_by_its_own_chain_and_links() -> None:
     for word in ("a", "b", "c", "d"):
         chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
     linked = in_a_batch.apply_async(("e",), link=[tasks.note.si("linked")]).job
-    jobs = list(Job.objects.order_by("created_at"))
+    jobs = list(Job.objects.order_by("pk"))
     deliver(jobs[0])
     assert {one.state for one in Job.objects.filter(task=in_a_batch.name)} == {State.SUCCEEDED}
     assert [followers(one) for one in jobs] == [[f"['after {word}']"] for word in "abcd"] + [["['linked']"]]
@@ -100,7 +100,7 @@ def test_each_job_of_a_batch_is_followed_by_its_own_chain_and_links() -> None:
 def test_only_those_that_succeed_are_followed() -> None:
     for word in ("good", "bad", "later"):
         chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
-    jobs = list(Job.objects.order_by("created_at"))
+    jobs = list(Job.objects.order_by("pk"))
     deliver(jobs[0])
     assert [followers(one) for one in jobs] == [["['after good']"], [], []]
 
@@ -109,7 +109,7 @@ def test_a_follower_that_cannot_be_enqueued_ends_its_job_alone() -> None:
     chain(in_a_batch.s("a"), tasks.note.si("x").set(queue="default")).apply_async()
     broken = in_a_batch.delay("b").job
     Job.objects.filter(pk=broken.pk).update(options={"link": [{**tasks.note.si("x"), "options": {"queue": "nowhere"}}]})
-    jobs = list(Job.objects.order_by("created_at"))
+    jobs = list(Job.objects.order_by("pk"))
     deliver(jobs[0])
     assert [Job.objects.get(pk=one.pk).state for one in jobs] == [State.SUCCEEDED, State.DEAD]
     assert "What follows it cannot be enqueued" in Job.objects.get(pk=broken.pk).last_error
