@@ -73,6 +73,11 @@ def followers(parent: Job) -> list[str]:
     return [str(one.args) for one in Job.objects.filter(parent_id=parent.pk).order_by("pk")]
 
 
+def batched() -> dict[str, Job]:
+    """Return the jobs of the batch task by their words."""
+    return {one.args[0]: one for one in Job.objects.filter(task=in_a_batch.name)}
+
+
 def with_error_links(task: Any, *args: Any, **options: Any) -> Job:
     links = [tasks.note.si("gave up"), tasks.note.s(), told.s()]
     made: Job = task.apply_async(args, link_error=links, **options).job
@@ -89,29 +94,27 @@ def assert_error_links_were_called(job: Job) -> None:
 def test_each_job_of_a_batch_is_followed_by_its_own_chain_and_links() -> None:
     for word in ("a", "b", "c", "d"):
         chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
-    linked = in_a_batch.apply_async(("e",), link=[tasks.note.si("linked")]).job
-    jobs = list(Job.objects.order_by("pk"))
-    deliver(jobs[0])
-    assert {one.state for one in Job.objects.filter(task=in_a_batch.name)} == {State.SUCCEEDED}
-    assert [followers(one) for one in jobs] == [[f"['after {word}']"] for word in "abcd"] + [["['linked']"]]
-    assert followers(linked) == ["['linked']"]
+    in_a_batch.apply_async(("e",), link=[tasks.note.si("linked")])
+    deliver(batched()["b"])
+    assert {one.state for one in batched().values()} == {State.SUCCEEDED}
+    found = {word: followers(one) for word, one in batched().items()}
+    assert found == {**{word: [f"['after {word}']"] for word in "abcd"}, "e": ["['linked']"]}
 
 
 def test_only_those_that_succeed_are_followed() -> None:
     for word in ("good", "bad", "later"):
         chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
-    jobs = list(Job.objects.order_by("pk"))
-    deliver(jobs[0])
-    assert [followers(one) for one in jobs] == [["['after good']"], [], []]
+    deliver(batched()["bad"])
+    found = {word: followers(one) for word, one in batched().items()}
+    assert found == {"good": ["['after good']"], "bad": [], "later": []}
 
 
 def test_a_follower_that_cannot_be_enqueued_ends_its_job_alone() -> None:
     chain(in_a_batch.s("a"), tasks.note.si("x").set(queue="default")).apply_async()
     broken = in_a_batch.delay("b").job
     Job.objects.filter(pk=broken.pk).update(options={"link": [{**tasks.note.si("x"), "options": {"queue": "nowhere"}}]})
-    jobs = list(Job.objects.order_by("pk"))
-    deliver(jobs[0])
-    assert [Job.objects.get(pk=one.pk).state for one in jobs] == [State.SUCCEEDED, State.DEAD]
+    deliver(batched()["a"])
+    assert {word: one.state for word, one in batched().items()} == {"a": State.SUCCEEDED, "b": State.DEAD}
     assert "What follows it cannot be enqueued" in Job.objects.get(pk=broken.pk).last_error
 
 
