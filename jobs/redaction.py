@@ -17,8 +17,8 @@ PIECE = 8
 #: Shorter values (a digit, two letters) say nothing, and to hide them would hide half of every text.
 LEAST = 3
 
-#: So many characters of the hidden values are looked for in a text.
-MOST = 200_000
+#: So many characters of the hidden values are looked for in a text, and so many short values of several words.
+MOST, MOST_WORDS = 200_000, 1_000
 
 #: Where pydantic repeats a value, shortened in its own way.
 _INPUT_VALUE = re.compile(r"input_value=.*?(?=, input_type=\w+\])", re.DOTALL)
@@ -59,31 +59,54 @@ def without_hidden(task_name: str, args: Sequence[Any], kwargs: Mapping[str, Any
     hidden = _hidden_values(task_name, args, kwargs)
     if not hidden:
         return text
+    words, pieces = _sought(hidden)
     text = _INPUT_VALUE.sub(f"input_value={HIDDEN}", text)
-    pieces: set[str] = set()
+    return _without_pieces(_without_words(text, words), pieces)
+
+
+def _sought(hidden: Sequence[Any]) -> tuple[set[str], set[str]]:
+    """Return the short values to be looked for as words, and all pieces of the long ones, in lower case."""
     words: set[str] = set()
+    pieces: set[str] = set()
     left = MOST
     for value in _leaves(hidden):
-        for form in {value, repr(value)[1:-1], json.dumps(value)[1:-1]}:
+        # As it is, and as Python and JSON write it.
+        for form in map(_lower, {value, repr(value)[1:-1], json.dumps(value)[1:-1]}):
             if LEAST <= len(form) < PIECE:
                 words.add(form)
             pieces.update(form[start : start + PIECE] for start in range(min(len(form) - PIECE + 1, left)))
             left = max(0, left - len(form))
-    if words:
-        found = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-        text = re.sub(rf"(?<!\w)(?:{found})(?!\w)", HIDDEN, text)
-    return _without_pieces(text, pieces)
+    return words, pieces
+
+
+def _lower(text: str) -> str:
+    """Return a text in lower case where that leaves each sign in its place."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
+
+
+def _without_words(text: str, words: set[str]) -> str:
+    def hide(match: re.Match[str]) -> str:
+        return HIDDEN if _lower(match[0]) in words else match[0]
+
+    # Many words cost no more than one: each word of the text is looked up. A number is one also within a word.
+    text = re.sub(r"\d+", hide, re.sub(r"[^\W_]+", hide, text))
+    of_several = [re.escape(word) for word in words if not word.isalnum()][:MOST_WORDS]
+    return (
+        re.sub(rf"(?<!\w)(?:{'|'.join(of_several)})(?!\w)", HIDDEN, text, flags=re.IGNORECASE) if of_several else text
+    )
 
 
 def _without_pieces(text: str, pieces: set[str]) -> str:
+    lower = _lower(text)
     parts: list[str] = []
     kept = at = 0
     while at <= len(text) - PIECE:
-        if text[at : at + PIECE] not in pieces:
+        if lower[at : at + PIECE] not in pieces:
             at += 1
             continue
         parts += [text[kept:at], HIDDEN]
-        while text[at : at + PIECE] in pieces:
+        while lower[at : at + PIECE] in pieces:
             at += 1
         kept = at = at + PIECE - 1
     return "".join([*parts, text[kept:]])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -41,7 +42,10 @@ def cleaned(text: str, secret: Any = SECRET, **kwargs: Any) -> str:
         (SECRET, "no such hunter2-and-… or …2-and-more", f"no such {HIDDEN}… or …{HIDDEN}"),
         (SECRET, "ada hunts", "ada hunts"),
         (4711, "PIN 4711 of 147110", f"PIN {HIDDEN} of 147110"),
-        ("4711", "PIN '4711'", f"PIN '{HIDDEN}'"),
+        ("4711", "PIN '4711', PIN4711, pin_4711", f"PIN '{HIDDEN}', PIN{HIDDEN}, pin_{HIDDEN}"),
+        ("a-b c", "<a-b c> and a-b cd", f"<{HIDDEN}> and a-b cd"),
+        (SECRET, f"no {SECRET.upper()} and {SECRET.title()}", f"no {HIDDEN} and {HIDDEN}"),
+        ("Ada", "ADA is no adagio", f"{HIDDEN} is no adagio"),
         (7, "7 of 9", "7 of 9"),
         (True, "True", "True"),
         (None, "None", "None"),
@@ -71,6 +75,16 @@ def test_no_long_piece_of_a_secret_stays_in_a_text(secret: str, before: str, aft
 def test_a_text_without_a_secret_stays_as_it_is(text: str, number: int) -> None:
     assert cleaned(text, "\x00" * PIECE) == text or "\x00" * PIECE in text
     assert without_hidden(tasks.note.name, (), {"effect": text}, text) == text
+
+
+def test_many_hidden_values_cost_no_more_than_their_length() -> None:
+    numbers = list(range(100, 60_000))
+    text = "99 100 59999 60000 " * 1_000
+    began = time.perf_counter()
+    assert cleaned(text, numbers) == f"99 {HIDDEN} {HIDDEN} 60000 " * 1_000
+    assert without_hidden(DISCREET, (), {"secret": "x" * 1_000_000}, "y" * 20_000) == "y" * 20_000
+    assert cleaned("a- b" * 5_000, [f"{n}-{n}" for n in range(100, 60_000)]) == "a- b" * 5_000
+    assert time.perf_counter() - began < 5
 
 
 def test_nothing_is_known_of_a_task_that_is_not_known_here() -> None:
