@@ -27,8 +27,8 @@ from jobs.runtime import deadletters, letters
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import outgoing
 
-#: Rows changed in one transaction: locks stay short however many match.
-BATCH = 500
+#: Rows changed in one transaction: locks stay short however many match. And dead letters read at once, bodies included.
+BATCH, LETTERS = 500, 25
 
 RETRYABLE = tuple(sorted(FINAL | WAITING))
 CANCELLABLE = tuple(sorted(WAITING | {State.QUEUED, State.RUNNING}))
@@ -158,7 +158,7 @@ def _on_letters(
     if dry_run:
         return Result(matched, 0)
     changed = 0
-    for batch in _batches(list(found.values_list("pk", flat=True))):
+    for batch in _batches(list(found.values_list("pk", flat=True)), LETTERS):
         for letter in DeadLetter.objects.filter(pk__in=batch):
             with transaction.atomic():
                 changed += change(letter)
@@ -230,6 +230,6 @@ def _record(action: str, actor: str, target: dict[str, Any], count: int) -> None
     OperatorAction.objects.create(action=action, actor=actor, target=target, count=count)
 
 
-def _batches(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
+def _batches(ids: Sequence[uuid.UUID], size: int = BATCH) -> Iterable[Sequence[uuid.UUID]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
