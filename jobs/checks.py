@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from jobs.conf import conf
+from jobs.core.queue_names import RULE, is_queue_name
 
 
 @register("jobs")
@@ -17,6 +18,21 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as exc:
         return [Error(str(exc), hint="See the settings table in docs/settings.md.", id="jobs.E001")]
     return []
+
+
+@register("jobs")
+def check_queues(**_: Any) -> list[CheckMessage]:
+    """Report queues of Celery's settings that bear a name of the engine's own."""
+    named = {
+        "CELERY_TASK_DEFAULT_QUEUE": [getattr(settings, "CELERY_TASK_DEFAULT_QUEUE", None)],
+        "CELERY_TASK_QUEUES": getattr(settings, "CELERY_TASK_QUEUES", None) or [],
+    }
+    return [
+        Error(f"{setting} names a queue {name!r}, which is not valid: it must be {RULE}.", id="jobs.E003")
+        for setting, queues in named.items()
+        for queue in queues
+        if (name := getattr(queue, "name", queue)) is not None and not is_queue_name(name)
+    ]
 
 
 @register("jobs")

@@ -6,6 +6,7 @@ from typing import Any, TypedDict, Unpack, cast, overload
 
 from celery import shared_task
 
+from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidOption
 from jobs.options import PRIORITIES
@@ -109,12 +110,8 @@ def _fraction(value: object) -> bool:
     return isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < 1)
 
 
-def _queue_word(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 100 and all(sign.isalnum() or sign in "_-." for sign in value)
-
-
 _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "queue": (_queue_word, "a name of at most 100 letters, digits, dots, dashes and underscores"),
+    "queue": (is_queue_name, RULE),
     "priority": (lambda value: type(value) is int and value in PRIORITIES, "a whole number from 0 to 9"),
     "max_retries": (
         lambda value: value is None or (type(value) is int and value >= 0),

@@ -10,6 +10,7 @@ from celery import Celery
 from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
 
+from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidOption
 
@@ -169,6 +170,8 @@ def route_of(task: "JobTask | type[JobTask]", args: Sequence[Any], kwargs: Mappi
 def _queue_of(task: "JobTask", given: str | None) -> str:
     queue = given or task.queue
     app: Celery = task.app
+    if not is_queue_name(str(queue)):
+        raise InvalidOption(f"{task.name}: queue={queue!r} is not valid: it must be {RULE}.")
     if queue not in app.amqp.queues:
         known = ", ".join(sorted(app.amqp.queues)) or "none"
         raise InvalidOption(

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from jobs.core.priority import on_the_wire
+from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
 from jobs.enqueue import enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
@@ -97,6 +98,8 @@ class JobTask(Task):
         """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs."""
         queues = app.amqp.queues
         for name in {cls.queue, cls._routed_queue()}:
+            if name is not None and not is_queue_name(name):
+                raise InvalidOption(f"{cls.name}: queue={name!r} is not valid: it must be {RULE}.")
             if name is not None and name not in queues:
                 # All tasks are bound before the worker's `-Q` selects among the queues.
                 queues.select_add(queues.new_missing(name))

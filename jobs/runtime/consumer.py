@@ -17,6 +17,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
 from jobs.core.backoff import pause
 from jobs.core.outcome import Reason
+from jobs.core.queue_names import RULE, is_queue_name
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.runtime import deadletters, letters
@@ -142,6 +143,9 @@ class JobsConsumer(Consumer):
         self, queue: str, exchange: Any = None, exchange_type: Any = None, routing_key: Any = None, **options: Any
     ) -> None:
         """Called by remote control: consume one more queue."""
+        if not is_queue_name(queue):
+            logger.error("This worker cannot consume queue %r: it must be %s.", queue, RULE)
+            return
         queues = self.app.amqp.queues
         if queue not in queues:
             queues.add(

@@ -9,7 +9,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
 from jobs.core import backoff
+from jobs.core.queue_names import RULE, is_queue_name
 from jobs.runtime import forks, held, shutdown
 from jobs.runtime.database import UNUSABLE
 from jobs.runtime.exchange import exchange
@@ -140,6 +141,13 @@ def _put_away() -> None:
         connection.close()
 
 
+def _check_queues(names: Iterable[str]) -> None:
+    """End the worker at its start, with one line, where it shall consume what is no queue of jobs."""
+    for name in names:
+        if not is_queue_name(name):
+            raise SystemExit(f"This worker cannot consume queue {name!r}: it must be {RULE}. See --queues.")
+
+
 class Housekeeping(bootsteps.StartStopStep):
     """The worker's bootstep: starts the threads after the pool, and ends the worker's jobs in order when it stops."""
 
@@ -147,6 +155,7 @@ class Housekeeping(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
+        _check_queues(worker.app.amqp.queues.consume_from)
         self._housekeepers: list[Housekeeper] = []
         self._pid = 0
 

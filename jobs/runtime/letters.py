@@ -13,6 +13,7 @@ from typing import Any
 from kombu.utils.json import dumps, loads
 
 from jobs.core.outcome import Reason
+from jobs.core.queue_names import DEAD
 from jobs.ledger.attempts import Failure
 from jobs.redaction import HIDDEN, hidden_names
 from jobs.runtime.message import (
@@ -24,8 +25,6 @@ from jobs.runtime.message import (
     RawMessage,
     outgoing,
 )
-
-SUFFIX = ".dead"
 
 LETTER_ID = "x-dead-letter-id"
 ORIGINAL_QUEUE = "x-original-queue"
@@ -68,7 +67,7 @@ class Letter:
 
 def dead_queue(queue: str) -> str:
     """Return the name of a queue's dead-letter queue."""
-    return queue + SUFFIX
+    return queue + DEAD
 
 
 def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, now: datetime) -> Letter:

@@ -11,18 +11,15 @@ from amqp.exceptions import NotFound
 from amqp.protocol import queue_declare_ok_t
 from kombu.transport import pyamqp
 
-SUFFIX = ".urgent"
+from jobs.core.queue_names import DEAD, URGENT
 
 #: Messages above this priority, which is that of a job unless it says otherwise, are urgent.
 ORDINARY = 5
 
-#: Dead letters come in the order of dying.
-WITHOUT = ".dead"
-
 
 def lane(queue: str) -> str:
     """Return the name of a queue's lane."""
-    return queue + SUFFIX
+    return queue + URGENT
 
 
 def _together(declared: queue_declare_ok_t, in_lane: int) -> queue_declare_ok_t:
@@ -52,7 +49,8 @@ class LaneChannel(pyamqp.Channel):
     def queue_declare(self, queue: str = "", *args: Any, **kwargs: Any) -> queue_declare_ok_t:
         """Declare a queue and its lane, or ask for both. The count is that of both."""
         declared = super().queue_declare(queue, *args, **kwargs)
-        if queue.endswith((SUFFIX, WITHOUT)):
+        if queue.endswith((URGENT, DEAD)):
+            # Dead letters come in the order of dying.
             return declared
         if kwargs.get("passive"):
             return _together(declared, self._waiting_in_lane(queue))
@@ -101,7 +99,7 @@ class LaneChannel(pyamqp.Channel):
 
     def _on_ended(self, tag: str) -> None:
         # Without it the client raises an error, which Celery may overlook in the first moments of its loop.
-        self.ended_tags.add(tag.removesuffix(SUFFIX))
+        self.ended_tags.add(tag.removesuffix(URGENT))
 
     def basic_cancel(self, consumer_tag: str, *args: Any, **kwargs: Any) -> Any:
         """Consume a queue and its lane no more."""
@@ -118,7 +116,7 @@ class LaneChannel(pyamqp.Channel):
     def message_to_python(self, raw_message: Any) -> Any:
         """Return Kombu's message. Whoever receives it need not know of the lane it came by."""
         delivery = raw_message.delivery_info
-        queue = str(delivery.get("routing_key", "")).removesuffix(SUFFIX)
+        queue = str(delivery.get("routing_key", "")).removesuffix(URGENT)
         if not delivery.get("exchange") and self._has_lane(queue):
             delivery["routing_key"] = queue
         return super().message_to_python(raw_message)

@@ -117,3 +117,11 @@ def test_a_queue_that_cannot_be_had_any_more_stops_no_other(start: Start, effect
     assert ended(tasks.elsewhere.delay("before").job) == ["succeeded"]
     valkey.client.set("tests.other", "a key that is no list")
     assert ended(tasks.note.delay("here").job, seconds=60) == ["succeeded"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_worker_of_a_dead_letter_queue_ends_at_its_start_and_says_why(start: Start) -> None:
+    worker = start(queues=["default", "default.dead"], ready=False)
+    assert worker.wait(40) == 1
+    assert "cannot consume queue 'default.dead'" in worker.log_text()
+    assert "Traceback" not in worker.log_text()

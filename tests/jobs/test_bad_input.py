@@ -83,6 +83,8 @@ ARGUMENTS: dict[str, tuple[Callable[[], Any], str]] = {
 
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown queue": ({"queue": "nowhere"}, r"queue='nowhere' is not known: .*Known queues: .*default"),
+    "a dead-letter queue": ({"queue": "default.dead"}, r"queue='default\.dead' is not valid: .*names of the engine"),
+    "a lane": ({"queue": "default.urgent"}, r"queue='default\.urgent' is not valid"),
     "a queue that is none": ({"queue": 7}, r"queue=7 is not known"),
     "a priority too high": ({"priority": 10}, r"priority=10 .*whole number from 0 \(last\) to 9 \(first\)"),
     "a priority too low": ({"priority": -1}, r"priority=-1 .*from 0 \(last\) to 9"),
@@ -208,6 +210,9 @@ DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown option": ({"retries": 3}, r"no option 'retries'\. It takes: .*max_retries"),
     "a queue with a space": ({"queue": "a b"}, r"queue='a b' .*letters, digits"),
     "a queue without a name": ({"queue": ""}, r"queue='' .*letters, digits"),
+    "a dead-letter queue": ({"queue": "email.dead"}, r"queue='email\.dead' .*does not end in \.dead"),
+    "a lane": ({"queue": "email.urgent"}, r"queue='email\.urgent' .*names of the engine"),
+    "a queue of RabbitMQ's own": ({"queue": "amq.topic"}, r"queue='amq\.topic' .*or begin with amq\."),
     "a priority out of range": ({"priority": 10}, r"priority=10 .*from 0 to 9"),
     "retries below zero": ({"max_retries": -1}, r"max_retries=-1 .*zero or more"),
     "half a retry": ({"max_retries": 1.5}, r"max_retries=1\.5 .*whole number"),

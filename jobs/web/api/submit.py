@@ -13,6 +13,7 @@ from celery import current_app
 from django.db import transaction
 from uuid_utils.compat import uuid7
 
+from jobs.core.queue_names import is_queue_name
 from jobs.digests import digests
 from jobs.errors import EnqueueError
 from jobs.models import Job
@@ -129,12 +130,12 @@ def _checked(jobs: Sequence[JobIn], at: str) -> list[JobTask]:
 
 
 def _errors(jobs: Sequence[JobIn], tasks: Sequence[JobTask], at: str) -> Iterator[FieldError]:
-    known = ", ".join(sorted(current_app.amqp.queues))
+    queues = sorted(filter(is_queue_name, current_app.amqp.queues))
     for index, (job, task) in enumerate(zip(jobs, tasks, strict=True)):
         prefix = f"{at}{index}." if at else ""
         yield from errors_in(task, job.kwargs, f"{prefix}kwargs")
-        if job.queue is not None and job.queue not in current_app.amqp.queues:
-            yield FieldError(field=f"{prefix}queue", value=job.queue, rule=f"must be one of {known}")
+        if job.queue is not None and job.queue not in queues:
+            yield FieldError(field=f"{prefix}queue", value=job.queue, rule=f"must be one of {', '.join(queues)}")
 
 
 def public(name: str) -> JobTask:
