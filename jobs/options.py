@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
 
+from jobs.core.moments import EARLIEST, LATEST, is_possible
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidOption
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from jobs.task import JobTask
 
 PRIORITIES = range(10)
-
-#: Times of jobs lie between these. What is farther away is a mistake, and overflows once it is told in another time
-#: zone; the longest countdown (`TOO_LONG`) stays within.
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2400, 1, 1, tzinfo=UTC)
 
 #: The longest correlation id, and name to show instead of a task's own.
 NAME_LENGTH = 64
@@ -227,18 +224,11 @@ def moment(task: "JobTask", name: str, value: object) -> datetime:
         raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
     # As in Celery, a naive time is in the application's time zone.
     aware = value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
-    try:
-        return _within(aware.astimezone(UTC), aware)
-    except (OverflowError, ValueError):
+    if not is_possible(aware):
         raise InvalidOption(
             f"{task.name}: {name}={value!r} is not valid: it must lie between {EARLIEST.year} and {LATEST.year}."
-        ) from None
-
-
-def _within(utc: datetime, value: datetime) -> datetime:
-    if not EARLIEST <= utc < LATEST:
-        raise ValueError(value)
-    return value
+        )
+    return aware
 
 
 def check_carried(task: "JobTask", options: Options) -> None:

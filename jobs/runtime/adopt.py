@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.utils.json import dumps
 
 from jobs.conf import conf
+from jobs.core.delivery import OWN
 from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.ledger import claims
 from jobs.ledger.claims import Claimed
@@ -16,6 +17,9 @@ from jobs.ledger.enqueue import NewJob, adopt as write, has_come
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
+
+#: In a request of a foreign message: from when it may run, and after when it must not begin, as texts.
+FOREIGN_ETA, FOREIGN_EXPIRES = OWN + "eta", OWN + "expires"
 
 
 def adopt(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed | None:
@@ -45,7 +49,7 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
     }
     message["time_limit"], message["soft_time_limit"] = request.timelimit or (None, None)
     kept = {name: value for name, value in message.items() if value}
-    eta = _moment(request.get("foreign_eta"))
+    eta = _moment(request.get(FOREIGN_ETA))
     return NewJob(
         id=job_id,
         task=task.name,
@@ -56,7 +60,7 @@ def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Ma
         priority=_priority(task),
         max_retries=task.max_retries,
         run_at=None if eta is None or has_come(eta) else eta,
-        expires_at=_moment(request.get("foreign_expires")),
+        expires_at=_moment(request.get(FOREIGN_EXPIRES)),
         correlation_id=str(job_id),
         parent_id=_parent(request.parent_id),
     )

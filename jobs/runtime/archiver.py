@@ -1,6 +1,7 @@
 """Dead letters from the broker into the table, where people search, replay and discard them."""
 
 import logging
+import math
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +10,18 @@ from typing import Any
 
 from celery import Celery
 from django.apps import apps
+from django.db import DatabaseError, DataError, transaction
 from django.utils import timezone
 from kombu.connection import Connection
+from kombu.exceptions import OperationalError
 
+from jobs.core.delivery import portable, whole
+from jobs.core.moments import is_possible
 from jobs.core.outcome import Reason
 from jobs.ledger.sql import one
 from jobs.runtime import letters
 from jobs.runtime.message import CORRELATION_HEADER
+from jobs.runtime.set_aside import SetAside, connection_errors
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +39,34 @@ class Archiver:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._connection: Connection | None = None
+        self._set_aside = SetAside("archiver")
 
     def archive(self) -> bool:
         """Archive a batch of each queue's letters. Returns whether there may be more."""
         # Nothing is taken from the broker while there is nowhere to put it.
         one("SELECT 1")
+        full = [queue for queue in list(self._app.amqp.queues) if self._tried(queue)]
+        return bool(full)
+
+    def _tried(self, queue: str) -> bool:
+        """Archive a batch of a queue's letters. What is wrong with its dead-letter queue keeps no other from it."""
+        if self._set_aside.holds(letters.dead_queue(queue)):
+            return False
         try:
-            full = [queue for queue in list(self._app.amqp.queues) if self._archive(queue)]
-            return bool(full)
-        except BaseException:
+            full = self._archive(queue)
+        except BaseException as exc:
+            broken: tuple[Any, ...] = (
+                OperationalError,
+                DatabaseError,
+                *connection_errors(self._connection or self._app.connection()),
+            )
             self.close()
-            raise
+            if isinstance(exc, broken) or not isinstance(exc, Exception):
+                raise
+            self._set_aside.add(letters.dead_queue(queue), exc)
+            return False
+        self._set_aside.remove(letters.dead_queue(queue))
+        return full
 
     def close(self) -> None:
         """Drop the connection; what was taken and not acknowledged goes back."""
@@ -98,13 +121,57 @@ def _peeked(channel: Any, dead_queue: str) -> _Taken:
 
 def store(messages: Sequence[Any], queue: str) -> None:
     """Write letters, as `kombu.Message` has them, into the table. Those it has already stay as they are."""
-    model = apps.get_model("jobs", "DeadLetter")
-    rows = [_row(message, queue) for message in messages]
+    rows = [_read(message, queue) for message in messages]
     known = set(_jobs([row["job_id"] for row in rows if row["job_id"]]))
     for row in rows:
         if row["job_id"] not in known:
             row["job_id"] = None
-    model.objects.bulk_create([model(**row) for row in rows], ignore_conflicts=True)
+    try:
+        _write(rows)
+    except (DataError, ValueError, TypeError, OverflowError, RecursionError):
+        # One of them holds what the table cannot; it must not keep the others out.
+        for row in rows:
+            _write_in_part(row)
+
+
+def _write(rows: Sequence[dict[str, Any]]) -> None:
+    model = apps.get_model("jobs", "DeadLetter")
+    with transaction.atomic():
+        model.objects.bulk_create([model(**row) for row in rows], ignore_conflicts=True)
+
+
+def _write_in_part(row: dict[str, Any]) -> None:
+    try:
+        _write([row])
+    except (DataError, ValueError, TypeError, OverflowError, RecursionError) as exc:
+        error = f"{row['error'][:400]} (Kept without headers and arguments, which the table cannot hold: {exc!r:.200})"
+        kept = {name: row[name] for name in ("id", "job_id", "queue", "reason", "attempt", "failed_at", "body")}
+        _write([{**kept, "error": _storable(error), "headers": {}, "properties": {}}])
+
+
+def _read(message: Any, queue: str) -> dict[str, Any]:
+    try:
+        return _row(message, queue)
+    except Exception as exc:
+        logger.exception("A dead letter of queue %s can be kept in part only.", queue)
+        return _bare_row(message, queue, exc)
+
+
+def _bare_row(message: Any, queue: str, exc: Exception) -> dict[str, Any]:
+    """Return the row of a letter of which nothing but the body can be read."""
+    body = message.body
+    return {
+        "id": uuid.uuid4(),
+        "job_id": None,
+        "queue": queue,
+        "reason": Reason.UNREADABLE.value,
+        "error": _storable(f"The letter cannot be read: {type(exc).__name__}"),
+        "attempt": 0,
+        "failed_at": timezone.now(),
+        "body": body if isinstance(body, bytes) else repr(body).encode("utf-8", "replace"),
+        "headers": {},
+        "properties": {},
+    }
 
 
 def _jobs(ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
@@ -113,24 +180,24 @@ def _jobs(ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 
 
 def _row(message: Any, queue: str) -> dict[str, Any]:
-    headers = message.headers or {}
-    body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    body = message.body.encode("utf-8", "surrogateescape") if isinstance(message.body, str) else bytes(message.body)
     arguments = letters.read_arguments(body, message.content_type or "")
     return {
         "id": _uuid(headers.get(letters.LETTER_ID)) or uuid.uuid4(),
         "job_id": _uuid(headers.get(letters.JOB_ID)),
-        "task": str(headers.get("task") or "")[:200],
-        "queue": str(headers.get(letters.ORIGINAL_QUEUE) or queue),
-        "exchange": str(headers.get(letters.ORIGINAL_EXCHANGE) or ""),
-        "routing_key": str(headers.get(letters.ORIGINAL_ROUTING_KEY) or ""),
-        "reason": str(headers.get(letters.REASON) or Reason.UNREADABLE)[:20],
-        "error": _storable(str(headers.get(letters.EXCEPTION) or "")),
-        "attempt": headers.get(letters.FINAL_ATTEMPT) or 0,
-        "correlation_id": str(headers.get(CORRELATION_HEADER) or "")[:64],
+        "task": _text(headers.get("task"), 200),
+        "queue": _text(headers.get(letters.ORIGINAL_QUEUE) or queue, 255),
+        "exchange": _text(headers.get(letters.ORIGINAL_EXCHANGE), 255),
+        "routing_key": _text(headers.get(letters.ORIGINAL_ROUTING_KEY), 255),
+        "reason": _text(headers.get(letters.REASON) or Reason.UNREADABLE, 20),
+        "error": _text(headers.get(letters.EXCEPTION), 2000),
+        "attempt": whole(headers.get(letters.FINAL_ATTEMPT)),
+        "correlation_id": _text(headers.get(CORRELATION_HEADER), 64),
         "failed_at": _moment(headers.get(letters.FAILED_AT)),
         "body": body,
-        "content_type": message.content_type or "",
-        "content_encoding": message.content_encoding or "",
+        "content_type": _text(message.content_type, 200),
+        "content_encoding": _text(message.content_encoding, 100),
         "headers": _clean(letters.plain_json(headers)),
         "properties": _clean(letters.plain_json(message.properties or {})),
         "args": _clean(arguments.args),
@@ -150,7 +217,13 @@ def _moment(value: object) -> datetime:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return timezone.now()
+    if not is_possible(moment):
+        return timezone.now()
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())
+
+
+def _text(value: object, longest: int) -> str:
+    return _storable(str(portable(value) or ""))[:longest]
 
 
 def _storable(text: str) -> str:
@@ -161,6 +234,8 @@ def _clean(value: Any) -> Any:
     """Return JSON without the signs that PostgreSQL's jsonb cannot hold; the body keeps them."""
     if isinstance(value, str):
         return _storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, list):
         return [_clean(item) for item in value]
     if isinstance(value, dict):

@@ -12,6 +12,7 @@ from celery.exceptions import Ignore
 from celery.worker import state as worker_state
 
 from jobs.conf import conf
+from jobs.core.delivery import OWN
 from jobs.ledger import claims, upkeep
 from jobs.ledger.claims import Claimed
 from jobs.ledger.sql import RowLocked
@@ -27,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 #: In a request whose job the parent process has claimed: what the executor must know, as a tuple; until when, by the
 #: machine's monotonic clock, it may begin; and its mark among the `beginnings`.
-CLAIMED = "claimed"
+CLAIMED = OWN + "claimed"
 
 #: In a request whose job the parent process may have claimed: the database did not answer.
-IN_DOUBT = "claim_in_doubt"
+IN_DOUBT = OWN + "claim_in_doubt"
 
 
 class NotOurs(Ignore):

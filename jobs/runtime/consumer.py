@@ -16,6 +16,7 @@ from kombu.common import ignore_errors
 from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
 from jobs.core.backoff import pause
+from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
 from jobs.core.outcome import Reason
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.errors import InvalidArguments
@@ -103,7 +104,14 @@ class JobsConsumer(Consumer):
 
         def guarded(message: Any) -> Any:
             try:
+                self._check(message)
                 return handle(message)
+            except Malformed as exc:
+                self._park(message, Reason.UNREADABLE if isinstance(exc, NoCall) else Reason.INVALID, str(exc))
+                return None
+            except (ContentDisallowed, DecodeError) as exc:
+                self._park(message, Reason.UNREADABLE, exc)
+                return None
             except (InvalidArguments, MemoryError, *connection_errors):
                 raise
             except Exception as exc:  # noqa: BLE001 (any error in reading a message is that message's)
@@ -179,6 +187,21 @@ class JobsConsumer(Consumer):
         seconds = pause(self._refusals, FIRST_PAUSE, LONGEST_PAUSE, random.random)
         logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
         _wait(seconds)
+
+    def _check(self, message: Any) -> None:
+        """Let a message of a task that is known here say only what it can. Raises Malformed where it says more."""
+        headers = message.headers
+        if isinstance(headers, dict) and "task" in headers:
+            if headers["task"] in self.strategies:
+                message.headers = read_headers(headers, LEDGER_HEADER)
+                read_body(message.payload)
+            return
+        # Protocol 1 has all of it in the body.
+        payload = message.payload
+        if isinstance(payload, dict) and payload.get("task") in self.strategies:
+            read = read_headers(payload, LEDGER_HEADER)
+            payload.clear()
+            payload.update(read)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection when it stands: tried for ever, with back-off and jitter, which Celery's has not.

@@ -16,6 +16,7 @@ from django.db import transaction
 from kombu.utils.json import dumps, loads
 
 from jobs.core import outcome as outcomes
+from jobs.core.delivery import OWN
 from jobs.core.held import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.enqueue import enqueuing_for
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: In a request whose parent process writes successes: a list, for the number of an attempt whose success is left to it.
-LEFT = "left"
+LEFT = OWN + "left"
 
 
 NO_FAILURE = Failure("", "")

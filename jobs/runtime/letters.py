@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
 
+from jobs.core.delivery import is_too_deep, portable, whole
 from jobs.core.outcome import Reason
 from jobs.core.queue_names import DEAD
 from jobs.ledger.attempts import Failure
@@ -50,6 +51,14 @@ ADDED = frozenset(
         JOB_ID,
     }
 )
+
+
+#: The properties of a message that a letter keeps, and of what kind they are.
+_PROPERTIES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("correlation_id", "reply_to", "message_id", "type", "app_id"), str),
+    "priority": int,
+    "timestamp": datetime,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,28 +109,25 @@ def from_message(message: Any, queue: str, reason: Reason, exception: BaseExcept
     headers = _headers(
         letter_id=uuid.uuid4(),
         queue=queue,
-        exchange=delivery.get("exchange") or "",
-        routing_key=delivery.get("routing_key") or queue,
+        exchange=str(delivery.get("exchange") or ""),
+        routing_key=str(delivery.get("routing_key") or queue),
         reason=reason,
         exception=exception if isinstance(exception, str) else f"{type(exception).__name__}: {exception}",
-        attempt=int(original.get("retries") or 0) if str(original.get("retries") or 0).isdigit() else 0,
+        attempt=whole(original.get("retries")),
         now=now,
     )
     if LEDGER_HEADER in original:
-        headers[JOB_ID] = str(original.get("id"))
+        headers[JOB_ID] = str(portable(original.get("id")))
     # Kombu has decompressed the body already.
-    kept = {name: value for name, value in original.items() if name != "compression"}
+    kept = {str(name): portable(value) for name, value in original.items() if name != "compression"}
     if hidden_names(str(original.get("task"))):
         # What Celery's producers repeat of the arguments.
         kept |= {name: HIDDEN for name in ("argsrepr", "kwargsrepr") if kept.get(name)}
-    properties = {
-        name: value
-        for name, value in (message.properties or {}).items()
-        if name not in {"delivery_info", "delivery_tag", "body_encoding"}
-    }
-    body = message.body if isinstance(message.body, (bytes, str)) else dumps(message.body)
-    content_type = message.content_type or "application/data"
-    encoding = message.content_encoding or "binary"
+    given = message.properties if isinstance(message.properties, Mapping) else {}
+    properties = {name: given[name] for name, kind in _PROPERTIES.items() if isinstance(given.get(name), kind)}
+    body = message.body if isinstance(message.body, (bytes, str)) else dumps(portable(message.body))
+    content_type = _named(message.content_type) or "application/data"
+    encoding = _named(message.content_encoding) or "binary"
     return Letter(queue, RawMessage(body, content_type, encoding, {**kept, **headers}, properties))
 
 
@@ -148,7 +154,7 @@ def _headers(
         ORIGINAL_EXCHANGE: exchange,
         ORIGINAL_ROUTING_KEY: routing_key,
         REASON: reason.value,
-        EXCEPTION: exception[:500],
+        EXCEPTION: portable(exception)[:500],
         FINAL_ATTEMPT: attempt,
         FAILED_AT: now.astimezone(UTC).isoformat(),
     }
@@ -168,21 +174,17 @@ def read_arguments(body: bytes, content_type: str) -> Arguments:
         return Arguments()
     try:
         args, kwargs, _ = json.loads(body)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return Arguments()
-    if not isinstance(args, list) or not isinstance(kwargs, dict):
+    if not isinstance(args, list) or not isinstance(kwargs, dict) or is_too_deep([args, kwargs]):
         return Arguments()
     return Arguments(args, kwargs)
 
 
 def plain_json(value: Any) -> Any:
     """Return `value` as plain JSON has it; brokers may put times and numbers of their own into headers."""
-    return json.loads(dumps(value, default=str) if _needs_default(value) else dumps(value))
+    return json.loads(json.dumps(portable(value), default=str))
 
 
-def _needs_default(value: Any) -> bool:
-    try:
-        loads(dumps(value))
-    except (TypeError, ValueError):
-        return True
-    return False
+def _named(value: object) -> str:
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= 100 else ""

@@ -16,11 +16,13 @@ from celery.platforms import signals as platform_signals
 from celery.worker import state
 from celery.worker.request import Request
 
+from jobs.core.delivery import Body, Malformed, read_body, read_headers
 from jobs.enqueue import json_text
 from jobs.errors import InvalidArguments
 from jobs.ledger.claims import Claimed
 from jobs.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.runtime import beginnings
+from jobs.runtime.adopt import FOREIGN_ETA, FOREIGN_EXPIRES
 from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, ledger_id
 from jobs.runtime.exchange import exchange
 from jobs.runtime.execute import Unrecorded
@@ -36,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 class JobRequest(Request):
     """Celery's request for a job. Each delivery has a lease id of its own, known to parent and child alike."""
+
+    _body: Any
+    _decoded: bool
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Wrap the `on_success` that Celery writes, for each task, into a class of its own made from this one."""
@@ -56,14 +61,21 @@ class JobRequest(Request):
 
         cls.on_success = returned
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, message: Any, *, headers: Any = None, **kwargs: Any) -> None:
+        try:
+            checked = read_headers(message.headers if headers is None else headers, LEDGER_HEADER)
+            super().__init__(message, headers=checked, **kwargs)
+            body = read_body(self._body if self._decoded else message.payload)
+        except Malformed as exc:
+            raise InvalidTaskError(str(exc)) from exc
         self._eta: datetime | None
         self._expires: datetime | None
-        if not isinstance(self._args, (list, tuple)) or not isinstance(self._kwargs, dict):
-            raise InvalidTaskError("The arguments must be a list and a mapping.")
+        if body.is_partial:
+            # What else is embedded would go into the request, over what the engine has put there.
+            self._body, self._decoded = (body.args, body.kwargs, body.embedded), True
+            self._content_type = self._content_encoding = None
         if LEDGER_HEADER not in self._request_dict:
-            self._check_adoptable()
+            self._check_adoptable(body)
         self.job_id = ledger_id(self.id)
         self.lease_id = secrets.token_hex(16)
         self._request_dict["lease_id"] = self.lease_id
@@ -80,9 +92,9 @@ class JobRequest(Request):
         # The worker holds nothing for later and drops nothing for age: both are the ledger's to decide. Only a
         # foreign message has these.
         if self._eta is not None:
-            self._request_dict["foreign_eta"], self._eta = self._eta.isoformat(), None
+            self._request_dict[FOREIGN_ETA], self._eta = self._eta.isoformat(), None
         if self._expires is not None:
-            self._request_dict["foreign_expires"], self._expires = self._expires.isoformat(), None
+            self._request_dict[FOREIGN_EXPIRES], self._expires = self._expires.isoformat(), None
 
     def info(self, safe: bool = False) -> dict[str, Any]:
         """Return what `celery inspect` and Flower show of it: arguments as people may see them."""
@@ -91,10 +103,11 @@ class JobRequest(Request):
             found["args"], found["kwargs"] = shown_arguments(self.name, self._args, self._kwargs)
         return found
 
-    def _check_adoptable(self) -> None:
+    def _check_adoptable(self, body: Body) -> None:
         try:
-            json_text(self._task, "args", self._args)
-            json_text(self._task, "kwargs", self._kwargs)
+            json_text(self._task, "args", body.args)
+            json_text(self._task, "kwargs", body.kwargs)
+            json_text(self._task, "what follows", body.embedded)
         except InvalidArguments as exc:
             raise InvalidTaskError(str(exc)) from exc
 

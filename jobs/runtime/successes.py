@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery.app.trace import trace_ok_t
 
+from jobs.core.delivery import OWN
 from jobs.runtime.exchange import Exchange, exchange
 from jobs.runtime.execute import LEFT
 from jobs.runtime.losses import Late, Success, losses
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
 
 #: In a request: whether the parent process will write a success.
-OFFERED = "writes_successes"
+OFFERED = OWN + "writes_successes"
 
 Tracer = Callable[..., trace_ok_t]
 

@@ -22,6 +22,7 @@ from kombu.utils.encoding import bytes_to_str
 from uuid_utils import uuid4
 
 from jobs.core.backoff import pause
+from jobs.core.delivery import portable
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def readable(item: bytes | str, queue: str) -> dict[str, Any]:
             properties["delivery_info"].setdefault("routing_key", queue)
             if isinstance(envelope.get("headers") or {}, dict):
                 return dict(envelope)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except Exception:  # noqa: BLE001 (anybody may have written it: whatever is wrong with it, it is kept)
         pass
     return around(item, queue)
 
@@ -80,9 +81,9 @@ class Message(VirtualMessage):
     def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
         try:
             super().__init__(payload, channel=channel, **kwargs)
-        except (ValueError, TypeError, AttributeError, LookupError):
-            queue = payload["properties"]["delivery_info"]["routing_key"]
-            super().__init__(around(json.dumps(payload, default=str), queue), channel=channel, **kwargs)
+        except Exception:  # noqa: BLE001 (as above)
+            queue = str(payload["properties"]["delivery_info"]["routing_key"])
+            super().__init__(around(json.dumps(portable(payload), default=str), queue), channel=channel, **kwargs)
 
 
 def is_unknown(exc: Exception, command: str) -> bool:

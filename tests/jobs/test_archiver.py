@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from celery import current_app
 from django.db import OperationalError
+from kombu.entity import Queue
 
 from jobs.core.outcome import Reason
 from jobs.ledger.attempts import Failure
@@ -16,6 +17,7 @@ from jobs.runtime import archiver as archiving, letters
 from jobs.runtime.archiver import Archiver
 from jobs.runtime.broker import Publisher
 from jobs.runtime.letters import Letter
+from jobs.runtime.message import RawMessage
 from tests.servers import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,3 +94,42 @@ def test_letters_that_cannot_be_stored_stay(
     with pytest.raises(OperationalError):
         archiver.archive()
     assert valkey.client.llen("default.dead") == len(posted)
+
+
+ODD_LETTERS: dict[str, tuple[bytes, dict[str, object]]] = {
+    "an attempt beyond the column": (b"[]", {letters.FINAL_ATTEMPT: 10**30}),
+    "an attempt in words": (b"[]", {letters.FINAL_ATTEMPT: "²"}),
+    "an attempt below zero": (b"[]", {letters.FINAL_ATTEMPT: -5}),
+    "a body nested deep": (b"[[" + b"[" * 5000 + b"]" * 5000 + b"], {}, {}]", {}),
+    "arguments nested deep enough to be read": (b"[[" + b"[" * 700 + b"]" * 700 + b"], {}, {}]", {}),
+    "numbers that are none": (b"[[NaN, Infinity], {}, {}]", {"x-nan": float("nan")}),
+    "NUL everywhere": (b'[["\\u0000"], {"\\u0000": 1}, {}]', {"task": "a\x00", "x-\x00": "\x00"}),
+    "half a sign": (b'[["\\ud800"], {}, {}]', {"task": "\ud800", letters.EXCEPTION: "\ud800"}),
+    "long names": (b"[]", {letters.ORIGINAL_QUEUE: "q" * 999, letters.REASON: "r" * 999, "x-correlation-id": "c" * 99}),
+    "other kinds": (b"[]", {"task": ["x"], letters.ORIGINAL_QUEUE: 5, letters.FAILED_AT: {}, letters.JOB_ID: 7}),
+    "the end of time": (b"[]", {letters.FAILED_AT: "9999-12-31T23:59:59-12:00"}),
+    "no text": (b"\xff\x00\xfe", {}),
+}
+
+
+def test_no_letter_keeps_another_from_being_archived(archiver: Archiver, valkey: Valkey) -> None:
+    publisher = Publisher(APP)
+    for body, headers in ODD_LETTERS.values():
+        publisher.publish_raw("default.dead", RawMessage(body, "application/json", "utf-8", headers, {}))
+    publisher.publish_raw("default.dead", _letter().message)
+    # And what is no message at all.
+    valkey.client.lpush("default.dead", b"garbage{{", b"[" * 5000 + b"]" * 5000, b'{"properties": 5}')
+    publisher.close()
+    archiver.archive()
+    assert not valkey.client.exists("default.dead")
+    assert DeadLetter.objects.count() == len(ODD_LETTERS) + 4
+    assert DeadLetter.objects.filter(task="some.task", reason="exhausted").exists()
+
+
+def test_a_dead_letter_queue_that_is_none_keeps_no_other_from_being_archived(
+    archiver: Archiver, posted: list[Letter], valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(APP.amqp.queues, "odd", Queue("odd"))
+    valkey.client.set("odd.dead", "a key that is no list")
+    archiver.archive()
+    assert DeadLetter.objects.count() == len(posted)
