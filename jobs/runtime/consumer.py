@@ -27,7 +27,7 @@ from jobs.runtime.exchange import exchange
 from jobs.runtime.handover import handover
 from jobs.runtime.intake import Intake
 from jobs.runtime.losses import Condemned, UnknownHere, Unparked, Unsent, losses
-from jobs.runtime.message import LEDGER_HEADER
+from jobs.runtime.message import LEDGER_HEADER, is_from_ledger
 from jobs.runtime.request import JobRequest
 from jobs.runtime.set_aside import told
 from jobs.runtime.successes import successes
@@ -80,7 +80,7 @@ class JobsConsumer(Consumer):
         """Called for a message that names a task nobody registered here."""
         headers = message.headers or {}
         error = f"No task {headers.get('task')!r} is registered here."
-        if LEDGER_HEADER in headers and headers.get("id"):
+        if is_from_ledger(headers):
             # Amid a deploy a worker with newer code will know it.
             losses.put(UnknownHere(ledger_id(str(headers["id"])), Failure("UnknownTask", error)))
             message.ack_log_error(logger, self.connection_errors)
@@ -275,8 +275,8 @@ class JobsConsumer(Consumer):
         self._tell(queue, letter.error)
 
     def _condemn(self, message: Any, error: str) -> None:
-        headers = message.headers if isinstance(message.headers, dict) else {}
-        if LEDGER_HEADER in headers and headers.get("id"):
+        headers = message.headers
+        if is_from_ledger(headers):
             losses.put(Condemned(ledger_id(str(headers["id"])), Failure("Unrunnable", error)))
 
     def _queue_of(self, message: Any) -> str:

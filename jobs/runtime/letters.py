@@ -21,9 +21,9 @@ from jobs.runtime.message import (
     CONTENT_ENCODING,
     CONTENT_TYPE,
     CORRELATION_HEADER,
-    LEDGER_HEADER,
     HasMessage,
     RawMessage,
+    is_from_ledger,
     outgoing,
 )
 
@@ -116,7 +116,7 @@ def from_message(message: Any, queue: str, reason: Reason, exception: BaseExcept
         attempt=whole(original.get("retries")),
         now=now,
     )
-    if LEDGER_HEADER in original:
+    if is_from_ledger(original):
         headers[JOB_ID] = str(portable(original.get("id")))
     # Kombu has decompressed the body already.
     kept = {str(name): portable(value) for name, value in original.items() if name != "compression"}

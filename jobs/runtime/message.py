@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +23,14 @@ CONTENT_TYPE = "application/json"
 CONTENT_ENCODING = "utf-8"
 
 _HOST = socket.gethostname()
+
+
+def is_from_ledger(headers: object) -> bool:
+    """Return whether the headers of a message, whatever they are, say that it was dispatched from the ledger."""
+    if not isinstance(headers, Mapping) or not isinstance(headers.get("id"), str):
+        return False
+    mark = headers.get(LEDGER_HEADER)
+    return type(mark) is int and mark == 1
 
 
 class HasMessage(Protocol):
