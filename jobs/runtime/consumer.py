@@ -31,6 +31,7 @@ from jobs.runtime.message import LEDGER_HEADER, is_from_ledger
 from jobs.runtime.request import JobRequest
 from jobs.runtime.set_aside import told
 from jobs.runtime.successes import successes
+from jobs.runtime.waits import Waits
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class JobsConsumer(Consumer):
         self._calls: deque[Callable[[], Any]] = deque()
         super().__init__(handover.fetched, *args, **kwargs)
         self.intake = Intake(self)
+        self._waits = Waits(self)
         handover.connect(self.pool, on_task_request, self.hub.call_soon if self.hub else _at_once)
         exchange.serve(handover, successes)
 
@@ -137,6 +139,11 @@ class JobsConsumer(Consumer):
         super().update_strategies()
         self.intake.select()
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Called before the worker's loop begins, when it knows the pool."""
+        super().register_with_event_loop(hub)
+        self._waits.begin_loop()
+
     def on_ready(self) -> None:
         """Called whenever the worker's loop begins: the broker lets it."""
         super().on_ready()
@@ -186,7 +193,7 @@ class JobsConsumer(Consumer):
         self.refusal = told(exc)
         seconds = pause(self._refusals, FIRST_PAUSE, LONGEST_PAUSE, random.random)
         logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
-        _wait(seconds)
+        self._waits.wait(seconds)
 
     def _check(self, message: Any) -> None:
         """Let a message of a task that is known here say only what it can. Raises Malformed where it says more."""
@@ -206,15 +213,18 @@ class JobsConsumer(Consumer):
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection when it stands: tried for ever, with back-off and jitter, which Celery's has not.
 
+        What the pool runs meanwhile ends as at other times: its results are read, its time limits hold.
+
         Where the project limits or forbids trying again, Celery's way is kept.
         """
         settings = self.app.conf
+        connect = partial(conn.ensure_connection, max_retries=0, timeout=settings.broker_connection_timeout)
         if settings.broker_connection_max_retries is not None or not settings.broker_connection_retry:
             return super().ensure_connected(conn)
         while True:
             maybe_shutdown()
             try:
-                conn.ensure_connection(max_retries=0, timeout=settings.broker_connection_timeout)
+                self._waits.connect(connect)
             except OperationalError as exc:
                 self._wait_for_broker(conn, exc)
             else:
@@ -233,7 +243,7 @@ class JobsConsumer(Consumer):
             seconds,
         )
         conn.maybe_switch_next()
-        _wait(seconds)
+        self._waits.wait(seconds)
 
     def on_close(self) -> None:
         """Called when the connection is lost: what was fetched and not begun is dispatched again.
@@ -241,6 +251,7 @@ class JobsConsumer(Consumer):
         What the pool has already will run, whoever brought it: Celery's pool of processes would forget that it has it.
         """
         exchange.detach()
+        self._waits.serve()
         fetched = [
             request
             for request in list(state.reserved_requests)
@@ -298,14 +309,6 @@ class JobsConsumer(Consumer):
                 error,
             )
             self._parked, self._told_at = 0, now
-
-
-def _wait(seconds: float) -> None:
-    """Wait, unless the worker is told to stop."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        maybe_shutdown()
-        time.sleep(min(left, 0.5))
 
 
 def _at_once(call: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """Brokers that lose patience, databases that go away, two schedulers: each job's effect happens once."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,9 @@ from django.conf import settings
 from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from jobs.models import Job
+from jobs.models import Attempt, Job
 from jobs.runtime.dispatch import flush
-from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, Gate, ended, happened, once_each
+from tests.acceptance.engine import AWAY, IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.servers import Postgres, Valkey
 from tests.servers.processes import kill_group, spawn
@@ -159,3 +160,78 @@ def test_what_beat_schedules_becomes_jobs(
     }
     assert effects.count("ours") == Job.objects.filter(priority=5).count()
     once_each(effects, ["urgent"])
+
+
+@pytest.mark.parametrize("database", ["postgres", "sqlite"], indirect=True)
+def test_a_pool_is_served_while_the_broker_is_away(start: Start, effects: Effects, gate: Gate, valkey: Valkey) -> None:
+    """What ends meanwhile is recorded meanwhile, and limits hold for what goes on, for no other."""
+    worker = start("prefork", concurrency=4)
+    # A worker waits half a minute at most for its broker; these lose patience much sooner.
+    short = [tasks.lasting.apply_async([f"short {number}", 2], time_limit=4).job for number in range(2)]
+    endless = tasks.overlong.apply_async(["endless", str(gate)], time_limit=4).job
+    warned = tasks.warned.apply_async(["warned", str(gate)], soft_time_limit=3).job
+    for name in ("short 0", "short 1", "endless", "warned"):
+        happened(effects, f"{name} began")
+    valkey.kill()
+    wait_for(lambda: "out of reach" in worker.log_text(), 20)
+    assert set(ended(*short, seconds=10)) == {"succeeded"}
+    for job in (endless, warned):
+        wait_for(job.attempts.exists, 20, what="its limit")
+    valkey.start()
+    gate.open()
+    assert set(ended(*short, endless, warned, seconds=60)) == {"succeeded"}
+    once_each(effects, [f"short {number} {what}" for number in range(2) for what in ("began", "ended")])
+    assert [job.attempts.count() for job in (*short, endless, warned)] == [0, 0, 1, 1]
+
+
+@on_postgres
+def test_a_job_that_ended_in_time_is_not_timed_out_by_a_worker_that_comes_late(
+    start_worker: Start, effects: Effects
+) -> None:
+    """Frozen, or kept from its loop by whatever it may be: limits are judged by what the processes have sent."""
+    worker = start_worker(pool="prefork", concurrency=3, options=QUICK, environment=PATIENT)
+    hard = [tasks.lasting.apply_async([f"hard {number}", 1.5], time_limit=3).job for number in range(2)]
+    soft = tasks.lasting.apply_async(["soft", 1.5], soft_time_limit=3).job
+    names = ("hard 0", "hard 1", "soft")
+    for name in names:
+        happened(effects, f"{name} began")
+    always(lambda: len(effects) == 3, 0.5)
+    worker.signal(signal.SIGSTOP)
+    for name in names:
+        happened(effects, f"{name} ended")
+    # Until each limit has passed.
+    always(lambda: len(effects) == 6, 3)
+    worker.signal(signal.SIGCONT)
+    assert set(ended(*hard, soft)) == {"succeeded"}
+    assert [job.attempts.count() for job in (*hard, soft)] == [0, 0, 0]
+    once_each(effects, [f"{name} {what}" for name in names for what in ("began", "ended")])
+
+
+@on_postgres
+def test_a_pool_is_served_while_the_broker_hangs_and_while_the_database_is_away_too(
+    start: Start, effects: Effects, valkey: Valkey, postgres: Postgres
+) -> None:
+    worker = start("prefork", concurrency=2)
+    first = [tasks.lasting.apply_async([f"first {number}", 2], time_limit=4).job for number in range(2)]
+    for number in range(2):
+        happened(effects, f"first {number} began")
+    valkey.pause()
+    assert set(ended(*first, seconds=15)) == {"succeeded"}
+    valkey.resume()
+    second = [tasks.lasting.apply_async([f"second {number}", 2], time_limit=4).job for number in range(2)]
+    for number in range(2):
+        happened(effects, f"second {number} began", seconds=40)
+    connection.close()
+    valkey.kill()
+    postgres.stop()
+    for number in range(2):
+        happened(effects, f"second {number} ended")
+    # Until each limit has passed.
+    always(lambda: worker.exit_code is None, 3)
+    postgres.start()
+    wait_for(lambda: set(ended(*second, seconds=15)) == {"succeeded"}, 15, passing_over=AWAY)
+    valkey.start()
+    assert ended(tasks.note.delay("last").job, seconds=60) == ["succeeded"]
+    assert Attempt.objects.count() == 0
+    names = [f"{which} {number}" for which in ("first", "second") for number in range(2)]
+    once_each(effects, [f"{name} {what}" for name in names for what in ("began", "ended")])
