@@ -2,15 +2,16 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
 from jobs.core.states import State
 from jobs.errors import EnqueueError
+from jobs.ledger import unique
 from jobs.ledger.sql import Dialect, cursor, dialect, marks, one
 
 
@@ -64,6 +65,7 @@ _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
     " unique_key, replay_of, run_at, expires_at"
 )
+_INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
 
 
 def insert(job: NewJob) -> uuid.UUID:
@@ -79,49 +81,75 @@ def insert(job: NewJob) -> uuid.UUID:
     """
     words = dialect()
     values, parameters = _values(job, words)
-    statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"
     if not (job.given_id or job.unique_key):
         with cursor() as opened:
-            opened.execute(statement, parameters)
+            opened.execute(f"{_INSERT} VALUES ({values})", parameters)
         return job.id
-    if job.earlier_keys:
-        found = one(f"SELECT id FROM jobs_job WHERE unique_key IN ({marks(job.earlier_keys)})", job.earlier_keys)
-        if found is not None:
-            return words.to_uuid(found[0])
     # The job in the way may begin between the two statements and so free the key: then it is tried again.
     for _ in range(MOST_TRIES):
-        if one(statement + " ON CONFLICT DO NOTHING RETURNING id", parameters) is not None:
-            return job.id
-        there = one(
-            "SELECT id, task FROM jobs_job WHERE id = %s OR unique_key = %s", (words.key(job.id), job.unique_key)
-        )
-        if there is not None:
-            return _same_task(job, words.to_uuid(there[0]), there[1])
+        if job.unique_key and (waiting := unique.waiting([job.unique_key, *job.earlier_keys])):
+            return next(iter(waiting.values()))
+        try:
+            if _is_written(job, values, parameters):
+                return job.id
+        except unique.Taken:
+            return insert(replace(job, unique_key=None))
+        if there := _one_with_id(job):
+            return there
     raise EnqueueError(
         f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id"
         f"{f' or the unique key {job.unique_key!r}' if job.unique_key else ''}, and shows none that has it."
     )
 
 
-def _same_task(job: NewJob, there: uuid.UUID, task: str) -> uuid.UUID:
+def _is_written(job: NewJob, values: str, parameters: list[Any]) -> bool:
+    if job.unique_key:
+        return bool(unique.written(_COLUMNS, values, "", parameters))
+    return one(f"{_INSERT} VALUES ({values}) ON CONFLICT DO NOTHING RETURNING id", parameters) is not None
+
+
+def _one_with_id(job: NewJob) -> uuid.UUID | None:
     """Return the id of the job already there. Raises EnqueueError where that is a job of another task."""
-    if task != job.task:
-        raise EnqueueError(f"{job.task}: task_id={str(there)!r} is the id of a job of {task}; a job's id is its own.")
-    return there
+    found = job.given_id and one("SELECT task FROM jobs_job WHERE id = %s", [dialect().key(job.id)])
+    if not found:
+        return None
+    if found[0] != job.task:
+        raise EnqueueError(
+            f"{job.task}: task_id={str(job.id)!r} is the id of a job of {found[0]}; a job's id is its own."
+        )
+    return job.id
 
 
 def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:
-    """Write many jobs in the caller's transaction: one COPY on PostgreSQL where that can say it, else one by one.
+    """Write many jobs in the caller's transaction, a few statements for all of them. None of them has a given id.
 
     Returns:
         Their ids, in order; as `insert` does for those with a unique key.
     """
-    plain = not any(job.delay or job.expires_in is not None or job.unique_key for job in jobs)
-    if not plain or dialect().name != "postgresql":
-        return [insert(job) for job in jobs]
-    if jobs:
-        _copy(jobs)
-    return [job.id for job in jobs]
+    plain = [job for job in jobs if not job.unique_key]
+    if plain:
+        _write(plain)
+    keyed = {job.unique_key: job for job in reversed(jobs) if job.unique_key}
+    ids = _insert_keyed(keyed)
+    return [ids[job.unique_key] if job.unique_key else job.id for job in jobs]
+
+
+def _insert_keyed(jobs: Mapping[str, NewJob]) -> dict[str, uuid.UUID]:
+    wanted = [key for job in jobs.values() for key in (str(job.unique_key), *job.earlier_keys)]
+    found = unique.waiting(wanted) if wanted else {}
+    ids = {key: found[there] for key, job in jobs.items() for there in (key, *job.earlier_keys) if there in found}
+    # All take the keys in one order, so that two of them wait for each other at most once.
+    fresh = [jobs[key] for key in sorted(jobs.keys() - ids.keys())]
+    if fresh:
+        try:
+            written = _write_keyed(fresh)
+        except unique.Taken:
+            written = set()
+        ids |= {str(job.unique_key): job.id for job in fresh if job.id in written}
+    for key, job in jobs.items():
+        if key not in ids:
+            ids[key] = insert(job)
+    return ids
 
 
 def has_come(moment: datetime) -> bool:
@@ -186,27 +214,64 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
     return ""
 
 
-def _copy(jobs: Iterable[NewJob]) -> None:
-    columns = _COLUMNS
-    now = one(f"SELECT {dialect().now}")
-    with connection.cursor() as opened, opened.copy(f"COPY jobs_job ({columns}) FROM STDIN") as copy:
-        for job in jobs:
-            copy.write_row(
-                (
-                    job.id,
-                    job.task,
-                    job.queue,
-                    job.state.value,
-                    job.args,
-                    job.kwargs,
-                    None if job.options is None else json.dumps(job.options),
-                    job.priority,
-                    job.max_retries,
-                    job.correlation_id,
-                    job.parent_id,
-                    job.unique_key,
-                    job.replay_of,
-                    job.run_at or (now[0] if now else None),
-                    job.expires_at,
-                )
-            )
+#: The types of the columns, as PostgreSQL reads them from JSON.
+_TYPES = (
+    "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
+    " correlation_id text, parent_id uuid, unique_key text, replay_of uuid, run_at timestamptz, expires_at timestamptz"
+)
+
+
+def _write(jobs: Sequence[NewJob]) -> None:
+    """Write jobs of which none is in another's way."""
+    records = _records(jobs)
+    if dialect().name == "postgresql":
+        with connection.cursor() as opened, opened.copy(f"COPY jobs_job ({_COLUMNS}) FROM STDIN") as copy:
+            for record in records:
+                copy.write_row(record)
+    else:
+        with connection.cursor() as opened:
+            opened.executemany(f"{_INSERT} VALUES ({marks(records[0])})", records)
+
+
+def _write_keyed(jobs: Sequence[NewJob]) -> set[uuid.UUID]:
+    """Write the jobs whose keys are free. Returns their ids. Raises `unique.Taken`."""
+    words = dialect()
+    records = _records(jobs)
+    names = _COLUMNS.split(", ")
+    text = json.dumps([dict(zip(names, record, strict=True)) for record in records], default=str)
+    if words.name == "postgresql":
+        values = _COLUMNS.replace("args, kwargs, options", "args::jsonb, kwargs::jsonb, options::jsonb")
+        return unique.written(_COLUMNS, values, f"jsonb_to_recordset(%s::jsonb) AS job ({_TYPES})", [text])
+    return unique.written(_COLUMNS, ", ".join(f"value ->> '{name}'" for name in names), "json_each(%s)", [text])
+
+
+def _records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
+    """Return the values of `_COLUMNS` for each job, with times by the database's clock."""
+    words = dialect()
+    now = _now(words)
+    return [
+        (
+            words.key(job.id),
+            job.task,
+            job.queue,
+            job.state.value,
+            job.args,
+            job.kwargs,
+            None if job.options is None else json.dumps(job.options),
+            job.priority,
+            job.max_retries,
+            job.correlation_id,
+            None if job.parent_id is None else words.key(job.parent_id),
+            job.unique_key,
+            None if job.replay_of is None else words.key(job.replay_of),
+            words.time(job.run_at or now + timedelta(seconds=job.delay or 0)),
+            words.time(job.expires_at if job.expires_in is None else now + timedelta(seconds=job.expires_in)),
+        )
+        for job in jobs
+    ]
+
+
+def _now(words: Dialect) -> datetime:
+    row = one(f"SELECT {words.now}")
+    now = row[0] if row else None
+    return now if isinstance(now, datetime) else datetime.fromisoformat(str(now)).replace(tzinfo=UTC)
