@@ -3,12 +3,13 @@
 import logging
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
 from django.apps import apps
 from django.conf import settings
 
 from jobs import transport
+from jobs.runtime import sessions
 from jobs.runtime.housekeeping import Housekeeping
 from jobs.runtime.lifeline import tie_children_to_parent
 from jobs.transport import rabbitmq, redis
@@ -27,6 +28,7 @@ def install(app: Celery) -> None:
     app.amqp_cls = "jobs.producer:Producer"
     logging.getLogger("celery.pool").addFilter(_tells_no_arguments)
     tie_children_to_parent()
+    signals.worker_init.connect(_guard_sessions, dispatch_uid="jobs.sessions")
     app.steps["worker"].add(Housekeeping)
 
 
@@ -59,6 +61,10 @@ def for_broker(url: str) -> dict[str, Any]:
     return rabbitmq.settings() if url.partition("://")[0] in rabbitmq.SCHEMES else {}
 
 
+def _guard_sessions(**_: Any) -> None:
+    sessions.guard()
+
+
 def _defaults() -> dict[str, Any]:
     """Return our settings under the project's own: Celery looks here before it looks into Django's settings."""
     defaults = _ours()
@@ -81,8 +87,8 @@ def _ours() -> dict[str, Any]:
         "worker_prefetch_multiplier": 4,
         **for_broker(getattr(settings, "CELERY_BROKER_URL", "")),
         "worker_consumer": "jobs.runtime.consumer:JobsConsumer",
-        # Celery's Django fixup closes the database connection around every task, at 12 ms for each new one. The
-        # executor notices a broken connection at the claim and replaces it, so it may stay open.
+        # Celery's Django fixup closes the database connection around every task, at 12 ms for each new one. Here they
+        # stay open: `jobs.runtime.sessions` proves them alive before a task and clean after it.
         "CELERY_DB_REUSE_MAX": 10**9,
         "broker_connection_timeout": SOCKET_TIMEOUT,
         "broker_connection_retry_on_startup": True,

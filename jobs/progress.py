@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from jobs.ledger.attempts import note_progress
 from jobs.redaction import HIDDEN, hidden_names, without_hidden
+from jobs.runtime import sessions
 
 #: Seconds between two writes for one job; what is said in between costs nothing.
 EVERY = 0.5
@@ -23,7 +24,9 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     """Say how far the job at hand is; shown live on its page and in the API.
 
     Cheap enough for a tight loop: at most one write each half second, and the last word always (`done` equal to
-    `total`). Outside of a job, and while the database is away, it does nothing.
+    `total`). Outside of a job, and while the database is away, it does nothing. On PostgreSQL it is seen at once also
+    where the task is in a transaction, and neither becomes part of that nor keeps the job's row locked; on SQLite it is
+    seen when the transaction has ended.
 
     Args:
         done: how much is done, in any unit.
@@ -42,8 +45,9 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     if job_id is None or not _is_time(job_id, last_word=done == total):
         return
     text = json.dumps({"done": done, "total": total, "message": _shown(task, message)[:200]})
+    over = sessions.for_the_engine()
     try:
-        note_progress(job_id, request.lease_id, text)
+        note_progress(job_id, request.lease_id, text, over)
     except DatabaseError:
         # A job does not fail for want of a progress bar.
         return

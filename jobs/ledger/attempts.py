@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.held import HeldBy
 from jobs.core.states import FINAL, State
@@ -68,13 +69,14 @@ def succeed_many(job_ids: Collection[uuid.UUID], lease_id: str) -> set[uuid.UUID
     return done
 
 
-def note_progress(job_id: uuid.UUID, lease_id: str, progress: str) -> bool:
+def note_progress(job_id: uuid.UUID, lease_id: str, progress: str, over: BaseDatabaseWrapper | None = None) -> bool:
     """Keep what a task says of its progress (JSON). Returns false where the lease was lost, or the row is locked."""
     words = dialect()
     return (
         changed(
             f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now} WHERE {free(_FENCE)}",
             (progress, words.key(job_id), lease_id),
+            over,
         )
         == 1
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import ServerBindingCursor
 
 from jobs.core.states import State
@@ -214,22 +215,22 @@ def rows(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]
         return list(opened.fetchall())
 
 
-def changed(statement: str, parameters: Sequence[Any] = ()) -> int:
-    """Run a statement and return how many rows it changed."""
-    with cursor() as opened:
+def changed(statement: str, parameters: Sequence[Any] = (), over: BaseDatabaseWrapper | None = None) -> int:
+    """Run a statement, over the thread's connection or another one, and return how many rows it changed."""
+    with cursor(over) as opened:
         opened.execute(statement, parameters)
         return int(opened.rowcount)
 
 
 @contextmanager
-def cursor() -> Iterator[Any]:
+def cursor(over: BaseDatabaseWrapper | None = None) -> Iterator[Any]:
     """Return a cursor for the ledger's statements, which are few and run often.
 
     On PostgreSQL, Django's own cursors write the parameters into the text of each statement, so that the server has
     to parse and plan it every time. These have it do so once; `prepare_threshold` in `project.database` says when.
     """
     # Django's `connection` looks for the thread's connection at every use of it.
-    database: Any = connections[DEFAULT_DB_ALIAS]
+    database: Any = over or connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
         with database.cursor() as opened:
             yield opened

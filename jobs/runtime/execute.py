@@ -25,7 +25,7 @@ from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.observability import tracing
-from jobs.runtime import deadletters
+from jobs.runtime import deadletters, sessions
 from jobs.runtime.claim import claim, ledger_id
 from jobs.runtime.coroutines import finished
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
@@ -142,7 +142,8 @@ def _execute(  # noqa: RET503 (tell_celery raises)
 def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
     """Run the task's body. Raises Escaped for what is meant to end a whole process, unless it is a pool's."""
     try:
-        return finished(task.run(*args, **kwargs))
+        with sessions.of_a_task():
+            return finished(task.run(*args, **kwargs))
     except MemoryError as exc:
         # What the task had taken lives on in its frames; to record its end needs some of it.
         tracebacks.clear_frames(exc.__traceback__)

@@ -1,15 +1,17 @@
 """`progress()`: what a task says of how far it is, and what that costs."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from jobs import job, progress
-from jobs.models import Job
+from jobs.models import Job, Queue
 from tests.jobs.delivery import deliver
+from tests.jobs.locks import elsewhere
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +76,47 @@ def test_outside_of_a_job_it_does_nothing() -> None:
 def test_what_is_no_number_is_refused(values: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match=r"progress\(\): (done|total)=.* is not valid"):
         progress(*values)
+
+
+@contextmanager
+def without_autocommit() -> Iterator[None]:
+    """Be in a transaction as scripts are that begin none."""
+    transaction.set_autocommit(False)
+    yield
+    transaction.rollback()
+    transaction.set_autocommit(True)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres_only
+@pytest.mark.parametrize("begin", [transaction.atomic, without_autocommit], ids=["atomic", "no autocommit"])
+def test_it_is_seen_while_the_task_is_in_a_transaction_and_holds_nobody_up(
+    begin: Callable[[], AbstractContextManager[None]],
+) -> None:
+    seen: list[object] = []
+
+    def look_from_outside() -> None:
+        with elsewhere() as other:
+            seen.append(other.execute("SELECT progress FROM jobs_job").fetchone())
+            other.execute("SELECT 1 FROM jobs_job FOR UPDATE NOWAIT")
+
+    def work() -> None:
+        with begin():
+            Queue.objects.create(name="written")
+            progress(1, 2, "half")
+            look_from_outside()
+
+    assert ran(work).state == "succeeded"
+    assert seen == [({"done": 1, "total": 2, "message": "half"},)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_not_undone_with_the_tasks_transaction_nor_does_it_fail_one() -> None:
+    def work() -> None:
+        with transaction.atomic():
+            progress(1, 1)
+            transaction.set_rollback(True)
+
+    row = ran(work)
+    assert row.state == "succeeded"
+    assert row.progress == ({"done": 1, "total": 1, "message": ""} if connection.vendor == "postgresql" else None)

@@ -1,0 +1,295 @@
+"""What a task leaves behind in its database sessions ends with it, and a dead session is replaced before a task begins.
+
+A connection costs more than most jobs, so it is kept from one to the next, and yet the next one must not find a
+transaction left open, another role, a time limit, a temporary table or a lock. After each body every connection that
+the thread has is brought back to what it was when it was new, in one round trip, and its answer is the proof; one of
+which that cannot be said is closed. Before each body a look at the socket tells whether the server has hung up.
+"""
+
+import contextlib
+import select
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from celery import signals
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
+
+#: A connection that has been idle for longer is asked for a sign of life when it is first used, in seconds: its server
+#: may be gone without a word.
+IDLE_SECONDS = 5.0
+
+#: Ends all that a session on PostgreSQL can hold, but statements prepared by the driver: they are worth keeping.
+_RESET = (
+    "RESET SESSION AUTHORIZATION; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES;"
+    " SELECT pg_catalog.pg_advisory_unlock_all();"
+)
+#: Statements prepared in SQL cannot be told from those that were there before.
+_PREPARED = " SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql"
+
+#: Names our receivers of signals.
+_UID = "jobs.sessions"
+
+#: What a connection of psycopg carries besides the server's settings.
+_ATTRIBUTES = (
+    *("isolation_level", "read_only", "deferrable", "prepare_threshold", "prepared_max"),
+    *("autocommit", "row_factory", "cursor_factory", "server_cursor_factory"),
+)
+
+#: What SQLite says that a statement will do, where that outlives the statement and its transaction.
+_TOUCHING = frozenset(
+    {
+        sqlite3.SQLITE_ATTACH,
+        sqlite3.SQLITE_DETACH,
+        sqlite3.SQLITE_CREATE_TEMP_INDEX,
+        sqlite3.SQLITE_CREATE_TEMP_TABLE,
+        sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
+        sqlite3.SQLITE_CREATE_TEMP_VIEW,
+    }
+)
+
+
+@dataclass(slots=True)
+class _Session:
+    """What is known of an open connection.
+
+    Attributes:
+        raw: the driver's connection.
+        restore: the statement that brings it back to what it was.
+        attributes: what else it was.
+        is_touched: whether something was done to it that no statement brings back.
+        proven_at: when it was last known to live, by the monotonic clock.
+    """
+
+    raw: Any
+    restore: bytes = b""
+    attributes: tuple[Any, ...] = ()
+    is_touched: bool = False
+    proven_at: float = 0.0
+
+
+#: What a thread's task has besides its own connections: those that are its caller's, and one for the engine.
+_local = threading.local()
+
+
+def guard() -> None:
+    """Watch over the connections of this worker's tasks, those that are no jobs included."""
+    connection_created.connect(_opened, dispatch_uid=_UID)
+    signals.task_prerun.connect(_before_task, dispatch_uid=_UID)
+    signals.task_postrun.connect(_after_task, dispatch_uid=_UID)
+
+
+@contextlib.contextmanager
+def of_a_task() -> Iterator[None]:
+    """Run a task's body between living connections and clean ones, of every alias.
+
+    Where the caller has a transaction open already, as tests have, that connection is his.
+    """
+    callers = _begin()
+    _local.callers = callers
+    try:
+        yield
+    finally:
+        _local.callers = set()
+        _close_aside()
+        _end(callers)
+
+
+def for_the_engine() -> BaseDatabaseWrapper:
+    """Return the connection over which the engine writes while a body runs.
+
+    It is the task's own, unless that is in a transaction: what is written in there nobody sees before it ends, and the
+    row stays locked. On SQLite nobody else could write meanwhile.
+    """
+    own: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
+    is_free = not own.in_atomic_block and own.autocommit
+    if own.vendor == "sqlite" or DEFAULT_DB_ALIAS in getattr(_local, "callers", ()) or is_free:
+        return own
+    aside: BaseDatabaseWrapper | None = getattr(_local, "aside", None)
+    if aside is None:
+        aside = _local.aside = connections.create_connection(DEFAULT_DB_ALIAS)
+    return aside
+
+
+def _close_aside() -> None:
+    aside = getattr(_local, "aside", None)
+    if aside is not None:
+        _local.aside = None
+        aside.close()
+
+
+def _begin() -> set[str]:
+    callers = set()
+    for connection in _open_ones():
+        if connection.in_atomic_block:
+            callers.add(connection.alias)
+        elif not _lives(connection):
+            _discard(connection)
+        elif _session_of(connection) is None:
+            _take_note(connection)
+    return callers
+
+
+def _end(callers: set[str]) -> None:
+    for connection in _open_ones():
+        if connection.alias not in callers and not _is_clean(connection):
+            _discard(connection)
+
+
+def _before_task(sender: Any, **_: Any) -> None:
+    if not sender.request.is_eager:
+        _begin()
+
+
+def _after_task(sender: Any, **_: Any) -> None:
+    # A job's own are clean since its body ended; but handlers of its end may have used them too.
+    if not sender.request.is_eager:
+        _end(set())
+
+
+def _open_ones() -> list[BaseDatabaseWrapper]:
+    # One that was closed within a transaction waits for its end.
+    found = connections.all(initialized_only=True)
+    return [one for one in found if one.connection is not None or one.in_atomic_block]
+
+
+# --- What is known of a connection ----------------------------------------------------------------
+
+
+def _opened(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if _session_of(connection) is None:
+        _take_note(connection)
+
+
+def _session_of(connection: Any) -> _Session | None:
+    session: _Session | None = getattr(connection, "_jobs_session", None)
+    return session if session is not None and session.raw is connection.connection else None
+
+
+def _take_note(connection: Any) -> None:
+    """Note what a connection is like. Where it cannot say that, nothing is known of it."""
+    raw = connection.connection
+    session = _Session(raw, proven_at=time.monotonic())
+    if connection.vendor == "postgresql":
+        if raw.info.transaction_status != TransactionStatus.IDLE:
+            return
+        try:
+            session.restore = _restoring(raw)
+        except psycopg.Error:
+            return
+        session.attributes = _attributes(raw)
+    elif connection.vendor == "sqlite":
+        raw.set_authorizer(_watching(session))
+        session.attributes = _attributes_of_sqlite(raw)
+    else:
+        return
+    connection._jobs_session = session  # noqa: SLF001 (it ends with the connection)
+
+
+def _restoring(raw: psycopg.Connection) -> bytes:
+    result = raw.pgconn.exec_(
+        b"SELECT string_agg(pg_catalog.format(' SELECT pg_catalog.set_config(%L, %L, false);', name, setting), '')"
+        b" FROM pg_catalog.pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction\\_%'"
+    )
+    if result.status != ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(result.get_error_message())
+    return _RESET.encode() + (result.get_value(0, 0) or b"") + _PREPARED.encode()
+
+
+def _attributes(raw: Any) -> tuple[Any, ...]:
+    handlers = [len(getattr(raw, name, ())) for name in ("_notice_handlers", "_notify_handlers")]
+    return (*(getattr(raw, name, None) for name in _ATTRIBUTES), *handlers)
+
+
+def _attributes_of_sqlite(raw: Any) -> tuple[Any, ...]:
+    return raw.isolation_level, raw.row_factory, raw.text_factory
+
+
+def _watching(session: _Session) -> Any:
+    def authorize(action: int, subject: str | None, value: str | None, *_: str | None) -> int:
+        # A PRAGMA without a value is a question.
+        if action in _TOUCHING or (action == sqlite3.SQLITE_PRAGMA and value is not None):
+            session.is_touched = True
+        return sqlite3.SQLITE_OK
+
+    return authorize
+
+
+# --- Proofs ---------------------------------------------------------------------------------------
+
+
+def _lives(connection: Any) -> bool:
+    """Return whether nothing says that the server is gone. Asks it, at the first use, where it has been idle long."""
+    if connection.vendor != "postgresql":
+        return True
+    pgconn = connection.connection.pgconn
+    if pgconn.status != ConnStatus.OK:
+        return False
+    waiting = select.poll()
+    waiting.register(pgconn.socket, select.POLLIN)
+    if waiting.poll(0):
+        # A server has nothing to say to an idle connection but that it ends.
+        return False
+    session = _session_of(connection)
+    if session is None or time.monotonic() - session.proven_at > IDLE_SECONDS:
+        connection.close_if_unusable_or_obsolete()
+    return connection.connection is not None
+
+
+def _is_clean(connection: Any) -> bool:
+    """Bring a connection back to what it was, and return whether it is."""
+    session = _session_of(connection)
+    if session is None or connection.in_atomic_block or connection.run_on_commit:
+        return False
+    if connection.autocommit != connection.settings_dict["AUTOCOMMIT"]:
+        return False
+    if connection.vendor == "sqlite":
+        raw = connection.connection
+        return not (session.is_touched or raw.in_transaction) and _attributes_of_sqlite(raw) == session.attributes
+    return _attributes(connection.connection) == session.attributes and _is_reset(session) and _is_prepared(connection)
+
+
+def _is_reset(session: _Session) -> bool:
+    pgconn = session.raw.pgconn
+    idle = pgconn.transaction_status == TransactionStatus.IDLE and pgconn.pipeline_status == PipelineStatus.OFF
+    if not idle:
+        return False
+    try:
+        result = pgconn.exec_(session.restore)
+    except psycopg.Error:
+        return False
+    session.proven_at = time.monotonic()
+    return bool(result.status == ExecStatus.TUPLES_OK and result.get_value(0, 0) == b"0")
+
+
+def _is_prepared(connection: Any) -> bool:
+    """Let whoever gives new connections something give it again, as where Django takes them from a pool.
+
+    A setting of one's own making (`SET app.tenant`) is in no list that could be restored.
+    """
+    if all(receiver[0][0] == _UID for receiver in connection_created.receivers):
+        return True
+    answers = connection_created.send_robust(sender=type(connection), connection=connection)
+    return not any(isinstance(answer, Exception) for _, answer in answers)
+
+
+def _discard(connection: Any) -> None:
+    """Close a connection, whatever state it is in, and forget it: the next use makes a new one."""
+    if connection.vendor == "sqlite" and connection.is_in_memory_db():
+        # It is the database.
+        return
+    with contextlib.suppress(Exception):
+        # Not only given back to a pool of Django's.
+        connection.connection.close()
+    connection.in_atomic_block = False
+    connection.run_on_commit = []
+    with contextlib.suppress(Exception):
+        connection.close()
+    del connections[connection.alias]
