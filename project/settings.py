@@ -94,7 +94,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and Celery --------------------------------------------------------------------------
 
-#: Where processes share what is not worth a table: counts of log-in attempts, breakers. Empty: each counts for itself.
+#: Where processes share what is not worth a table: counts of log-in attempts. Empty: each counts for itself.
 REDIS_URL = env.redis_url("REDIS_URL", "")
 if not DEBUG and not REDIS_URL:
     env.require("BROKER_URL", when="in production (DEBUG is off) unless REDIS_URL is set")

@@ -132,7 +132,7 @@ def _lags() -> Iterator[Metric]:
         ),
     )
     snoozed = Job.objects.filter(~Q(started_at=None), state=State.SCHEDULED, run_at__gt=F("started_at"))
-    yield _gauge("jobs_snoozed", "Jobs put off by their task, a breaker or a limit.", snoozed.count())
+    yield _gauge("jobs_snoozed", "Jobs put off by their task.", snoozed.count())
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:
