@@ -44,7 +44,7 @@ def are_ready(post: Post) -> bool:
     return all(image.is_ready for image in post.images.all())
 
 
-def test_images_are_made_small_and_go_with_their_post(
+def test_images_are_made_small_and_follow_their_post_into_the_public_and_out_of_it(
     database: Database, stores: Stores, to_stores: dict[str, str], start_worker: StartWorker
 ) -> None:
     post = written()
@@ -54,6 +54,12 @@ def test_images_are_made_small_and_go_with_their_post(
     assert [len(image.variants) for image in (large, small)] == [3, 1]
     assert sorted(stores.keys("assets")) == sorted(one["key"] for image in (large, small) for one in image.variants)
     assert sorted(stores.keys()) == sorted([large.key, small.key])
+    services.unpublish(post)
+    wait_for(lambda: stores.keys("assets") == [], 60, what="the variants to be hidden")
+    assert len(stores.keys()) == 6
+    services.publish(post)
+    wait_for(lambda: len(stores.keys()) == 2, 60, what="the variants to be shown")
+    assert len(stores.keys("assets")) == 4
     services.delete(post)
     wait_for(lambda: stores.keys() == stores.keys("assets") == [], 60, what="the objects to go")
 

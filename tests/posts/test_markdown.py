@@ -101,6 +101,7 @@ def test_an_image_from_elsewhere_becomes_a_link() -> None:
 
 def test_images_in_code_are_not_placed() -> None:
     assert placed("![](image:1) and `![](image:2)` ![](https://x/image:3)") == {1}
+    assert placed("![](image\\:4) ![](image&#58;5) \\![](image:6)") == {4, 5}
 
 
 @pytest.mark.parametrize(
