@@ -22,6 +22,7 @@ from jobs.ledger.upkeep import redispatch_queue
 from jobs.models import DeadLetter, OperatorAction, Queue
 from jobs.options import Options
 from jobs.queries import JobFilter, LetterFilter
+from jobs.redaction import HIDDEN
 from jobs.registry import registered
 from jobs.runtime import deadletters, letters
 from jobs.runtime.dispatch import dispatcher
@@ -110,6 +111,30 @@ def replay_corrected(
         _mark_replayed(letter, job_id)
         _record("replay corrected", actor, {"letter": str(letter.pk), "job": str(job_id)}, 1)
     return job_id
+
+
+def corrected_arguments(letter: DeadLetter, shown: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments for a replay as somebody has corrected them who was shown them by name.
+
+    Args:
+        letter: whose arguments they were.
+        shown: as they are to be; what reads `[redacted]` still has the value that nobody was shown.
+
+    Returns:
+        Those that have no name but their position, and the others by name.
+    """
+    originals = _named(letter)
+    kwargs = {name: originals.get(name, value) if value == HIDDEN else value for name, value in shown.items()}
+    positions = sorted((name for name in kwargs if name.isdecimal()), key=int)
+    return [kwargs.pop(position) for position in positions], kwargs
+
+
+def _named(letter: DeadLetter) -> dict[str, Any]:
+    signature = getattr(registered().get(letter.task), "_signature", None)
+    names = list(signature.parameters) if signature else []
+    values = letter.args or []
+    named = {names[index] if index < len(names) else str(index): value for index, value in enumerate(values)}
+    return {**named, **(letter.kwargs or {})}
 
 
 def pause_queue(name: str, *, actor: str) -> None:

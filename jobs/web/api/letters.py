@@ -94,13 +94,14 @@ def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
     return {"id": letter.pk, "job_id": letter.job_id, "discarded_at": letter.discarded_at}
 
 
-def _corrected(letter: DeadLetter, kwargs: dict[str, Any], actor: str, *, force: bool) -> uuid.UUID:
+def _corrected(letter: DeadLetter, given: dict[str, Any], actor: str, *, force: bool) -> uuid.UUID:
+    args, kwargs = operations.corrected_arguments(letter, given)
     task = public(letter.task) if letter.task in registered() else None
     errors = errors_in(task, kwargs) if task else []
     if errors:
         raise refused(errors)
     try:
-        return operations.replay_corrected(letter, (), kwargs, actor=actor, force=force)
+        return operations.replay_corrected(letter, args, kwargs, actor=actor, force=force)
     except EnqueueError as exc:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)[:2000]) from exc
     except TransitionRefused as exc:

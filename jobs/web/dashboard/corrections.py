@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -11,9 +10,6 @@ from django.shortcuts import redirect
 
 from jobs import operations
 from jobs.errors import JobError
-from jobs.models import DeadLetter
-from jobs.redaction import HIDDEN
-from jobs.registry import registered
 from jobs.web.dashboard import deadletters
 from jobs.web.dashboard.access import action, actor
 from jobs.web.dashboard.pages import show
@@ -26,7 +22,7 @@ def replay_corrected(request: HttpRequest, letter_id: uuid.UUID) -> HttpResponse
     letter = deadletters.get(letter_id)
     text = request.POST.get("arguments", "")
     try:
-        args, kwargs = passed(letter, read(text))
+        args, kwargs = operations.corrected_arguments(letter, read(text))
         job_id = operations.replay_corrected(letter, args, kwargs, actor=actor(request))
     except (ValueError, JobError) as exc:
         context = {**deadletters.letter_context(request, letter), "edited": text, "problem": str(exc)}
@@ -56,19 +52,3 @@ def read(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("The arguments must be a JSON object: names and values in braces.")  # noqa: TRY004  (what is wrong is the text)
     return found
-
-
-def passed(letter: DeadLetter, edited: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Return arguments as they are passed: hidden ones with the value they had, nameless ones by position."""
-    originals = _originals(letter)
-    kwargs = {name: originals.get(name, value) if value == HIDDEN else value for name, value in edited.items()}
-    positions = sorted((name for name in kwargs if name.isdecimal()), key=int)
-    return [kwargs.pop(position) for position in positions], kwargs
-
-
-def _originals(letter: DeadLetter) -> dict[str, Any]:
-    signature = getattr(registered().get(letter.task), "_signature", None)
-    names = list(signature.parameters) if signature else []
-    values = letter.args or []
-    named = {names[index] if index < len(names) else str(index): value for index, value in enumerate(values)}
-    return {**named, **(letter.kwargs or {})}

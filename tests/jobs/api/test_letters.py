@@ -66,6 +66,13 @@ def test_a_replay_with_other_arguments_is_a_new_job(api: Api) -> None:
     assert again.status_code == 409
 
 
+def test_what_is_hidden_keeps_its_value_in_a_replay(api: Api) -> None:
+    letter = dead_letter(task="tests.tasks_app.tasks.discreet", args=["x"], kwargs={"secret": "hunter2"})
+    shown = api.get(f"dead-letters/{letter.pk}").json()["kwargs"]
+    answer = api.post(f"dead-letters/{letter.pk}/replay", {"kwargs": {**shown, "name": "y"}})
+    assert Job.objects.get(pk=answer.json()["job_id"]).kwargs == {"name": "y", "secret": "hunter2"}
+
+
 def test_a_letter_of_an_unknown_task_cannot_be_corrected(api: Api) -> None:
     letter = dead_letter(task="gone")
     assert api.post(f"dead-letters/{letter.pk}/replay", {"kwargs": {}}).status_code == 422

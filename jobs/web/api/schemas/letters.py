@@ -104,7 +104,9 @@ class LetterActionIn(In):
 class ReplayIn(In):
     """How to run a dead letter again."""
 
-    kwargs: dict[str, Any] | None = Field(default=None, description="Other arguments: then it becomes a new job.")
+    kwargs: dict[str, Any] | None = Field(
+        default=None, description="Other arguments: then it becomes a new job. `[redacted]` keeps its value."
+    )
     force: StrictBool = Field(default=False, description="Although it was replayed or discarded before.")
 
 
