@@ -143,7 +143,8 @@ class PostImage(models.Model):
     alt = models.CharField("description", max_length=MAX_ALT, blank=True)
     #: Narrowest first; empty until they are made, and as long its author is shown the original.
     variants: "models.JSONField[list[Variant], list[Variant]]" = models.JSONField(default=list, editable=False)
-    #: Whether the variants lie where everybody may read them: a little later than the post is published.
+    #: Whether the variants lie where everybody may read them: from a little after the post is published until a little
+    #: after it is taken back.
     is_public = models.BooleanField(default=False, db_default=False, editable=False)
     #: Why no variants can be made of it.
     problem = models.CharField(max_length=MAX_PROBLEM, blank=True, db_default="", editable=False)

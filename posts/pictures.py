@@ -16,7 +16,7 @@ def picture(image: PostImage, *, own: bool = False) -> Picture | None:
             shown = store("content").guarded_url(image.key) if own and not image.problem else ""
             return Picture(shown, image.width, image.height, image.alt) if shown else None
         assets = store("assets")
-        address = assets.url if image.is_public else assets.guarded_url
+        address = assets.url if image.is_public and image.post.is_published else assets.guarded_url
         sources = [f"{address(one['key'])} {one['width']}w" for one in image.variants]
         largest = image.variants[-1]
         src = address(largest["key"])

@@ -24,7 +24,7 @@ def follow(image: PostImage) -> None:
 
 def _place(image: PostImage, remake: Callable[[], object]) -> None:
     is_public = pipeline.place([variant["key"] for variant in image.variants], remake)
-    # If that is over by now, another job is on its way.
+    # If the post is in another state by now, another job is on its way.
     PostImage.objects.filter(pk=image.pk, post__published_at__isnull=not is_public).update(is_public=is_public)
 
 

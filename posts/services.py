@@ -88,8 +88,6 @@ def unpublish(post: Post) -> None:
     """Make it a draft again."""
     if Post.objects.filter(pk=post.pk, published_at__isnull=False).update(published_at=None):
         _place_images(post.pk)
-        # Shown through the site until they are placed.
-        PostImage.objects.filter(post_id=post.pk).update(is_public=False)
         _search_must_look(post.pk)
 
 

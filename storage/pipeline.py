@@ -146,6 +146,7 @@ def _publish(variants: Sequence[str], waiting: set[str]) -> None:
         data = content.get(aside(key), limit=images.MAX_VARIANT_BYTES).data
         assets.put(key, data, content_type=images.WEBP)
     if _are_published(variants):
+        # What would not go is in nobody's way.
         content.delete([aside(key) for key in sorted(waiting)])
 
 
@@ -154,7 +155,11 @@ def _withdraw(variants: Sequence[str], only_public: set[str]) -> None:
     for key in sorted(only_public):
         data = assets.get(key, limit=images.MAX_VARIANT_BYTES).data
         content.put(aside(key), data, content_type=images.WEBP)
-    assets.delete(variants)
+    if kept := assets.delete(variants):
+        raise StorageError(
+            f"{assets.conf} still shows everybody what is not published: " + "; ".join(map(str, kept)) + ".",
+            permanent=all(one.permanent for one in kept),
+        )
 
 
 def aside(key: str) -> str:

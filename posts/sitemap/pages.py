@@ -51,7 +51,8 @@ def _batches() -> Iterator[list[Row]]:
 def _images(first: uuid.UUID, last: uuid.UUID) -> dict[uuid.UUID, list[str]]:
     """Return the addresses of the images of all posts from one id to another."""
     found: dict[uuid.UUID, list[str]] = defaultdict(list)
-    for image in PostImage.objects.filter(post_id__gte=first, post_id__lte=last).order_by("post_id", "number"):
+    images = PostImage.objects.filter(post_id__gte=first, post_id__lte=last).order_by("post_id", "number")
+    for image in images.select_related("post").defer("post__text", "post__html"):
         if shown := picture(image):
             found[image.post_id].append(address(shown.src))
     return found

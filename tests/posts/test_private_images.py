@@ -199,6 +199,19 @@ def test_only_variants_of_published_posts_are_published(stores: Stores, write: W
     assert references.published([image.key, *keys(image), "posts/x"]) == set(keys(image))
 
 
+def test_what_could_not_be_hidden_is_tried_again_by_the_next_release(stores: Stores, write: Write) -> None:
+    post = write(uploads=[upload()])
+    process(post)
+    services.unpublish(post)
+    # Its job gave up.
+    Job.objects.all().delete()
+    released()
+    follow(post)
+    assert stores.keys("assets") == []
+    released()
+    assert not Job.objects.filter(task="posts.place_images").exists()
+
+
 def test_a_release_hides_what_drafts_had_in_public(stores: Stores, write: Write) -> None:
     draft, post = write(publish=False, uploads=[upload()]), write(uploads=[upload()])
     [hidden], [shown] = process(draft), process(post)

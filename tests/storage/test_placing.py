@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from storage import pipeline, references
 from storage.errors import StorageError
 from storage.references import Access
+from tests.storage.other_stores import OtherStore, running
 from tests.storage.pictures import picture
 from tests.storage.stores import Stores
 
@@ -73,6 +75,22 @@ def test_what_is_in_both_places_is_left_in_one(stores: Stores, publication: Publ
     publication.make()
     publication.set(published)
     assert_placed(stores, publication)
+
+
+@pytest.mark.parametrize("code, permanent", [("AccessDenied", True), ("SlowDown", False)])
+def test_a_store_that_keeps_what_is_to_be_hidden_is_an_error(
+    publication: Publication, settings: Settings, code: str, permanent: bool
+) -> None:
+    refused = {publication.keys[0]: code}
+    with running(OtherStore(keys=set(publication.keys), refused=refused)) as other:
+        settings.ASSETS_ENDPOINT = other.endpoint
+        with pytest.raises(StorageError, match=f"still shows everybody .*{code}") as failure:
+            publication.set(False)
+        assert failure.value.permanent is permanent
+        assert other.keys == {publication.keys[0]}
+        other.refused.clear()
+        assert not publication.set(False)
+        assert other.keys == set()
 
 
 def test_any_number_at_once_leave_everything_in_its_place(stores: Stores, publication: Publication) -> None:
