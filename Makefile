@@ -56,7 +56,7 @@ screenshots: $(VENV)/.dev ## Photograph every page into docs/screenshots
 
 requirements: $(VENV)/.dev ## Pin what requirements*.in ask for in requirements*.txt
 	@for name in requirements requirements-dev; do \
-		$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
+		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
 			--no-emit-trusted-host $(ARGS) --output-file $$name.txt $$name.in; done
 
 clean: ## Remove the environment and caches; the data of `make up` stays
