@@ -15,8 +15,8 @@ _SHOWN = frozenset({0xC0, 0xC1, 0xC2})
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 #: Markers without a segment behind them.
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
-#: The next marker; stuffed bytes and restarts belong to the scan before.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+#: The next marker; stuffed bytes and restarts belong to the scan before, and so does what fills up to it.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _PROFILE = b"ICC_PROFILE\0"
 #: Says that the colours are YCbCr, or grey; without a resolution or a thumbnail.
 _JFIF = b"\xff\xe0\x00\x10JFIF\0\1\1\0\0\1\0\1\0\0"

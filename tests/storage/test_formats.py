@@ -1,5 +1,6 @@
 """Files taken apart: pixels decide whether an image is taken; how much work they are is known before it is done."""
 
+import contextlib
 import io
 import time
 import zlib
@@ -234,6 +235,18 @@ def test_what_costs_more_than_it_is_worth_is_refused_at_once(data: bytes, reason
         inspect(data)
     # Seconds would mean that something was decoded.
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("filler", [b"\xff", b"\xff\x00", b"\x00", b"\xff\xd0", b"\xff\xfe\x00\x02"])
+@pytest.mark.parametrize("data", [JPEG, PNG, WEBP, GIF], ids=["jpeg", "png", "webp", "gif"])
+def test_looking_at_a_file_takes_time_in_proportion_to_its_length(data: bytes, filler: bytes) -> None:
+    began = time.process_time()
+    much = filler * (2_000_000 // len(filler))
+    for place in (len(data) - 2, len(data) // 2):
+        for rest in (data[place:], b"", b"\0"):
+            with contextlib.suppress(InvalidImage):
+                inspect(data[:place] + much + rest)
+    assert time.process_time() - began < 5
 
 
 def test_an_ordinary_progressive_jpeg_is_taken() -> None:
