@@ -11,6 +11,7 @@ from jobs.runtime.broker import publisher_for
 from jobs.runtime.brokerless import steward_for
 from jobs.runtime.handover import PATIENCE, handover
 from jobs.runtime.housekeeping import Duty
+from jobs.runtime.missing_letters import MissingLetters
 from jobs.runtime.roster import Roster
 from jobs.runtime.untold import untold
 from jobs.runtime.watchdog import Watchdog
@@ -24,6 +25,7 @@ class Household:
         self._publisher = publisher_for(worker.app)
         self._steward = steward_for(self._publisher, worker.app)
         self._archiver = Archiver(worker.app)
+        self._missing_letters = MissingLetters()
         self._intake = worker.consumer.intake
         self._roster = Roster(worker, self._publisher)
 
@@ -57,6 +59,7 @@ class Household:
             Duty("rescue", steward.rescue, steward.rescue_every()),
             Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
             Duty("dead letters", self._archiver.archive, beat * 2),
+            Duty("missing dead letters", self._missing_letters.mend, beat * 15),
             Duty("events", untold.tell, beat),
         ]
 
