@@ -5,18 +5,21 @@ its filter and count, and can say first how many it would concern (`dry_run`).
 """
 
 import json
+import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from kombu.utils.json import loads
 
 from jobs.core.states import FINAL, WAITING, State
 from jobs.enqueue import enqueue
-from jobs.errors import TransitionRefused, UnknownTask
+from jobs.errors import EnqueueError, TransitionRefused, UnknownTask
 from jobs.ledger import operate
 from jobs.ledger.upkeep import redispatch_queue
 from jobs.models import DeadLetter, OperatorAction, Queue
@@ -27,12 +30,28 @@ from jobs.registry import registered
 from jobs.runtime import deadletters, letters
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import outgoing
+from jobs.runtime.missing_letters import close
+from jobs.task import JobTask
 
 #: Rows changed in one transaction: locks stay short however many match. And dead letters read at once, bodies included.
 BATCH, LETTERS = 500, 25
 
+#: An action of many ends after so many seconds, and says how many are left: a request must be answered.
+MOST_SECONDS = 20.0
+
+#: Rows of which it is told why they could not be changed.
+MOST_REFUSED = 100
+
 RETRYABLE = tuple(sorted(FINAL | WAITING))
 CANCELLABLE = tuple(sorted(WAITING | {State.QUEUED, State.RUNNING}))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that an action could not change, and why."""
+
+    id: uuid.UUID
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +61,14 @@ class Result:
     Attributes:
         matched: how many it concerned when it began.
         changed: how many it changed; 0 in a dry run.
+        refused: those that cannot be changed, the first `MOST_REFUSED` of them.
+        left: how many it did not come to in its time: the same action again goes on with them.
     """
 
     matched: int
     changed: int
+    refused: tuple[Refusal, ...] = ()
+    left: int = 0
 
 
 def retry_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
@@ -102,7 +125,7 @@ def replay_corrected(
         TransitionRefused: it was replayed or discarded before, and `force` is not given.
     """
     task = registered().get(letter.task)
-    if task is None or not hasattr(task, "check_arguments"):
+    if not isinstance(task, JobTask):
         raise UnknownTask(f"The letter's task {letter.task!r} is not registered here, so it cannot be run again.")
     with transaction.atomic():
         _refuse_twice(letter, force=force)
@@ -161,38 +184,104 @@ def _on_jobs(
     *,
     dry_run: bool,
 ) -> Result:
-    found = selection.jobs().filter(state__in=states).order_by()
-    matched = found.count()
+    found = selection.jobs().filter(state__in=states)
+    matched = found.order_by().count()
     if dry_run:
         return Result(matched, 0)
-    # The ids are fixed first: a job that this very action puts back must not match again.
-    ids = list(found.values_list("pk", flat=True))
-    changed = 0
-    for batch in _batches(ids):
-        with transaction.atomic():
-            changed += change(batch)
-    _record(action, actor, selection.as_json(), changed)
-    return Result(matched, changed)
+    with _recorded(action, actor, selection.as_json()) as progress:
+        for ids in _slices(found, BATCH):
+            if progress.is_late:
+                break
+            with transaction.atomic():
+                progress.changed += change(ids)
+            progress.seen += len(ids)
+    return progress.result(matched)
 
 
 def _on_letters(
     action: str, selection: LetterFilter, change: Callable[[DeadLetter], bool], actor: str, *, dry_run: bool
 ) -> Result:
-    found = selection.letters().order_by()
-    matched = found.count()
+    found = selection.letters()
+    matched = found.order_by().count()
     if dry_run:
         return Result(matched, 0)
-    changed = 0
-    for batch in _batches(list(found.values_list("pk", flat=True)), LETTERS):
-        for letter in DeadLetter.objects.filter(pk__in=batch):
-            with transaction.atomic():
-                changed += change(letter)
-    _record(action, actor, selection.as_json(), changed)
-    return Result(matched, changed)
+    with _recorded(action, actor, selection.as_json()) as progress:
+        for ids in _slices(found, LETTERS):
+            for letter in DeadLetter.objects.filter(pk__in=ids).order_by("pk"):
+                if progress.is_late:
+                    break
+                _try(change, letter, progress)
+    return progress.result(matched)
+
+
+def _try(change: Callable[[DeadLetter], bool], letter: DeadLetter, progress: "_Progress") -> None:
+    """Change one letter. What does not fit is its own affair, and stops no other."""
+    progress.seen += 1
+    try:
+        with transaction.atomic():
+            progress.changed += change(letter)
+    except (EnqueueError, UnknownTask, ValueError, TypeError, LookupError) as exc:
+        progress.refuse(letter.pk, exc)
+    except deadletters.BrokerGone as exc:
+        if not progress.changed:
+            raise
+        # The others would not go any better.
+        progress.refuse(letter.pk, exc)
+        progress.stop()
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far an action has come."""
+
+    ends_at: float
+    seen: int = 0
+    changed: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it must end: whoever asked waits for an answer."""
+        return time.monotonic() >= self.ends_at
+
+    def refuse(self, row_id: uuid.UUID, exc: Exception) -> None:
+        if len(self.refusals) < MOST_REFUSED:
+            self.refusals.append(Refusal(row_id, str(exc)[:500]))
+
+    def stop(self) -> None:
+        self.ends_at = float("-inf")
+
+    def result(self, matched: int) -> Result:
+        return Result(matched, self.changed, tuple(self.refusals), max(0, matched - self.seen))
+
+
+@contextmanager
+def _recorded(action: str, actor: str, target: dict[str, Any]) -> Iterator[_Progress]:
+    """Record an action before it begins, and complete the record however it ends: nothing happens unrecorded."""
+    progress = _Progress(time.monotonic() + MOST_SECONDS)
+    entry = _record(action, actor, target, 0)
+    try:
+        yield progress
+    finally:
+        OperatorAction.objects.filter(pk=entry.pk).update(count=progress.changed)
+
+
+def _slices(found: QuerySet[Any], size: int) -> Iterator[list[uuid.UUID]]:
+    """Return the ids of what is found, some at a time and in one order: each once, though it may match again."""
+    last: uuid.UUID | None = None
+    while True:
+        after = found if last is None else found.filter(pk__gt=last)
+        ids = list(after.order_by("pk").values_list("pk", flat=True)[:size])
+        if not ids:
+            return
+        yield ids
+        last = ids[-1]
 
 
 def _requeue(ids: Sequence[uuid.UUID]) -> int:
     jobs = operate.requeue(ids)
+    # What they left when they died is answered by that.
+    close([job.id for job in jobs])
     messages = [outgoing(job, retries=job.attempt) for job in jobs]
     transaction.on_commit(lambda: dispatcher().submit(messages))
     return len(jobs)
@@ -219,7 +308,7 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
         BrokerGone: the broker did not take the message; nothing has changed.
     """
     task = registered().get(letter.task)
-    if task is not None and letter.args is not None and letter.kwargs is not None:
+    if isinstance(task, JobTask) and letter.args is not None and letter.kwargs is not None:
         args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
         return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None))
     message = letters.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
@@ -251,10 +340,5 @@ def _mark_replayed(letter: DeadLetter, job_id: uuid.UUID | None) -> None:
     DeadLetter.objects.filter(pk=letter.pk).update(replayed_at=timezone.now(), replay_job_id=job_id, discarded_at=None)
 
 
-def _record(action: str, actor: str, target: dict[str, Any], count: int) -> None:
-    OperatorAction.objects.create(action=action, actor=actor, target=target, count=count)
-
-
-def _batches(ids: Sequence[uuid.UUID], size: int = BATCH) -> Iterable[Sequence[uuid.UUID]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def _record(action: str, actor: str, target: dict[str, Any], count: int) -> OperatorAction:
+    return OperatorAction.objects.create(action=action, actor=actor, target=target, count=count)

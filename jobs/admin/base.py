@@ -126,6 +126,8 @@ def act(
         result = change(dry_run=False)
         level = messages.SUCCESS if result.changed else messages.WARNING
         messages.add_message(request, level, f"{verb}: {result.changed:,} of {len(ids):,} {things} chosen.")
+        for refusal in result.refused:
+            messages.error(request, f"{refusal.id}: {refusal.why}")
         return None
     context = {
         **admin.site.each_context(request),

@@ -7,6 +7,7 @@ from typing import Protocol
 from jobs.commandline.output import Output
 from jobs.commandline.verb import Exit, Failed, Given
 from jobs.operations import Result
+from jobs.web.result_json import result_json
 
 
 class Change(Protocol):
@@ -30,9 +31,19 @@ def change(given: Given, out: Output, what: str, act: Change) -> Exit:
         return Exit.DONE
     if not _is_named(given, result) and not given["yes"]:
         _confirm(what.format(f"{result.matched:,}"))
-    result = act(dry_run=False)
+    result = _to_the_end(act)
     _report(out, result, dry_run=False)
     return Exit.DONE if result.changed else Exit.FAILED
+
+
+def _to_the_end(act: Change) -> Result:
+    """Make the change, again where its time did not suffice: here nobody waits for an answer."""
+    result = whole = act(dry_run=False)
+    while result.left and result.changed:
+        result = act(dry_run=False)
+        refused = {one.id: one for one in (*whole.refused, *result.refused)}
+        whole = Result(whole.matched, whole.changed + result.changed, tuple(refused.values()), result.left)
+    return whole
 
 
 def _is_named(given: Given, result: Result) -> bool:
@@ -48,10 +59,12 @@ def _confirm(question: str) -> None:
 
 
 def _report(out: Output, result: Result, *, dry_run: bool) -> None:
-    out.json({"matched": result.matched, "changed": result.changed, "dry_run": dry_run})
+    out.json(result_json(result, dry_run=dry_run))
     if not result.matched:
         out.line("Nothing matches in a state that allows it.")
     elif dry_run:
         out.line(f"It would concern {result.matched:,}. Nothing was changed.")
     else:
         out.line(f"{result.changed:,} of {result.matched:,} changed.")
+        for refusal in result.refused:
+            out.line(f"{refusal.id} cannot be changed: {refusal.why}")

@@ -32,6 +32,7 @@ from jobs.web.api.schemas.jobs import (
 )
 from jobs.web.api.submit import submit, submit_many
 from jobs.web.job_json import attempt_json, job_json, maybe_time_json
+from jobs.web.result_json import result_json
 
 router = Router(tags=["jobs"])
 
@@ -105,7 +106,7 @@ def _cursor_given(cursor: str) -> Iterator[None]:
         raise invalid("cursor", cursor, "must be one that a page has given out") from exc
 
 
-@router.post("/actions", response=ActionOut, auth=OPERATE, summary="Retry or cancel all that match")
+@router.post("/actions", response=ActionOut, exclude_unset=True, auth=OPERATE, summary="Retry or cancel all that match")
 def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> Any:
     """Retry or cancel every job that matches the filter and is in a state that allows it."""
     selection = body.filter.filter()
@@ -116,7 +117,7 @@ def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> A
         caller_of(request).require(Scope.READ, "A filter that looks into arguments or errors (q, error, kwargs)")
     act = operations.retry_jobs if body.action == "retry" else operations.cancel_jobs
     result = act(selection, actor=caller_of(request).name, dry_run=body.dry_run)
-    return {"matched": result.matched, "changed": result.changed, "dry_run": body.dry_run}
+    return result_json(result, dry_run=body.dry_run, reads=Scope.READ in caller_of(request).scopes)
 
 
 @router.get("/{uuid:job_id}", response=JobDetail, auth=READ, summary="Show a job")

@@ -31,6 +31,7 @@ from jobs.web.api.schemas.letters import (
 )
 from jobs.web.api.submit import public
 from jobs.web.letter_json import letter_json
+from jobs.web.result_json import UNTOLD, result_json
 
 router = Router(tags=["dead letters"])
 
@@ -43,7 +44,9 @@ def list_letters(request: HttpRequest, query: Annotated[LetterQuery, Query()]) -
     return {"dead_letters": [letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor}
 
 
-@router.post("/actions", response=ActionOut, auth=OPERATE, summary="Replay or discard all that match")
+@router.post(
+    "/actions", response=ActionOut, exclude_unset=True, auth=OPERATE, summary="Replay or discard all that match"
+)
 def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]) -> Any:
     """Replay or discard every dead letter that matches the filter and that nobody has dealt with."""
     selection = body.filter.filter()
@@ -54,7 +57,7 @@ def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]
         caller_of(request).require(Scope.READ, "A filter that looks into arguments or errors (q)")
     act = operations.replay_letters if body.action == "replay" else operations.discard_letters
     result = _through_broker(lambda: act(selection, actor=caller_of(request).name, dry_run=body.dry_run))
-    return {"matched": result.matched, "changed": result.changed, "dry_run": body.dry_run}
+    return result_json(result, dry_run=body.dry_run, reads=Scope.READ in caller_of(request).scopes)
 
 
 @router.get("/{uuid:letter_id}", response=LetterOut, auth=READ, summary="Show a dead letter")
@@ -76,6 +79,9 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
         return {"job_id": _corrected(letter, body.kwargs, actor, force=body.force)}
     selection = LetterFilter(ids=(letter_id,), open_only=not body.force)
     result = _through_broker(lambda: operations.replay_letters(selection, actor=actor, force=body.force))
+    if result.refused:
+        why = result.refused[0].why if Scope.READ in caller_of(request).scopes else UNTOLD
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"Dead letter {letter.pk} cannot be run again: {why}")
     if not result.changed:
         raise _done_before(letter)
     return {"job_id": _letter(letter_id).replay_job_id}

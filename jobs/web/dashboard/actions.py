@@ -28,6 +28,9 @@ from jobs.web.dashboard import deadletters
 from jobs.web.dashboard.access import action, actor
 from jobs.web.dashboard.pages import plural, show
 
+#: So many of those that could not be changed are told of one by one.
+MOST_TOLD = 10
+
 #: The most rows that one form may name one by one; a filter may choose any number.
 MOST_NAMED = 1_000
 
@@ -182,10 +185,17 @@ def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone
 
 
 def _report(request: HttpRequest, verb: Verb, result: Result) -> None:
-    if not result.changed:
+    for refusal in result.refused[:MOST_TOLD]:
+        messages.error(request, f"{str(refusal.id)[:8]} cannot be run again: {refusal.why}")
+    if result.left:
+        done = f"{verb.done} {result.changed:,} of {plural(result.matched, verb.noun)} so far"
+        messages.warning(request, f"{done}; do it again for the {result.left:,} left.")
+    elif not result.changed and result.refused:
+        return
+    elif not result.changed:
         messages.error(request, verb.none)
     elif result.changed < result.matched:
-        rest = "the others changed in the meantime"
+        rest = "the others cannot be" if result.refused else "the others changed in the meantime"
         messages.success(request, f"{verb.done} {result.changed:,} of {plural(result.matched, verb.noun)}; {rest}.")
     else:
         messages.success(request, f"{verb.done} {plural(result.changed, verb.noun)}.")

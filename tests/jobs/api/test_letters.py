@@ -101,3 +101,13 @@ def test_an_action_must_say_which(api: Api) -> None:
     dead_letter()
     assert api.post("dead-letters/actions", {"action": "discard", "filter": {}}).status_code == 422
     assert DeadLetter.objects.get().is_open
+
+
+def test_those_that_do_not_fit_are_reported_one_by_one(api: Api) -> None:
+    odd = dead_letter(task=NOTE, args=["a", "b"])
+    dead_letter(task=NOTE, args=["fits"])
+    answer = api.post("dead-letters/actions", {"action": "replay", "filter": {"task": NOTE}}).json()
+    assert (answer["matched"], answer["changed"]) == (2, 1)
+    ((refused),) = answer["refused"]
+    assert refused["id"] == str(odd.pk)
+    assert "positional argument" in refused["why"]

@@ -180,9 +180,18 @@ class JobActionIn(In):
     dry_run: StrictBool = Field(default=False, description="Only say how many it would concern.")
 
 
+class RefusedOut(BaseModel):
+    """A row that an action could not change, and why."""
+
+    id: uuid.UUID
+    why: str
+
+
 class ActionOut(BaseModel):
     """What an action did, or would do."""
 
     matched: int
     changed: int
+    left: int = Field(default=0, description="How many it did not come to in its time; ask again to go on.")
+    refused: list[RefusedOut] = Field(default=[], description="Those that cannot be changed, the first 100 of them.")
     dry_run: bool
