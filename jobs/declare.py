@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack, cast, overload
 from celery import shared_task
 
 from jobs.core.queue_names import RULE, is_queue_name
-from jobs.core.retry import TOO_LONG
+from jobs.core.retry import MOST_TIMES, TOO_LONG
 from jobs.errors import InvalidOption
 from jobs.options import PRIORITIES
 from jobs.task import JobTask
@@ -24,6 +24,8 @@ class JobOptions(TypedDict, total=False):
     dont_autoretry_for: tuple[type[BaseException], ...]
     max_retries: int | None
     retry_backoff: float | bool
+    #: How many times the delay before each further delay is: 2, or 5 for 1, 5, 25 s.
+    retry_backoff_factor: float
     retry_backoff_max: float
     retry_jitter: float | bool
     default_retry_delay: float
@@ -120,6 +122,10 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "retry_backoff": (
         lambda value: isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < TOO_LONG),
         "seconds, or true or false",
+    ),
+    "retry_backoff_factor": (
+        lambda value: _number(value) and 1 <= cast("float", value) <= MOST_TIMES,
+        f"a number from 1 to {MOST_TIMES}",
     ),
     "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
     "retry_jitter": (_fraction, "true, false, or a share below 1"),

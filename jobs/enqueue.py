@@ -17,7 +17,7 @@ from jobs.core.canonical import encode
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
 from jobs.observability import correlation, tracing
-from jobs.options import Options, check_carried, due, expiry, job_id_of, placed
+from jobs.options import Options, check_carried, due, expiry, job_id_of, placed, retries_of
 from jobs.redaction import hidden_names
 from jobs.runtime.dispatch import dispatcher
 from jobs.runtime.message import Outgoing, outgoing
@@ -138,7 +138,7 @@ def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], op
         replay_of=options.replay_of,
         options=_json_ready(task, message) if message else None,
         priority=priority,
-        max_retries=task.max_retries,
+        max_retries=retries_of(task, options.max_retries),
         delay=delay,
         run_at=run_at,
         expires_in=expires_in,

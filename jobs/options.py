@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -34,6 +35,7 @@ class Options:
         countdown: seconds from now until it may run.
         eta: the time from when it may run, instead of `countdown`.
         expires: seconds from now, or the time, after which it must not begin any more.
+        max_retries: attempts after the first, or None for no limit, where not the task's own (`...`).
         unique: a key, or true for task and arguments, instead of the task's own: while a job of the task with this
             key waits to begin, the call returns that job.
         message: what else goes into the message.
@@ -46,6 +48,7 @@ class Options:
     eta: datetime | None = None
     expires: float | datetime | None = None
     correlation_id: str | None = None
+    max_retries: int | EllipsisType | None = ...
     replay_of: uuid.UUID | None = None
     unique: str | bool | None = None
     message: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +58,7 @@ class Options:
 _OF_JOBS = frozenset(
     {
         *("queue", "priority", "countdown", "eta", "expires", "unique", "correlation_id", "headers", "shadow"),
-        *("link", "link_error", "time_limit", "soft_time_limit"),
+        *("link", "link_error", "max_retries", "time_limit", "soft_time_limit"),
         # What canvas passes on.
         *("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "replaced_task_nesting"),
         *("stamped_headers", "reply_to", "add_to_parent", "ignore_result"),
@@ -92,6 +95,7 @@ def options_of(task: "JobTask", options: Mapping[str, Any], task_id: str | None,
         eta=options.get("eta"),
         expires=options.get("expires"),
         correlation_id=options.get("correlation_id"),
+        max_retries=options.get("max_retries", ...),
         unique=options.get("unique"),
         message=message,
     )
@@ -184,6 +188,17 @@ def _priority_of(task: "JobTask", given: int | None) -> int:
             f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
         )
     return priority
+
+
+def retries_of(task: "JobTask", given: Any) -> int | None:
+    """Return how often a job is tried again at most, None for no limit. Raises InvalidOption for what is no number."""
+    most: int | None = task.max_retries if given is ... else given
+    if most is not None and not (type(most) is int and most >= 0):
+        raise InvalidOption(
+            f"{task.name}: max_retries={most!r} is not valid: it must be a whole number, zero or more, or None for no"
+            " limit."
+        )
+    return most
 
 
 def due(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:

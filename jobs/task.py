@@ -63,6 +63,7 @@ class JobTask(Task):
     autoretry_for: tuple[type[BaseException], ...] = (Exception,)
     dont_autoretry_for: tuple[type[BaseException], ...] = ()
     retry_backoff: float | bool = 1
+    retry_backoff_factor: float = 2
     retry_backoff_max: float = 16
     retry_jitter: float | bool = 0.1
     default_retry_delay = 1
@@ -132,6 +133,7 @@ class JobTask(Task):
         return RetryPolicy(
             max_retries=self.max_retries,
             backoff=float(self.retry_backoff),
+            backoff_factor=self.retry_backoff_factor,
             backoff_max=self.retry_backoff_max,
             jitter=self.retry_jitter,
             default_delay=self.default_retry_delay,
@@ -231,7 +233,8 @@ class JobTask(Task):
         """Write a job in the caller's transaction; it is dispatched when that commits.
 
         Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
-        `headers`, `link`, `link_error`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID), `unique`,
+        `headers`, `link`, `link_error`, `max_retries`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID),
+        `unique`,
         and those that canvas passes. Options about sending (`producer`, `connection`, `retry`, …) have none, since
         nothing is sent here; one that nobody knows is an error.
 

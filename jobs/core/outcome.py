@@ -101,9 +101,17 @@ def after_error(  # noqa: PLR0911 (one line for each kind of error)
         case Ignore():
             # Celery's "I have dealt with this one myself".
             return Succeeded()
-    if not policy.handles(error):
+    if is_permanent(error) or not policy.handles(error):
         return Dead(Reason.PERMANENT)
     return _retry_or_give_up(policy, tries, random)
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Return whether an exception says of itself that no retry can mend its cause: its `permanent` is true."""
+    try:
+        return bool(getattr(error, "permanent", False))
+    except Exception:  # noqa: BLE001 (an attribute that cannot be read says nothing)
+        return False
 
 
 def after_loss(

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 #: A wait this long, in seconds, is a mistake (it is 317 years), and too long to be added to a date.
 TOO_LONG = 10**10
 
-#: Exponents beyond this one cannot matter: 2**30 seconds are 34 years.
+#: Exponents beyond this one cannot matter: 2**30 seconds are 34 years. With the largest factor (`MOST_TIMES`) the
+#: result is still a number.
 _LARGEST_EXPONENT = 30
+
+#: The largest factor between two delays.
+MOST_TIMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class RetryPolicy:
 
     Attributes:
         max_retries: attempts after the first; None for no limit.
-        backoff: seconds before the first retry, doubled with each one after it; 0 for `default_delay` always.
+        backoff: seconds before the first retry; 0 for `default_delay` always.
+        backoff_factor: how many times the one before each further delay is: 2 for 1, 2, 4, 5 for 1, 5, 25 s.
         backoff_max: no computed delay is longer, in seconds.
         jitter: True draws the delay evenly from 0 to the computed one, as Celery does. A fraction below 1
             spreads it by that share to both sides. False or 0 leaves it as computed.
@@ -30,6 +35,7 @@ class RetryPolicy:
 
     max_retries: int | None = 5
     backoff: float = 1
+    backoff_factor: float = 2
     backoff_max: float = 16
     jitter: float | bool = 0.1
     default_delay: float = 1
@@ -49,7 +55,7 @@ class RetryPolicy:
         if not self.backoff:
             return self.default_delay
         exponent = min(max(attempt - 1, 0), _LARGEST_EXPONENT)
-        delay: float = min(self.backoff_max, self.backoff * 2**exponent)
+        delay: float = min(self.backoff_max, self.backoff * self.backoff_factor**exponent)
         if self.jitter is True:
             return delay * random()
         return delay * (1 + float(self.jitter) * (2 * random() - 1))

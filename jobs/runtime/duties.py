@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from celery import Celery
 from celery.exceptions import WorkerLostError
@@ -176,7 +177,8 @@ class Steward:
         claimed = claims.held(job.id, lease_id)
         if claimed is None:
             return
-        policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy(max_retries=claimed.max_retries)
+        policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy()
+        policy = replace(policy, max_retries=claimed.max_retries)
         tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
         outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
         failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")

@@ -19,6 +19,7 @@ from jobs.core import outcome as outcomes
 from jobs.core.delivery import OWN
 from jobs.core.held import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.core.retry import RetryPolicy
 from jobs.enqueue import enqueuing_for
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger import attempts
@@ -187,7 +188,12 @@ def decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
     if isinstance(error, Misfit):
         return outcomes.Dead(Reason.INVALID)
     tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
-    return outcomes.after_error(error, task.policy, tries, random.random)
+    return outcomes.after_error(error, policy_of(task, claimed), tries, random.random)
+
+
+def policy_of(task: "JobTask", claimed: Claimed) -> RetryPolicy:
+    """Return how often and how soon a job is tried again: as its task says, as often as its call said."""
+    return replace(task.policy, max_retries=claimed.max_retries)
 
 
 def _leave(task: "JobTask", claimed: Claimed) -> bool:

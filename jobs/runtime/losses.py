@@ -25,7 +25,7 @@ from jobs.ledger.claims import Claimed
 from jobs.ledger.sql import RowLocked
 from jobs.runtime import deadletters
 from jobs.runtime.deadletters import BrokerGone
-from jobs.runtime.execute import End, record, succeed, succeed_late
+from jobs.runtime.execute import End, policy_of, record, succeed, succeed_late
 from jobs.runtime.followers import enqueue_error_links, in_place
 from jobs.runtime.letters import Letter
 
@@ -89,7 +89,7 @@ class Loss:
             _tell_celery(self.request, became, failure)
 
     def _decide(self, claimed: Claimed) -> Outcome:
-        policy = self.request.task.policy
+        policy = policy_of(self.request.task, claimed)
         tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
         if not self.worker_lost:
             return outcomes.after_error(TimeLimitExceeded(self.message), policy, tries, random.random)

@@ -286,3 +286,37 @@ def test_retries_begin_anew_with_a_replay(effects: Effects) -> None:
     Job.objects.filter(pk=job.pk).update(attempt=6, attempt_base=6)
     deliver(job)
     assert (job.state, job.last_error) == (State.RETRYING, "Broken: attempt 1 fails")
+
+
+class Settled(Exception):
+    """An error of a client, which knows that no retry can mend it."""
+
+    permanent = True
+
+
+class Unclear(Exception):
+    """An error whose attribute cannot be read."""
+
+    @property
+    def permanent(self) -> bool:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("error, state", [(Settled("no"), State.DEAD), (Unclear("who knows"), State.RETRYING)])
+def test_an_error_may_say_that_it_is_permanent(
+    error: Exception, state: State, effects: Effects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(effect: str) -> None:
+        raise error
+
+    monkeypatch.setattr(tasks, "record", fail)
+    job = tasks.note.delay("x").job
+    deliver(job)
+    assert job.state == state
+
+
+@pytest.mark.parametrize("given, state", [(0, State.DEAD), (1, State.RETRYING), (None, State.RETRYING)])
+def test_a_call_may_say_how_often_its_job_is_tried_again(given: int | None, state: State) -> None:
+    job = tasks.steer.apply_async(("fail",), max_retries=given).job
+    deliver(job)
+    assert (job.max_retries, job.state) == (given, state)

@@ -11,6 +11,7 @@ policies = st.builds(
     RetryPolicy,
     max_retries=st.none() | st.integers(0, 100),
     backoff=st.just(0.0) | seconds,
+    backoff_factor=st.floats(1, 1000),
     backoff_max=seconds,
     jitter=st.booleans() | st.floats(0, 1, exclude_max=True),
     default_delay=seconds,
@@ -25,6 +26,11 @@ def test_by_default_five_retries_follow_after_1_2_4_8_and_16_seconds() -> None:
         delays.append(policy.delay(attempt, lambda: 0.5))
         attempt += 1
     assert delays == [1, 2, 4, 8, 16]
+
+
+def test_a_factor_of_five_makes_it_1_5_and_25_seconds() -> None:
+    policy = RetryPolicy(backoff_factor=5, backoff_max=3600, jitter=False)
+    assert [policy.delay(attempt, lambda: 0.5) for attempt in (1, 2, 3)] == [1, 5, 25]
 
 
 @given(policies, attempts, draws)
