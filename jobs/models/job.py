@@ -89,11 +89,12 @@ class Job(models.Model):
             models.Index(
                 fields=["queue", "dispatched_at"], condition=models.Q(state=State.QUEUED), name="jobs_job_queued"
             ),
-            # The order in which `ledger://` hands jobs out. Its condition on the state is one that no other index
-            # has: else PostgreSQL would take one of those, which it may believe to be empty, and sort all of it.
+            # The order in which `ledger://` hands jobs out and batches are claimed. Its condition on the state is one
+            # that no other index has: else PostgreSQL would take one of those, which it may believe to be empty, and
+            # sort all of it.
             models.Index(
                 fields=["queue", "-priority", "run_at", "id"],
-                condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED, dispatched_at__isnull=True),
+                condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED),
                 name="jobs_job_waiting",
             ),
             models.Index(

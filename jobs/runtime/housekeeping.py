@@ -19,7 +19,7 @@ from django.db import Error as DatabaseError, connection
 from jobs.conf import conf
 from jobs.core import backoff
 from jobs.core.queue_names import RULE, is_queue_name
-from jobs.runtime import forks, held, shutdown
+from jobs.runtime import forks, held, lifeline, shutdown
 from jobs.runtime.database import UNUSABLE
 from jobs.runtime.exchange import exchange
 from jobs.runtime.handover import handover
@@ -165,6 +165,7 @@ class Housekeeping(bootsteps.StartStopStep):
         from jobs.runtime.household import Household  # noqa: PLC0415
 
         self._pid = os.getpid()
+        lifeline.give_signs()
         household = Household(worker)
         self._housekeepers = [
             Housekeeper(

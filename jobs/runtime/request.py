@@ -79,6 +79,8 @@ class JobRequest(Request):
         self.job_id = ledger_id(self.id)
         self.lease_id = secrets.token_hex(16)
         self._request_dict["lease_id"] = self.lease_id
+        #: When the pool began it, by the machine's monotonic clock.
+        self.began_at: float | None = None
         #: Whether the pool has come back from it, with whatever result.
         self.ended = False
         self._cancelled = False
@@ -142,6 +144,8 @@ class JobRequest(Request):
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Called when the pool has begun it."""
         super().on_accepted(pid, time_accepted)
+        # Celery's own note of it is by the wall clock, which may be put forward or back.
+        self.began_at = time_accepted
         handover.began(self)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -158,7 +162,7 @@ class JobRequest(Request):
         try:
             self._failed(exc_info, send_failed_event, return_ok)
         finally:
-            handover.ended(self, time.time() - self.time_start if self.time_start else 0.0)
+            handover.ended(self, time.monotonic() - self.began_at if self.began_at is not None else 0.0)
 
     def _failed(self, exc_info: Any, send_failed_event: bool, return_ok: bool) -> None:
         exc = exc_info.exception

@@ -34,10 +34,10 @@ class Watchdog:
 
     def check(self) -> bool:
         """Take the jobs that are past their limit from their threads."""
-        now = time.time()
+        now = time.monotonic()
         for request in held.running():
             limit = request.time_limits[0] or request.task.time_limit
-            if limit and request.time_start and now - request.time_start > limit:
+            if limit and request.began_at is not None and now - request.began_at > limit:
                 self._hung.add(request)
                 request.on_timeout(soft=False, timeout=limit)
         self._hung = {request for request in self._hung if not request.ended}

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -84,3 +85,65 @@ def test_the_count_would_show_it() -> None:
     before = scans()
     Job.objects.filter(state="queued", dispatched_at=None).order_by("queue", "-priority", "run_at", "id").first()
     assert scans() != before
+
+
+# --- What many rows cost --------------------------------------------------------------------------
+
+#: More than is ever taken at once.
+MANY = 20_000
+
+
+@pytest.fixture
+def many_waiting() -> None:
+    """Let many jobs of one task wait, dispatched one after the other, and some run that were dispatched before them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, dispatched_at, run_at)"
+            " SELECT gen_random_uuid(), 'batch', 'full', 'queued', '[]', '{}',"
+            " now() - interval '1 hour' + number * interval '1 ms', now() + number * interval '1 ms'"
+            " FROM generate_series(1, %s) AS number",
+            [MANY],
+        )
+        cursor.execute(
+            "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, dispatched_at, lease_id, lease_expires_at)"
+            " SELECT gen_random_uuid(), 'batch', 'full', 'running', '[]', '{}', now() - interval '2 hours',"
+            " md5(number::text), now() + interval '1 hour' FROM generate_series(1, 50) AS number"
+        )
+        cursor.execute("ANALYZE jobs_job")
+
+
+def rows_read() -> int:
+    """Return how many entries this transaction has read from the table and its indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class"
+            " WHERE oid = 'jobs_job'::regclass OR oid IN"
+            " (SELECT indexrelid FROM pg_index WHERE indrelid = 'jobs_job'::regclass)"
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.usefixtures("many_waiting")
+def test_a_batch_is_claimed_without_reading_all_that_waits() -> None:
+    before = rows_read()
+    found = claims.claim_more("batch", "full", 10, lease_id=LEASE, lease_seconds=60, worker="worker@test")
+    assert len(found) == 10
+    assert rows_read() - before < MANY / 10
+
+
+@pytest.mark.usefixtures("many_waiting")
+def test_where_nothing_was_overtaken_nothing_that_waits_is_read() -> None:
+    before = rows_read()
+    assert upkeep.take_overtaken("full", 30, 500) == []
+    assert rows_read() - before < MANY / 10
+
+
+@pytest.mark.usefixtures("many_waiting")
+def test_what_was_overtaken_is_found_among_many() -> None:
+    Job.objects.filter(state="running").update(priority=4)
+    first = Job.objects.filter(queue="full", state="queued").order_by("dispatched_at").first()
+    assert first is not None
+    assert first.dispatched_at is not None
+    overtaker = Job.objects.filter(state="running").latest("lease_id")
+    Job.objects.filter(pk=overtaker.pk).update(dispatched_at=first.dispatched_at + timedelta(seconds=60))
+    assert [found.id for found in upkeep.take_overtaken("full", 60, 500)] == [first.pk]

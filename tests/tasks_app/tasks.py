@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from django.db import connection, transaction
 from pydantic import BaseModel
 
 from jobs import Batch, Cancel, JobTask, Permanent, Snooze, job, progress
@@ -360,3 +361,26 @@ def gathered(batch: Batch[Word]) -> None:
     """Leave an effect for each job of the batch."""
     for item in batch:
         record(item.value.text)
+
+
+@job(max_retries=0)
+def querying(effect: str, statements: list[str], leave_open: bool = False) -> None:
+    """Run statements over the default connection, leave an effect with what the last one found."""
+    transaction.set_autocommit(not leave_open)
+    found: Any = None
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+            found = cursor.fetchone() if cursor.description else None
+    record(f"{effect} {found[0] if found else ''}".strip())
+    if leave_open:
+        raise Broken("with a transaction left open")
+
+
+@job(time_limit=60)
+def telling_in_a_transaction(gate: str) -> None:
+    """Say how far it is within a transaction that lasts until the gate is open."""
+    with transaction.atomic():
+        progress(1, 2, "within")
+        record("within")
+        pass_gate(gate)
