@@ -62,7 +62,7 @@ def _run(arguments: argparse.Namespace, directory: Path) -> int:
     print(text(story, setting, plain))
     if arguments.write:
         write_document(story, setting, plain)
-    return 0 if story.account.is_clean else 1
+    return 0 if story.is_clean else 1
 
 
 def _plain(arguments: argparse.Namespace, directory: Path) -> "list[PlainStory]":

@@ -7,8 +7,12 @@ import time
 
 import django
 
+from tests.chaos.account import DOOMED
 from tests.chaos.journal import JOURNAL, write
 from tests.chaos.plan import Call, Transaction, transactions
+
+#: More deaths than these no job may cause (`JOBS_MAX_WORKER_LOSSES`).
+MAX_DEATHS = 7
 
 
 class RolledBack(Exception):
@@ -54,14 +58,20 @@ def _perform(planned: Transaction) -> None:
 
 
 def _kind(call: Call, index: int) -> str:
-    """Return what the account must know of a job: that it is doomed, or which link of a chain comes before it."""
-    if call.kind == "chain" and index:
-        return f"chain:{call.labels[index - 1]}"
-    return "poison" if call.kind == "deadly" and call.amount > 50 else call.kind
+    """Return what the account must know of a job: its kind, or which other one must end how before it."""
+    match call.kind if index else "":
+        case "chain":
+            return f"succeeded:{call.labels[index - 1]}"
+        case "linked":
+            return f"succeeded:{call.labels[0]}"
+        case "mourned":
+            return f"dead:{call.labels[0]}"
+    is_doomed = call.kind in {"broken", "mourned"} or (call.kind == "deadly" and call.amount > MAX_DEATHS)
+    return DOOMED if is_doomed else call.kind
 
 
 def _enqueue(call: Call) -> None:
-    from celery import chain  # noqa: PLC0415
+    from celery import chain  # noqa: PLC0415 (Django is set up by then)
 
     from tests.chaos import tasks  # noqa: PLC0415
 
@@ -69,14 +79,19 @@ def _enqueue(call: Call) -> None:
     match call.kind:
         case "quick" | "short" | "slow":
             tasks.work.delay(label, call.amount)
-        case "flaky":
-            tasks.flaky.delay(label, int(call.amount))
-        case "broken":
-            tasks.broken.delay(label)
-        case "deadly":
-            tasks.deadly.delay(label, int(call.amount))
+        case "broken" | "written" | "absorbed":
+            getattr(tasks, call.kind).delay(label)
+        case "flaky" | "deadly" | "untidy":
+            getattr(tasks, call.kind).delay(label, int(call.amount))
         case "chain":
             chain(tasks.link.s(None, label), *(tasks.link.s(other) for other in others)).apply_async()
+        case "linked":
+            tasks.link.apply_async((None, label), link=[tasks.link.s(other) for other in others])
+        case "mourned":
+            mourners = [tasks.mourner.si(other) for other in others]
+            # Dead by an error, or by killing its process.
+            doomed = tasks.deadly.s(label, int(call.amount)) if call.amount else tasks.broken.s(label)
+            doomed.apply_async(link_error=mourners)
         case "bulk":
             tasks.work.delay_many([(one, 0.0) for one in call.labels])
 

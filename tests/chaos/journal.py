@@ -11,6 +11,9 @@ from pathlib import Path
 EFFECTS = "CHAOS_EFFECTS"
 JOURNAL = "CHAOS_JOURNAL"
 
+#: The table that jobs write into, which the faults do reach.
+TABLE = "chaos_written"
+
 
 def write(variable: str, *words: object) -> None:
     """Append one line, with the time, to the file that the environment variable names."""

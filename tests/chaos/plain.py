@@ -19,6 +19,8 @@ from celery import Celery
 from tests.acceptance.worker import Worker
 from tests.chaos.faults import draw, strike
 from tests.chaos.journal import EFFECTS, JOURNAL, Effects, Journal, write
+from tests.chaos.later import Later
+from tests.chaos.odd import OddMessages
 from tests.chaos.plan import Call, transactions
 from tests.chaos.proxy import Proxy
 from tests.chaos.site import POOLS, through
@@ -99,6 +101,8 @@ class PlainSite:
     count: int
     workers: list[Worker] = field(default_factory=list)
     started: int = 0
+    later: Later = field(default_factory=Later)
+    odd: OddMessages = field(default_factory=OddMessages)
 
     def __enter__(self) -> Self:
         self.broker_url = environment.valkey.url
@@ -123,6 +127,9 @@ class PlainSite:
         """Return one of the workers that run."""
         running = [worker for worker in self.workers if worker.exit_code is None]
         return rng.choice(running) if running else None
+
+    def start_older_worker(self) -> None:
+        """Start none: all its code is of one age."""
 
     def variables(self) -> dict[str, str]:
         """Return what leads a process to this site."""
@@ -179,6 +186,7 @@ def run(
                 story.faults[fault.__name__.replace("_", " ")] += 1
                 tell(f"  plain: {said}")
             site.keep_alive()
+        site.later.finish()
         enqueuer.wait(30)
         _come_to_rest(site, directory)
     _count(story, directory)

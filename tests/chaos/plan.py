@@ -5,7 +5,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 #: How often each kind comes, in a hundred jobs.
-MIX = {"quick": 62, "short": 14, "slow": 2, "flaky": 9, "broken": 4, "deadly": 1, "chain": 5, "bulk": 3}
+MIX = {
+    "quick": 50,
+    "short": 14,
+    "slow": 2,
+    "flaky": 8,
+    "broken": 3,
+    "deadly": 1,
+    "chain": 4,
+    "linked": 2,
+    "mourned": 2,
+    "written": 8,
+    "untidy": 2.9,
+    "absorbed": 0.1,
+    "bulk": 3,
+}
+
+#: How many jobs one thing enqueued makes, where that is not one.
+JOBS_OF = {"chain": 3, "linked": 3, "mourned": 2, "bulk": 20}
 
 #: How many transactions in a hundred are rolled back.
 ROLLED_BACK = 10
@@ -13,7 +30,7 @@ ROLLED_BACK = 10
 
 @dataclass(frozen=True)
 class Call:
-    """One thing to enqueue. `labels` names the jobs it makes: several for a chain or a bulk enqueue."""
+    """One thing to enqueue. `labels` names the jobs it makes, in the order in which they are due."""
 
     kind: str
     labels: tuple[str, ...]
@@ -43,12 +60,14 @@ def transactions(seed: int, name: str) -> Iterator[Transaction]:
 
 def _call(rng: random.Random, name: str, number: int) -> Call:
     kind = rng.choices(list(MIX), weights=list(MIX.values()))[0]
-    count = {"chain": 3, "bulk": 20}.get(kind, 1)
+    count = JOBS_OF.get(kind, 1)
     amount = {
         "quick": 0.0,
         "short": rng.uniform(0.05, 0.4),
         "slow": rng.uniform(1.0, 3.0),
         "flaky": rng.choice((1, 2, 3)),
         "deadly": rng.choice((1, 1, 99)),
+        "mourned": rng.choice((0,) * 9 + (99,)),
+        "untidy": float(rng.randrange(1000)),
     }.get(kind, 0.0)
     return Call(kind, tuple(f"{name}-{number + index}" for index in range(count)), amount)

@@ -11,10 +11,21 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "CHAOS.md"
 
 INTRODUCTION = """# Chaos
 
-What `make chaos` does: thousands of jobs of mixed length, some failing, some deadly, some chained, some enqueued in
-bulk, in transactions of which one in ten is rolled back, while workers are stopped and killed, connections are cut
-and held half-open, broker and database are killed, the broker is wiped, messages are repeated and garbage is
-injected. Then every job is accounted for. Effects are counted in a file that no fault reaches.
+What `make chaos` does: thousands of jobs of mixed length, some failing, some deadly, some followed by others (chains,
+links, error links), some that leave their session changed or a transaction open, some enqueued in bulk, in
+transactions of which one in ten is rolled back. Meanwhile
+
+- workers are stopped and killed, and one with older code, which knows none of the tasks, joins them;
+- connections are cut and held half-open;
+- broker and database are killed, alone and together, and return in either order;
+- the broker is wiped, or follows a primary that is gone and refuses writes (`READONLY`);
+- rows of jobs are held by others' transactions for longer than a lease;
+- the database's role gets `lock_timeout`, `statement_timeout` and `idle_in_transaction_session_timeout`;
+- messages are repeated, and odd ones are sent: unreadable, with headers of wrong types, or named as the engine's own.
+
+Then every job is accounted for, and so is every odd message: it became a job or a dead letter. Only where the broker
+was wiped, or a worker died, before that, it may be gone: the ledger cannot send again what it never heard of. Effects
+are counted in a file that no fault reaches, and rows that jobs write in the database.
 
 The plan of jobs and of faults follows from the seed; how they meet does not, since the processes are real.
 """
@@ -32,12 +43,23 @@ def text(story: Story, setting: str, plain: Sequence[PlainStory] = ()) -> str:
             f" {account.unknown} whose commit got no answer."
         ),
         *(f"  {count:5d}  {state}" for state, count in sorted(account.states.items())),
+        (
+            f"Followers (chains, links, error links) enqueued: {account.followers}."
+            f" Jobs seen to wait for newer code: {len(story.held_back)}."
+        ),
+        (
+            f"Odd messages that became jobs: {story.odd.jobs}, dead letters: {story.odd.letters},"
+            f" gone with the broker or worker that alone had them: {story.odd.taken_along()}."
+        ),
         f"Dead letters archived: {story.letters}. At rest {story.rest_seconds:.1f} s after the last fault.",
         "",
         _judged("Lost", account.lost),
         _judged("Unfinished", account.unfinished),
+        _judged("Dead by nothing but faults", account.fallen),
         _judged("Overlapping attempts", account.overlapping),
         _judged("Effects or rows of rolled-back jobs", account.undead),
+        _judged("Followers twice, or not due", account.untimely),
+        _judged("Odd messages without an end", story.odd.lost()),
         _judged("Repeated without an explanation", account.unexplained),
         f"Repeated and explained: {sum(account.explanations.values())}",
         *(f"  {count:4d}  {reason}" for reason, count in account.explanations.most_common()),

@@ -5,10 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.chaos.account import Account, account, rows_of
+from tests.chaos.asking import ask
 from tests.chaos.faults import draw, strike
 from tests.chaos.journal import Effects, Journal
+from tests.chaos.odd import OddMessages
 from tests.chaos.site import Site
 from tests.waiting import NotInTime, wait_for
 
@@ -16,7 +19,7 @@ from tests.waiting import NotInTime, wait_for
 FAULT_EVERY = 1.2
 
 #: How long the system may take to come to rest after the last fault, in seconds.
-REST = 120.0
+REST = 180.0
 
 
 @dataclass
@@ -31,13 +34,21 @@ class Story:
     rest_seconds: float = 0.0
     workers_started: int = 0
     letters: int = 0
+    #: Jobs that were seen to wait for newer code.
+    held_back: set[Any] = field(default_factory=set)
+    odd: OddMessages = field(default_factory=OddMessages)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every promise was kept."""
+        return self.account.is_clean and not self.odd.lost()
 
 
 def run(
     site: Site, *, seed: int, seconds: float, rate: float, tell: Callable[[str], None], enqueuers: int = 2
 ) -> Story:
     """Run chaos on a site for so many seconds, then account. `tell` gets a line for each fault."""
-    story, rng = Story(seed, seconds), random.Random(f"{seed}:faults")  # noqa: S311 (a plan that can be repeated)
+    story, rng = Story(seed, seconds, odd=site.odd), random.Random(f"{seed}:faults")  # noqa: S311 (can be repeated)
     for index in range(enqueuers):
         site.enqueuer(seed, f"web{index}", seconds, rate)
     end = time.monotonic() + seconds
@@ -49,6 +60,8 @@ def run(
             story.log.append(f"{seconds - (end - time.monotonic()):6.1f} s  {said}")
             tell(story.log[-1])
         site.keep_alive()
+        story.held_back |= ask(_held_back) or set()
+    site.later.finish()
     story.rest_seconds = _come_to_rest(site, tell)
     story.workers_started = site.started
     story.account = _account(site)
@@ -61,13 +74,20 @@ def _come_to_rest(site: Site, tell: Callable[[str], None]) -> float:
 
     def at_rest() -> bool:
         site.keep_alive()
-        return not site.enqueuing and not _unfinished()
+        ends = not site.enqueuing and ask(_unfinished) == 0
+        return ends and not set(site.odd.unsettled()) - site.odd.risked.keys()
 
     try:
-        wait_for(at_rest, REST, what="all jobs to end", passing_over=(_database_error(),))
+        wait_for(at_rest, REST, what="all jobs to end")
     except NotInTime as exc:
         tell(str(exc))
     return time.monotonic() - begin
+
+
+def _held_back() -> set[Any]:
+    from jobs.models import Job  # noqa: PLC0415
+
+    return set(Job.objects.filter(held_by__isnull=False).values_list("pk", flat=True))
 
 
 def _unfinished() -> int:
@@ -87,10 +107,4 @@ def _account(site: Site) -> Account:
     from jobs.models import Job  # noqa: PLC0415
 
     journal, effects = Journal.read(site.directory / "journal"), Effects.read(site.directory / "effects")
-    return account(journal, effects, rows_of(Job))
-
-
-def _database_error() -> type[Exception]:
-    from django.db import Error  # noqa: PLC0415
-
-    return Error
+    return account(journal, effects, rows_of(Job), site.written())

@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.acceptance.worker import Worker
-from tests.chaos.journal import EFFECTS, JOURNAL
+from tests.chaos.journal import EFFECTS, JOURNAL, TABLE
+from tests.chaos.later import Later
+from tests.chaos.odd import OddMessages
 from tests.chaos.proxy import Proxy
 from tests.databases import Database
 from tests.environment import environment
@@ -30,6 +33,9 @@ SETTINGS = {
 #: The pools of the workers, in turn.
 POOLS = ("prefork", "threads")
 
+#: What the jobs' queues are, for a worker whose code does not know their tasks.
+QUEUES = ("chaos", "chaos.failing")
+
 
 def through(url: str, proxy: Proxy) -> str:
     """Return a URL that leads through a proxy."""
@@ -47,7 +53,11 @@ class Site:
     directory: Path
     count: int = 3
     workers: list[Worker] = field(default_factory=list)
+    #: Those with older code. They are struck like the others, and not replaced.
+    older: list[Worker] = field(default_factory=list)
     started: int = 0
+    later: Later = field(default_factory=Later)
+    odd: OddMessages = field(default_factory=OddMessages)
 
     def __enter__(self) -> Self:
         self.stack = ExitStack()
@@ -55,12 +65,13 @@ class Site:
         for name, url in (("database", self.database.url), ("broker", self.broker_url)):
             if port := urlsplit(url).port:
                 self.proxies[name] = self.stack.enter_context(Proxy(port))
+        _make_table()
         for index in range(self.count):
             self.workers.append(self._worker(index))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for worker in self.workers:
+        for worker in [*self.workers, *self.older]:
             worker.clean_up()
         self.stack.close()
 
@@ -99,20 +110,43 @@ class Site:
         """Whether an enqueuer still works."""
         return any(process.poll() is None for process in self.enqueuers)
 
+    def written(self) -> set[str]:
+        """Return the labels that jobs wrote into their table, on a new connection."""
+        from django.db import connection  # noqa: PLC0415 (Django is set up by then)
+
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT label FROM {TABLE}")  # noqa: S608 (a name of ours)
+            return {label for (label,) in cursor.fetchall()}
+
     def any_worker(self, rng: random.Random) -> Worker | None:
         """Return one of the workers that run."""
-        running = [worker for worker in self.workers if worker.exit_code is None]
+        running = [worker for worker in [*self.workers, *self.older] if worker.exit_code is None]
         return rng.choice(running) if running else None
 
-    def _worker(self, index: int) -> Worker:
+    def start_older_worker(self) -> Worker:
+        """Start a worker whose code does not know the tasks of the jobs."""
+        worker = self._worker(len(self.older), name="older", queues=QUEUES, EXTRA_APPS="")
+        self.older.append(worker)
+        return worker
+
+    def _worker(self, index: int, name: str = "chaos", queues: Sequence[str] = (), **variables: str) -> Worker:
         self.started += 1
         worker = Worker(
-            f"chaos{index}",
-            environment=self.variables(),
-            log=self.directory / f"worker{index}-{self.started}.log",
+            f"{name}{index}",
+            environment={**self.variables(), **variables},
+            log=self.directory / f"{name}{index}-{self.started}.log",
             pool=POOLS[index % len(POOLS)],
             concurrency=2,
+            queues=queues,
             options=["--without-gossip", "--without-mingle"],
         )
         worker.start()
         return worker
+
+
+def _make_table() -> None:
+    from django.db import connection  # noqa: PLC0415 (Django is set up by then)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {TABLE} (label varchar(100) PRIMARY KEY)")

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs import job
-from tests.chaos.journal import EFFECTS, write
+from django.db import connection, transaction
+
+from jobs import job, progress
+from tests.chaos.journal import EFFECTS, TABLE, write
+
+#: Longer than a lease (`tests.chaos.site`).
+ABSORBED_SECONDS = 7.0
 
 
 class Trouble(Exception):
@@ -67,3 +72,56 @@ def link(before: str | None, label: str) -> str:
     """Be a link of a chain."""
     with _effect(label):
         return label
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def mourner(label: str) -> None:
+    """Be an error link. Celery calls one that takes more than an id in place."""
+    with _effect(label):
+        pass
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def written(label: str) -> None:
+    """Write a row: whoever used the connection before, it must be there when the job has succeeded."""
+    with _effect(label), connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {TABLE} (label) VALUES (%s) ON CONFLICT DO NOTHING", [label])  # noqa: S608
+
+
+#: What a job may leave behind in its session, so that later ones fail, or lose what they write.
+UNTIDY = {
+    "postgresql": (
+        "BEGIN",
+        "SET statement_timeout = 1",
+        "SET ROLE pg_read_all_data",
+        "SET default_transaction_read_only = on",
+        "SET search_path = pg_catalog",
+        f"CREATE TEMPORARY TABLE {TABLE} (label text PRIMARY KEY)",
+    ),
+    "sqlite": ("BEGIN", "PRAGMA query_only = on", f"CREATE TEMPORARY TABLE {TABLE} (label text PRIMARY KEY)"),
+}
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def untidy(label: str, how: int) -> None:
+    """Leave the session changed or a transaction open, and every other time fail first."""
+    with connection.cursor() as cursor:
+        if how % 7 == 0:
+            transaction.set_autocommit(False)
+            cursor.execute(f"INSERT INTO {TABLE} (label) VALUES (%s)", [f"{label} uncommitted"])  # noqa: S608
+        else:
+            choices = UNTIDY[connection.vendor]
+            cursor.execute(choices[how % len(choices)])
+    if how % 2 and _times(label) == 1:
+        raise Trouble(label)
+    with _effect(label):
+        pass
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def absorbed(label: str) -> None:
+    """Tell of progress inside a transaction that lasts longer than a lease."""
+    with _effect(label), transaction.atomic():
+        progress(1, 2)
+        time.sleep(ABSORBED_SECONDS)
+        progress(2, 2)

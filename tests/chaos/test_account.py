@@ -1,11 +1,13 @@
 """The account itself: it must find what it looks for."""
 
+import random
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.account import Account, Row, account
+from tests.chaos.account import DOOMED, Account, Row, account
 from tests.chaos.journal import Effects, Journal, Run
+from tests.chaos.odd import KINDS, OddMessages
 
 DONE = Row("succeeded", [])
 
@@ -27,7 +29,13 @@ def test_a_success_without_an_effect_is_lost() -> None:
 
 
 def test_a_job_that_waits_for_ever_is_unfinished() -> None:
-    assert _account({"a": "committed"}, {}, {"a": Row("queued", [])}).unfinished == ["a (queued)"]
+    assert _account({"a": "committed"}, {}, {"a": Row("queued", [], said="x")}).unfinished == ["a (queued: x)"]
+
+
+def test_only_a_doomed_job_may_be_dead() -> None:
+    rows = {"a": Row("dead", [], said="Trouble: a")}
+    assert _account({"a": "committed"}, {}, rows).fallen == ["a (Trouble: a)"]
+    assert _account({"a": "committed"}, {}, rows, kind=DOOMED).is_clean
 
 
 @pytest.mark.parametrize("rows,runs", [({"a": DONE}, {}), ({}, {"a": [Run(1, 1, 2)]})])
@@ -56,8 +64,41 @@ def test_a_repetition_needs_an_explanation() -> None:
 
 def test_a_link_after_a_dead_one_was_never_due() -> None:
     rows = {"a": Row("dead", [])}
-    assert _account({"b": "committed"}, {}, rows, kind="chain:a").is_clean
-    assert _account({"b": "committed"}, {}, {"a": DONE}, kind="chain:a").lost == ["b"]
+    assert _account({"b": "committed"}, {}, rows, kind="succeeded:a").is_clean
+    assert _account({"b": "committed"}, {}, {"a": DONE}, kind="succeeded:a").lost == ["b"]
+
+
+def test_an_error_link_is_due_where_the_job_before_it_is_dead() -> None:
+    rows = {"a": Row("dead", [])}
+    assert _account({"b": "committed"}, {}, rows, kind="dead:a").lost == ["b"]
+    assert _account({"b": "committed"}, {}, {"a": DONE}, kind="dead:a").is_clean
+    result = _account({"b": "committed"}, {"b": [Run(1, 1, 2)]}, {**rows, "b": DONE}, kind="dead:a")
+    assert (result.is_clean, result.followers) == (True, 1)
+
+
+def test_a_follower_twice_or_not_due_is_found() -> None:
+    ends, runs = {"b": "committed"}, {"b": [Run(1, 1, 2)]}
+    twice = Row("succeeded", [], count=2)
+    assert _account(ends, runs, {"a": DONE, "b": twice}, kind="succeeded:a").untimely == ["b"]
+    assert _account(ends, runs, {"a": DONE, "b": DONE}, kind="dead:a").untimely == ["b"]
+
+
+def test_a_success_whose_row_is_not_in_the_database_is_lost() -> None:
+    journal, effects = Journal({"a": "written"}, {"a": "committed"}), Effects({"a": [Run(1, 1, 2)]})
+    assert account(journal, effects, {"a": DONE}).lost == ["a"]
+    assert account(journal, effects, {"a": DONE}, {"a"}).is_clean
+
+
+def test_an_odd_message_without_an_end_is_lost_unless_a_fault_took_it_along() -> None:
+    odd = OddMessages(open={"a": "garbage", "b": "body"}, risked={"b": "wipe_broker"})
+    assert (odd.lost(), odd.taken_along()) == (["a (garbage)"], 1)
+
+
+def test_odd_messages_of_every_kind_bear_their_label() -> None:
+    odd, rng = OddMessages(), random.Random(1)  # noqa: S311 (drawn, no secret)
+    drawn = odd.draw(rng, 300)
+    assert len({message.kind.split()[0] for message in drawn}) == len(KINDS)
+    assert all(message.label.encode() in message.item for message in drawn)
 
 
 def test_the_journals_are_read_as_they_are_written(tmp_path: Path) -> None:
@@ -65,6 +106,6 @@ def test_the_journals_are_read_as_they_are_written(tmp_path: Path) -> None:
     path.write_text("1 a begin 7\n2 a begin 8\n3 a end 7\n")
     assert Effects.read(path).runs["a"] == [Run(7, 1, 3), Run(8, 2)]
     journal = tmp_path / "journal"
-    journal.write_text("1 a plan quick\n2 b plan chain:a\n3 a committed\n")
+    journal.write_text("1 a plan quick\n2 b plan succeeded:a\n3 a committed\n")
     read = Journal.read(journal)
-    assert (read.ends, read.kinds["b"]) == ({"a": "committed", "b": "unknown"}, "chain:a")
+    assert (read.ends, read.kinds["b"]) == ({"a": "committed", "b": "unknown"}, "succeeded:a")

@@ -16,4 +16,4 @@ def test_every_job_is_accounted_for(database: Database, valkey: Valkey, tmp_path
     with Site(database, valkey.url, tmp_path, count=2) as site:
         story = run(site, seed=11, seconds=8, rate=6, tell=print, enqueuers=1)
     assert story.account.committed
-    assert story.account.is_clean, text(story, f"{database.vendor} and valkey")
+    assert story.is_clean, text(story, f"{database.vendor} and valkey")
