@@ -17,9 +17,11 @@ class JobsConfig(AppConfig):
         """Register the system checks and what of the engine's own is deleted in time; begin to trace where told to."""
         # Apps must be loaded; importing the checks registers them.
         from jobs import celery, checks, retention  # noqa: F401, PLC0415
+        from jobs.models import times  # noqa: PLC0415
         from jobs.schedules import zones  # noqa: PLC0415
 
         celery.leave_django_alone(current_app)
         retention.register_cleaners()
         zones.read_unknown_zones()
+        times.read_far_times()
         tracing.configure(service=settings.PROJECT_NAME)

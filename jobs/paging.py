@@ -130,11 +130,11 @@ def _read(cursor: str) -> tuple[object, object]:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
         at, _, key = text.partition("|")
         place = uuid.UUID(key)
+        moment = datetime.fromisoformat(at)
         if connection.vendor == "sqlite" and _STORED.fullmatch(at):
             return at, place.hex
-        moment = datetime.fromisoformat(at)
         if connection.vendor == "sqlite" or moment.tzinfo is None:
             raise ValueError(at)
-        return moment, place
-    except (ValueError, binascii.Error):
+        return moment.astimezone(UTC), place
+    except (ValueError, OverflowError, binascii.Error):
         raise InvalidCursor(f"cursor={cursor!r:.60} is not valid: it must be one that a page has given out.") from None

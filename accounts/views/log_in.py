@@ -5,8 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import views
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from accounts import throttle
@@ -43,7 +42,7 @@ class AdminLogIn(LogIn):
         if not request.user.is_authenticated:
             return redirect_to_login(self.get_success_url())
         if admin.site.has_permission(request):
-            return redirect(self.get_success_url())
+            return HttpResponseRedirect(self.get_success_url())
         return super().get(request, *args, **kwargs)
 
     def get_default_redirect_url(self) -> str:

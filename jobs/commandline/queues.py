@@ -11,10 +11,9 @@ from jobs.commandline import filters
 from jobs.commandline.output import Output
 from jobs.commandline.verb import Exit, Failed, Given, Verb, actor, nothing
 from jobs.core.states import State
-from jobs.models import Job, Queue
 from jobs.reports import counts
 from jobs.reports.failures import failures
-from jobs.reports.queues import QueueReport, known, queues
+from jobs.reports.queues import QueueReport, exists, known, queues
 from jobs.web.job_json import time_json
 from jobs.web.report_json import queue_json
 
@@ -109,7 +108,7 @@ def _resume(given: Given, out: Output) -> Exit:
 
 def _known(name: str) -> str:
     """Return the queue's name. Raises Failed where it is a slip of the keyboard."""
-    if name in known() or Queue.objects.filter(pk=name).exists() or Job.objects.filter(queue=name).exists():
+    if exists(name):
         return name
     raise Failed(f"There is no queue {name!r}. There are: {', '.join(sorted(known()))}.")
 

@@ -85,6 +85,11 @@ def queues() -> list[QueueReport]:
     ]
 
 
+def exists(name: str) -> bool:
+    """Return whether there is a queue of this name: a task names it, it has jobs, or somebody has spoken of it."""
+    return name in known() or Queue.objects.filter(pk=name).exists() or Job.objects.filter(queue=name).exists()
+
+
 def known() -> set[str]:
     """Return the queues that a task names."""
     registered()

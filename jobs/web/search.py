@@ -118,11 +118,14 @@ def moment(text: str, now: datetime) -> datetime:
         if age:
             return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
         parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo:
+            # At the ends of the calendar some offsets lead out of it.
+            return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is no time: write an age (30s, 15m, 2h, 7d, 1w) or a time such as 2026-01-31T08:30."
         ) from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=now.tzinfo or UTC)
+    return parsed.replace(tzinfo=now.tzinfo or UTC)
 
 
 @dataclass

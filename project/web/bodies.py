@@ -17,6 +17,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from jobs.observability.asgi import Application, Receive, Scope, Send
 from jobs.web.api.problems import Problem
+from project.values import refusing_odd_values
 
 #: What a request without any credentials may bring: a form of the front door is a hundredth of it.
 ANONYMOUS_BYTES = 128 * 1024
@@ -128,7 +129,10 @@ def _announced(scope: Scope) -> int | None:
 
 @sync_and_async_middleware
 def refuse_cut_off_bodies(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Answer 413 or 408 in the place of a view whose request has no whole body. The connection ends with it."""
+    """Answer 413 or 408 in the place of a view whose request has no whole body. The connection ends with it.
+
+    Also 422, where a request has values that nothing can hold.
+    """
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponse:
@@ -139,14 +143,14 @@ def refuse_cut_off_bodies(get_response: Callable[[HttpRequest], Any]) -> Callabl
             )
             return response
 
-        return answer_async
+        return refusing_odd_values(answer_async)
 
     def answer(request: HttpRequest) -> HttpResponse:
         refusal = _refusal(request)
         response: HttpResponse = _refused(request, refusal) if refusal else get_response(request)
         return response
 
-    return answer
+    return refusing_odd_values(answer)
 
 
 def _refusal(request: HttpRequest) -> Refusal | None:

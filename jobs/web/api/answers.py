@@ -1,6 +1,5 @@
 """Every way in which a request can fail, turned into a problem; and what every answer has in its head."""
 
-import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
@@ -24,8 +23,9 @@ from pydantic_core import ErrorDetails
 
 from jobs.redaction import HIDDEN
 from jobs.web.api.described import describe_events, describe_problems
-from jobs.web.api.problems import MOST_ERRORS, FieldError, Problem, refused, shortened
+from jobs.web.api.problems import MOST_ERRORS, FieldError, Problem, invalid, refused, shortened
 from jobs.web.job_json import time_json
+from jobs.web.values import OddValue, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,10 @@ class JsonParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         """Return a body's JSON. Raises Problem where it is none."""
         try:
-            return json.loads(request.body)
-        except (ValueError, RecursionError) as exc:
+            return read_json(request.body)
+        except OddValue as exc:
+            raise invalid(exc.field or "body", None, exc.rule) from None
+        except ValueError as exc:
             raise Problem(HTTPStatus.BAD_REQUEST, f"The body must be JSON: {exc}.") from None
 
 
@@ -107,6 +109,8 @@ def handle_problems(api: NinjaAPI) -> None:
     api.add_exception_handler(RequestDataTooBig, _too_big)
     api.add_exception_handler(OperationalError, _database_gone)
     api.add_exception_handler(InterfaceError, _database_gone)
+    for beyond in (DataError, OverflowError, RecursionError, UnicodeEncodeError):
+        api.add_exception_handler(beyond, _beyond)
     api.add_exception_handler(Exception, _failed)
 
 
@@ -142,6 +146,11 @@ def _database_gone(request: HttpRequest, exc: Any) -> HttpResponse:
         "The database does not answer; nothing was changed. Try again in a moment.",
         headers={"Retry-After": "5"},
     ).response()
+
+
+def _beyond(request: HttpRequest, exc: Any) -> HttpResponse:
+    logger.warning("A value of %s %s cannot be held.", request.method, request.path, exc_info=exc)
+    return invalid("request", None, "has a value beyond what can be held").response()
 
 
 def _failed(request: HttpRequest, exc: Any) -> HttpResponse:

@@ -24,7 +24,9 @@ api.add_router("", queues.router)
 
 _patterns, _, _ = api.urls
 for _pattern in _patterns:
-    if isinstance(_pattern, URLPattern) and _pattern.name != "openapi-view":
+    if isinstance(_pattern, URLPattern) and _pattern.name == "api-root":
+        _pattern.callback = nowhere
+    elif isinstance(_pattern, URLPattern) and _pattern.name != "openapi-view":
         _pattern.callback = finished(_pattern.callback)
 
 app_name = "api"

@@ -11,8 +11,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -118,7 +117,7 @@ def _on_jobs(request: HttpRequest, verb: Verb, change: Callable[..., Result], ha
         asked = search.parse(request.POST.get("q", ""), timezone.now())
         if asked.problems:
             messages.error(request, " ".join(asked.problems))
-            return redirect(_back(request, "jobs:jobs"))
+            return HttpResponseRedirect(_back(request, "jobs:jobs"))
         chosen = asked.filter
     else:
         ids = _ids(request.POST)
@@ -164,13 +163,13 @@ def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone
             _report(request, verb, act())
         except JobError as exc:
             messages.error(request, str(exc))
-        return redirect(_back(request, home))
+        return HttpResponseRedirect(_back(request, home))
     matched = act(dry_run=True).matched
     if not matched and only_asking:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     if not matched:
         messages.error(request, verb.none)
-        return redirect(_back(request, home))
+        return HttpResponseRedirect(_back(request, home))
     fields = [(name, value) for name in request.POST for value in request.POST.getlist(name)]
     return show(
         request,
@@ -205,7 +204,7 @@ def _nothing_chosen(request: HttpRequest, verb: Verb, home: str) -> HttpResponse
     if request.POST.get("ask") == "1":
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     messages.error(request, f"Nothing was chosen. Tick the {verb.noun}s to {verb.name} first.")
-    return redirect(_back(request, home))
+    return HttpResponseRedirect(_back(request, home))
 
 
 def _ids(given: QueryDict) -> tuple[uuid.UUID, ...]:

@@ -14,6 +14,7 @@ from jobs.web.dashboard import deadletters
 from jobs.web.dashboard.access import action, actor
 from jobs.web.dashboard.pages import show
 from jobs.web.job_json import TOO_DEEP
+from jobs.web.values import read_json
 
 
 @action
@@ -40,11 +41,9 @@ def read(text: str) -> dict[str, Any]:
         ValueError: it is not a JSON object, or only a part of the arguments; the message says where.
     """
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except json.JSONDecodeError as exc:
         raise ValueError(f"This is not JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}.") from None
-    except RecursionError:
-        raise ValueError("This is nested too deeply.") from None
     if TOO_DEEP in text:
         raise ValueError(
             "These arguments lie deeper than this page shows them; replay the letter as it was, or by the API."

@@ -6,13 +6,14 @@ from django.shortcuts import redirect
 
 from jobs import operations, schedules
 from jobs.errors import EnqueueError
+from jobs.reports.queues import exists
 from jobs.web.dashboard.access import action, actor
 
 
 @action
 def pause(request: HttpRequest, name: str) -> HttpResponse:
     """Pause a queue."""
-    operations.pause_queue(name, actor=actor(request))
+    operations.pause_queue(_queue(name), actor=actor(request))
     messages.success(request, f"Paused queue {name}. What runs goes on; nothing else begins until it is resumed.")
     return redirect("jobs:queues")
 
@@ -20,7 +21,7 @@ def pause(request: HttpRequest, name: str) -> HttpResponse:
 @action
 def resume(request: HttpRequest, name: str) -> HttpResponse:
     """Resume a queue."""
-    operations.resume_queue(name, actor=actor(request))
+    operations.resume_queue(_queue(name), actor=actor(request))
     messages.success(request, f"Resumed queue {name}.")
     return redirect("jobs:queues")
 
@@ -56,6 +57,12 @@ def _switch(request: HttpRequest, schedule_id: int, *, on: bool) -> HttpResponse
     what = "It runs at its times again." if on else "It does not run until it is enabled."
     messages.success(request, f"{'Enabled' if on else 'Disabled'} {row.name}. {what}")
     return redirect("jobs:schedules")
+
+
+def _queue(name: str) -> str:
+    if not exists(name):
+        raise Http404("There is no such queue.")
+    return name
 
 
 def _entry(schedule_id: int) -> schedules.Entry:

@@ -1,0 +1,53 @@
+"""Odd values are refused where they come in, for every page and address of the site: 422, never a failure of ours."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from jobs.web.api.problems import invalid
+from jobs.web.values import OddValue, check_texts
+
+logger = logging.getLogger(__name__)
+
+#: What is raised for a value beyond all bounds, by the database and by Python.
+BEYOND = (DataError, OverflowError, RecursionError, UnicodeEncodeError)
+
+
+Get = Callable[[HttpRequest], Any]
+
+
+def refusing_odd_values(middleware: Get) -> Get:
+    """Let a middleware refuse requests with values that nothing can hold, and those that turn out to have brought some.
+
+    It is one that is there already: another would add calls to those below which JSON that is nested deep is read.
+    """
+    hooks: Any = middleware
+    hooks.process_view = _check_request
+    hooks.process_exception = _check_exception
+    return middleware
+
+
+def _check_request(request: HttpRequest, *view: Any) -> HttpResponse | None:
+    try:
+        check_texts(request)
+    except OddValue as exc:
+        return _refused(request, exc)
+    return None
+
+
+def _check_exception(request: HttpRequest, exc: Exception) -> HttpResponse | None:
+    if not isinstance(exc, BEYOND):
+        return None
+    logger.warning("A value of %s %s cannot be held.", request.method, request.path, exc_info=exc)
+    return _refused(request, OddValue("", "has a value beyond what can be held"))
+
+
+def _refused(request: HttpRequest, exc: OddValue) -> HttpResponse:
+    if request.path_info.startswith("/api/"):
+        return invalid(exc.field or "request", exc.value, exc.rule).response()
+    return render(request, "422.html", {"reason": str(exc)}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
