@@ -25,8 +25,9 @@ from jobs.options import moment, options_of, route_of, seconds
 from jobs.redaction import is_hidden
 from jobs.runtime.batch import Batch, Item, execute_batch, item_type
 from jobs.runtime.coroutines import finished
+from jobs.runtime.course import course_of
 from jobs.runtime.execute import execute
-from jobs.runtime.successes import Tracer, leaving
+from jobs.runtime.tracer import Tracer, guarded, within_attempt
 
 if TYPE_CHECKING:
     from jobs.models import Job
@@ -85,6 +86,12 @@ class JobTask(Task):
     _orig_run = None
     _tracer: Tracer | None = None
     _dump_pydantic_arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have a task's `before_start` called where its errors are the attempt's."""
+        super().__init_subclass__(**kwargs)
+        if "before_start" in vars(cls):
+            cls.before_start = within_attempt(vars(cls)["before_start"])
 
     @classmethod
     def bind(cls, app: Any) -> Any:
@@ -199,7 +206,7 @@ class JobTask(Task):
 
     @__trace__.setter
     def __trace__(self, tracer: Tracer | None) -> None:
-        self._tracer = tracer and leaving(tracer)
+        self._tracer = tracer and guarded(self, tracer)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
@@ -207,7 +214,11 @@ class JobTask(Task):
             return super().__call__(*args, **kwargs)
         if self.request.is_eager:
             return self._run_eagerly(args, kwargs)
-        return execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
+        course = course_of(self.request)
+        course.has_begun = True
+        result = execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
+        course.has_returned = True
+        return result
 
     def _run_eagerly(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run the body at once, for tests with CELERY_TASK_ALWAYS_EAGER: there is neither a row nor a lease."""

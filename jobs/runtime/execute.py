@@ -1,9 +1,7 @@
 """One attempt, in five steps: claim, check the gates, run, decide, record. Runs in the pool's process or thread."""
 
 import logging
-import os
 import random
-import traceback as tracebacks
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery import Celery
-from celery.exceptions import Ignore, MaxRetriesExceededError, Retry, WorkerShutdown, WorkerTerminate
+from celery.exceptions import Ignore, MaxRetriesExceededError, Retry
 from django.db import transaction
 from kombu.utils.json import dumps, loads
 
@@ -26,9 +24,11 @@ from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.observability import tracing
-from jobs.runtime import deadletters, sessions
+from jobs.runtime import deadletters, described, sessions
 from jobs.runtime.claim import claim, ledger_id
+from jobs.runtime.contained import contained
 from jobs.runtime.coroutines import finished
+from jobs.runtime.course import course_of
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.runtime.followers import Following, enqueue_followers, following_request, in_place
 from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
@@ -81,10 +81,6 @@ class Expired(Exception):
     """The error of a job whose time passed before it could begin."""
 
 
-class Escaped(Exception):
-    """The error of a task that raised what is no error, but ends a thread or process: SystemExit, CancelledError."""
-
-
 def execute(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Run one attempt of the job that `task.request` delivers, and record what became of it.
 
@@ -120,7 +116,7 @@ def _execute(  # noqa: RET503 (tell_celery raises)
     else:
         try:
             if not _leave(task, claimed):
-                _record_success(task, job_id, lease_id, claimed, result)
+                contained(request, partial(_record_success, task, job_id, lease_id, claimed, result))
             return result
         except (Refused, Unrecorded):
             raise
@@ -141,21 +137,17 @@ def _execute(  # noqa: RET503 (tell_celery raises)
 
 
 def run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
-    """Run the task's body. Raises Escaped for what is meant to end a whole process, unless it is a pool's."""
-    try:
-        with sessions.of_a_task():
-            return finished(task.run(*args, **kwargs))
-    except MemoryError as exc:
-        # What the task had taken lives on in its frames; to record its end needs some of it.
-        tracebacks.clear_frames(exc.__traceback__)
-        raise
-    except (Exception, WorkerShutdown, WorkerTerminate):
-        raise
-    except BaseException as exc:
-        if isinstance(exc, SystemExit) and os.getpid() != task.request.parent_pid:
-            # The pool process may end: its parent records that.
-            raise
-        raise Escaped(f"The task raised {exc!r}, which would have ended its thread.") from exc
+    """Run the task's body, and what comes before it. Raises what it raises; Escaped for what is no error."""
+    return contained(task.request, partial(_run, task, *args, **kwargs))
+
+
+def _run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
+    request = task.request
+    if error := course_of(request).error:
+        raise error
+    with sessions.of_a_task():
+        task.before_start(request.id, request.args, request.kwargs)
+        return finished(task.run(*args, **kwargs))
 
 
 class Misfit(Exception):
@@ -174,7 +166,7 @@ def check_arguments(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, A
         Misfit: they do not fit, and come from a foreign producer, who checked nothing.
     """
     try:
-        task.check_arguments(args, kwargs)
+        contained(task.request, partial(task.check_arguments, args, kwargs))
     except InvalidArguments as exc:
         raise (NeedsNewerCode if checked_before else Misfit)(str(exc)) from None
 
@@ -188,7 +180,12 @@ def decide(task: "JobTask", error: Exception, claimed: Claimed) -> Outcome:
     if isinstance(error, Misfit):
         return outcomes.Dead(Reason.INVALID)
     tries = Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
-    return outcomes.after_error(error, policy_of(task, claimed), tries, random.random)
+    policy = policy_of(task, claimed)
+    try:
+        return outcomes.after_error(error, policy, tries, random.random)
+    except Exception as exc:  # noqa: BLE001 (what the error asks for makes no sense, as a limit of retries in letters)
+        error.add_note(f"What it asks for cannot be done: {described.shown(exc)}.")
+        return outcomes.after_error(exc, policy, tries, random.random)
 
 
 def policy_of(task: "JobTask", claimed: Claimed) -> RetryPolicy:
@@ -353,8 +350,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(error.type, error.message, error.traceback)
     return Failure(
         type=type(error).__qualname__,
-        message=str(error),
-        traceback="".join(tracebacks.format_exception(error)),
+        message=described.message(error),
+        traceback=described.traceback(error),
     )
 
 

@@ -1,12 +1,12 @@
 """Errors whose text holds what their task hides: another stands for them in the ledger, the log, events and Sentry."""
 
-import traceback as tracebacks
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Retry
 
 from jobs.redaction import hidden_names, without_hidden
+from jobs.runtime import described
 
 if TYPE_CHECKING:
     from jobs.task import JobTask
@@ -42,7 +42,7 @@ def redacted(task: "JobTask", error: Exception, calls: Sequence[tuple[Sequence[A
     if not hidden_names(task.name):
         return error
     cause = error.exc if isinstance(error, Retry) and isinstance(error.exc, Exception) else error
-    texts = [str(cause), "".join(tracebacks.format_exception(cause))]
+    texts = [described.message(cause), described.traceback(cause)]
     shown = texts
     for args, kwargs in calls:
         shown = [without_hidden(task.name, args, kwargs, text) for text in shown]

@@ -5,14 +5,11 @@ not written yet run again when their leases run out, as where a process dies bet
 """
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from celery.app.trace import trace_ok_t
 
 from jobs.core.delivery import OWN
 from jobs.runtime.exchange import Exchange, exchange
-from jobs.runtime.execute import LEFT
 from jobs.runtime.losses import Late, Success, losses
 
 if TYPE_CHECKING:
@@ -21,27 +18,12 @@ if TYPE_CHECKING:
 #: In a request: whether the parent process will write a success.
 OFFERED = OWN + "writes_successes"
 
-Tracer = Callable[..., trace_ok_t]
-
 
 class Left(NamedTuple):
     """What comes back from the pool in place of a result whose success is still to be written."""
 
     result: Any
     attempt: int
-
-
-def leaving(tracer: Tracer) -> Tracer:
-    """Wrap a task's tracer so that what it returns says whether the success was left to the parent process."""
-
-    def trace(uuid: str, args: Any, kwargs: Any, request: dict[str, Any] | None = None) -> trace_ok_t:
-        if not request or not request.get(OFFERED):
-            return tracer(uuid, args, kwargs, request)
-        left: list[int] = []
-        traced = tracer(uuid, args, kwargs, {**request, LEFT: left})
-        return traced._replace(retstr=Left(traced.retstr, *left)) if left else traced
-
-    return trace
 
 
 class Successes:

@@ -8,3 +8,7 @@ class TasksAppConfig(AppConfig):
 
     name = "tests.tasks_app"
     label = "tasks_app"
+
+    def ready(self) -> None:
+        """Have the worker know the tasks that stand in no module named `tasks`."""
+        from tests.tasks_app import hostile  # noqa: F401, PLC0415 (apps must be ready)

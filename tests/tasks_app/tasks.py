@@ -143,7 +143,7 @@ def poison(effect: str) -> None:
 
 @job(max_retries=0)
 def leaving(effect: str) -> None:
-    """Call sys.exit, which ends a pool process."""
+    """Call sys.exit, which would end a pool process."""
     record(effect)
     sys.exit(3)
 

@@ -1,0 +1,137 @@
+"""Whatever a task's code raises between claim and record is that attempt's recorded error; what comes later is not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import signals
+
+from jobs.core.states import State
+from jobs.models import Job
+from jobs.runtime.successes import OFFERED, Left
+from tests.jobs.delivery import deliver, delivery_of
+from tests.tasks_app import hostile
+from tests.tasks_app.effects import VARIABLE, Effects
+from tests.tasks_app.hostile import OUTBURSTS, burst_out
+
+pytestmark = pytest.mark.django_db
+
+everything = pytest.mark.parametrize("how", OUTBURSTS)
+
+
+@pytest.fixture(autouse=True)
+def effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: object) -> Effects:
+    """What the tasks did. A job that gives up needs the broker for its letter."""
+    effects = Effects(tmp_path / "effects")
+    monkeypatch.setenv(VARIABLE, str(effects.path))
+    return effects
+
+
+@contextmanager
+def receiver(name: str, how: str) -> Iterator[None]:
+    """Have a receiver of one of Celery's signals raise meanwhile."""
+    signal: Any = getattr(signals, name)
+
+    def receive(**_: Any) -> None:
+        burst_out(name, name, how)
+
+    signal.connect(receive, weak=False)
+    try:
+        yield
+    finally:
+        signal.disconnect(receive)
+
+
+def ends_dead(job: Job, how: str) -> None:
+    """Assert that its only attempt failed with this error."""
+    deliver(job)
+    assert (job.state, job.attempt, job.worker_losses) == (State.DEAD, 1, 0)
+    (attempt,) = job.attempts.all()
+    assert how.split(maxsplit=1)[0] in f"{attempt.error_type} {attempt.error}"
+    deliver(job)
+    assert (job.state, job.attempts.count()) == (State.DEAD, 1)
+
+
+@everything
+@pytest.mark.parametrize("place", ["before_start", "body"])
+def test_an_error_before_the_end_is_the_attempts(place: str, how: str, effects: Effects) -> None:
+    ends_dead(hostile.outburst.delay(place=place, how=how).job, how)
+    assert len(effects) == (place == "body")
+
+
+@everything
+def test_an_error_of_a_validator_is_the_attempts(how: str, monkeypatch: pytest.MonkeyPatch, effects: Effects) -> None:
+    monkeypatch.setenv("CALLING", "")
+    wild = hostile.Wild(place="validator", how=how)
+    job = hostile.outburst_of_argument.delay(wild, place="validator", how=how).job
+    monkeypatch.delenv("CALLING")
+    ends_dead(job, how)
+    assert len(effects) == 0
+
+
+@everything
+@pytest.mark.parametrize("place", ["before_start", "body"])
+def test_an_error_of_a_batch_is_that_of_each_job(place: str, how: str) -> None:
+    jobs = [hostile.outburst_of_batch.delay(place=place, how=how).job for _ in range(2)]
+    deliver(jobs[0])
+    for job in jobs:
+        job.refresh_from_db()
+        assert (job.state, job.attempt, job.attempts.count()) == (State.DEAD, 1, 1)
+        assert how.split(maxsplit=1)[0] in job.last_error
+
+
+# pytest's own handler of logs lets through what `logging` swallows: Celery logs errors of receivers with their `repr`.
+@pytest.mark.parametrize("how", sorted(OUTBURSTS.keys() - {"Unspeakable"}))
+def test_an_error_of_a_receiver_before_the_body_takes_nothing_with_it(how: str, effects: Effects) -> None:
+    job = hostile.outburst.delay(place="nowhere", how=how).job
+    with receiver("task_prerun", how):
+        deliver(job)
+    if isinstance(OUTBURSTS[how](), Exception):
+        # Celery logs it, and goes on.
+        assert (job.state, len(effects)) == (State.SUCCEEDED, 1)
+    else:
+        assert (job.state, job.attempt, len(effects)) == (State.DEAD, 1, 0)
+        assert how in job.last_error
+
+
+@everything
+@pytest.mark.parametrize("place", ["result", "on_success", "after_return", "task_success", "task_postrun"])
+@pytest.mark.parametrize("left", [False, True], ids=["written", "left"])
+def test_a_success_stands_whatever_is_raised_after_it(place: str, how: str, left: bool, effects: Effects) -> None:
+    job = hostile.outburst.delay(place=place, how=how).job
+    with receiver(place, how) if place.startswith("task_") else receiver("task_prerun", "Odd"):
+        if left:
+            request = delivery_of(job)
+            traced = hostile.outburst.__trace__(
+                request.id, request.args, request.kwargs, {**request._request_dict, OFFERED: True}
+            )
+            assert traced.info is None
+            assert (type(traced.retstr), traced.retstr.attempt) == (Left, 1)
+        else:
+            deliver(job)
+            assert (job.state, job.attempt, job.last_error) == (State.SUCCEEDED, 1, "")
+            deliver(job)
+    assert len(effects) == 1
+
+
+@everything
+@pytest.mark.parametrize("place", ["on_failure", "task_failure"])
+def test_a_failure_stands_whatever_is_raised_after_it(place: str, how: str, effects: Effects) -> None:
+    job = hostile.outburst.delay(place="on_failure" if place == "on_failure" else "body", how=how).job
+    with receiver("task_failure", how):
+        deliver(job)
+    assert (job.state, job.attempt, job.attempts.count()) == (State.DEAD, 1, 1)
+    assert len(effects) == 1
+
+
+@everything
+@pytest.mark.parametrize("place", ["on_retry", "task_retry"])
+def test_a_retry_stands_whatever_is_raised_after_it(place: str, how: str, effects: Effects) -> None:
+    job = hostile.outburst_again.delay(place="on_retry" if place == "on_retry" else "body", how="Odd").job
+    with receiver("task_retry", how):
+        deliver(job)
+    assert (job.state, job.attempt, job.attempts.count()) == (State.RETRYING, 1, 1)
+    assert "Odd" in job.last_error
+    assert len(effects) == 1
