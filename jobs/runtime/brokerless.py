@@ -11,6 +11,9 @@ from jobs.runtime.broker import Publisher
 from jobs.runtime.duties import BATCH, Steward
 from jobs.transport.database import announce
 
+#: What one worker fetched and did not begin within so many seconds, others may have: it is busy, and they may not be.
+SOON = 2.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -30,11 +33,15 @@ class LedgerSteward(Steward):
     def _wake(self, queues: Sequence[str]) -> None:
         announce(list(queues))
 
+    def resend_every(self) -> float:
+        """Return how often to look for what a busy worker keeps from others, in seconds."""
+        return min(conf().housekeeping_seconds, conf().resend_seconds)
+
     def resend(self) -> bool:
         """Let other workers have what one fetched and has not begun: it is dead, or busy."""
-        count, queues = handout.take_back(conf().resend_seconds, BATCH)
+        count, queues = handout.take_back(min(SOON, conf().resend_seconds), BATCH)
         if count:
-            logger.info("%d fetched jobs were not begun and may be fetched again.", count)
+            logger.debug("%d fetched jobs were not begun and may be fetched again.", count)
         announce(queues)
         return count == BATCH
 

@@ -132,6 +132,10 @@ class Steward:
         self._touched_at = now
         return asked_at - self._in_touch_since >= conf().lease_renew_seconds * 1.5
 
+    def resend_every(self) -> float:
+        """Return how often to look for lost messages, in seconds."""
+        return min(conf().housekeeping_seconds * 5, conf().resend_seconds)
+
     def resend(self) -> bool:
         """Send jobs again whose message is evidently gone: the broker holds none for the queue, or others overtook."""
         waited = conf().resend_seconds

@@ -7,14 +7,16 @@ connections the housekeeping threads hold at that moment; so forks wait until th
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 #: A fork waits no longer than this, in seconds: a broker or database that hangs must not keep a pool from refilling.
 LONGEST_WAIT = 5.0
 
-#: Each thread that ever held off forks has a lock of its own, so that none waits for another.
-_locks: list[threading.Lock] = []
+#: Each thread that ever held off forks has a lock of its own, so that none waits for another. It goes with its thread:
+#: threads come and go with every connection.
+_locks: list["weakref.ref[threading.Lock]"] = []
 _own = threading.local()
 
 
@@ -23,14 +25,21 @@ def held_off() -> Iterator[None]:
     """Keep this process from forking meanwhile."""
     if not hasattr(_own, "lock"):
         _own.lock = threading.Lock()
-        _locks.append(_own.lock)
+        _locks.append(weakref.ref(_own.lock, _forget))
     with _own.lock:
         yield
 
 
+def _forget(lock: "weakref.ref[threading.Lock]") -> None:
+    # In a child there may be nothing left to forget.
+    with suppress(ValueError):
+        _locks.remove(lock)
+
+
 def _before() -> None:
     deadline = time.monotonic() + LONGEST_WAIT
-    _own.by_fork = [lock for lock in list(_locks) if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
+    locks = [lock for reference in list(_locks) if (lock := reference()) is not None]
+    _own.by_fork = [lock for lock in locks if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
 
 
 def _after_in_parent() -> None:

@@ -57,7 +57,7 @@ class Household:
             Duty("intake", self._follow, beat),
             Duty("held back", steward.tend_held, beat * 2),
             Duty("rescue", steward.rescue, steward.rescue_every()),
-            Duty("resend", steward.resend, min(beat * 5, settings.resend_seconds)),
+            Duty("resend", steward.resend, steward.resend_every()),
             Duty("dead letters", self._archiver.archive, beat * 2),
             Duty("missing dead letters", self._missing_letters.mend, beat * 15),
             Duty("events", untold.tell, beat),

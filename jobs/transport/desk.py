@@ -57,7 +57,10 @@ class Desk:
         if fileno is None:
             time.sleep(max(0.0, min(seconds, SQLITE_POLL_SECONDS)))
         else:
-            select.select([fileno], [], [], max(0.0, min(seconds, POLL_SECONDS)))
+            # `select` takes no descriptor above 1,023.
+            waiting = select.poll()
+            waiting.register(fileno, select.POLLIN)
+            waiting.poll(max(0.0, min(seconds, POLL_SECONDS)) * 1000)
 
     @property
     def has_work(self) -> bool:

@@ -186,3 +186,18 @@ def test_a_request_is_as_quick_whatever_the_broker_does(house: House) -> None:
     for _ in range(50):
         tasks.noop.delay()
     assert time.monotonic() - began < 5
+
+
+@on(*LEDGERS)
+def test_what_a_busy_worker_has_fetched_goes_to_a_free_one_soon(house: House) -> None:
+    gate = house.gate("gate")
+    house.start_worker(concurrency=1, pool="prefork")
+    tasks.gated.delay("busy", str(gate))
+    wait_for(lambda: house.effects.count("busy began"))
+    names = [f"behind {number}" for number in range(3)]
+    tasks.note.delay_many([[name] for name in names])
+    wait_for(lambda: Job.objects.filter(state="queued", dispatched_at__isnull=False).exists())
+    house.start_worker(concurrency=2)
+    # A lost message would be sent again after 30 seconds.
+    wait_for(lambda: all(house.effects.count(name) == 1 for name in names), 20)
+    gate.touch()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from jobs.ledger import handout
 from jobs.models import BrokerMessage, Job
 from jobs.transport import messages
 from jobs.transport.database import GONE
+from jobs.transport.desk import Desk
 from jobs.transport.transport import Transport
 from tests.brokers.application import application_at
 from tests.databases import Database
@@ -519,3 +521,20 @@ def test_the_event_loop_outlives_a_database_that_is_away(link: Connection, loop:
     django_connection.close()
     tasks.noop.delay_many([{}] * 2)
     loop.run_until(lambda: len(taker.messages) == 4)
+
+
+@on_postgres
+def test_it_waits_on_any_descriptor(link: Connection) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    others = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        desk = Desk()
+        desk.look_around()
+        assert (desk.link.fileno() or 0) > 1023
+        desk.wait(0.01)
+        desk.close()
+    finally:
+        for other in others:
+            os.close(other)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
