@@ -9,6 +9,9 @@ from jobs.core.states import FINAL, WAITING, State
 from jobs.ledger.sql import dialect, free, in_state, one, rows
 from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
+#: What is kept of a job that Celery's remote control has cancelled.
+REVOKED = "Revoked by Celery's remote control."
+
 _AGAIN = in_state(*FINAL, *WAITING)
 _NOT_BEGUN = in_state(*WAITING, State.QUEUED)
 

@@ -138,6 +138,18 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """A delivery that was claimed, and taken from the pool before it began, since its job was revoked."""
+
+    request: "JobRequest"
+
+    def write(self) -> None:
+        """Cancel its job."""
+        operate.ask_to_cancel([self.request.job_id])
+        Loss(self.request, cancelled=True).write()
+
+
+@dataclass(frozen=True, slots=True)
 class Success:
     """An attempt that succeeded, which the pool left to the parent process to write."""
 
@@ -274,7 +286,11 @@ class Losses:
 
     def holders(self) -> list["JobRequest"]:
         """Return the deliveries whose leases must be held until their end is recorded."""
-        return [record.request for record in self.unwritten() if isinstance(record, (Loss, Decided, Success, Late))]
+        return [
+            record.request
+            for record in self.unwritten()
+            if isinstance(record, (Loss, Recalled, Decided, Success, Late))
+        ]
 
     def write_all(self) -> None:
         """Write every record, each on its own. Raises the first error; what failed is kept.

@@ -15,9 +15,7 @@ from celery.worker.control import control_command
 from jobs.ledger import operate
 from jobs.runtime.claim import ledger_id
 from jobs.runtime.handover import handover
-from jobs.runtime.losses import Loss, losses
-
-REASON = "Revoked by Celery's remote control."
+from jobs.runtime.losses import Recalled, losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +35,25 @@ class Revoked:
         """Cancel what has not begun, and ask the workers of what runs to end it. Who changes a row says so."""
         for task_id in self.task_ids:
             job_id = ledger_id(task_id)
-            if operate.cancel([job_id], REASON):
+            if operate.cancel([job_id], operate.REVOKED):
                 self._tell(task_id)
             elif self.terminate:
                 operate.ask_to_cancel([job_id])
             elif claimed := handover.recall(job_id):
-                operate.ask_to_cancel([job_id])
-                Loss(claimed, cancelled=True).write()
+                _end(Recalled(claimed))
 
     def _tell(self, task_id: str) -> None:
         if self.events is not None and self.events.enabled:
             self.events.send("task-revoked", uuid=task_id, terminated=False, signum=None, expired=False)
+
+
+def _end(recalled: Recalled) -> None:
+    try:
+        recalled.write()
+    except Exception:
+        # Nobody else holds its lease: it is kept until the database takes its end.
+        losses.put(recalled)
+        raise
 
 
 @control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]

@@ -1,11 +1,22 @@
 """Celery's remote control, so that on RabbitMQ no worker is locked out of it by another connection."""
 
+import logging
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 from celery import current_app
 from celery.app.control import Control as CeleryControl
+from celery.utils.functional import maybe_list
 from kombu.entity import Queue
 from kombu.pidbox import Mailbox as KombuMailbox
+
+from jobs.ledger import operate
+from jobs.ledger.operate import REVOKED
+from jobs.runtime.claim import ledger_id
+from jobs.transport.eventloop import outside_event_loop
+
+logger = logging.getLogger(__name__)
 
 
 class Mailbox(KombuMailbox):
@@ -25,6 +36,31 @@ class Mailbox(KombuMailbox):
 
 
 class Control(CeleryControl):
-    """Celery's remote control, with the mailbox above."""
+    """Celery's remote control, with the mailbox above. What it revokes is revoked though no worker listens."""
 
     Mailbox = Mailbox
+
+    def revoke(self, task_id: Any, *args: Any, terminate: bool = False, **kwargs: Any) -> Any:
+        """Cancel jobs in the ledger, and tell the workers, who know of plain tasks and of what they hold already.
+
+        Called by every `revoke()` of Celery's results as well.
+        """
+        ids = [str(one) for one in maybe_list(task_id) or []]
+        known = _cancel(ids, terminate=terminate)
+        try:
+            return super().revoke(task_id, *args, terminate=terminate, **kwargs)
+        except Exception as exc:
+            if not known:
+                raise
+            logger.warning("No worker could be told of what was revoked (%s); the ledger has it.", exc)
+            return None
+
+
+@outside_event_loop
+def _cancel(task_ids: Sequence[str], *, terminate: bool) -> bool:
+    """Cancel what has not begun, and ask for the end of what runs if that is wanted. Returns whether it did any."""
+    ids = [ledger_id(task_id) for task_id in task_ids]
+    known = operate.cancel(ids, REVOKED)
+    if terminate:
+        known += operate.ask_to_cancel(ids)
+    return known > 0

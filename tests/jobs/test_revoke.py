@@ -3,15 +3,19 @@
 import uuid
 
 import pytest
+from celery import current_app
+from kombu.exceptions import OperationalError
 
 from jobs.core.states import State
 from jobs.ledger import attempts, operate
 from jobs.models import Job
-from jobs.runtime.losses import Loss
+from jobs.runtime.losses import Loss, Losses, Recalled
 from jobs.runtime.request import JobRequest
 from jobs.runtime.revoke import Revoked
+from jobs.task import JobResult
 from tests.jobs.delivery import message_of, request_for
 from tests.jobs.rows import LEASE, claimed, content, in_state
+from tests.servers import Valkey
 from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +69,48 @@ def test_a_batch_that_ended_before_it_could_be_ended_stays() -> None:
     attempts.succeed(job.pk, LEASE)
     Loss(running(job), cancelled=True).write()
     assert content(job)["state"] == State.SUCCEEDED
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.RETRYING])
+def test_what_is_revoked_while_no_worker_listens_is_revoked(state: State, valkey: Valkey) -> None:
+    job = in_state(state)
+    JobResult(str(job.pk), app=current_app).revoke()
+    job.refresh_from_db()
+    assert (job.state, job.last_error) == (State.CANCELLED, operate.REVOKED)
+
+
+def test_a_revoke_with_terminate_is_asked_of_whoever_runs_it(valkey: Valkey) -> None:
+    job = claimed()
+    result = JobResult(str(job.pk), app=current_app)
+    result.revoke()
+    assert operate.to_cancel([LEASE]) == set()
+    result.revoke(terminate=True)
+    assert operate.to_cancel([LEASE]) == {LEASE}
+
+
+def test_many_are_revoked_together_and_ids_of_plain_tasks_with_them(valkey: Valkey) -> None:
+    jobs = [in_state(State.QUEUED) for _ in range(3)]
+    current_app.control.revoke([*(str(job.pk) for job in jobs), str(uuid.uuid4()), "no uuid"])
+    assert set(Job.objects.values_list("state", flat=True)) == {State.CANCELLED}
+
+
+def test_what_is_revoked_while_the_broker_is_away_is_revoked(valkey: Valkey) -> None:
+    job = in_state(State.QUEUED)
+    valkey.stop()
+    JobResult(str(job.pk), app=current_app).revoke()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    # Of a plain task nobody else knows.
+    with pytest.raises(OperationalError):
+        current_app.control.revoke(str(uuid.uuid4()))
+
+
+def test_a_delivery_that_was_recalled_is_held_until_its_end_is_written() -> None:
+    job = claimed(task=tasks.noop.name)
+    losses, request = Losses(), running(job)
+    losses.put(Recalled(request))
+    assert losses.holders() == [request]
+    losses.write_all()
+    assert losses.holders() == []
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
