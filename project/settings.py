@@ -89,7 +89,9 @@ DATABASE_URL = env.url(
     schemes=("sqlite", "postgres", "postgresql"),
 )
 
-DATABASES = {"default": database.configuration(DATABASE_URL)}
+DATABASES = {
+    "default": database.configuration(DATABASE_URL, prepared=env.boolean("DATABASE_PREPARED_STATEMENTS", True))
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Broker and Celery --------------------------------------------------------------------------

@@ -55,10 +55,12 @@ def migrate(url: str) -> None:
 
 
 @contextmanager
-def default_database_at(url: str) -> Iterator[None]:
+def default_database_at(url: str, *, prepared: bool = True) -> Iterator[None]:
     """Let the `default` connection of every thread of this process lead to another database."""
     earlier_settings, earlier_connection = connections.settings["default"], connections["default"]
-    connections.settings["default"] = connections.configure_settings({"default": configuration(url)})["default"]
+    connections.settings["default"] = connections.configure_settings(
+        {"default": configuration(url, prepared=prepared)}
+    )["default"]
     del connections["default"]
     try:
         yield

@@ -1,11 +1,13 @@
 """Waiting for a database that is away for a while."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db.backends.signals import connection_created
 
 from jobs.ledger.sql import RowLocked
 
@@ -23,6 +25,41 @@ PATIENCE_AFTER = 5.0
 
 #: What says that the database cannot be used now: gone, full, or read-only (PostgreSQL calls that internal).
 UNUSABLE = (OperationalError, InterfaceError, InternalError)
+
+
+#: How long a statement of the worker's own threads waits for a lock, where it waits for any.
+LOCK_TIMEOUT = "2s"
+
+_threads = threading.local()
+
+
+def of_the_engine() -> None:
+    """Give this thread's connections the engine's own settings, whatever the role's are. Called as it begins.
+
+    Its statements are alone in their transactions, and need no more isolation than READ COMMITTED gives them: under
+    another level they would fail where they meet.
+    """
+    _threads.is_of_the_engine = True
+    connection_created.connect(_settle, dispatch_uid="jobs.database")
+
+
+def _settle(connection: Any, **_: Any) -> None:
+    if not getattr(_threads, "is_of_the_engine", False) or connection.vendor != "postgresql":
+        return
+    # Behind a pooler a session is everybody's: there what is in the way is tried again.
+    if connection.connection.prepare_threshold is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('default_transaction_isolation', 'read committed', false),"
+                " set_config('lock_timeout', %s, false)",
+                [LOCK_TIMEOUT],
+            )
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether an error says that the database cannot be used, and not only that two were in each other's way."""
+    state: str = getattr(error.__cause__, "sqlstate", None) or ""
+    return isinstance(error, UNUSABLE) and not state.startswith(("40", "55P03"))
 
 
 class DatabaseGone(Exception):
@@ -48,7 +85,7 @@ def patiently(act: Callable[[bool], T], patience: float) -> T:
         try:
             return act(again)
         except (*UNUSABLE, RowLocked) as exc:
-            if not isinstance(exc, RowLocked):
+            if is_outage(exc):
                 connection.close()
                 again = True
             if time.monotonic() + pause > deadline:

@@ -22,6 +22,7 @@ from jobs.core.backoff import pause
 from jobs.ledger import exchange as ledger
 from jobs.ledger.claims import Claimed
 from jobs.runtime import forks
+from jobs.runtime.database import of_the_engine
 from jobs.runtime.line import Line
 
 logger = logging.getLogger(__name__)
@@ -203,6 +204,7 @@ class Exchange:
         threading.Thread(target=self._dial, name="jobs-exchange", daemon=True).start()
 
     def _dial(self) -> None:
+        of_the_engine()
         while self._is_wanted:
             if self._failures:
                 time.sleep(pause(self._failures, FIRST_PAUSE, LONGEST_PAUSE, random.random))

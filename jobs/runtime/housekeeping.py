@@ -20,7 +20,7 @@ from jobs.conf import conf
 from jobs.core import backoff
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.runtime import forks, held, lifeline, shutdown
-from jobs.runtime.database import UNUSABLE
+from jobs.runtime.database import is_outage, of_the_engine
 from jobs.runtime.exchange import exchange
 from jobs.runtime.handover import handover
 from jobs.runtime.losses import losses
@@ -79,6 +79,7 @@ class Housekeeper(threading.Thread):
 
     def run(self) -> None:
         """Do what is due until told to stop."""
+        of_the_engine()
         while not self._stop_asked.is_set():
             now = time.monotonic()
             due = [duty for duty in self._duties if duty.next_at <= now or self._is_urgent(duty)]
@@ -130,7 +131,7 @@ class Housekeeper(threading.Thread):
                 exc,
                 exc_info=None if expected else exc,
             )
-        if isinstance(exc, UNUSABLE) and self._database_failed is not None:
+        if self._database_failed is not None and isinstance(exc, DatabaseError) and is_outage(exc):
             self._database_failed(exc)
         connection.close()
 

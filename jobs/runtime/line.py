@@ -8,9 +8,12 @@ import select
 from collections.abc import Sequence
 
 import psycopg
-from psycopg.pq import ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus
 
 Row = tuple[bytes | None, ...]
+
+#: What PostgreSQL says where two transactions were in each other's way, and one must be run again: it is, at once.
+_AGAIN = frozenset({b"40001", b"40P01"})
 
 
 class Line:
@@ -22,6 +25,8 @@ class Line:
     """
 
     def __init__(self, connection: psycopg.Connection, statement: str) -> None:
+        #: Where nothing is to be prepared, for the sake of a pooler, psycopg is told so too.
+        self._prepares = connection.prepare_threshold is not None
         self._connection = connection
         self._pgconn = connection.pgconn
         self._fd = self._pgconn.socket
@@ -30,6 +35,8 @@ class Line:
         self._prepared = 0
         self._parameters: Sequence[bytes] | None = None
         self._rows: list[Row] = []
+        self._sent: Sequence[bytes] = ()
+        self._failed = False
 
     def fileno(self) -> int:
         """Return what becomes readable when an answer, or a part of it, has come."""
@@ -39,6 +46,10 @@ class Line:
         """Have the statement run. Raises psycopg.Error where the connection is gone."""
         self._runs += 1
         self._rows = []
+        self._sent = parameters
+        if not self._prepares:
+            self._pgconn.send_query_params(self._statement, parameters)
+            return
         if self._prepared == self._runs.bit_length():
             self._pgconn.send_query_prepared(self._name, parameters)
             return
@@ -52,12 +63,18 @@ class Line:
         while not self._pgconn.is_busy():
             result = self._pgconn.get_result()
             if result is not None:
+                if result.error_field(DiagnosticField.SQLSTATE) in _AGAIN:
+                    self._failed = True
+                    continue
                 if result.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
                     raise psycopg.OperationalError(result.get_error_message())
                 width = range(result.nfields)
                 self._rows += [
                     tuple(result.get_value(row, column) for column in width) for row in range(result.ntuples)
                 ]
+            elif self._failed:
+                self._failed = False
+                self.send(self._sent)
             elif self._parameters is None:
                 return self._rows
             else:

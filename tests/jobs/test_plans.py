@@ -94,22 +94,28 @@ MANY = 20_000
 
 
 @pytest.fixture
-def many_waiting() -> None:
-    """Let many jobs of one task wait, dispatched one after the other, and some run that were dispatched before them."""
+def full() -> str:
+    """Let many jobs of one task wait, dispatched one after the other, and some run that were dispatched before them.
+
+    Returns their queue: a new one, since rows that were rolled back stay in the indexes.
+    """
+    queue = f"full-{uuid.uuid4()}"
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, dispatched_at, run_at)"
-            " SELECT gen_random_uuid(), 'batch', 'full', 'queued', '[]', '{}',"
+            " SELECT gen_random_uuid(), 'batch', %s, 'queued', '[]', '{}',"
             " now() - interval '1 hour' + number * interval '1 ms', now() + number * interval '1 ms'"
             " FROM generate_series(1, %s) AS number",
-            [MANY],
+            [queue, MANY],
         )
         cursor.execute(
             "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, dispatched_at, lease_id, lease_expires_at)"
-            " SELECT gen_random_uuid(), 'batch', 'full', 'running', '[]', '{}', now() - interval '2 hours',"
-            " md5(number::text), now() + interval '1 hour' FROM generate_series(1, 50) AS number"
+            " SELECT gen_random_uuid(), 'batch', %s, 'running', '[]', '{}', now() - interval '2 hours',"
+            " md5(number::text), now() + interval '1 hour' FROM generate_series(1, 50) AS number",
+            [queue],
         )
         cursor.execute("ANALYZE jobs_job")
+    return queue
 
 
 def rows_read() -> int:
@@ -123,27 +129,24 @@ def rows_read() -> int:
         return int(cursor.fetchone()[0])
 
 
-@pytest.mark.usefixtures("many_waiting")
-def test_a_batch_is_claimed_without_reading_all_that_waits() -> None:
+def test_a_batch_is_claimed_without_reading_all_that_waits(full: str) -> None:
     before = rows_read()
-    found = claims.claim_more("batch", "full", 10, lease_id=LEASE, lease_seconds=60, worker="worker@test")
+    found = claims.claim_more("batch", full, 10, lease_id=LEASE, lease_seconds=60, worker="worker@test")
     assert len(found) == 10
     assert rows_read() - before < MANY / 10
 
 
-@pytest.mark.usefixtures("many_waiting")
-def test_where_nothing_was_overtaken_nothing_that_waits_is_read() -> None:
+def test_where_nothing_was_overtaken_nothing_that_waits_is_read(full: str) -> None:
     before = rows_read()
-    assert upkeep.take_overtaken("full", 30, 500) == []
+    assert upkeep.take_overtaken(full, 30, 500) == []
     assert rows_read() - before < MANY / 10
 
 
-@pytest.mark.usefixtures("many_waiting")
-def test_what_was_overtaken_is_found_among_many() -> None:
+def test_what_was_overtaken_is_found_among_many(full: str) -> None:
     Job.objects.filter(state="running").update(priority=4)
-    first = Job.objects.filter(queue="full", state="queued").order_by("dispatched_at").first()
+    first = Job.objects.filter(queue=full, state="queued").order_by("dispatched_at").first()
     assert first is not None
     assert first.dispatched_at is not None
     overtaker = Job.objects.filter(state="running").latest("lease_id")
     Job.objects.filter(pk=overtaker.pk).update(dispatched_at=first.dispatched_at + timedelta(seconds=60))
-    assert [found.id for found in upkeep.take_overtaken("full", 60, 500)] == [first.pk]
+    assert [found.id for found in upkeep.take_overtaken(full, 60, 500)] == [first.pk]

@@ -1,0 +1,83 @@
+"""Two transactions in each other's way are no outage: the engine tries again at once, and seldom has to."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError, connection
+
+from jobs.runtime.database import is_outage, of_the_engine, patiently
+from jobs.runtime.exchange import _connected
+from jobs.runtime.line import Line
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
+
+
+@pytest.fixture(params=["40001", "40P01"])
+def failing_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A function that fails when it is first called, as a transaction does that was in another's way."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SEQUENCE calls")
+        cursor.execute(
+            "CREATE FUNCTION fails_once() RETURNS text LANGUAGE plpgsql AS $$ BEGIN IF nextval('calls') = 1 THEN"
+            f" RAISE EXCEPTION 'in the way' USING ERRCODE = '{request.param}'; END IF; RETURN 'done'; END $$"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION fails_once; DROP SEQUENCE calls")
+
+
+@pytest.mark.usefixtures("failing_once")
+def test_claims_and_successes_are_sent_once_more() -> None:
+    line = Line(_connected(), "SELECT fails_once() || $1")
+    line.send([b"!"])
+    assert line.wait(10) == [(b"done!",)]
+    line.close()
+
+
+@pytest.mark.usefixtures("failing_once")
+def test_what_is_done_patiently_is_done_again_over_the_same_connection() -> None:
+    connection.ensure_connection()
+    session = connection.connection
+
+    def call(in_doubt: bool) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT fails_once()")
+        return in_doubt
+
+    # Nothing was committed, so nothing is in doubt.
+    assert patiently(call, 5) is False
+    assert connection.connection is session
+
+
+@pytest.mark.parametrize("code, outage", [("40001", False), ("40P01", False), ("55P03", False), ("53100", True)])
+def test_only_what_says_that_the_database_cannot_be_used_is_an_outage(code: str, outage: bool) -> None:
+    with pytest.raises(OperationalError) as error, connection.cursor() as cursor:
+        cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$")
+    assert is_outage(error.value) is outage
+
+
+def test_the_engines_own_threads_choose_their_isolation_and_others_keep_theirs() -> None:
+    seen: list[object] = []
+
+    def look(*, ours: bool) -> None:
+        if ours:
+            of_the_engine()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_isolation'), current_setting('lock_timeout')")
+            seen.append(cursor.fetchone())
+        connection.close()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        [name] = cursor.fetchone()
+        cursor.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    try:
+        for ours in (True, False):
+            thread = threading.Thread(target=look, kwargs={"ours": ours})
+            thread.start()
+            thread.join()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_isolation")
+    assert seen == [("read committed", "2s"), ("serializable", "0")]
