@@ -8,6 +8,7 @@ channel      publishing, consuming, settling
 desk         what waits in the database for a connection's consumers, and when to look
 delivery     rows as Kombu's envelopes
 listening    short-lived queues: remote control and events
+envelopes    what brokers keep of a message, read with care
 messages     the table of all that is no job
 database     the connections; PostgreSQL's notifications, SQLite's change counter
 """

@@ -15,6 +15,7 @@ from jobs.transport import delivery, messages
 from jobs.transport.database import GONE
 from jobs.transport.delivery import Tag
 from jobs.transport.desk import Desk
+from jobs.transport.envelopes import Message
 from jobs.transport.eventloop import outside_event_loop
 from jobs.transport.messages import Envelope
 
@@ -75,6 +76,7 @@ class Channel(virtual.Channel):
     """One channel of a connection to the ledger."""
 
     QoS = QoS
+    Message = Message
     supports_fanout = True
 
     def __init__(self, connection: Any, **kwargs: Any) -> None:

@@ -10,6 +10,7 @@ from kombu.utils.json import dumps, loads
 
 from jobs.ledger.sql import dialect, marks
 from jobs.transport.database import CHANNEL, RELAXED, left_as_found, rows
+from jobs.transport.envelopes import readable
 
 #: How long a broadcast is kept for those who listen, in seconds. A listener that is away longer has missed it, as
 #: on any broker.
@@ -88,7 +89,7 @@ def take(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int, lease
     )
     found.sort(key=lambda row: (queues.index(row[2]), -row[0], row[1]))
     return [
-        Taken(message_id, queue, loads(envelope), deliveries > 1)
+        Taken(message_id, queue, readable(envelope, queue, loads), deliveries > 1)
         for _, message_id, queue, envelope, deliveries, *_ in found
     ]
 

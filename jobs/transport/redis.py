@@ -5,24 +5,20 @@ and the message is gone. Here such an item becomes a message with the raw bytes 
 can park it like any other that it cannot read. And messages are fetched several at a time.
 """
 
-import base64
-import json
 import logging
 import random
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis as kombu_redis
-from kombu.transport.virtual import Message as VirtualMessage
 from kombu.utils.encoding import bytes_to_str
 from uuid_utils import uuid4
 
 from jobs.core.backoff import pause
-from jobs.core.delivery import portable
+from jobs.transport.envelopes import Message, readable
 
 logger = logging.getLogger(__name__)
 
@@ -35,55 +31,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 #: The pause after the server refused to keep short-lived queues alive, in seconds; they live for a minute.
 REFRESH_PAUSE = 5.0
 
-#: The content type of what could not be read; nothing decodes it.
-UNREADABLE = "application/x-unreadable"
-
 
 def use_for_redis_urls() -> None:
     """Have redis:// and rediss:// URLs, and Valkey's names for the same, use this transport."""
     for scheme in ("redis", "rediss", "valkey", "valkeys"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
-
-
-def readable(item: bytes | str, queue: str) -> dict[str, Any]:
-    """Return the envelope in a list item of Redis; one around the item itself where it holds none."""
-    try:
-        envelope = json.loads(bytes_to_str(item))
-        properties = envelope["properties"]
-        if "delivery_tag" in properties and isinstance(properties["delivery_info"], dict):
-            properties["delivery_info"].setdefault("routing_key", queue)
-            if isinstance(envelope.get("headers") or {}, dict):
-                return dict(envelope)
-    except Exception:  # noqa: BLE001 (anybody may have written it: whatever is wrong with it, it is kept)
-        pass
-    return around(item, queue)
-
-
-def around(item: bytes | str, queue: str) -> dict[str, Any]:
-    """Return an envelope with the item as its body."""
-    raw = item if isinstance(item, bytes) else item.encode("utf-8", "surrogateescape")
-    return {
-        "body": base64.b64encode(raw).decode(),
-        "content-type": UNREADABLE,
-        "content-encoding": "binary",
-        "headers": {},
-        "properties": {
-            "body_encoding": "base64",
-            "delivery_tag": str(uuid.uuid4()),
-            "delivery_info": {"exchange": "", "routing_key": queue},
-        },
-    }
-
-
-class Message(VirtualMessage):
-    """A message whose body may turn out to be undecodable."""
-
-    def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
-        try:
-            super().__init__(payload, channel=channel, **kwargs)
-        except Exception:  # noqa: BLE001 (as above)
-            queue = str(payload["properties"]["delivery_info"]["routing_key"])
-            super().__init__(around(json.dumps(portable(payload), default=str), queue), channel=channel, **kwargs)
 
 
 def is_unknown(exc: Exception, command: str) -> bool:

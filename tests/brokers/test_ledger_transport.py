@@ -538,3 +538,14 @@ def test_it_waits_on_any_descriptor(link: Connection) -> None:
         for other in others:
             os.close(other)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "envelope", ["garbage{{", "[1, 2]", '{"properties": 5}', "[" * 5000], ids=lambda text: text[:9]
+)
+def test_what_is_no_envelope_is_handed_over_as_it_is(link: Connection, envelope: str) -> None:
+    BrokerMessage.objects.create(queue="work", envelope=envelope)
+    put(link, "after")
+    odd, after = Taker(link, WORK).take()
+    assert (bytes(odd.body), odd.content_type) == (envelope.encode(), "application/x-unreadable")
+    assert after.payload == "after"
