@@ -11,6 +11,7 @@ from celery import Celery
 from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
 
+from jobs.core.delivery import can_be_carried
 from jobs.core.moments import EARLIEST, LATEST, is_possible
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import TOO_LONG
@@ -255,6 +256,12 @@ def check_carried(task: "JobTask", options: Options) -> None:
             raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
     if not isinstance(carried.get("headers") or {}, Mapping):
         raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
+    for name, value in (carried.get("headers") or {}).items():
+        if not (isinstance(name, str) and can_be_carried(value)):
+            raise InvalidOption(
+                f"{task.name}: the header {name!r:.100} is not valid: a name is a text, and its value what every broker"
+                " can carry, such as texts, lists, mappings and numbers of 64 bits."
+            )
     for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
         if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH and value.isprintable()):
             raise InvalidOption(

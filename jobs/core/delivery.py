@@ -122,6 +122,18 @@ def portable(value: Any) -> Any:
     return carried.encode("utf-8", "replace").decode()
 
 
+def can_be_carried(value: Any) -> bool:
+    """Return whether every broker can carry a header's value as it is, if JSON can say it."""
+    if isinstance(value, (list, tuple, dict)):
+        if is_too_deep(value):
+            return False
+        inner = value.values() if isinstance(value, dict) else value
+        return all(map(can_be_carried, inner)) and (
+            not isinstance(value, dict) or all(type(key) is str for key in value)
+        )
+    return not isinstance(value, (int, float, str)) or portable(value) == value
+
+
 def _portable_container(value: Any) -> Any:
     if is_too_deep(value):
         return f"(nested deeper than {MOST_NESTED} levels)"
