@@ -19,6 +19,11 @@ MAX_DEPTH = 40
 MAX_EXPANSION = 2
 FREE_EXPANSION = 4_000
 
+#: An empty cell, as it is written. The parser fills up short rows with them, thousands where the table is wide. So many
+#: are written for each character of the text; then rows end where their author ended them.
+MAX_EMPTY_CELLS = 0.5
+_EMPTY_CELL = ["<td>", "</td>\n"]
+
 _IMAGE = re.compile(r"image:(\d{1,4})")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SCHEMES = frozenset({"http", "https", "mailto"})
@@ -61,6 +66,8 @@ class _Writer:
         self._links = 0
         self._cell = "td"
         self._expansion = MAX_EXPANSION * length + FREE_EXPANSION
+        #: How many cells may still be left empty at the ends of rows.
+        self._empty_cells = MAX_EMPTY_CELLS * length
         self._highest = min((_level(event) for event in events if _is_heading(event)), default=1)
 
     def write(self) -> str:
@@ -99,6 +106,8 @@ class _Writer:
 
     def _end(self, value: Any) -> None:
         name, _ = _named(value)
+        if name == "TableRow":
+            self._shorten_row()
         self._out.append(self._closing.pop())
         if name in _NESTING or name == "List":
             self._depth -= 1
@@ -106,6 +115,15 @@ class _Writer:
             self._links -= 1
         elif name == "TableHead":
             self._cell = "td"
+
+    def _shorten_row(self) -> None:
+        """Leave out the empty cells at a row's end once there are too many."""
+        first = len(self._out)
+        while self._out[first - 2 : first] == _EMPTY_CELL:
+            first -= 2
+        self._empty_cells -= (len(self._out) - first) // 2
+        if self._empty_cells < 0:
+            del self._out[first:]
 
     def _element(self, name: str, data: Any) -> tuple[str, str]:
         """Return what opens an element and what closes it."""

@@ -77,6 +77,17 @@ def test_a_target_used_often_does_not_multiply_the_text(target: int, use: str) -
     check(text)
 
 
+@pytest.mark.parametrize("columns, rows", [(100, 1_000), (600, 800), (12_500, 16_000)])
+@pytest.mark.parametrize("row", ["a\n", "||\n"])
+def test_short_rows_of_a_wide_table_do_not_multiply_the_text(columns: int, rows: int, row: str) -> None:
+    text = ("|" + "a|" * columns + "\n|" + "-|" * columns + "\n" + row * rows)[:MAX_TEXT]
+    assert len(render(text)) <= TIMES * len(text)
+
+
+def test_a_short_row_is_filled_up() -> None:
+    assert render("|a|b|\n|-|-|\n|1|\n").count("<td>") == 2
+
+
 @settings(max_examples=30)
 @given(
     st.lists(
