@@ -16,6 +16,9 @@ from kombu.utils.json import JSONEncoder
 #: A float of this size is written with an exponent; `jsonb` would hand it back as a whole number, an `int`.
 _EXPONENT_FROM = 1e16
 
+#: How deep lists and objects may be nested: Python's parser recurses, and who reads them has used part of its stack.
+DEEPEST = 200
+
 #: Stands before a number that `json` cannot be told to write out, inside quotes that are taken off again. No text that
 #: somebody sends can begin with it.
 _NUMBER = uuid.uuid4().hex
@@ -29,28 +32,29 @@ def encode(value: Any) -> str:
     """Return `value` as JSON in its canonical form: keys in `jsonb`'s order, no exponents, no negative zero.
 
     Raises:
-        TypeError, ValueError, RecursionError: it cannot be said in JSON.
+        TypeError, ValueError: it cannot be said in JSON, or is nested deeper than `DEEPEST`.
     """
     text = _encode(_canonical(value))
     return _QUOTED_NUMBER.sub(r"\1", text) if _NUMBER in text else text
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
-        return _sorted(value) if len(value) > 1 else {key: _canonical(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_canonical(one) for one in value]
+def _canonical(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, (dict, list, tuple)):
+        return _container(value, depth + 1)
     if isinstance(value, float):
         return _number(value)
     return value
 
 
-def _sorted(value: dict[Any, Any]) -> dict[Any, Any]:
-    if all(type(key) is str for key in value):
-        return {key: _canonical(value[key]) for key in sorted(value, key=_place)}
-    # `json` makes texts of other keys, of which two may become one: the last one counts, as where it is read.
-    read: dict[str, Any] = {_key(key): one for key, one in value.items()}
-    return _sorted(read)
+def _container(value: Any, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    if not isinstance(value, dict):
+        return [_canonical(one, depth) for one in value]
+    if not all(type(key) is str for key in value):
+        # `json` makes texts of other keys, of which two may become one: the last one counts, as where it is read.
+        value = {_key(key): one for key, one in value.items()}
+    return {key: _canonical(value[key], depth) for key in sorted(value, key=_place)}
 
 
 def _key(key: Any) -> str:

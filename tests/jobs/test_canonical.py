@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from hypothesis import given, strategies as st
 
-from jobs.core.canonical import encode
+from jobs.core.canonical import DEEPEST, encode
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", codec="utf-8"), max_size=8)
 KEYS = TEXTS | st.integers() | st.booleans() | st.none()
@@ -51,6 +51,20 @@ def test_a_float_stays_a_float(number: float) -> None:
     read = json.loads(encode([number]))[0]
     assert (type(read), read) == (float, number)
     assert math.copysign(1, read) == (1 if number == 0 else math.copysign(1, number))
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_what_is_nested_too_deep_is_refused_before_anybody_must_read_it() -> None:
+    assert json.loads(encode(nested(DEEPEST))) == nested(DEEPEST)
+    for depth in (DEEPEST + 1, 900):
+        with pytest.raises(ValueError, match="nested more than 200 deep"):
+            encode(nested(depth))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, {(1, 2): 3}, object()])
