@@ -1,6 +1,7 @@
 """The words in which the two databases differ. Every time in the ledger is taken from the database's clock."""
 
 import json
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import ServerBindingCursor
 
@@ -232,7 +233,7 @@ def cursor(over: BaseDatabaseWrapper | None = None) -> Iterator[Any]:
     # Django's `connection` looks for the thread's connection at every use of it.
     database: Any = over or connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
-        with database.cursor() as opened:
+        with _naming_the_writer(database), database.cursor() as opened:
             yield opened
         return
     # What `connection.cursor` does, with another kind of cursor.
@@ -242,3 +243,18 @@ def cursor(over: BaseDatabaseWrapper | None = None) -> Iterator[Any]:
     with database.wrap_database_errors, kind(database.connection) as opened:
         # Where Django keeps a log of statements, ours are in it.
         yield database._prepare_cursor(opened) if database.queries_logged else opened  # noqa: SLF001
+
+
+@contextmanager
+def _naming_the_writer(database: Any) -> Iterator[None]:
+    """Say of SQLite's "database is locked" what it means. Raises the same kind of error."""
+    try:
+        yield
+    except OperationalError as exc:
+        if getattr(exc.__cause__, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            raise
+        seconds = database.settings_dict["OPTIONS"].get("timeout", 5)
+        raise OperationalError(
+            f"database is locked: somebody else has been writing to the SQLite database for {seconds:g} s, the longest"
+            " that is waited (`timeout` in OPTIONS). Nothing was written; keep transactions short, or use PostgreSQL."
+        ) from exc

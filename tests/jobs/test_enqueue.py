@@ -1,6 +1,7 @@
 """A call becomes a row in the caller's transaction, and a message only when that commits."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from jobs import EnqueueError
@@ -321,3 +322,21 @@ def database_url() -> str:
     kept = connection.settings_dict
     name = kept["NAME"]
     return f"sqlite:///{name}" if connection.vendor == "sqlite" else environment.postgres.url(str(name))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite_only
+def test_a_call_waits_for_a_writer_for_a_bounded_time_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
+    connection.close()
+    writer = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(
+            OperationalError, match=r"somebody else has been writing .* for 0\.1 s.*Nothing was written"
+        ):
+            tasks.noop.delay()
+    finally:
+        writer.close()
+        connection.close()
+    assert tasks.noop.delay().job.state == "queued"
