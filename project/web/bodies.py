@@ -92,10 +92,11 @@ class _Body:
         return await self._counted(message)
 
     async def _after_the_end(self) -> Mapping[str, Any]:
-        """Return what comes after the body: that the client has gone. The rest of one cut off is thrown away."""
-        while (message := await self._receive())["type"] == "http.request":
-            pass
-        return message
+        """Return what comes after the body: that the client has gone. The rest of one cut off is not asked for.
+
+        To ask would be to tell a client that waits for it (`Expect: 100-continue`) to send all of it.
+        """
+        return await (_never() if _REFUSAL in self._scope else self._receive())
 
     async def _counted(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         self._bytes += len(message.get("body") or b"")
@@ -113,6 +114,10 @@ class _Body:
 
     def _too_large(self, what: str) -> Refusal:
         return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {self._limit:,} bytes here, and {what}.")
+
+
+async def _never() -> Mapping[str, Any]:
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
 
 _END: Mapping[str, Any] = {"type": "http.request", "body": b"", "more_body": False}

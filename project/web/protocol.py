@@ -1,4 +1,4 @@
-"""HTTP/1.1 with a time limit for the head of a request, which uvicorn waits for without end."""
+"""HTTP/1.1 with time limits for the head of a request and for taking its answer, where uvicorn waits without end."""
 
 import asyncio
 from typing import Any
@@ -9,14 +9,23 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 #: A browser sends it at once; a phone with a bad line may need some seconds. (nginx and Apache allow 60 and 20.)
 HEAD_SECONDS = 10.0
 
+#: How long a client may take nothing of what waits to be sent to it, in seconds. However slowly it takes something, it
+#: gets its answer. (nginx's `send_timeout` is 60.)
+SEND_SECONDS = 30.0
+
 #: So many connections beyond the limit are still told so (503); the ones after them are closed without a word.
 REFUSED_WITH_A_WORD = 50
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection. A half-open one is closed after `HEAD_SECONDS`, so that it holds its descriptor no longer."""
+    """One connection. One that is half open, or whose client does not read, does not hold its descriptor for ever."""
 
-    _head_timer: asyncio.TimerHandle | None = None
+    head_seconds = HEAD_SECONDS
+    send_seconds = SEND_SECONDS
+
+    _timer: asyncio.TimerHandle | None = None
+    #: Bytes that waited to be sent when the timer was set.
+    _unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the event loop with each new connection."""
@@ -25,45 +34,56 @@ class BoundedProtocol(H11Protocol):
             transport.abort()
             return
         super().connection_made(transport)
-        self._expect_head()
+        self._set_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop when the connection is gone."""
-        self._cancel_head_timer()
+        self._cancel_timer()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Called when an answer is sent in full: the head of another request may follow."""
+        """Called when an answer is written in full: what is left of it is sent, then another request may follow."""
         super().on_response_complete()
         if not self._is_answering():
-            self._expect_head()
+            self._set_timer()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop with what the client sent."""
         super().data_received(data)
-        if self._is_answering():
-            self._cancel_head_timer()
+        if self._is_answering() and not self.flow.write_paused:
+            self._cancel_timer()
 
-    def handle_websocket_upgrade(self, event: Any) -> None:
-        """Called for a request that asks for another protocol, which has time limits of its own."""
-        self._cancel_head_timer()
-        super().handle_websocket_upgrade(event)
+    def pause_writing(self) -> None:
+        """Called by the event loop when much waits to be sent: nothing more is written until the client takes it."""
+        super().pause_writing()
+        self._set_timer()
+
+    def resume_writing(self) -> None:
+        """Called by the event loop when the client has taken most of that."""
+        super().resume_writing()
+        if self._is_answering():
+            self._cancel_timer()
+        else:
+            self._set_timer()
 
     def _is_answering(self) -> bool:
         # There is none before the first request, whatever uvicorn's annotation says.
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    def _expect_head(self) -> None:
-        self._cancel_head_timer()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_half_open)
+    def _set_timer(self) -> None:
+        self._cancel_timer()
+        self._unsent = self.transport.get_write_buffer_size()
+        seconds = self.send_seconds if self._unsent else self.head_seconds
+        self._timer = self.loop.call_later(seconds, self._end_if_stalled)
 
-    def _cancel_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _close_half_open(self) -> None:
-        self._head_timer = None
-        if not self._is_answering():
+    def _end_if_stalled(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unsent:
+            self._set_timer()
+        else:
             self.transport.abort()

@@ -85,6 +85,16 @@ def test_who_shows_no_credentials_may_send_a_form_and_no_more(web: Web) -> None:
     assert answer_to(web, "/log-in/", {"Content-Length": "3"} | FORM, [b"a=b"])[0] == 403
 
 
+def test_a_client_is_not_told_to_send_what_is_refused(web: Web) -> None:
+    head = b"POST /log-in/ HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    with connected(web) as client:
+        client.sendall(head % (ANONYMOUS_BYTES + 1))
+        assert client.recv(12) == b"HTTP/1.1 413"
+    with connected(web) as client:
+        client.sendall(head % 3)
+        assert client.recv(12) == b"HTTP/1.1 100"
+
+
 def test_half_open_requests_do_not_stop_the_site(web: Web) -> None:
     second = HTTPConnection("127.0.0.1", web.port, timeout=HEAD_SECONDS + 20)
     second.request("GET", "/livez")
