@@ -12,7 +12,6 @@ from jobs import transport
 from jobs.runtime import sessions
 from jobs.runtime.housekeeping import Housekeeping
 from jobs.runtime.lifeline import tie_children_to_parent
-from jobs.transport import rabbitmq, redis
 
 #: Seconds before a silent broker counts as gone.
 SOCKET_TIMEOUT = 5
@@ -21,8 +20,6 @@ SOCKET_TIMEOUT = 5
 def install(app: Celery) -> None:
     """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
     transport.register()
-    redis.use_for_redis_urls()
-    rabbitmq.use_for_amqp_urls()
     app.add_defaults(_defaults)
     app.control_cls = "jobs.transport.remote:Control"
     app.amqp_cls = "jobs.producer:Producer"
@@ -58,7 +55,14 @@ def leave_django_alone(app: Celery) -> None:
 
 def for_broker(url: str) -> dict[str, Any]:
     """Return the settings that only this kind of broker needs."""
-    return rabbitmq.settings() if url.partition("://")[0] in rabbitmq.SCHEMES else {}
+    if url.partition("://")[0] not in {"amqp", "amqps", "pyamqp"}:
+        return {}
+    return {
+        # Replicated, and never lost with one node. They allow no prefetch limit for all queues together: each
+        # queue of a worker has its own.
+        "task_default_queue_type": "quorum",
+        "task_create_missing_queue_type": "quorum",
+    }
 
 
 def _guard_sessions(**_: Any) -> None:

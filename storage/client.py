@@ -11,9 +11,6 @@ from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
 from django.urls import reverse
 
 from storage import keys
@@ -147,7 +144,7 @@ class Store:
                 answer = self._s3.delete_objects(
                     Bucket=self.conf.bucket, Delete={"Objects": [{"Key": key} for key in doomed], "Quiet": True}
                 )
-            except ClientError as exc:
+            except self._s3.exceptions.ClientError as exc:
                 if not is_of_request(exc):
                     raise
                 return self._delete_each(doomed)
@@ -167,7 +164,7 @@ class Store:
         with explained(self.conf, what):
             try:
                 self._s3.delete_object(Bucket=self.conf.bucket, Key=key)
-            except ClientError as exc:
+            except self._s3.exceptions.ClientError as exc:
                 if not is_of_key(exc):
                     raise
                 error = refusal(self.conf, what, exc)
@@ -240,6 +237,10 @@ def _connected(conf: StoreConf) -> "S3Client":
 
 
 def _connect(conf: StoreConf) -> "S3Client":
+    # As in `storage.failures`: most processes never need it.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     client = boto3.session.Session().client(
         "s3",
         endpoint_url=conf.endpoint,

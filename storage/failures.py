@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from typing import TYPE_CHECKING
 
 from storage.conf import StoreConf
 from storage.errors import ObjectMissing, StorageError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 _CREDENTIALS = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "Unauthorized", "403"})
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
@@ -34,24 +36,24 @@ _NOT_OF_KEY = frozenset({"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNot
 @contextmanager
 def explained(conf: StoreConf, what: str) -> Iterator[None]:
     """Turn whatever boto3 raises while `what` is done into a StorageError that names it."""
+    # Loaded by who talks to a store: it takes as long as all of Django, and most processes never do.
+    from botocore import exceptions as boto  # noqa: PLC0415
+
     try:
         yield
-    except ClientError as exc:
+    except boto.ClientError as exc:
         raise refusal(conf, what, exc) from exc
-    except (BotoCoreError, OSError) as exc:
-        raise StorageError(f"Could not {what}: {conf} {_silence(conf, exc)}.") from exc
+    except boto.ConnectTimeoutError as exc:
+        raise StorageError(
+            f"Could not {what}: {conf} does not accept a connection within {conf.connect_seconds:g} s."
+        ) from exc
+    except boto.ReadTimeoutError as exc:
+        raise StorageError(f"Could not {what}: {conf} did not answer within {conf.read_seconds:g} s.") from exc
+    except (boto.BotoCoreError, OSError) as exc:
+        raise StorageError(f"Could not {what}: {conf} is out of reach ({exc}).") from exc
 
 
-def _silence(conf: StoreConf, error: Exception) -> str:
-    match error:
-        case ConnectTimeoutError():
-            return f"does not accept a connection within {conf.connect_seconds:g} s"
-        case ReadTimeoutError():
-            return f"did not answer within {conf.read_seconds:g} s"
-    return f"is out of reach ({error})"
-
-
-def is_of_request(error: ClientError) -> bool:
+def is_of_request(error: "ClientError") -> bool:
     """Return whether a store refused DeleteObjects as a whole, and may yet delete the objects one by one.
 
     It does not know that request, wants another checksum, or cannot read one of the keys.
@@ -60,27 +62,27 @@ def is_of_request(error: ClientError) -> bool:
     return _status_of(error) in {400, 405, 501} and code not in _NOT_OF_KEY | _CREDENTIALS | _PASSING
 
 
-def is_of_key(error: ClientError) -> bool:
+def is_of_key(error: "ClientError") -> bool:
     """Return whether a store refused to delete an object because of that object, and may delete others."""
     return code_of(error) not in _NOT_OF_KEY
 
 
-def code_of(error: ClientError) -> str:
+def code_of(error: "ClientError") -> str:
     """Return the code of a refusal, or an empty text."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def said_by(error: ClientError) -> str:
+def said_by(error: "ClientError") -> str:
     """Return a refusal in the store's own words."""
     message = str(error.response.get("Error", {}).get("Message", ""))
     return f"{code_of(error)}: {message}" if message else code_of(error)
 
 
-def _status_of(error: ClientError) -> int:
+def _status_of(error: "ClientError") -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def refusal(conf: StoreConf, what: str, error: ClientError) -> StorageError:
+def refusal(conf: StoreConf, what: str, error: "ClientError") -> StorageError:
     """Return what a refused request means."""
     code, said = code_of(error), said_by(error)
     if code in _MISSING:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.base import ServerBindingCursor
 
 from jobs.core.states import State
 
@@ -223,6 +223,14 @@ def changed(statement: str, parameters: Sequence[Any] = (), over: BaseDatabaseWr
         return int(opened.rowcount)
 
 
+@cache
+def _binding_cursor() -> Any:
+    # psycopg comes with it, which a process on SQLite has no use for.
+    from django.db.backends.postgresql.base import ServerBindingCursor  # noqa: PLC0415
+
+    return ServerBindingCursor
+
+
 @contextmanager
 def cursor(over: BaseDatabaseWrapper | None = None) -> Iterator[Any]:
     """Return a cursor for the ledger's statements, which are few and run often.
@@ -239,8 +247,7 @@ def cursor(over: BaseDatabaseWrapper | None = None) -> Iterator[Any]:
     # What `connection.cursor` does, with another kind of cursor.
     database.close_if_health_check_failed()
     database.ensure_connection()
-    kind: Any = ServerBindingCursor
-    with database.wrap_database_errors, kind(database.connection) as opened:
+    with database.wrap_database_errors, _binding_cursor()(database.connection) as opened:
         # Where Django keeps a log of statements, ours are in it.
         yield database._prepare_cursor(opened) if database.queries_logged else opened  # noqa: SLF001
 

@@ -18,7 +18,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from jobs.ledger.sql import dialect, rows
 
@@ -27,6 +26,10 @@ PATIENCE = 100
 
 #: Who has waited in vain does not wait again for so many seconds: he may have a thousand keys to write.
 _IMPATIENT_SECONDS = 5.0
+
+#: How PostgreSQL says that a lock was not to be had in time, and that two waited for each other: `lock_not_available`,
+#: `deadlock_detected` (its documentation, appendix A).
+_WAITED_IN_VAIN = frozenset({"55P03", "40P01"})
 
 #: When a connection last waited in vain, by the monotonic clock.
 _waited: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
@@ -86,7 +89,7 @@ def _written_impatiently(insert: str, parameters: Sequence[Any]) -> list[tuple[A
         with transaction.atomic():
             return rows(statement, [f"{_patience()}ms", *parameters])
     except OperationalError as exc:
-        if not isinstance(exc.__cause__, (LockNotAvailable, DeadlockDetected)):
+        if getattr(exc.__cause__, "sqlstate", None) not in _WAITED_IN_VAIN:
             raise
         _waited[connection.connection] = time.monotonic()
         raise Taken from exc

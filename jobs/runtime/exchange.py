@@ -12,9 +12,8 @@ import random
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import psycopg
 from django.db import Error as DatabaseError, connection
 
 from jobs.conf import conf
@@ -23,7 +22,9 @@ from jobs.ledger import exchange as ledger
 from jobs.ledger.claims import Claimed
 from jobs.runtime import forks
 from jobs.runtime.database import of_the_engine
-from jobs.runtime.line import Line
+
+if TYPE_CHECKING:
+    from jobs.runtime.line import Line
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Exchange:
             return
         try:
             rows = self._line.wait(LAST_WAIT)
-        except psycopg.Error as exc:
+        except _driver_error() as exc:
             self._broke(exc)
         else:
             self._answer(rows)
@@ -156,7 +157,7 @@ class Exchange:
         )
         try:
             self._line.send(parameters)
-        except psycopg.Error as exc:
+        except _driver_error() as exc:
             self._broke(exc)
 
     def _readable(self) -> None:
@@ -164,7 +165,7 @@ class Exchange:
             return
         try:
             rows = self._line.receive()
-        except psycopg.Error as exc:
+        except _driver_error() as exc:
             self._broke(exc)
             return
         if rows is not None and self._in_flight is not None:
@@ -210,14 +211,14 @@ class Exchange:
                 time.sleep(pause(self._failures, FIRST_PAUSE, LONGEST_PAUSE, random.random))
             try:
                 with forks.held_off():
-                    line = Line(_connected(), ledger.statement())
+                    line = _new_line()
             except DatabaseError:
                 self._failures += 1
             else:
                 self._arrived(line)
                 return
 
-    def _arrived(self, line: Line) -> None:
+    def _arrived(self, line: "Line") -> None:
         with self._lock:
             if not self._is_wanted:
                 line.close()
@@ -239,10 +240,24 @@ class Exchange:
             self.wake()
 
 
-def _connected() -> psycopg.Connection:
+def _driver_error() -> type[Exception]:
+    """Return the driver's class of errors. Django has loaded psycopg where a line is open, and this module need not."""
+    database: Any = connection
+    error: type[Exception] = database.Database.Error
+    return error
+
+
+def _new_line() -> "Line":
+    # psycopg comes with it, which a worker on SQLite has no use for.
+    from jobs.runtime.line import Line  # noqa: PLC0415
+
+    return Line(_connected(), ledger.statement())
+
+
+def _connected() -> Any:
     """Return a connection as Django makes them, which Django does not know of any more."""
     connection.ensure_connection()
-    made: psycopg.Connection = connection.connection
+    made = connection.connection
     connection.connection = None
     return made
 

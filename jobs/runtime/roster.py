@@ -8,7 +8,7 @@ import socket
 import uuid
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -16,7 +16,9 @@ from django.db.models.functions import Now
 from jobs.models import Worker
 from jobs.runtime import counters, held
 from jobs.runtime.broker import Publisher
-from jobs.runtime.redis_link import RedisLink
+
+if TYPE_CHECKING:
+    from jobs.runtime.redis_link import RedisLink
 
 #: Seconds between two entries, and after how many without one a worker counts as gone.
 EVERY = 5.0
@@ -36,7 +38,7 @@ class Roster:
         self._worker = worker
         self._publisher = publisher
         self._intake = worker.consumer.intake
-        self._redis = RedisLink(settings.REDIS_URL) if settings.REDIS_URL else None
+        self._redis = _redis_link()
         self._entries = 0
         #: How often the database came back.
         self.database_reconnects = 0
@@ -99,6 +101,15 @@ class Roster:
     def _children(self) -> list[int]:
         processes = getattr(getattr(self._worker.pool, "_pool", None), "_pool", None) or []
         return [process.pid for process in processes if isinstance(getattr(process, "pid", None), int)]
+
+
+def _redis_link() -> "RedisLink | None":
+    if not settings.REDIS_URL:
+        return None
+    # The client for Redis comes with it, which processes without Redis do not load.
+    from jobs.runtime.redis_link import RedisLink  # noqa: PLC0415
+
+    return RedisLink(settings.REDIS_URL)
 
 
 def _resident(pid: int) -> int:

@@ -15,12 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from celery import signals
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 
 #: A connection that has been idle for longer is asked for a sign of life when it is first used, in seconds: its server
 #: may be gone without a word.
@@ -178,11 +176,12 @@ def _take_note(connection: Any) -> None:
     raw = connection.connection
     session = _Session(raw, proven_at=time.monotonic())
     if connection.vendor == "postgresql":
-        if raw.info.transaction_status != TransactionStatus.IDLE:
+        driver = connection.Database
+        if raw.info.transaction_status != driver.pq.TransactionStatus.IDLE:
             return
         try:
-            session.restore = _restoring(raw)
-        except psycopg.Error:
+            session.restore = _restoring(raw, driver)
+        except driver.Error:
             return
         session.attributes = _attributes(raw)
     elif connection.vendor == "sqlite":
@@ -193,14 +192,15 @@ def _take_note(connection: Any) -> None:
     connection._jobs_session = session  # noqa: SLF001 (it ends with the connection)
 
 
-def _restoring(raw: psycopg.Connection) -> bytes:
+def _restoring(raw: Any, driver: Any) -> bytes:
     result = raw.pgconn.exec_(
         b"SELECT string_agg(pg_catalog.format(' SELECT pg_catalog.set_config(%L, %L, false);', name, setting), '')"
         b" FROM pg_catalog.pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction\\_%'"
     )
-    if result.status != ExecStatus.TUPLES_OK:
-        raise psycopg.OperationalError(result.get_error_message())
-    return _RESET.encode() + (result.get_value(0, 0) or b"") + _PREPARED.encode()
+    if result.status != driver.pq.ExecStatus.TUPLES_OK:
+        raise driver.OperationalError(result.get_error_message())
+    restored: bytes = result.get_value(0, 0) or b""
+    return _RESET.encode() + restored + _PREPARED.encode()
 
 
 def _attributes(raw: Any) -> tuple[Any, ...]:
@@ -230,7 +230,7 @@ def _lives(connection: Any) -> bool:
     if connection.vendor != "postgresql":
         return True
     pgconn = connection.connection.pgconn
-    if pgconn.status != ConnStatus.OK:
+    if pgconn.status != connection.Database.pq.ConnStatus.OK:
         return False
     waiting = select.poll()
     waiting.register(pgconn.socket, select.POLLIN)
@@ -253,20 +253,21 @@ def _is_clean(connection: Any) -> bool:
     if connection.vendor == "sqlite":
         raw = connection.connection
         return not (session.is_touched or raw.in_transaction) and _attributes_of_sqlite(raw) == session.attributes
-    return _attributes(connection.connection) == session.attributes and _is_reset(session) and _is_prepared(connection)
+    if _attributes(connection.connection) != session.attributes:
+        return False
+    return _is_reset(session, connection.Database) and _is_prepared(connection)
 
 
-def _is_reset(session: _Session) -> bool:
-    pgconn = session.raw.pgconn
-    idle = pgconn.transaction_status == TransactionStatus.IDLE and pgconn.pipeline_status == PipelineStatus.OFF
-    if not idle:
+def _is_reset(session: _Session, driver: Any) -> bool:
+    pgconn, pq = session.raw.pgconn, driver.pq
+    if pgconn.transaction_status != pq.TransactionStatus.IDLE or pgconn.pipeline_status != pq.PipelineStatus.OFF:
         return False
     try:
         result = pgconn.exec_(session.restore)
-    except psycopg.Error:
+    except driver.Error:
         return False
     session.proven_at = time.monotonic()
-    return bool(result.status == ExecStatus.TUPLES_OK and result.get_value(0, 0) == b"0")
+    return bool(result.status == pq.ExecStatus.TUPLES_OK and result.get_value(0, 0) == b"0")
 
 
 def _is_prepared(connection: Any) -> bool:

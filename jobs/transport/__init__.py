@@ -19,6 +19,16 @@ from kombu.transport import TRANSPORT_ALIASES
 LEDGER = "ledger"
 
 
+#: Our transports by the schemes of their URLs, Valkey's names among them. Kombu imports the one that it connects with:
+#: who has no Redis loads none of it.
+_TRANSPORTS = {
+    LEDGER: "jobs.transport.transport:Transport",
+    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), "jobs.transport.redis:Transport"),
+    **dict.fromkeys(("amqp", "pyamqp"), "jobs.transport.rabbitmq:Transport"),
+    "amqps": "jobs.transport.rabbitmq:SSLTransport",
+}
+
+
 def register() -> None:
-    """Make `ledger://` known to Kombu."""
-    TRANSPORT_ALIASES[LEDGER] = "jobs.transport.transport:Transport"
+    """Have Kombu use our transports."""
+    TRANSPORT_ALIASES.update(_TRANSPORTS)

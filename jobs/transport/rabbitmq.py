@@ -8,35 +8,15 @@ import time
 from typing import Any
 
 from amqp.exceptions import MessageNacked
-from kombu.transport import TRANSPORT_ALIASES, pyamqp
+from kombu.transport import pyamqp
 
 from jobs.transport import lanes
 from jobs.transport.lanes import LaneChannel
-
-#: The schemes of RabbitMQ's URLs.
-SCHEMES = ("amqp", "amqps", "pyamqp")
 
 #: How long a publisher waits for the broker's confirm, in seconds; then it does not know.
 CONFIRM_SECONDS = 10.0
 
 TRANSIENT = 1
-
-
-def use_for_amqp_urls() -> None:
-    """Have amqp:// and amqps:// URLs use this transport."""
-    for scheme in ("amqp", "pyamqp"):
-        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
-    TRANSPORT_ALIASES["amqps"] = f"{__name__}:SSLTransport"
-
-
-def settings() -> dict[str, Any]:
-    """Return Celery's settings for RabbitMQ."""
-    return {
-        # Replicated, and never lost with one node. They allow no prefetch limit for all queues together: each
-        # queue of a worker has its own.
-        "task_default_queue_type": "quorum",
-        "task_create_missing_queue_type": "quorum",
-    }
 
 
 class Confirmed:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis as kombu_redis
+from kombu.transport import redis as kombu_redis
 from kombu.utils.encoding import bytes_to_str
 from uuid_utils import uuid4
 
@@ -30,12 +30,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 #: The pause after the server refused to keep short-lived queues alive, in seconds; they live for a minute.
 REFRESH_PAUSE = 5.0
-
-
-def use_for_redis_urls() -> None:
-    """Have redis:// and rediss:// URLs, and Valkey's names for the same, use this transport."""
-    for scheme in ("redis", "rediss", "valkey", "valkeys"):
-        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
 
 
 def is_unknown(exc: Exception, command: str) -> bool:

@@ -10,11 +10,11 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.messaging import Consumer
 
-from jobs.transport.redis import use_for_redis_urls
+from jobs import transport
 from tests.servers import Valkey
 from tests.waiting import always, wait_for
 
-use_for_redis_urls()
+transport.register()
 
 LIMIT = 4
 

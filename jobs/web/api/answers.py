@@ -16,6 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError, ValidationErrorContext
+from ninja.openapi.docs import ABS_TPL_PATH, Swagger
 from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
@@ -58,6 +59,13 @@ class JsonRenderer(JSONRenderer):
     """Writes answers, times as live events write them."""
 
     encoder_class = _Encoder
+
+
+class Documentation(Swagger):
+    """The page that shows the API, with its scripts from this site."""
+
+    # What Ninja takes where it is no installed app; its own would load its scripts from elsewhere.
+    template_cdn = str(ABS_TPL_PATH / "swagger.html")
 
 
 class ProblemApi(NinjaAPI):

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, re_path
 
 from jobs.web.api import jobs, letters, queues
-from jobs.web.api.answers import JsonParser, JsonRenderer, ProblemApi, finished, handle_problems, nowhere
+from jobs.web.api.answers import Documentation, JsonParser, JsonRenderer, ProblemApi, finished, handle_problems, nowhere
 
 api = ProblemApi(
     title="Nightshift",
@@ -13,6 +13,7 @@ api = ProblemApi(
         "Every error is `application/problem+json` and names the fields at fault, their values and the rules. "
         "`RateLimit-*` headers say how many requests are left in this minute."
     ),
+    docs=Documentation(),
     parser=JsonParser(),
     renderer=JsonRenderer(),
     urls_namespace="api",
