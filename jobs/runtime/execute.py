@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery import Celery
+from celery import Celery, Task
 from celery.exceptions import Ignore, MaxRetriesExceededError, Retry
 from django.db import transaction
 from kombu.utils.json import dumps, loads
@@ -24,7 +24,7 @@ from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.observability import tracing
-from jobs.runtime import deadletters, described, sessions
+from jobs.runtime import beginnings, deadletters, described, sessions
 from jobs.runtime.claim import claim, ledger_id
 from jobs.runtime.contained import contained
 from jobs.runtime.coroutines import finished
@@ -145,7 +145,7 @@ def _run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
     request = task.request
     if error := course_of(request).error:
         raise error
-    with sessions.of_a_task():
+    with sessions.of_a_task(), beginnings.of_body(request):
         task.before_start(request.id, request.args, request.kwargs)
         return finished(task.run(*args, **kwargs))
 
@@ -193,11 +193,17 @@ def policy_of(task: "JobTask", claimed: Claimed) -> RetryPolicy:
     return replace(task.policy, max_retries=claimed.max_retries)
 
 
+def _has_handlers(task: "JobTask") -> bool:
+    """Return whether code of the task's own comes after its success: it may hang, or kill its process."""
+    kind = type(task)
+    return kind.on_success is not Task.on_success or kind.after_return is not Task.after_return
+
+
 def _leave(task: "JobTask", claimed: Claimed) -> bool:
     """Leave a success to the parent process to write, if it offers that and nothing follows. Returns whether it is."""
     request = task.request
     left = request.get(LEFT)
-    if left is None or request.chain or request.callbacks:
+    if left is None or request.chain or request.callbacks or _has_handlers(task):
         return False
     left.append(claimed.attempt)
     return True

@@ -6,6 +6,7 @@ has ended in time would be taken for timed out by a loop that comes late to its 
 
 import select
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from inspect import isgenerator
@@ -13,8 +14,13 @@ from typing import Any
 
 from celery.concurrency.asynpool import AsynPool
 
+from jobs.runtime import beginnings
+
 #: A process that is writing a long message goes on within so many seconds; else it was stopped.
 WRITES_ON = 1.0
+
+#: How soon a limit is looked at again that must not hold yet, in seconds.
+AGAIN_AFTER = 0.5
 
 #: Reading is given up after so many seconds, to be gone on with the next time.
 LONGEST_READ = 5.0
@@ -29,6 +35,8 @@ class PoolResults:
     def __init__(self, pool: Any, hub: Any) -> None:
         self._task_pool = pool
         self._hub = hub
+        #: Since when jobs past their hard limits are known to record what became of them.
+        self._recording: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
     def judge_limits(self) -> None:
         """Have results read before a time limit ends their jobs. Called once the pool and the loop know each other."""
@@ -38,8 +46,8 @@ class PoolResults:
         pool.judged = True
         handler = pool._timeout_handler  # noqa: SLF001
         # The loop asks the pool, and a pool that stops asks its handler.
-        pool.on_soft_timeout = handler.on_soft_timeout = partial(self._judge, handler.on_soft_timeout)
-        pool.on_hard_timeout = handler.on_hard_timeout = partial(self._judge, handler.on_hard_timeout)
+        pool.on_soft_timeout = handler.on_soft_timeout = partial(self._warn, handler.on_soft_timeout)
+        pool.on_hard_timeout = handler.on_hard_timeout = partial(self._end, handler.on_hard_timeout)
 
     def serve(self, seconds: float) -> None:
         """Do what the loop does for the pool: read results first, for so long; then end what is past its limit."""
@@ -72,10 +80,29 @@ class PoolResults:
         is_read_by_loop = isinstance(pool, AsynPool) and pool._registered_with_event_loop  # noqa: SLF001
         return pool if is_read_by_loop else None
 
-    def _judge(self, end: Callable[[Any], None], result: Any) -> None:
+    def _warn(self, warn: Callable[[Any], None], result: Any) -> None:
+        """Tell a body of its soft limit. It interrupts neither the claim before it nor the record after it."""
         self.read()
-        if not result.ready():
-            end(result)
+        mark = _mark_of(result)
+        if result.ready() or (mark is not None and beginnings.has_ended(mark)):
+            return
+        if mark is None or beginnings.has_begun(mark):
+            warn(result)
+        else:
+            self._hub.call_later(AGAIN_AFTER, self._warn, warn, result)
+
+    def _end(self, end: Callable[[Any], None], result: Any) -> None:
+        """End a job at its hard limit. Whose body ended in time may still record that."""
+        self.read()
+        if result.ready():
+            return
+        mark, now = _mark_of(result), time.monotonic()
+        if mark is not None and beginnings.has_ended(mark):
+            since = self._recording.setdefault(result, now)
+            if now - since < beginnings.RECORDED_WITHIN:
+                self._hub.call_later(AGAIN_AFTER, self._end, end, result)
+                return
+        end(result)
 
     def _listen(self, pool: Any) -> None:
         # A process that does not come up is looked for among these.
@@ -104,3 +131,10 @@ class PoolResults:
     def _is_amid_message(self, pool: Any) -> bool:
         readers = (self._hub.readers.get(fileno) for fileno in pool._fileno_to_outq)  # noqa: SLF001
         return any(reader is not None and isgenerator(reader[0]) for reader in readers)
+
+
+def _mark_of(result: Any) -> int | None:
+    """Return the mark of a job's delivery; None where it is a plain task's."""
+    request = getattr(result._timeout_callback, "__self__", None)  # noqa: SLF001
+    mark: int | None = getattr(request, "mark", None)
+    return mark

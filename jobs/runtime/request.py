@@ -86,6 +86,8 @@ class JobRequest(Request):
         self._cancelled = False
         self._last_signal: int = signal.SIGKILL
         self._request_dict["parent_pid"] = os.getpid()
+        #: By which whoever runs it says that its body begins, and ends.
+        self.mark = self._request_dict[beginnings.MARK] = beginnings.unbegun()
         if hidden_names(self.name):
             # What Celery writes into events and logs, and adds to them for whoever formats them.
             self._argsrepr = self._kwargsrepr = HIDDEN

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.worker import state
 
-from jobs.runtime import held, shutdown
+from jobs.runtime import beginnings, held, shutdown
 from jobs.runtime.request import JobRequest
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ class Watchdog:
         now = time.monotonic()
         for request in held.running():
             limit = request.time_limits[0] or request.task.time_limit
-            if limit and request.began_at is not None and now - request.began_at > limit:
+            allowed = (limit or 0.0) + (beginnings.RECORDED_WITHIN if beginnings.has_ended(request.mark) else 0.0)
+            if limit and request.began_at is not None and now - request.began_at > allowed:
                 self._hung.add(request)
                 request.on_timeout(soft=False, timeout=limit)
         self._hung = {request for request in self._hung if not request.ended}

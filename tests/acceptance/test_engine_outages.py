@@ -235,3 +235,27 @@ def test_a_pool_is_served_while_the_broker_hangs_and_while_the_database_is_away_
     assert Attempt.objects.count() == 0
     names = [f"{which} {number}" for which in ("first", "second") for number in range(2)]
     once_each(effects, [f"{name} {what}" for name in names for what in ("began", "ended")])
+
+
+@on_postgres
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_ended_in_time_is_not_timed_out_while_the_database_is_away(
+    start: Start, effects: Effects, pool: str, postgres: Postgres
+) -> None:
+    """A failure, and a success that something follows, are recorded by whoever ran the job."""
+    worker = start(pool, concurrency=2)
+    followed = tasks.lasting.apply_async(["followed", 2], time_limit=4, link=tasks.note.si("follower")).job
+    failing = tasks.lasting_and_broken.apply_async(["failing", 2], time_limit=4, soft_time_limit=3).job
+    for name in ("followed", "failing"):
+        happened(effects, f"{name} began")
+    connection.close()
+    postgres.stop()
+    for name in ("followed", "failing"):
+        happened(effects, f"{name} ended")
+    # Until each limit has passed.
+    always(lambda: worker.exit_code is None, 3)
+    postgres.start()
+    wait_for(lambda: ended(followed, failing, seconds=15) == ["succeeded", "dead"], 20, passing_over=AWAY)
+    assert [attempt.error_type for attempt in Attempt.objects.all()] == ["Broken"]
+    happened(effects, "follower")
+    once_each(effects, ["followed ended", "failing ended", "follower"])

@@ -1,15 +1,17 @@
 """Whatever a task's code raises between claim and record is that attempt's recorded error; what comes later is not."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import signals
+from celery import current_app, signals
+from celery.app.trace import trace_task
 
 from jobs.core.states import State
 from jobs.models import Job
+from jobs.runtime.request import JobRequest
 from jobs.runtime.successes import OFFERED, Left
 from tests.jobs.delivery import deliver, delivery_of
 from tests.tasks_app import hostile
@@ -42,6 +44,17 @@ def receiver(name: str, how: str) -> Iterator[None]:
         yield
     finally:
         signal.disconnect(receive)
+
+
+def receiving(place: str, how: str) -> AbstractContextManager[None]:
+    """Have a receiver raise meanwhile if this place is a signal."""
+    return receiver(place, how) if place.startswith("task_") else nullcontext()
+
+
+def _traced(task: Any, request: JobRequest) -> Any:
+    """Return what a pool's process would, whose parent writes successes."""
+    offered = {**request._request_dict, OFFERED: True}
+    return trace_task(task, request.id, request.args, request.kwargs, offered, app=current_app)
 
 
 def ends_dead(job: Job, how: str) -> None:
@@ -98,22 +111,32 @@ def test_an_error_of_a_receiver_before_the_body_takes_nothing_with_it(how: str, 
 
 @everything
 @pytest.mark.parametrize("place", ["result", "on_success", "after_return", "task_success", "task_postrun"])
-@pytest.mark.parametrize("left", [False, True], ids=["written", "left"])
-def test_a_success_stands_whatever_is_raised_after_it(place: str, how: str, left: bool, effects: Effects) -> None:
+def test_a_success_stands_whatever_is_raised_after_it(place: str, how: str, effects: Effects) -> None:
     job = hostile.outburst.delay(place=place, how=how).job
-    with receiver(place, how) if place.startswith("task_") else receiver("task_prerun", "Odd"):
-        if left:
-            request = delivery_of(job)
-            traced = hostile.outburst.__trace__(
-                request.id, request.args, request.kwargs, {**request._request_dict, OFFERED: True}
-            )
-            assert traced.info is None
-            assert (type(traced.retstr), traced.retstr.attempt) == (Left, 1)
-        else:
-            deliver(job)
-            assert (job.state, job.attempt, job.last_error) == (State.SUCCEEDED, 1, "")
-            deliver(job)
+    with receiving(place, how):
+        deliver(job)
+    assert (job.state, job.attempt, job.last_error) == (State.SUCCEEDED, 1, "")
+    deliver(job)
     assert len(effects) == 1
+
+
+@everything
+@pytest.mark.parametrize("place", ["result", "task_success", "task_postrun"])
+def test_a_success_is_left_to_the_parent_process_whatever_is_raised_after_it(place: str, how: str) -> None:
+    request = delivery_of(hostile.outburst_of_result.delay(place=place, how=how).job)
+    with receiving(place, how):
+        traced = _traced(hostile.outburst_of_result, request)
+    assert traced.info is None
+    assert (type(traced.retstr), traced.retstr.attempt) == (Left, 1)
+
+
+@pytest.mark.parametrize("place", ["on_success", "after_return"])
+def test_a_success_that_handlers_follow_is_written_before_they_are_called(place: str) -> None:
+    """They might hang until the time limit, or kill their process."""
+    job = hostile.outburst.delay(place=place, how="Odd").job
+    traced = _traced(hostile.outburst, delivery_of(job))
+    job.refresh_from_db()
+    assert (job.state, traced.info, type(traced.retstr)) == (State.SUCCEEDED, None, str)
 
 
 @everything

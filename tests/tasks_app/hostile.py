@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.exceptions import Retry
 from pydantic import BaseModel, model_validator
 
-from jobs import Batch, JobTask, Permanent
+from jobs import Batch, JobTask, Permanent, job
 from jobs.task import RetryCall
 from tests.tasks_app.effects import record
 
@@ -165,6 +165,12 @@ def outburst(place: str, how: str) -> Any:
     burst_out(place, "body", how)
     if place == "on_failure":
         raise Odd("for its handler")
+    return WildResult(how) if place == "result" else None
+
+
+@job(max_retries=0)
+def outburst_of_result(place: str, how: str) -> Any:
+    """Return what raises, from a task without handlers."""
     return WildResult(how) if place == "result" else None
 
 

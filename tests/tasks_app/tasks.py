@@ -92,6 +92,13 @@ def lasting(effect: str, seconds: float) -> None:
     record(f"{effect} ended")
 
 
+@job(time_limit=60, max_retries=0)
+def lasting_and_broken(effect: str, seconds: float) -> None:
+    """Work for some time, and fail."""
+    lasting.run(effect, seconds)
+    raise Broken("after all that time")
+
+
 @job(time_limit=60)
 def telling(gate: str) -> None:
     """Say how far it is, before a gate and after it, and wait for another one."""
