@@ -54,7 +54,8 @@ def test_what_a_stopping_worker_had_fetched_goes_back_at_once(house: House, pool
     for name in names:
         tasks.note.delay(name)
     if house.broker.name != "rabbitmq":
-        wait_for(lambda: Job.objects.filter(state="queued", dispatched_at__isnull=False).count() == len(names))
+        # With `ledger://` a worker fetches anew once half of its prefetch is free, and what waits for 2 s goes back.
+        wait_for(lambda: Job.objects.filter(state="queued", dispatched_at__isnull=False).count() >= len(names) - 1)
     waiting = house.start_worker(pool=pool, concurrency=1)
     stopping.signal(signal.SIGTERM)
     wait_for(lambda: all(house.effects.count(name) == 1 for name in names), 12)
