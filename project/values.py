@@ -5,9 +5,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from jobs.web.api.problems import invalid
 from jobs.web.values import OddValue, check_texts
@@ -17,6 +19,9 @@ logger = logging.getLogger(__name__)
 #: What is raised for a value beyond all bounds, by the database and by Python.
 BEYOND = (DataError, OverflowError, RecursionError, UnicodeEncodeError)
 
+#: What the lists of the admin can be searched for, in characters. Each word becomes a condition on each field, and
+#: databases refuse statements of some thousand conditions, and patterns of some ten thousand characters.
+MOST_SEARCHED = 1_000
 
 Get = Callable[[HttpRequest], Any]
 
@@ -35,9 +40,16 @@ def refusing_odd_values(middleware: Get) -> Get:
 def _check_request(request: HttpRequest, *view: Any) -> HttpResponse | None:
     try:
         check_texts(request)
+        _check_search(request)
     except OddValue as exc:
         return _refused(request, exc)
     return None
+
+
+def _check_search(request: HttpRequest) -> None:
+    wanted = request.GET.get(SEARCH_VAR, "")
+    if len(wanted) > MOST_SEARCHED and request.path_info.startswith(reverse("admin:index")):
+        raise OddValue(SEARCH_VAR, f"must not be longer than {MOST_SEARCHED:,} characters", wanted)
 
 
 def _check_exception(request: HttpRequest, exc: Exception) -> HttpResponse | None:

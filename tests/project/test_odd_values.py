@@ -20,7 +20,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.db import connection
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
 from accounts.models import User
@@ -174,8 +174,6 @@ def rows(transactional_db: None, valkey: Valkey, settings: Any) -> Iterator[dict
     conf.cache_clear()
     # Its thread has a connection to the database.
     flush()
-    # Its thread has a connection to the database.
-    flush()
 
 
 @pytest.fixture
@@ -325,6 +323,16 @@ def test_a_cursor_that_no_page_has_given_out_is_refused(place: str, staff: Clien
     assert staff.get("/api/jobs", {"cursor": cursor}).status_code in {200, 422}
     assert staff.get("/jobs/list/", {"after": cursor, "q": "error:x"}).status_code in {200, 302}
     assert staff.get("/jobs/dead/list/", {"after": cursor}).status_code in {200, 302}
+
+
+@pytest.mark.parametrize(
+    "wanted, status", [("a" * 55_000, 422), ("a " * 20_000, 422), ("%" * 1_001, 422), ("a " * 500, 200)]
+)
+def test_the_admin_looks_for_as_much_as_databases_take(wanted: str, status: int, staff: Client) -> None:
+    for page in admin.site._registry.values():
+        if page.search_fields:
+            path = reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
+            assert staff.get(path, {"q": wanted}).status_code == status, path
 
 
 @pytest.mark.parametrize("levels", [80, 400])
