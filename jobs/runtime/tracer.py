@@ -118,10 +118,9 @@ def _readable(info: ExceptionInfo) -> ExceptionInfo:
     if isinstance(error, _OURS):
         return info
     plain = _plain(error)
-    readable = ExceptionInfo((type(plain), plain, None), internal=info.internal)
-    readable.traceback = str(info.traceback)[-LONGEST_TRACEBACK:]
-    readable.exception = ExceptionWithTraceback(plain, readable.traceback)
-    return readable
+    info.type, info.traceback = type(plain), str(info.traceback)[-LONGEST_TRACEBACK:]
+    info.exception = ExceptionWithTraceback(plain, info.traceback)
+    return info
 
 
 def _plain(error: BaseException) -> Exception:

@@ -1,5 +1,7 @@
 """Whatever a task's code raises between claim and record is that attempt's recorded error; what comes later is not."""
 
+import os
+import pickle
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -8,13 +10,15 @@ from typing import Any
 import pytest
 from celery import current_app, signals
 from celery.app.trace import trace_task
+from celery.exceptions import Ignore, Reject, Retry
 
 from jobs.core.states import State
 from jobs.models import Job
 from jobs.runtime.request import JobRequest
 from jobs.runtime.successes import OFFERED, Left
+from jobs.runtime.tracer import Told
 from tests.jobs.delivery import deliver, delivery_of
-from tests.tasks_app import hostile
+from tests.tasks_app import hostile, tasks
 from tests.tasks_app.effects import VARIABLE, Effects
 from tests.tasks_app.hostile import OUTBURSTS, burst_out
 
@@ -128,6 +132,28 @@ def test_a_success_is_left_to_the_parent_process_whatever_is_raised_after_it(pla
         traced = _traced(hostile.outburst_of_result, request)
     assert traced.info is None
     assert (type(traced.retstr), traced.retstr.attempt) == (Left, 1)
+
+
+@everything
+@pytest.mark.parametrize("place", ["body", "before_start", "on_failure"])
+def test_what_became_of_an_attempt_can_be_read_in_the_parent_process(place: str, how: str) -> None:
+    request = delivery_of(hostile.outburst.delay(place=place, how=how).job)
+    request._request_dict["parent_pid"] = os.getppid()
+    info = pickle.loads(pickle.dumps(_traced(hostile.outburst, request).retval))  # noqa: S301 (as the pool does)
+    expected = MemoryError if how == "MemoryError" else Told
+    assert type(info.exception) is expected
+    assert info.type is expected
+
+
+@pytest.mark.parametrize(
+    "how, expected", [("retry", Retry), ("snooze", Retry), ("ignore", Ignore), ("reject", Reject), ("cancel", Ignore)]
+)
+def test_what_steers_a_job_is_read_as_such_in_the_parent_process(how: str, expected: type[Exception]) -> None:
+    options: dict[str, dict[str, Any]] = {"snooze": {"seconds": 5}, "reject": {"requeue": False}}
+    request = delivery_of(tasks.steer.delay(how, **options.get(how, {})).job)
+    request._request_dict["parent_pid"] = os.getppid()
+    info = pickle.loads(pickle.dumps(_traced(tasks.steer, request).retval))  # noqa: S301 (as the pool does)
+    assert type(info.exception) is expected
 
 
 @pytest.mark.parametrize("place", ["on_success", "after_return"])
