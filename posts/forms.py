@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
 from posts.models import MAX_ALT, MAX_TEXT, MAX_TITLE, PostImage
@@ -69,8 +70,8 @@ class PostForm(forms.Form):
         field = self.fields["images"]
         if is_configured("content"):
             field.help_text = (
-                "JPEG, PNG, WebP or GIF, as many as you like at once; animations stay animated. They show below the "
-                "text; to have one inside it, save, then copy the line beside the image."
+                f"JPEG, PNG, WebP or GIF, {settings.IMAGES_MAX_BYTES / 1e6:g} MB of them at once; animations stay "
+                "animated. They show below the text; to have one inside it, save, then copy the line beside the image."
             )
         else:
             field.disabled = True

@@ -251,6 +251,14 @@ def test_a_store_that_is_gone_loses_no_text(client: Client, stores: Stores, seaw
     assert not Post.objects.exists()
 
 
+def test_the_form_says_how_much_may_be_added_at_once(
+    client: Client, stores: Stores, settings: Settings, ada: User
+) -> None:
+    settings.IMAGES_MAX_BYTES = 2_500_000
+    client.force_login(ada)
+    assert "2.5 MB of them at once" in client.get(url("new")).text
+
+
 def test_without_a_store_the_form_says_so(client: Client, settings: Settings, ada: User) -> None:
     settings.STORAGE_ENDPOINT = ""
     client.force_login(ada)
