@@ -113,3 +113,37 @@ def test_a_foreign_message_for_later_is_due_by_the_databases_clock(
     assert timedelta() <= job.started_at - job.run_at < timedelta(seconds=5)
     wait_for(Job.objects.filter(id=much_later.id, state="scheduled").exists)
     assert effects.count("much later") == 0
+
+
+#: The same, for a clock that somebody sets while the process runs.
+STEPPED_CLOCK = """
+import os, time
+
+right = time.time
+
+def stepped():
+    return right() + (120 if os.path.exists({step!r}) else 0)
+
+time.time = stepped
+"""
+
+
+@pytest.mark.parametrize("pool", ["threads", "solo", "prefork"])
+def test_a_clock_that_is_set_amid_a_job_ends_nothing(
+    start_worker: Start, effects: Effects, tmp_path: Path, pool: str
+) -> None:
+    step, gate = tmp_path / "step", Gate(tmp_path / "gate")
+    (tmp_path / "sitecustomize.py").write_text(STEPPED_CLOCK.format(step=str(step)))
+    worker = start_worker(pool=pool, options=QUICK, environment={**IMPATIENT, "PYTHONPATH": str(tmp_path)})
+    # Its limits are of 60 s.
+    job = tasks.gated.delay("slow", str(gate)).job
+    happened(effects, "slow began")
+    step.touch()
+    always(lambda: worker.exit_code is None, float(IMPATIENT["JOBS_LEASE_SECONDS"]) + 2)
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.worker_losses) == ("running", 1, 0)
+    gate.open()
+    assert ended(job) == ["succeeded"]
+    job.refresh_from_db()
+    assert job.attempt == 1
+    once_each(effects, ["slow began", "slow ended"])
