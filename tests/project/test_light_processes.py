@@ -45,6 +45,10 @@ def test_a_command_that_looks_loads_no_driver_and_no_api(sqlite_template: str, v
     assert loaded_by(command, sqlite_template) == set()
 
 
+def test_a_worker_without_servers_loads_no_driver_and_no_api_before_it_forks() -> None:
+    assert loaded_by("import project; project.celery_app.loader.import_default_modules()") == set()
+
+
 def test_who_connects_to_a_broker_loads_its_driver() -> None:
     connect = "import project; project.celery_app.connection_for_write().transport"
     assert loaded_by(connect) == set()
