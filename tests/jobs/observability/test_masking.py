@@ -35,6 +35,11 @@ def test_a_secret_is_masked_wherever_it_stands(text: str, shown: str) -> None:
     assert masked(f"GET \"{text}\" 200, ('{text}')") == f"GET \"{shown}\" 200, ('{shown}')"
 
 
+@pytest.mark.parametrize("query, shown", [("token=hush&a=b", "token=…&a=b"), ("Password=hush", "Password=…")])
+def test_a_secret_is_masked_in_a_query_without_its_address(query: str, shown: str) -> None:
+    assert without_secrets({"query_string": query}) == {"query_string": shown}
+
+
 @pytest.mark.parametrize("text", [signing.dumps({"a": 1}), signing.TimestampSigner().sign("a"), tokens.MARK + "a" * 43])
 def test_whatever_is_signed_here_is_masked(text: str) -> None:
     assert masked(f"a {text} b") in {"a … b", "a nst_… b"}
@@ -50,6 +55,7 @@ def test_whatever_is_signed_here_is_masked(text: str) -> None:
         "https://example.com/a/b?page=2&q=token",
         "user@example.com wrote to http://localhost:8000/",
         "0190b3c1-9a7e-7f00-8000-000000000000",
+        "mytoken=a tokens=3 and token = b",
         "file.py:" + "a" * 43,
     ],
 )
