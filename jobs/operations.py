@@ -25,7 +25,7 @@ from jobs.ledger.upkeep import redispatch_queue
 from jobs.models import DeadLetter, OperatorAction, Queue
 from jobs.options import Options
 from jobs.queries import JobFilter, LetterFilter
-from jobs.redaction import HIDDEN
+from jobs.redaction import HIDDEN, is_hidden
 from jobs.registry import registered
 from jobs.runtime import deadletters, letters
 from jobs.runtime.dispatch import dispatcher
@@ -147,7 +147,8 @@ def corrected_arguments(letter: DeadLetter, shown: Mapping[str, Any]) -> tuple[l
         Those that have no name but their position, and the others by name.
     """
     originals = _named(letter)
-    kwargs = {name: originals.get(name, value) if value == HIDDEN else value for name, value in shown.items()}
+    kept = {name for name, value in shown.items() if value == HIDDEN and is_hidden(letter.task, name)}
+    kwargs = {name: originals.get(name, value) if name in kept else value for name, value in shown.items()}
     positions = sorted((name for name in kwargs if name.isdecimal()), key=int)
     return [kwargs.pop(position) for position in positions], kwargs
 

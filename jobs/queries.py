@@ -11,12 +11,16 @@ from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, TextFiel
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast, Collate
+from django.utils.text import Truncator
 
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job
-from jobs.redaction import tasks_showing, tasks_taking
+from jobs.redaction import HIDDEN, is_hidden_somewhere, tasks_showing, tasks_taking
 
 M = TypeVar("M", bound=Model)
+
+#: So much of a value is kept on record, in characters.
+RECORDED = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +89,14 @@ class JobFilter:
         return Q(**given)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is given, for the record of an operator's action."""
-        return _given(self)
+        """Return what is given, for the record of an operator's action, without what a task hides."""
+        given = _given(self)
+        if self.kwargs:
+            given["kwargs"] = [
+                [path, HIDDEN if is_hidden_somewhere(path.partition(".")[0]) else _plain(value)]
+                for path, value in self.kwargs
+            ]
+        return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,4 +210,4 @@ def _given(selection: JobFilter | LetterFilter) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value if isinstance(value, (bool, int, float)) else str(value)
+    return value if isinstance(value, (bool, int, float)) else Truncator(str(value)).chars(RECORDED)

@@ -54,6 +54,15 @@ def is_hidden(task_name: str, argument: str) -> bool:
     return hidden is True or argument in hidden
 
 
+def is_hidden_somewhere(argument: str) -> bool:
+    """Return whether any task known here hides an argument of this name."""
+    return any(
+        argument in (_parameters(task) if task.redact is True else task.redact)
+        for task in registered().values()
+        if getattr(task, "redact", ())
+    )
+
+
 def without_hidden(task_name: str, args: Sequence[Any], kwargs: Mapping[str, Any], text: str) -> str:
     """Return a text (an error, a traceback) without the values of a job's hidden arguments, and long pieces of them."""
     hidden = _hidden_values(task_name, args, kwargs)

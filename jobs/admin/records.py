@@ -1,7 +1,10 @@
 """What is only ever read: operators' actions, workers, runs of schedules."""
 
+import json
+
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from jobs.admin.base import LedgerAdmin, as_tree
 from jobs.models import OperatorAction, ScheduleRun, Worker
@@ -12,11 +15,16 @@ from jobs.reports import workers
 class OperatorActionAdmin(LedgerAdmin):
     """Who did what to how many, and when."""
 
-    list_display = ("at", "actor", "action", "target", "count")
+    list_display = ("at", "actor", "action", "short", "count")
     search_fields = ("actor",)
     ordering = ("-at", "-id")
     sortable_by = ()
     fields = ("at", "actor", "action", "chosen", "count")
+
+    @admin.display(description="target")
+    def short(self, action: OperatorAction) -> str:
+        """The beginning of what it concerned, which may be thousands of ids."""
+        return Truncator(json.dumps(action.target, ensure_ascii=False)).chars(200)
 
     @admin.display(description="target")
     def chosen(self, action: OperatorAction) -> SafeString:

@@ -103,6 +103,13 @@ def test_nobody_gives_arguments_to_a_task_that_is_not_public(api: Api, task: str
     assert (refused.status_code, Job.objects.count(), DeadLetter.objects.get().is_open) == (403, 0, True)
 
 
+def test_who_may_not_read_cannot_have_shown_arguments_tried_out(api_of: ApiOf) -> None:
+    letter = dead_letter(task=PUBLIC, kwargs={"effect": "x", "times": SECRET})
+    guess = {"kwargs": {"effect": "x", "times": "[redacted]"}}
+    refused = api_of("operate", "submit").post(f"dead-letters/{letter.pk}/replay", guess)
+    assert (refused.status_code, SECRET in refused.text) == (422, False)
+
+
 def test_another_clients_key_is_not_answered_with_its_job(api_of: ApiOf) -> None:
     first = api_of("submit").post("jobs", body(unique="order:1"))
     second = api_of("submit").post("jobs", body(kwargs={"effect": "y"}, unique="order:1"))
