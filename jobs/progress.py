@@ -1,5 +1,7 @@
 """`progress(done, total, message)`: a task says how far it is."""
 
+import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -8,7 +10,7 @@ from math import inf
 from typing import Any
 
 from celery._state import get_current_worker_task
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from jobs.ledger.attempts import note_progress
 from jobs.redaction import HIDDEN, hidden_names, without_hidden
@@ -45,12 +47,35 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     if job_id is None or not _is_time(job_id, last_word=done == total):
         return
     text = json.dumps({"done": done, "total": total, "message": _shown(task, message)[:200]})
-    over = sessions.for_the_engine()
+    if _is_in_event_loop():
+        # There Django lets nobody use a connection.
+        writer = threading.Thread(target=_note_aside, args=(job_id, request.lease_id, text))
+        writer.start()
+        writer.join()
+    else:
+        _note(job_id, request.lease_id, text)
+
+
+def _is_in_event_loop() -> bool:
     try:
-        note_progress(job_id, request.lease_id, text, over)
-    except DatabaseError:
-        # A job does not fail for want of a progress bar.
-        return
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _note_aside(job_id: uuid.UUID, lease_id: str, text: str) -> None:
+    try:
+        _note(job_id, lease_id, text)
+    finally:
+        connections.close_all()
+
+
+def _note(job_id: uuid.UUID, lease_id: str, text: str) -> None:
+    over = sessions.for_the_engine()
+    # A job does not fail for want of a progress bar.
+    with contextlib.suppress(DatabaseError):
+        note_progress(job_id, lease_id, text, over)
 
 
 def _shown(task: Any, message: str) -> str:

@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from celery import current_task
 from django.db import connection
 
-from jobs import Batch, InvalidOption, JobTask, job
+from jobs import Batch, InvalidOption, JobTask, job, progress
 from jobs.core.states import State
 from jobs.models import Job
 from tests.jobs.delivery import deliver
@@ -40,6 +40,18 @@ async def coroutine(self: JobTask, word: str) -> str:
 async def with_orm() -> None:
     seen.append(await Job.objects.filter(task="tests.coroutine.orm").acount())
     seen.append(await sync_to_async(lambda: connection.connection)())
+
+
+@job(name="tests.coroutine.progress")
+async def reporting() -> None:
+    progress(1, 2, "half of it")
+    seen.append((await Job.objects.aget(task="tests.coroutine.progress")).progress)
+    progress(2, 2, "all of it")
+
+
+@job(name="tests.coroutine.enqueues")
+async def enqueuing() -> None:
+    await sync_to_async(coroutine.delay)("child")
 
 
 @job(name="tests.coroutine.batch", batch=10)
@@ -128,3 +140,17 @@ def test_a_generator_that_only_its_call_reveals_is_dead_and_says_so() -> None:
     deliver(result.job)
     assert result.job.state == State.DEAD
     assert "returned a generator, whose body nobody runs" in result.job.last_error
+
+
+def test_a_coroutine_says_how_far_it_is() -> None:
+    row = reporting.delay().job
+    deliver(row)
+    assert row.state == State.SUCCEEDED, row.last_error
+    assert seen == [{"done": 1, "total": 2, "message": "half of it"}]
+    assert row.progress == {"done": 2, "total": 2, "message": "all of it"}
+
+
+def test_a_coroutine_enqueues_its_children() -> None:
+    row = enqueuing.delay().job
+    deliver(row)
+    assert Job.objects.get(task="tests.coroutine").parent_id == row.pk
