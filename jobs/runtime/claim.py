@@ -46,6 +46,10 @@ class HeldBack(NothingToRun):
     """Raised where the job delivered waits, and a transaction that relies on that holds it: it is to be sent again."""
 
 
+class NotAdopted(NotOurs):
+    """Raised where a foreign message cannot become a job now. It has no row to be sent again from: it is put back."""
+
+
 class BegunBefore(Ignore):
     """Raised where a process of the pool gets a job that another one had begun when it died."""
 
@@ -59,12 +63,15 @@ def ledger_id(task_id: str) -> uuid.UUID:
 
 
 def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed:
-    """Take the delivered job, or adopt it. Raises NotOurs where there is nothing to run."""
+    """Take the delivered job, or adopt it. Raises NotOurs where there is nothing to run, or nothing can be done now."""
     request = task.request
+    is_foreign = not request.get(LEDGER_HEADER)
     if made := request.get(CLAIMED):
         return _claimed_before(lease_id, *made)
     if worker_state.should_stop is not None and os.getpid() == request.parent_pid:
         # A thread of a stopping worker: what has not begun goes back at once.
+        if is_foreign:
+            raise NotAdopted("The worker is stopping.")
         with contextlib.suppress(DatabaseGone):
             patiently(lambda _: upkeep.undispatch([job_id]), PATIENCE_AFTER)
         raise NotOurs("The worker is stopping.")
@@ -77,7 +84,7 @@ def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any]
             claimed = claims.claim(job_id, lease_id=lease_id, lease_seconds=seconds, worker=worker)
         except RowLocked as exc:
             raise HeldBack(str(exc)) from exc
-        if claimed is None and not request.get(LEDGER_HEADER):
+        if claimed is None and is_foreign:
             return adopt(task, job_id, args, kwargs)
         return claimed
 
@@ -87,7 +94,7 @@ def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any]
         logger.warning(
             "%s[%s] was not begun, the database is gone (%s); it will be sent again.", task.name, job_id, exc
         )
-        raise NotOurs("The database is gone.") from exc
+        raise (NotAdopted if is_foreign else NotOurs)("The database is gone.") from exc
     if claimed is None:
         raise NothingToRun("There is nothing to run: the job runs elsewhere, has ended, or waits.")
     return claimed

@@ -6,7 +6,7 @@ Pure: building a letter and reading one back; `deadletters` sends them, `archive
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,17 +118,24 @@ def from_message(message: Any, queue: str, reason: Reason, exception: BaseExcept
     )
     if is_from_ledger(original):
         headers[JOB_ID] = str(portable(original.get("id")))
-    # Kombu has decompressed the body already.
-    kept = {str(name): portable(value) for name, value in original.items() if name != "compression"}
+    message = resendable(message)
     if hidden_names(str(original.get("task"))):
         # What Celery's producers repeat of the arguments.
-        kept |= {name: HIDDEN for name in ("argsrepr", "kwargsrepr") if kept.get(name)}
+        headers |= {name: HIDDEN for name in ("argsrepr", "kwargsrepr") if message.headers.get(name)}
+    return Letter(queue, replace(message, headers={**message.headers, **headers}))
+
+
+def resendable(message: Any) -> RawMessage:
+    """Return a message that was received (`kombu.Message`) as it can be sent again, in any broker's terms."""
+    headers = message.headers if isinstance(message.headers, Mapping) else {}
+    # Kombu has decompressed the body already.
+    kept = {str(name): portable(value) for name, value in headers.items() if name != "compression"}
     given = message.properties if isinstance(message.properties, Mapping) else {}
     properties = {name: given[name] for name, kind in _PROPERTIES.items() if isinstance(given.get(name), kind)}
     body = message.body if isinstance(message.body, (bytes, str)) else dumps(portable(message.body))
     content_type = _named(message.content_type) or "application/data"
     encoding = _named(message.content_encoding) or "binary"
-    return Letter(queue, RawMessage(body, content_type, encoding, {**kept, **headers}, properties))
+    return RawMessage(body, content_type, encoding, kept, properties)
 
 
 def original(body: bytes, content_type: str, content_encoding: str, headers: Mapping[str, Any]) -> RawMessage:

@@ -28,6 +28,7 @@ from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import End, policy_of, record, succeed, succeed_late
 from jobs.runtime.followers import enqueue_error_links, in_place
 from jobs.runtime.letters import Letter
+from jobs.runtime.message import RawMessage
 
 if TYPE_CHECKING:
     from jobs.runtime.request import JobRequest
@@ -227,6 +228,18 @@ class Unparked:
     def write(self) -> None:
         """Try again."""
         deadletters.post(self.letter)
+
+
+@dataclass(frozen=True, slots=True)
+class Unadopted:
+    """A foreign message that could not become a job: no row of the ledger says that there is one."""
+
+    queue: str
+    message: RawMessage
+
+    def write(self) -> None:
+        """Put it back into its queue."""
+        deadletters.send(self.queue, self.message)
 
 
 @dataclass(frozen=True, slots=True)

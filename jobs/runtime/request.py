@@ -23,11 +23,12 @@ from jobs.ledger.claims import Claimed
 from jobs.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.runtime import beginnings
 from jobs.runtime.adopt import FOREIGN_ETA, FOREIGN_EXPIRES
-from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, ledger_id
+from jobs.runtime.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, NotAdopted, ledger_id
 from jobs.runtime.exchange import exchange
 from jobs.runtime.execute import Unrecorded
 from jobs.runtime.handover import handover
-from jobs.runtime.losses import Decided, Loss, Unsent, losses
+from jobs.runtime.letters import resendable
+from jobs.runtime.losses import Decided, Loss, Unadopted, Unsent, losses
 from jobs.runtime.message import LEDGER_HEADER
 from jobs.runtime.revoke import Revoked
 from jobs.runtime.successes import OFFERED, Left, successes
@@ -190,9 +191,15 @@ class JobRequest(Request):
         else:
             if isinstance(exc, HeldBack):
                 losses.put(Unsent([self.job_id]))
+            if isinstance(exc, NotAdopted):
+                losses.put(Unadopted(self._queue(), resendable(self.message)))
             if isinstance(exc, Ignore):
                 untold.put(self)
             super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _queue(self) -> str:
+        key = self.delivery_info.get("routing_key")
+        return str(key) if key in self.app.amqp.queues else self.task.queue
 
     def revoked(self) -> bool:
         """Return whether Celery's lists of revoked tasks keep it from running.
