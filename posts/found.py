@@ -22,6 +22,9 @@ LAST_PAGE = 50
 #: What anybody would type; more is cut off.
 MAX_QUERY = 200
 
+#: Characters of a snippet, which has some thirty words: what somebody wrote without a space may be one of them.
+MAX_SNIPPET = 600
+
 _MARKED = re.compile(f"{MARK_BEGIN}([^{MARK_BEGIN}{MARK_END}]*){MARK_END}")
 
 
@@ -83,8 +86,18 @@ def _found(post: Post, hit: Hit) -> Found:
     return Found(
         post,
         title=marked(hit.highlighted.get("title") or post.title),
-        snippet=marked(hit.highlighted.get("text") or post.excerpt),
+        snippet=marked(shortened(hit.highlighted.get("text") or post.excerpt)),
     )
+
+
+def shortened(text: str) -> str:
+    """Return a highlighted text with at most MAX_SNIPPET characters of its own, from a little before the first mark."""
+    if len(text) <= MAX_SNIPPET:
+        return text
+    start = max(0, text.find(MARK_BEGIN) - MAX_SNIPPET // 3)
+    cut = text[start : start + MAX_SNIPPET]
+    closing = MARK_END if cut.rfind(MARK_BEGIN) > cut.rfind(MARK_END) else ""
+    return f"{'…' if start else ''}{cut}{closing}{'…' if start + MAX_SNIPPET < len(text) else ''}"
 
 
 def marked(text: str) -> SafeString:

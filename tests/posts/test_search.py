@@ -8,7 +8,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from posts import found, services
-from posts.found import asked, find, marked, page_number
+from posts.found import MAX_SNIPPET, asked, find, marked, page_number, shortened
 from posts.models import Post
 from search import backends, indexing
 from search.backends.base import MARK_BEGIN, MARK_END
@@ -113,6 +113,32 @@ def test_what_people_wrote_stays_text(client: Client, write: Write, server: str)
 )
 def test_marks_become_html_and_are_always_balanced(text: str, html: str) -> None:
     assert marked(text) == html
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "a\u0301" * 50_000, "\U0001f600" * 100_000, "lantern" + "s" * 100_000])
+def test_what_is_written_without_a_space_is_cut_too(client: Client, write: Write, server: str, text: str) -> None:
+    indexed(write("A lantern", text))
+    page = client.get(SEARCH, {"q": "lantern"}).text
+    assert "A <mark>lantern</mark>" in page
+    assert len(page) < 10_000
+
+
+@pytest.mark.parametrize(
+    "text, begins, ends",
+    [
+        ("a" * 600, "aaa", "aaa"),
+        ("a" * 601, "aaa", "a…"),
+        (f"{'a' * 5_000} {MARK_BEGIN}b{MARK_END} {'c' * 5_000}", "…aaa", "ccc…"),
+        (f"{'a' * 5_000} {MARK_BEGIN}{'b' * 5_000}{MARK_END} c", "…aaa", f"bbb{MARK_END}…"),
+        (f"{'a' * 5_000}{MARK_BEGIN}b{MARK_END}", "…aaa", f"a{MARK_BEGIN}b{MARK_END}"),
+    ],
+)
+def test_a_snippet_is_short_and_has_the_first_mark(text: str, begins: str, ends: str) -> None:
+    cut = shortened(text)
+    assert len(cut) <= MAX_SNIPPET + len("……") + len(MARK_END)
+    assert cut.startswith(begins)
+    assert cut.endswith(ends)
+    assert (MARK_BEGIN in cut) == (MARK_BEGIN in text)
 
 
 def test_results_come_in_pages(client: Client, write: Write, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
