@@ -10,7 +10,8 @@ from math import inf
 from typing import Any
 
 from celery._state import get_current_worker_task
-from django.db import DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.ledger.attempts import note_progress
 from jobs.redaction import HIDDEN, hidden_names, without_hidden
@@ -53,7 +54,7 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
         writer.start()
         writer.join()
     else:
-        _note(job_id, request.lease_id, text)
+        _note(job_id, request.lease_id, text, sessions.for_the_engine())
 
 
 def _is_in_event_loop() -> bool:
@@ -65,14 +66,14 @@ def _is_in_event_loop() -> bool:
 
 
 def _note_aside(job_id: uuid.UUID, lease_id: str, text: str) -> None:
+    own = connections[DEFAULT_DB_ALIAS]
     try:
-        _note(job_id, lease_id, text)
+        _note(job_id, lease_id, text, own)
     finally:
-        connections.close_all()
+        own.close()
 
 
-def _note(job_id: uuid.UUID, lease_id: str, text: str) -> None:
-    over = sessions.for_the_engine()
+def _note(job_id: uuid.UUID, lease_id: str, text: str, over: BaseDatabaseWrapper) -> None:
     # A job does not fail for want of a progress bar.
     with contextlib.suppress(DatabaseError):
         note_progress(job_id, lease_id, text, over)
