@@ -206,3 +206,10 @@ def test_a_plain_task_that_cannot_be_sent_takes_no_success_back(
 def test_a_chord_needs_results_and_says_so() -> None:
     with pytest.raises(NotImplementedError):
         chord([tasks.note.s("a"), tasks.note.s("b")])(tasks.note.si("body"))
+
+
+@pytest.mark.parametrize("option", ["producer", "publisher", "connection", "retry", "retry_policy", "add_to_parent"])
+def test_options_about_sending_pass_through_a_canvas(effects: Effects, option: str) -> None:
+    chain(tasks.step.s(None, "a"), tasks.step.s("b")).apply_async(**{option: False})
+    run_all()
+    assert effects.lines() == ["start>a", "a>b"]
