@@ -79,8 +79,13 @@ def test_what_a_service_waits_for_can_come(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_no_secret_is_written_down(name: str) -> None:
     for variable, value in SERVICES[name].get("environment", {}).items():
-        if re.search(r"(KEY|KEY_ID|PASSWORD|PASS|SECRET|AUTH)$", variable):
+        if re.search(r"(KEY|KEY_ID|PASSWORD|PASS|SECRET|AUTH|TOKEN)$", variable):
             assert re.fullmatch(r"\$\{[A-Z_]+(:\?[^}]+|:-(\$\{[A-Z_]+\})?)\}", str(value)), variable
+
+
+@pytest.mark.parametrize("variable", ["METRICS_TOKEN", "SECRET_KEY", "SENTRY_DSN", "SMTP_PASSWORD"])
+def test_a_secret_that_is_set_beside_it_reaches_our_processes(variable: str) -> None:
+    assert all(variable in SERVICES[name]["environment"] for name in OURS)
 
 
 def networks(name: str) -> set[str]:
