@@ -1,12 +1,16 @@
 """The documents name what is there: files, targets, variables, words."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 BASE = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*BASE.glob("*.md"), *(BASE / "docs").glob("**/*.md")])
+
+#: In their order (https://keepachangelog.com/en/1.1.0/).
+KINDS_OF_CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 
 LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)[^)]*\)")
 
@@ -36,6 +40,14 @@ def test_every_target_is_explained() -> None:
 def test_the_changelog_begins_with_what_is_to_come() -> None:
     versions = re.findall(r"^## (.+)$", (BASE / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == "Unreleased"
+
+
+def test_the_changelog_tells_each_thing_once_under_the_headings_of_its_kind() -> None:
+    for version in re.split(r"^## ", (BASE / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]:
+        headings = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert headings == [one for one in KINDS_OF_CHANGES if one in headings]
+        beginnings = re.findall(r"^- (.{30})", version, re.MULTILINE)
+        assert [one for one, times in Counter(beginnings).items() if times > 1] == []
 
 
 QUEUES = ("default", "email", "indexing", "storage", "maintenance")
