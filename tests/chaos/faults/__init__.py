@@ -7,10 +7,10 @@ import psycopg
 import redis
 
 from tests.chaos.faults.broker import (
-    make_broker_a_replica,
     repeat_messages,
     restart_broker,
     send_odd_messages,
+    turn_broker_into_a_replica,
     wipe_broker,
 )
 from tests.chaos.faults.database import give_role_a_timeout, hold_rows, restart_database, take_both_away
@@ -31,7 +31,7 @@ WITH_PROXY: dict[Fault, int] = {cut_connections: 3, hold_half_open: 2}
 WITH_VALKEY: dict[Fault, int] = {
     restart_broker: 1,
     wipe_broker: 1,
-    make_broker_a_replica: 2,
+    turn_broker_into_a_replica: 2,
     repeat_messages: 2,
     send_odd_messages: 5,
 }

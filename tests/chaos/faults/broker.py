@@ -26,7 +26,7 @@ def wipe_broker(site: Target, rng: random.Random) -> str:
     return "broker wiped"
 
 
-def make_broker_a_replica(site: Target, rng: random.Random) -> str:
+def turn_broker_into_a_replica(site: Target, rng: random.Random) -> str:
     """Let the broker follow a primary that is gone, as in a failover: READONLY; its data stay."""
     seconds = rng.uniform(1, 6)
     environment.valkey.client.replicaof("127.0.0.1", str(free_port()))
