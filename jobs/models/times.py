@@ -4,6 +4,7 @@ One such time in a row, from an earlier version or a hand in the table, would fa
 """
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db.backends.signals import connection_created
@@ -20,12 +21,22 @@ def _on_connection(connection: Any, **_: Any) -> None:
 
 
 def _register(connection: Any) -> None:
-    from psycopg import DataError  # noqa: PLC0415 (without PostgreSQL it is not loaded)
-    from psycopg.pq import Format  # noqa: PLC0415
+    from psycopg.pq import Format  # noqa: PLC0415 (without PostgreSQL it is not loaded)
 
     original = connection.adapters.get_loader(connection.adapters.types["timestamptz"].oid, Format.TEXT)
+    # A connection from a pool has it already.
+    if not getattr(original, "reads_far_times", False):
+        connection.adapters.register_loader("timestamptz", _reading_far_times(original))
 
-    class Loader(original):  # type: ignore[misc, valid-type]
+
+@cache
+def _reading_far_times(original: type[Any]) -> type[Any]:
+    """Return a loader like Django's, of which there is one for each time zone."""
+    from psycopg import DataError  # noqa: PLC0415
+
+    class Loader(original):
+        reads_far_times = True
+
         def load(self, data: Any) -> datetime:
             try:
                 found: datetime = super().load(data)
@@ -35,4 +46,4 @@ def _register(connection: Any) -> None:
                 return end.replace(tzinfo=UTC)
             return found
 
-    connection.adapters.register_loader("timestamptz", Loader)
+    return Loader

@@ -2,8 +2,9 @@
 
 A connection costs more than most jobs, so it is kept from one to the next, and yet the next one must not find a
 transaction left open, another role, a time limit, a temporary table or a lock. After each body every connection that
-the thread has is brought back to what it was when it was new, in one round trip, and its answer is the proof; one of
-which that cannot be said is closed. Before each body a look at the socket tells whether the server has hung up.
+the thread has and the body used is brought back to what it was when it was new, in one round trip, and its answer is
+the proof; one of which that cannot be said is closed. Before each body a look at the socket tells whether the server
+has hung up.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import select
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +36,9 @@ _PREPARED = " SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE from_
 
 #: Names our receivers of signals.
 _UID = "jobs.sessions"
+
+#: Receivers of new connections that change nothing on the server.
+_OURS = frozenset({_UID, "jobs.models.times"})
 
 #: What a connection of psycopg carries besides the server's settings.
 _ATTRIBUTES = (
@@ -184,6 +189,7 @@ def _take_note(connection: Any) -> None:
         except driver.Error:
             return
         session.attributes = _attributes(raw)
+        _watch_use(raw)
     elif connection.vendor == "sqlite":
         raw.set_authorizer(_watching(session))
         session.attributes = _attributes_of_sqlite(raw)
@@ -201,6 +207,25 @@ def _restoring(raw: Any, driver: Any) -> bytes:
         raise driver.OperationalError(result.get_error_message())
     restored: bytes = result.get_value(0, 0) or b""
     return _RESET.encode() + restored + _PREPARED.encode()
+
+
+def _watch_use(raw: Any) -> None:
+    """Let a connection of psycopg note that it was asked for a cursor, without which nothing is done over it.
+
+    The engine makes its own cursors, and leaves nothing behind.
+    """
+    raw.used_by_task = False
+    if "cursor" in vars(raw):
+        return
+    kind = type(raw)
+    itself: Any = weakref.ref(raw)
+
+    def cursor(*args: Any, **options: Any) -> Any:
+        connection = itself()
+        connection.used_by_task = True
+        return kind.cursor(connection, *args, **options)
+
+    raw.cursor = cursor
 
 
 def _attributes(raw: Any) -> tuple[Any, ...]:
@@ -255,18 +280,27 @@ def _is_clean(connection: Any) -> bool:
         return not (session.is_touched or raw.in_transaction) and _attributes_of_sqlite(raw) == session.attributes
     if _attributes(connection.connection) != session.attributes:
         return False
+    if not connection.connection.used_by_task:
+        return _is_idle(session, connection.Database)
     return _is_reset(session, connection.Database) and _is_prepared(connection)
+
+
+def _is_idle(session: _Session, driver: Any) -> bool:
+    pgconn, pq = session.raw.pgconn, driver.pq
+    idle: bool = pgconn.transaction_status == pq.TransactionStatus.IDLE
+    return idle and bool(pgconn.pipeline_status == pq.PipelineStatus.OFF)
 
 
 def _is_reset(session: _Session, driver: Any) -> bool:
     pgconn, pq = session.raw.pgconn, driver.pq
-    if pgconn.transaction_status != pq.TransactionStatus.IDLE or pgconn.pipeline_status != pq.PipelineStatus.OFF:
+    if not _is_idle(session, driver):
         return False
     try:
         result = pgconn.exec_(session.restore)
     except driver.Error:
         return False
     session.proven_at = time.monotonic()
+    session.raw.used_by_task = False
     return bool(result.status == pq.ExecStatus.TUPLES_OK and result.get_value(0, 0) == b"0")
 
 
@@ -275,7 +309,7 @@ def _is_prepared(connection: Any) -> bool:
 
     A setting of one's own making (`SET app.tenant`) is in no list that could be restored.
     """
-    if all(receiver[0][0] == _UID for receiver in connection_created.receivers):
+    if all(receiver[0][0] in _OURS for receiver in connection_created.receivers):
         return True
     answers = connection_created.send_robust(sender=type(connection), connection=connection)
     return not any(isinstance(answer, Exception) for _, answer in answers)
