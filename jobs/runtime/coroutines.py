@@ -2,10 +2,15 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+import signal
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from billiard.exceptions import SoftTimeLimitExceeded
+from billiard.pool import SIG_SOFT_TIMEOUT
 from django.db import connections
 
 from jobs.errors import Permanent
@@ -18,14 +23,52 @@ def finished(returned: Any) -> Any:
     and the soft time limit hold inside it.
 
     Raises:
+        SoftTimeLimitExceeded: the soft limit passed, and the coroutine did not catch that it was cancelled for it.
         Permanent: it is a generator, which nobody would iterate.
     """
     if inspect.isawaitable(returned):
-        return asyncio.run(_alone(returned))
+        return asyncio.run(_within_its_limit(returned))
     if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
         returned_by = getattr(returned, "__qualname__", returned)
         raise Permanent(f"{returned_by} returned a generator, whose body nobody runs: a task must return or await.")
     return returned
+
+
+async def _within_its_limit(awaitable: Awaitable[Any]) -> Any:
+    """Await it; its soft limit cancels what it awaits."""
+    passed = threading.Event()
+    with _heard(passed):
+        try:
+            return await _alone(awaitable)
+        except asyncio.CancelledError:
+            if passed.is_set():
+                raise SoftTimeLimitExceeded from None
+            raise
+
+
+@contextmanager
+def _heard(passed: threading.Event) -> Iterator[None]:
+    """Let the soft limit's signal cancel the running coroutine.
+
+    A pool process raises it wherever its main thread is: in a loop that may be any other coroutine, which would end in
+    its stead. In a pool of threads there is no such signal.
+    """
+    handler = signal.getsignal(SIG_SOFT_TIMEOUT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel(*_: object) -> None:
+        passed.set()
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(SIG_SOFT_TIMEOUT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(SIG_SOFT_TIMEOUT, handler)
 
 
 async def _alone(awaitable: Awaitable[Any]) -> Any:

@@ -1,6 +1,8 @@
 """`@job async def` runs; a function that would do nothing when called is refused."""
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from billiard.pool import soft_timeout_sighandler
 from celery import current_task
 from django.db import connection
 
@@ -154,3 +157,41 @@ def test_a_coroutine_enqueues_its_children() -> None:
     row = enqueuing.delay().job
     deliver(row)
     assert Job.objects.get(task="tests.coroutine").parent_id == row.pk
+
+
+@job(name="tests.coroutine.busy", max_retries=2)
+async def busy(catches: bool) -> str:
+    """Wait beside another coroutine that takes all the time there is, until the soft limit comes."""
+
+    async def spin() -> None:
+        while True:  # noqa: ASYNC110 (it shall take time)
+            await asyncio.sleep(0)
+
+    spinning = asyncio.create_task(spin())
+    os.kill(os.getpid(), signal.SIGUSR1)
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        if not catches:
+            raise
+    finally:
+        spinning.cancel()
+    return "tidied up"
+
+
+@pytest.fixture
+def soft_limit() -> Iterator[None]:
+    """What a pool process does with the signal of a soft limit."""
+    earlier = signal.signal(signal.SIGUSR1, soft_timeout_sighandler)
+    yield
+    assert signal.signal(signal.SIGUSR1, earlier) is soft_timeout_sighandler
+
+
+@pytest.mark.usefixtures("soft_limit")
+@pytest.mark.parametrize("catches, state", [(False, State.RETRYING), (True, State.SUCCEEDED)])
+def test_a_soft_limit_cancels_the_coroutine_whatever_else_runs_in_its_loop(catches: bool, state: State) -> None:
+    for _ in range(10):
+        result = busy.delay(catches)
+        deliver(result.job)
+        assert result.job.state == state
+        assert result.job.last_error.startswith("" if catches else "SoftTimeLimitExceeded")
