@@ -49,6 +49,15 @@ def test_a_worker_without_servers_loads_no_driver_and_no_api_before_it_forks() -
     assert loaded_by("import project; project.celery_app.loader.import_default_modules()") == set()
 
 
+def test_what_a_worker_has_loaded_before_it_forks_is_kept_out_of_garbage_collections() -> None:
+    code = (
+        "import gc, project\n"
+        "project.celery_app.Worker(quiet=True).on_start()\n"
+        "assert gc.get_freeze_count() > 50_000, gc.get_freeze_count()"
+    )
+    assert loaded_by(code) == set()
+
+
 def test_who_connects_to_a_broker_loads_its_driver() -> None:
     connect = "import project; project.celery_app.connection_for_write().transport"
     assert loaded_by(connect) == set()
