@@ -48,7 +48,10 @@ class Control(CeleryControl):
         ids = [str(one) for one in maybe_list(task_id) or []]
         known = _cancel(ids, terminate=terminate)
         try:
-            return super().revoke(task_id, *args, terminate=terminate, **kwargs)
+            with self.app.connection_for_write() as connection:
+                # Once: whoever revokes, a web request maybe, does not wait for a broker that is away.
+                connection.ensure_connection(max_retries=0, timeout=self.app.conf.broker_connection_timeout)
+                return super().revoke(task_id, *args, terminate=terminate, **{"connection": connection, **kwargs})
         except Exception as exc:
             if not known:
                 raise
