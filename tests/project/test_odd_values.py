@@ -27,12 +27,11 @@ from accounts.models import User
 from jobs.conf import conf
 from jobs.core.states import State
 from jobs.models import DeadLetter, Queue
-from jobs.registry import registered
 from jobs.runtime.dispatch import flush
 from jobs.web.api.urls import api
 from posts.models import Post
 from tests.jobs.letters import NOTE, letter_of_a_dead_job
-from tests.jobs.rows import in_state
+from tests.jobs.rows import in_state, written
 from tests.servers import Valkey
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
@@ -337,10 +336,8 @@ def test_the_admin_looks_for_as_much_as_databases_take(wanted: str, status: int,
 
 @pytest.mark.parametrize("levels", [80, 400])
 def test_a_job_whose_arguments_are_nested_deep_is_shown(levels: int, staff: Client) -> None:
-    value: Any = 1
-    for _ in range(levels):
-        value = [value]
-    job_id = registered()[NOTE].delay(value).id
+    # A call would refuse 400 levels; a row from an earlier version may have them.
+    job_id = written(task=NOTE, args="[" * levels + "1" + "]" * levels).pk
     for path in (f"/jobs/{job_id}/", f"/jobs/{job_id}/json", f"/api/jobs/{job_id}", "/jobs/list/", "/api/jobs"):
         assert staff.get(path).status_code == 200, path
     assert staff.get(f"/admin/jobs/job/{job_id}/change/").status_code == 200
@@ -358,7 +355,7 @@ def test_no_page_fails_on_a_time_beyond_the_calendar(time: str, staff: Client) -
 
 
 def test_a_page_says_what_it_refuses(staff: Client) -> None:
-    answer = staff.get("/posts/search/?q=a%00b")
+    answer = staff.get("/posts/?q=a%00b")
     assert answer.status_code == 422
     assert "q: must not contain the NUL character." in answer.content.decode()
 
