@@ -96,9 +96,12 @@ def insert(job: NewJob) -> uuid.UUID:
             return insert(replace(job, unique_key=None))
         if there := _one_with_id(job):
             return there
+    if job.unique_key:
+        # Somebody's transaction has locked the job that waits, and may do so for hours: it cannot be relied on.
+        return insert(replace(job, unique_key=None, given_id=True))
     raise EnqueueError(
-        f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id"
-        f"{f' or the unique key {job.unique_key!r}' if job.unique_key else ''}, and shows none that has it."
+        f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id,"
+        " and shows none that has it."
     )
 
 

@@ -43,7 +43,7 @@ def test_a_row_that_the_database_keeps_out_is_an_error_and_no_endless_loop() -> 
         cursor.execute("CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
         cursor.execute("CREATE TRIGGER no BEFORE INSERT ON jobs_job FOR EACH ROW EXECUTE FUNCTION keep_out()")
     try:
-        with pytest.raises(EnqueueError, match=r"could not be written in 10 tries.*or the unique key 'key'"):
+        with pytest.raises(EnqueueError, match=r"could not be written in 10 tries"):
             enqueue.insert(new_job(unique_key="key"))
     finally:
         with connection.cursor() as cursor:

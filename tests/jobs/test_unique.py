@@ -126,6 +126,30 @@ def test_the_callers_own_patience_is_as_it_was() -> None:
     assert patience() == "0"
 
 
+@pytest.mark.postgres_only
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "SELECT 1 FROM jobs_job WHERE id = %s FOR UPDATE",
+        "SELECT 1 FROM jobs_job WHERE id = %s FOR NO KEY UPDATE",
+        "UPDATE jobs_job SET priority = 9 WHERE id = %s",
+    ],
+)
+@pytest.mark.parametrize("given_id", [True, False])
+def test_who_finds_the_job_locked_by_others_writes_one_of_his_own(lock: str, given_id: bool) -> None:
+    row = written(unique_key="key")
+    with elsewhere() as other:
+        other.execute(lock, [row.pk])
+        one = new_job(unique_key="key", given_id=given_id)
+        with transaction.atomic():
+            assert enqueue.insert(one) == one.id
+        many = [new_job(unique_key=key) for key in ("key", "free", "key")]
+        ids = enqueue.insert_many(many)
+    assert ids[0] == ids[2] != ids[1]
+    assert len({row.pk, one.id, *ids}) == Job.objects.count() == 4
+    assert enqueue.insert(new_job(unique_key="key")) == row.pk
+
+
 def test_a_rolled_back_transaction_leaves_the_job_as_it_was() -> None:
     row = written(unique_key="key")
     with transaction.atomic():
