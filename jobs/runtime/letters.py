@@ -135,7 +135,17 @@ def resendable(message: Any) -> RawMessage:
     body = message.body if isinstance(message.body, (bytes, str)) else dumps(portable(message.body))
     content_type = _named(message.content_type) or "application/data"
     encoding = _named(message.content_encoding) or "binary"
+    if isinstance(body, str):
+        body, encoding = _encoded(body, encoding)
     return RawMessage(body, content_type, encoding, kept, properties)
+
+
+def _encoded(text: str, encoding: str) -> tuple[bytes, str]:
+    """Return a text in an encoding and its name; in UTF-8 where it names none, or none that can hold the text."""
+    try:
+        return text.encode(encoding), encoding
+    except (LookupError, ValueError):
+        return text.encode(CONTENT_ENCODING, "surrogatepass"), CONTENT_ENCODING
 
 
 def original(body: bytes, content_type: str, content_encoding: str, headers: Mapping[str, Any]) -> RawMessage:

@@ -59,6 +59,13 @@ NAMED_LIKE_OURS = [
 ]
 
 
+def as_bytes(body: Any) -> bytes:
+    """Return a body as it is sent: what is neither bytes nor text as JSON."""
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
 class Post:
     """Puts messages into a queue, as a producer of another make does."""
 
@@ -72,11 +79,11 @@ class Post:
         """Send a message. Returns whether this broker can carry it."""
         try:
             self._producer.publish(
-                body if isinstance(body, (str, bytes)) else json.dumps(body),
+                as_bytes(body),
                 routing_key="default",
                 exchange="",
                 content_type=properties.pop("content_type", "application/json"),
-                content_encoding="utf-8",
+                content_encoding=properties.pop("content_encoding", "utf-8"),
                 headers={"lang": "py", "task": NOTE, "id": str(uuid.uuid4()), **headers},
                 retry=False,
                 **properties,
@@ -122,6 +129,15 @@ def assert_all_is_kept(post: Post, worker: Worker) -> None:
     assert kept() == expected + 1
     wait_for(lambda: not Job.objects.exclude(state__in=[*FINAL, State.SCHEDULED, State.RETRYING]).exists(), 30)
     assert worker.exit_code is None
+
+
+def test_a_body_in_an_odd_encoding_is_kept(post: Post, worker: Worker) -> None:
+    for encoding in ("binary", "no-such-encoding", "hex", "", "ascii"):
+        for body in ("", "{", '"\u00fc"'):
+            for headers in ({}, {"task": "no.such.task"}, {"task": None}):
+                assert post.send(headers, body, content_encoding=encoding)
+    assert_all_is_kept(post, worker)
+    assert DeadLetter.objects.filter(job=None).count() == post.sent
 
 
 def test_what_stopped_a_worker_once_is_kept(post: Post, worker: Worker) -> None:
