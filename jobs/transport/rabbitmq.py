@@ -2,12 +2,20 @@
 
 Kombu's transport waits for each confirm before it sends the next message. Here a batch is sent in one go, and then
 its confirms are collected.
+
+Whoever may publish may also send properties that Python's client cannot read: tables nested thousands deep, text that
+is no UTF-8, times after the year 9999. Such a message must not end the connection of each worker that it comes to, for
+ever: it is received without its properties, and goes where messages go that name no task.
 """
 
+import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
+from amqp import Message
 from amqp.exceptions import MessageNacked
+from amqp.method_framing import frame_handler
 from kombu.transport import pyamqp
 
 from jobs.transport import lanes
@@ -17,6 +25,14 @@ from jobs.transport.lanes import LaneChannel
 CONFIRM_SECONDS = 10.0
 
 TRANSIENT = 1
+
+logger = logging.getLogger(__name__)
+
+#: A frame's type that says that it holds a message's properties (AMQP 0-9-1, section 4.2.3), how many bytes stand
+#: before them there, and what stands there of a message without any (section 4.2.6.1).
+_CONTENT_HEADER = 2
+_BEFORE_PROPERTIES = 12
+_NO_PROPERTIES = b"\x00\x00"
 
 
 class Confirmed:
@@ -114,10 +130,40 @@ class Channel(LaneChannel):
         self._refused += waiting - len(self.unconfirmed)
 
 
+def _reading(connection: Any, callback: Callable[..., Any]) -> Callable[[tuple[int, int, Any]], bool]:
+    """Return what reads frames: the client's own reader, which is spared properties that it cannot read."""
+    read: Callable[[tuple[int, int, Any]], bool] = frame_handler(connection, callback)
+
+    def on_frame(frame: tuple[int, int, Any]) -> bool:
+        kind, channel, content = frame
+        try:
+            return read(frame)
+        except Exception as exc:
+            # A message without a body is handled from in here: what is wrong there is none of this.
+            if kind != _CONTENT_HEADER or _is_readable(content):
+                raise
+            logger.warning("RabbitMQ delivers a message whose properties cannot be read (%r); it has none here.", exc)
+        return read((kind, channel, bytes(content[:_BEFORE_PROPERTIES]) + _NO_PROPERTIES))
+
+    return on_frame
+
+
+def _is_readable(content: Any) -> bool:
+    try:
+        Message().inbound_header(content)
+    except Exception:  # noqa: BLE001 (recursion, decoding, times and lengths out of bounds: each has an error of its own)
+        return False
+    return True
+
+
 class Connection(lanes.Connection):
-    """Kombu's connection, with the channel above."""
+    """Kombu's connection, with the channel and the reader above."""
 
     Channel = Channel
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.frame_handler_cls = _reading
 
 
 class Transport(pyamqp.Transport):

@@ -1,5 +1,7 @@
 """What is RabbitMQ's alone: quorum queues, confirms for many messages together, a lane for what is urgent."""
 
+import json
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,8 @@ from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from kombu.messaging import Consumer
 
-from jobs.models import Job
+from jobs.core.states import State
+from jobs.models import DeadLetter, Job
 from jobs.reports import workers as reports
 from jobs.runtime.broker import Publisher, publisher_for
 from jobs.transport import lanes
@@ -203,4 +206,60 @@ def test_a_queue_that_is_deleted_under_its_worker_is_consumed_again(house: House
     node.channel().queue_delete("default")
     tasks.note.delay("after")
     wait_for(lambda: house.effects.count("after"), 40)
+    assert worker.exit_code is None
+
+
+# --- Properties that cannot be read -----------------------------------------------------------------
+
+
+class Crafted(amqp.Message):
+    """A message whose properties are these bytes."""
+
+    def __init__(self, body: str, properties: bytes) -> None:
+        super().__init__(body)
+        self._crafted = properties
+
+    def _serialize_properties(self) -> bytes:
+        return self._crafted
+
+
+def crafted(*, content_type: bytes = b"application/json", header: bytes = b"") -> bytes:
+    """Return properties: a content type, UTF-8 as encoding, and headers that name a task and end in `header`."""
+    headers = b"".join(
+        struct.pack(f">B{len(name)}scI{len(value)}s", len(name), name, b"S", len(value), value)
+        for name, value in ((b"task", tasks.note.name.encode()), (b"id", b"crafted"), (b"lang", b"py"))
+    )
+    texts = b"".join(bytes([len(text)]) + text for text in (content_type, b"utf-8"))
+    return struct.pack(">H", 0xE000) + texts + struct.pack(">I", len(headers + header)) + headers + header
+
+
+def nested(kind: bytes, key: bytes, depth: int) -> bytes:
+    """Return a header that holds nothing, so many tables or arrays deep."""
+    value = b""
+    for _ in range(depth):
+        value = key + kind + struct.pack(">I", len(value)) + value
+    return value if key else b"\x01a" + value
+
+
+#: What RabbitMQ carries, and Python's client cannot read; most of these ended the worker's process.
+UNREADABLE = {
+    "tables nested deep": crafted(header=nested(b"F", b"\x01a", 5000)),
+    "arrays nested deep": crafted(header=nested(b"A", b"", 5000)),
+    "a time beyond all calendars": crafted(header=b"\x01aT" + struct.pack(">Q", 2**63 - 1)),
+    "a time after the year 9999": crafted(header=b"\x01aT" + struct.pack(">Q", 253402300800)),
+    "a content type that is no UTF-8": crafted(content_type=b"a\xff"),
+}
+
+
+def test_properties_that_cannot_be_read_stop_no_worker(house: House, node: amqp.Connection) -> None:
+    worker = house.start_worker(environment=IMPATIENT)
+    channel = node.channel()
+    channel.confirm_select()
+    for properties in UNREADABLE.values():
+        for body in ("", json.dumps([["odd"], {}, {}])):
+            channel.basic_publish_confirm(Crafted(body, properties), routing_key="default")
+    after = tasks.note.delay("after").job
+    wait_for(lambda: Job.objects.get(pk=after.pk).state == State.SUCCEEDED, 30)
+    wait_for(lambda: DeadLetter.objects.count() == 2 * len(UNREADABLE), 30)
+    assert {depth(node, queue) for queue in ("default", "default.dead")} == {0}
     assert worker.exit_code is None
