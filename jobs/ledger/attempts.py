@@ -27,6 +27,9 @@ ERROR_LENGTH = 2_000
 TRACEBACK_LENGTH = 20_000
 LAST_ERROR_LENGTH = 500
 
+#: The type of error of an attempt that was ended by its hard time limit.
+OVERTIME = "TimeLimitExceeded"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -98,11 +101,15 @@ def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
 def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
     """queued, retrying → succeeded: an attempt lost its lease, went on and ended well, and no other has begun since.
 
-    The attempt is named by its number, and by who ran it. Returns false where the job has begun again, or ended: the
-    result is refused.
+    The attempt is named by its number, and by who ran it. Returns false where the job has begun again, or ended, or its
+    time limit had passed: the result is refused.
     """
     words = dialect()
     fence = f"id = %s AND {in_state(State.QUEUED, State.RETRYING)} AND attempt = %s AND worker = %s"
+    fence += (
+        f" AND NOT EXISTS (SELECT 1 FROM jobs_attempt WHERE job_id = jobs_job.id AND number = jobs_job.attempt"
+        f" AND error_type = '{OVERTIME}')"
+    )
     ended = f"{success(words)}, unique_key = NULL"
     return changed(f"{ended} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
 

@@ -19,6 +19,7 @@ from celery.worker.request import Request
 from jobs.core.delivery import Body, Malformed, read_body, read_headers
 from jobs.enqueue import json_text
 from jobs.errors import InvalidArguments
+from jobs.ledger.attempts import OVERTIME
 from jobs.ledger.claims import Claimed
 from jobs.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.runtime import beginnings
@@ -157,7 +158,7 @@ class JobRequest(Request):
             super().on_timeout(soft, timeout)
             return
         state.task_ready(self)
-        self._lost("TimeLimitExceeded", f"The hard time limit of {timeout:g} s passed.", worker_lost=False)
+        self._lost(OVERTIME, f"The hard time limit of {timeout:g} s passed.", worker_lost=False)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Called when the child raised, or died."""

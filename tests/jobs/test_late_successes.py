@@ -7,6 +7,7 @@ import pytest
 from jobs import job
 from jobs.core.states import State
 from jobs.ledger import attempts, claims, upkeep
+from jobs.ledger.attempts import Failure
 from jobs.models import Job
 from tests.jobs.delivery import deliver
 from tests.jobs.rows import ERROR, OTHER_LEASE
@@ -85,3 +86,16 @@ def test_another_attempt_of_the_same_number_is_not_taken_for_it() -> None:
     assert not attempts.succeed_late(row.pk, 1, "other@test")
     assert not attempts.succeed_late(row.pk, 0, "worker@test")
     assert attempts.succeed_late(row.pk, 1, "worker@test")
+
+
+def take_at_its_limit(row: Job) -> None:
+    assert row.lease_id is not None
+    assert attempts.retry(row.pk, row.lease_id, 60, Failure(attempts.OVERTIME, "The hard time limit of 1 s passed."))
+
+
+def test_one_whose_time_limit_had_passed_does_not_count() -> None:
+    meanwhile.append(take_at_its_limit)
+    row = slow.delay().job
+    deliver(row)
+    assert row.state == State.RETRYING
+    assert [attempt.outcome for attempt in row.attempts.all()] == ["retrying", "refused"]
