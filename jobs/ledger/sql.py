@@ -247,9 +247,15 @@ def cursor(over: BaseDatabaseWrapper | None = None) -> Iterator[Any]:
     # What `connection.cursor` does, with another kind of cursor.
     database.close_if_health_check_failed()
     database.ensure_connection()
-    with database.wrap_database_errors, _binding_cursor()(database.connection) as opened:
-        # Where Django keeps a log of statements, ours are in it.
-        yield database._prepare_cursor(opened) if database.queries_logged else opened  # noqa: SLF001
+    raw = database.connection
+    with database.wrap_database_errors, _binding_cursor()(raw) as opened:
+        # For whoever watches what a task does with its connection: this is not the task.
+        raw.used_by_ledger = True
+        try:
+            # Where Django keeps a log of statements, ours are in it.
+            yield database._prepare_cursor(opened) if database.queries_logged else opened  # noqa: SLF001
+        finally:
+            raw.used_by_ledger = False
 
 
 @contextmanager

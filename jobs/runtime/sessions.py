@@ -210,22 +210,24 @@ def _restoring(raw: Any, driver: Any) -> bytes:
 
 
 def _watch_use(raw: Any) -> None:
-    """Let a connection of psycopg note that it was asked for a cursor, without which nothing is done over it.
+    """Let a connection of psycopg note that something was done over it, by whichever cursor: all wait for the server.
 
-    The engine makes its own cursors, and leaves nothing behind.
+    The ledger says which statements are its own: they leave nothing behind.
     """
     raw.used_by_task = False
-    if "cursor" in vars(raw):
+    if "wait" in vars(raw):
         return
+    raw.used_by_ledger = False
     kind = type(raw)
     itself: Any = weakref.ref(raw)
 
-    def cursor(*args: Any, **options: Any) -> Any:
+    def wait(*args: Any, **options: Any) -> Any:
         connection = itself()
-        connection.used_by_task = True
-        return kind.cursor(connection, *args, **options)
+        if not connection.used_by_ledger:
+            connection.used_by_task = True
+        return kind.wait(connection, *args, **options)
 
-    raw.cursor = cursor
+    raw.wait = wait
 
 
 def _attributes(raw: Any) -> tuple[Any, ...]:

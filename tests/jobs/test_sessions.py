@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -85,6 +86,16 @@ def raw(act: Callable[[Any], object], alias: str = "default") -> Callable[[], ob
     return run
 
 
+def in_a_transaction(session: psycopg.Connection) -> None:
+    with session.transaction():
+        session.execute("SET statement_timeout = '7s'")
+
+
+def in_a_pipeline(session: psycopg.Connection) -> None:
+    with session.pipeline():
+        session.execute("SET statement_timeout = '7s'")
+
+
 #: All that a session of PostgreSQL can be asked about itself, but what the driver keeps there.
 STATE = """
     SELECT session_user, current_user, current_schemas(false)::text, current_setting('search_path'),
@@ -120,6 +131,14 @@ POSTGRESQL: dict[str, Callable[[], object]] = {
     "raw, no autocommit": raw(lambda it: (it.set_autocommit(False), it.execute("SELECT 1"))),
     "raw, a pipeline": raw(lambda it: it.pgconn.enter_pipeline_mode()),
     "raw, a setting": raw(lambda it: it.execute("SET statement_timeout = '7s'")),
+    "raw, a setting in a transaction": raw(in_a_transaction),
+    "raw, a setting in a pipeline": raw(in_a_pipeline),
+    "raw, a setting by another kind of cursor": raw(
+        lambda it: psycopg.ClientCursor(it).execute("SET statement_timeout = 7")
+    ),
+    "raw, a setting by a cursor made without it": raw(
+        lambda it: psycopg.Cursor(it).execute("SET statement_timeout = 7")
+    ),
 }
 
 
@@ -237,6 +256,16 @@ def test_a_clean_connection_is_kept() -> None:
     for _ in range(3):
         ran(Queue.objects.count, lambda: kept.append(connection.connection))
     assert len(set(map(id, kept))) == 1
+
+
+@pytest.mark.postgres_only
+def test_what_is_done_over_a_cursor_kept_from_an_earlier_task_ends_with_the_later_one() -> None:
+    [before] = do(STATE)()
+    kept: list[Any] = []
+    for act in (lambda: kept.append(connection.cursor()), lambda: kept[0].execute("SET ROLE pg_monitor")):
+        with sessions.of_a_task():
+            act()
+    assert do(STATE)() == [before]
 
 
 @pytest.mark.postgres_only
