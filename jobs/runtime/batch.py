@@ -256,10 +256,11 @@ class _Recording:
             end = self._end(member, outcomes.Succeeded(), NO_FAILURE)
             try:
                 done = self._patiently(lambda end=end: succeed(self._task.app, end, self._lease_id), end)  # type: ignore[misc]
+                self._count(member, done=done)
             except EnqueueError as exc:
                 self._fail(member, Misfit(f"What follows it cannot be enqueued: {exc}"), [member])
-            else:
-                self._count(member, done=done)
+            except Exception as exc:  # noqa: BLE001 (a success that cannot be recorded is this job's failure alone)
+                self._fail(member, exc, [member])
         # They are enqueued: Celery must not do so again.
         self._task.request.chain = self._task.request.callbacks = None
 

@@ -5,6 +5,7 @@ written in that transaction. Plain tasks have no row: they are sent when it has 
 is sure to have happened.
 """
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ from django.db import transaction
 from jobs.enqueue import enqueuing_for
 from jobs.errors import EnqueueError
 from jobs.ledger.upkeep import Dispatchable
+from jobs.runtime import described
 from jobs.runtime.message import CORRELATION_HEADER
 
 if TYPE_CHECKING:
@@ -83,10 +85,10 @@ def enqueue_followers(app: Celery, following: Following, result: Any) -> None:
     source = f"{following.task}[{following.task_id}] succeeded"
     with enqueuing_for(following.job_id, following.correlation_id):
         for link in following.links:
-            _call(app, source, maybe_signature(link, app=app), result, lineage)
+            _call(app, source, link, result, lineage)
         if following.chain:
             *rest, step = following.chain
-            _call(app, source, maybe_signature(step, app=app), result, {**lineage, "chain": rest})
+            _call(app, source, step, result, {**lineage, "chain": rest})
 
 
 def enqueue_error_links(app: Celery, job: Dispatchable) -> None:
@@ -100,18 +102,23 @@ def enqueue_error_links(app: Celery, job: Dispatchable) -> None:
     source = f"{job.task}[{job_id}] gave up"
     with enqueuing_for(job.id, job.correlation_id):
         for link in kept.get("link_error") or ():
-            signature = maybe_signature(link, app=app)
-            if is_called_in_place(signature):
+            if in_place(app, [link]):
                 continue
             try:
-                _call(app, source, signature, job_id, lineage)
+                _call(app, source, link, job_id, lineage)
             except EnqueueError:
-                logger.exception("%s, but its error link %s cannot be enqueued.", source, signature.task)
+                logger.exception("%s, but its error link %s cannot be enqueued.", source, _name(link))
 
 
 def in_place(app: Celery, links: Iterable[Any] | None) -> list[Any]:
     """Return those error links that Celery calls in place, with request, error and traceback."""
-    return [link for link in links or () if is_called_in_place(maybe_signature(link, app=app))]
+    found = []
+    for link in links or ():
+        # Whoever enqueues the others says of one that is no signature what is wrong with it.
+        with contextlib.suppress(NoSignature):
+            if is_called_in_place(_signature(app, link)):
+                found.append(link)
+    return found
 
 
 def call_in_place(
@@ -137,12 +144,45 @@ def is_called_in_place(signature: Signature) -> bool:
     return header is not None and not isinstance(header, partial) and bool(arity_greater(header, 1))
 
 
-def _call(app: Celery, source: str, signature: Signature, argument: Any, options: Mapping[str, Any]) -> None:
-    call = partial(signature.apply_async, (argument,), **options)
-    if _is_plain(signature, app):
-        transaction.on_commit(partial(_send, source, signature, call))
-    else:
-        call()
+#: What Celery raises where a signature does not hold what it should.
+_ODD = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class NoSignature(EnqueueError):
+    """Raised where what follows a job is nothing that could be called: a foreign message may hold anything there."""
+
+    def __init__(self, link: Any, error: Exception) -> None:
+        super().__init__(f"{_name(link)} is no signature that can be called: {described.shown(error)}")
+
+
+def _signature(app: Celery, link: Any) -> Signature:
+    try:
+        signature: Signature = maybe_signature(link, app=app)
+        if isinstance(signature.task, str):
+            return signature
+        raise TypeError("it names no task")
+    except _ODD as exc:
+        raise NoSignature(link, exc) from exc
+
+
+def _name(link: Any) -> str:
+    task = link.get("task") if isinstance(link, Mapping) else None
+    return task if isinstance(task, str) else f"{link!r:.100}"
+
+
+def _call(app: Celery, source: str, link: Any, argument: Any, options: Mapping[str, Any]) -> None:
+    """Call what follows. Raises EnqueueError where it never can be, and what database or broker raise where not now."""
+    signature = _signature(app, link)
+    try:
+        call = partial(signature.apply_async, (argument,), **options)
+        if _is_plain(signature, app):
+            transaction.on_commit(partial(_send, source, signature, call))
+        else:
+            call()
+    except EnqueueError:
+        raise
+    except _ODD as exc:
+        raise NoSignature(link, exc) from exc
 
 
 def _is_plain(signature: Signature, app: Any) -> bool:

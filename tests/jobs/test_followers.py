@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery import chain, current_app, shared_task
+from django.db import connection
 from django.utils import timezone
 
 from jobs import Batch, Permanent, Snooze, job
@@ -25,7 +26,7 @@ from jobs.runtime.execute import End, portable
 from jobs.runtime.followers import following_row
 from jobs.runtime.heldback import HeldBack
 from jobs.runtime.losses import Condemned, Decided
-from tests.jobs.delivery import deliver, delivery_of, message_of, request_for
+from tests.jobs.delivery import deliver, deliver_foreign, delivery_of, message_of, request_for
 from tests.jobs.test_rescue import make_steward
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -116,6 +117,52 @@ def test_a_follower_that_cannot_be_enqueued_ends_its_job_alone() -> None:
     deliver(batched()["a"])
     assert {word: one.state for word, one in batched().items()} == {"a": State.SUCCEEDED, "b": State.DEAD}
     assert "What follows it cannot be enqueued" in Job.objects.get(pk=broken.pk).last_error
+
+
+NOTE = tasks.note.name
+
+#: What a foreign message may hold where signatures belong.
+ODD_SIGNATURES: list[dict[str, Any]] = [
+    {"task": NOTE, "subtask_type": "nonsense"},
+    {"task": NOTE, "subtask_type": "chain", "kwargs": {"tasks": 5}},
+    {"task": NOTE, "subtask_type": "group", "kwargs": {}},
+    {"task": in_a_batch.name, "args": 7, "kwargs": [], "options": 3},
+    {"task": 7, "args": [], "kwargs": {}, "options": {}},
+    {"task": ["x"], "args": [], "kwargs": {}, "options": {}},
+    {"a": 1},
+    {"task": NOTE, "args": [], "kwargs": {}, "options": {"countdown": "x"}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_SIGNATURES)
+@pytest.mark.parametrize("name", ["link", "chain"])
+def test_what_is_no_signature_ends_the_job_it_follows_alone(odd: dict[str, Any], name: str) -> None:
+    for word in ("a", "odd", "c"):
+        chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
+    Job.objects.filter(pk=batched()["odd"].pk).update(options={name: [odd]})
+    deliver(batched()["c"])
+    states = {word: one.state for word, one in batched().items()}
+    assert states == {"a": State.SUCCEEDED, "odd": State.DEAD, "c": State.SUCCEEDED}
+    assert "What follows it cannot be enqueued" in batched()["odd"].last_error
+    assert [followers(batched()[word]) for word in "ac"] == [["['after a']"], ["['after c']"]]
+
+
+@pytest.mark.parametrize("odd", ODD_SIGNATURES)
+def test_an_error_link_that_is_no_signature_takes_nothing_back(odd: dict[str, Any]) -> None:
+    errbacks = [odd, dict(tasks.note.si("gave up"))]
+    deliver_foreign(tasks.steer.name, ["permanent"], {}, str(uuid.uuid4()), errbacks=errbacks)
+    job = Job.objects.get(task=tasks.steer.name)
+    assert (job.state, followers(job)) == (State.DEAD, ["['gave up']"])
+
+
+@pytest.mark.postgres_only
+def test_a_follower_that_the_database_refuses_ends_its_job_alone() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job ADD CONSTRAINT no CHECK (args::text NOT LIKE '%after b%')")
+    for word in "abc":
+        chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
+    deliver(batched()["a"])
+    assert {word: one.state for word, one in batched().items()} == {"a": "succeeded", "b": "dead", "c": "succeeded"}
 
 
 @pytest.mark.parametrize("delivered", ["bad", "good"])
