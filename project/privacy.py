@@ -27,7 +27,14 @@ def keep_private_pages_private(get_response: Callable[[HttpRequest], Any]) -> Ca
 
 
 def _private(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    # A session that was asked for anything is loaded: to look into it costs nothing.
-    if request.session.accessed and SESSION_KEY in request.session and not response.has_header("Cache-Control"):
+    if _is_somebodys(request) and not response.has_header("Cache-Control"):
         add_never_cache_headers(response)
     return response
+
+
+def _is_somebodys(request: HttpRequest) -> bool:
+    """Return whether the session that was asked for anything is that of somebody logged in, or could not be loaded."""
+    if not request.session.accessed:
+        return False
+    # Where its database is away it is not loaded, and asking again would fail here instead of there.
+    return "_session_cache" not in vars(request.session) or SESSION_KEY in request.session

@@ -72,8 +72,10 @@ def _change(
             f"UPDATE jobs_job SET {changes} WHERE {free(meant)} RETURNING id, {returning}",
             [*parameters, words.ids(left)],
         )
-        changed = {words.to_uuid(row[0]) for row in done}
-        still = rows(f"SELECT id FROM jobs_job WHERE {meant}", [words.ids(set(left) - changed)])
+        missing = set(left) - {words.to_uuid(row[0]) for row in done}
+        if not missing:
+            break
+        still = rows(f"SELECT id FROM jobs_job WHERE {meant}", [words.ids(missing)])
         left = [words.to_uuid(job_id) for (job_id,) in still]
         if left:
             time.sleep(pause)
