@@ -24,7 +24,7 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.ledger.sql import RowLocked
 from jobs.runtime import deadletters
-from jobs.runtime.deadletters import BrokerGone
+from jobs.runtime.database import is_outage
 from jobs.runtime.execute import End, policy_of, record, succeed, succeed_late
 from jobs.runtime.followers import enqueue_error_links, in_place
 from jobs.runtime.letters import Letter
@@ -116,7 +116,10 @@ class Decided:
         for end in sorted(self.ends, key=lambda end: not isinstance(end.outcome, outcomes.Succeeded)):
             try:
                 self._write(end)
-            except (BrokerGone, RowLocked) as exc:
+            except Exception as exc:
+                if is_outage(exc):
+                    raise
+                # What holds one of them up, or takes it never, is none of the others'.
                 kept = exc
         if kept is not None:
             raise kept

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from celery import chain, current_app, shared_task
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from jobs import Batch, Permanent, Snooze, job
@@ -298,3 +298,16 @@ def test_ends_travel_between_processes() -> None:
     end = portable(end_of(Job.objects.get(), outcomes.RetryIn(2.5), {"at": uuid.uuid4(), "what": ("a", 1)}))
     assert pickle.loads(pickle.dumps(end)) == end  # noqa: S301
     assert portable(end_of(Job.objects.get(), outcomes.Succeeded(), object())).result is None
+
+
+@pytest.mark.postgres_only
+def test_an_end_that_the_database_never_takes_holds_up_no_other_that_the_parent_records() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job ADD CONSTRAINT no CHECK (args::text NOT LIKE '%after b%')")
+    for word in "bac":
+        chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
+    rows = batched()
+    record = decided(rows["b"], *(end_of(rows[word], outcomes.Succeeded()) for word in "bac"))
+    with pytest.raises(IntegrityError):
+        record.write()
+    assert {word: one.state for word, one in batched().items()} == {"b": "running", "a": "succeeded", "c": "succeeded"}
