@@ -18,7 +18,7 @@ from celery.app.task import Context
 from celery.canvas import Signature, _chain, group, maybe_signature
 from celery.exceptions import NotRegistered
 from celery.utils.functional import arity_greater
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from jobs.enqueue import enqueuing_for
 from jobs.errors import EnqueueError
@@ -105,8 +105,10 @@ def enqueue_error_links(app: Celery, job: Dispatchable) -> None:
             if in_place(app, [link]):
                 continue
             try:
-                _call(app, source, link, job_id, lineage)
-            except EnqueueError:
+                # What the database refuses is taken back to here.
+                with transaction.atomic():
+                    _call(app, source, link, job_id, lineage)
+            except (EnqueueError, DataError, IntegrityError):
                 logger.exception("%s, but its error link %s cannot be enqueued.", source, _name(link))
 
 

@@ -165,6 +165,16 @@ def test_a_follower_that_the_database_refuses_ends_its_job_alone() -> None:
     assert {word: one.state for word, one in batched().items()} == {"a": "succeeded", "b": "dead", "c": "succeeded"}
 
 
+@pytest.mark.postgres_only
+def test_an_error_link_that_the_database_refuses_takes_nothing_back() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job ADD CONSTRAINT no CHECK (args::text NOT LIKE '%refused%')")
+    links = [tasks.note.si("refused"), tasks.note.si("gave up")]
+    job = tasks.steer.apply_async(("permanent",), link_error=links).job
+    deliver(job)
+    assert (job.state, followers(job)) == (State.DEAD, ["['gave up']"])
+
+
 @pytest.mark.parametrize("delivered", ["bad", "good"])
 def test_each_job_of_a_batch_has_its_own_error_links(delivered: str) -> None:
     first = with_error_links(in_a_batch, delivered)
