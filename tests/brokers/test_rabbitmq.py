@@ -200,15 +200,6 @@ def test_a_queue_of_other_arguments_stops_no_other(house: House, node: amqp.Conn
     assert Job.objects.get(pk=refused.pk).attempt == 1
 
 
-def test_a_queue_that_is_deleted_under_its_worker_is_consumed_again(house: House, node: amqp.Connection) -> None:
-    worker = house.start_worker(environment=IMPATIENT)
-    # RabbitMQ ends its consumers. The next job declares it anew.
-    node.channel().queue_delete("default")
-    tasks.note.delay("after")
-    wait_for(lambda: house.effects.count("after"), 40)
-    assert worker.exit_code is None
-
-
 # --- Properties that cannot be read -----------------------------------------------------------------
 
 
