@@ -183,7 +183,19 @@ def adopt(job: NewJob, *, lease_id: str, lease_seconds: float, worker: str) -> b
 
 
 def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
-    parameters: list[Any] = [
+    parameters = _without_times(job, words)
+    run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
+    expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
+    json_mark = words.json
+    return (
+        f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, %s, %s, {run_at}, {expires_at}",
+        parameters,
+    )
+
+
+def _without_times(job: NewJob, words: Dialect) -> list[Any]:
+    """Return the values of `_COLUMNS`, but those of the two times that end it."""
+    return [
         words.key(job.id),
         job.task,
         job.queue,
@@ -198,13 +210,6 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
         job.unique_key,
         None if job.replay_of is None else words.key(job.replay_of),
     ]
-    run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
-    expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
-    json_mark = words.json
-    return (
-        f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, %s, %s, {run_at}, {expires_at}",
-        parameters,
-    )
 
 
 def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[Any]) -> str:
@@ -254,19 +259,7 @@ def _records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
     now = _now(words)
     return [
         (
-            words.key(job.id),
-            job.task,
-            job.queue,
-            job.state.value,
-            job.args,
-            job.kwargs,
-            None if job.options is None else json.dumps(job.options),
-            job.priority,
-            job.max_retries,
-            job.correlation_id,
-            None if job.parent_id is None else words.key(job.parent_id),
-            job.unique_key,
-            None if job.replay_of is None else words.key(job.replay_of),
+            *_without_times(job, words),
             words.time(job.run_at or now + timedelta(seconds=job.delay or 0)),
             words.time(job.expires_at if job.expires_in is None else now + timedelta(seconds=job.expires_in)),
         )
