@@ -42,10 +42,11 @@ class Failure:
     @property
     def summary(self) -> str:
         """The error on one line, shortened."""
-        return _storable(f"{self.type}: {self.message}" if self.message else self.type)[:LAST_ERROR_LENGTH]
+        return storable(f"{self.type}: {self.message}" if self.message else self.type)[:LAST_ERROR_LENGTH]
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return a text as the database can hold it."""
     # PostgreSQL's text cannot hold a NUL character, nor UTF-8 a lone surrogate.
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
@@ -162,7 +163,7 @@ def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
         f" attempt = attempt - 1, dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {NO_LEASE}"
     )
     with transaction.atomic():
-        ended = _ended(job_id, lease_id, change, (delay, _storable(reason)[:LAST_ERROR_LENGTH]))
+        ended = _ended(job_id, lease_id, change, (delay, storable(reason)[:LAST_ERROR_LENGTH]))
         if ended:
             changed(_COUNT_SNOOZE, [words.key(job_id)])
     return ended
@@ -205,8 +206,8 @@ def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> No
         (
             attempt,
             failure.type[:200],
-            _storable(failure.message)[:ERROR_LENGTH],
-            _storable(failure.traceback)[-TRACEBACK_LENGTH:],
+            storable(failure.message)[:ERROR_LENGTH],
+            storable(failure.traceback)[-TRACEBACK_LENGTH:],
             worker,
             dialect().key(job_id),
         ),
@@ -237,8 +238,8 @@ def _fail(
                 " SELECT id, attempt, state, %s, %s, %s, worker, started_at FROM jobs_job WHERE id = %s",
                 (
                     failure.type[:200],
-                    _storable(failure.message)[:ERROR_LENGTH],
-                    _storable(failure.traceback)[-TRACEBACK_LENGTH:],
+                    storable(failure.message)[:ERROR_LENGTH],
+                    storable(failure.traceback)[-TRACEBACK_LENGTH:],
                     words.key(job_id),
                 ),
             )

@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from jobs.core.delivery import portable, whole
 from jobs.core.moments import is_possible
 from jobs.core.outcome import Reason
+from jobs.ledger.attempts import storable
 from jobs.ledger.sql import one
 from jobs.runtime import letters
 from jobs.runtime.message import CORRELATION_HEADER
@@ -146,7 +147,7 @@ def _write_in_part(row: dict[str, Any]) -> None:
     except (DataError, ValueError, TypeError, OverflowError, RecursionError) as exc:
         error = f"{row['error'][:400]} (Kept without headers and arguments, which the table cannot hold: {exc!r:.200})"
         kept = {name: row[name] for name in ("id", "job_id", "queue", "reason", "attempt", "failed_at", "body")}
-        _write([{**kept, "error": _storable(error), "headers": {}, "properties": {}}])
+        _write([{**kept, "error": storable(error), "headers": {}, "properties": {}}])
 
 
 def _read(message: Any, queue: str) -> dict[str, Any]:
@@ -165,7 +166,7 @@ def _bare_row(message: Any, queue: str, exc: Exception) -> dict[str, Any]:
         "job_id": None,
         "queue": queue,
         "reason": Reason.UNREADABLE.value,
-        "error": _storable(f"The letter cannot be read: {type(exc).__name__}"),
+        "error": storable(f"The letter cannot be read: {type(exc).__name__}"),
         "attempt": 0,
         "failed_at": timezone.now(),
         "body": body if isinstance(body, bytes) else repr(body).encode("utf-8", "replace"),
@@ -223,21 +224,17 @@ def _moment(value: object) -> datetime:
 
 
 def _text(value: object, longest: int) -> str:
-    return _storable(str(portable(value) or ""))[:longest]
-
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return storable(str(portable(value) or ""))[:longest]
 
 
 def _clean(value: Any) -> Any:
     """Return JSON without the signs that PostgreSQL's jsonb cannot hold; the body keeps them."""
     if isinstance(value, str):
-        return _storable(value)
+        return storable(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, list):
         return [_clean(item) for item in value]
     if isinstance(value, dict):
-        return {_storable(str(key)): _clean(item) for key, item in value.items()}
+        return {storable(str(key)): _clean(item) for key, item in value.items()}
     return value
