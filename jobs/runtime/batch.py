@@ -29,7 +29,6 @@ from jobs.ledger.sql import RowLocked
 from jobs.observability import tracing
 from jobs.runtime.claim import NothingToRun, claim, ledger_id
 from jobs.runtime.database import PATIENCE_AFTER, DatabaseGone, patiently
-from jobs.runtime.deadletters import BrokerGone
 from jobs.runtime.execute import (
     NO_FAILURE,
     End,
@@ -39,8 +38,8 @@ from jobs.runtime.execute import (
     check_arguments,
     decide,
     failure_of,
-    portable,
     record,
+    recorded,
     run,
     succeed,
     succeed_late,
@@ -255,7 +254,7 @@ class _Recording:
         for member in followed:
             end = self._end(member, outcomes.Succeeded(), NO_FAILURE)
             try:
-                done = self._patiently(lambda end=end: succeed(self._task.app, end, self._lease_id), end)  # type: ignore[misc]
+                done = self._recorded(lambda end=end: succeed(self._task.app, end, self._lease_id), end)  # type: ignore[misc]
                 self._count(member, done=done)
             except EnqueueError as exc:
                 self._fail(member, Misfit(f"What follows it cannot be enqueued: {exc}"), [member])
@@ -310,17 +309,18 @@ class _Recording:
         error = redacted(self._task, error, [(one.args, one.kwargs) for one in everybody])
         failure = failure_of(error)
         end = self._end(member, outcome, failure)
-        recorded = self._patiently(lambda: record(member.job_id, self._lease_id, outcome, failure), end)
+        done = self._recorded(lambda: record(member.job_id, self._lease_id, outcome, failure) is not None, end)
         if member.job_id == self._delivered:
             self._tell = partial(_tell, self._task, outcome, error, failure)
-        elif isinstance(recorded, outcomes.Dead):
+        elif done and isinstance(outcome, outcomes.Dead):
             call_in_place(self._task.app, self._task.name, member.job_id, member.options, error)
 
-    def _patiently(self, write: Callable[[], T], end: End) -> T | None:
+    def _recorded(self, write: Callable[[], bool], end: End) -> bool | None:
+        """Write an end as that of a single job. Returns None where it is kept for the parent."""
         try:
-            return patiently(lambda _: write(), PATIENCE_AFTER)
-        except (DatabaseGone, BrokerGone):
-            self._unrecorded.append(portable(end))
+            return recorded(write, end)
+        except Unrecorded as exc:
+            self._unrecorded += exc.args[0]
             return None
 
     def _end(self, member: _Member, outcome: Outcome, failure: Failure) -> End:

@@ -214,7 +214,7 @@ def _record_success(task: "JobTask", job_id: uuid.UUID, lease_id: str, claimed: 
     request = task.request
     following = following_request(task, job_id)
     end = End(job_id, claimed.attempt, outcomes.Succeeded(), NO_FAILURE, following, result)
-    done = _recorded(lambda: succeed(task.app, end, lease_id), end)
+    done = recorded(lambda: succeed(task.app, end, lease_id), end)
     follow = partial(enqueue_followers, task.app, following, result)
     if not done and not succeed_late(job_id, claimed.attempt, request.hostname, follow):
         raise Refused("The lease was lost.")
@@ -266,11 +266,11 @@ def _record(task: "JobTask", end: End) -> Outcome:
 
     def write() -> bool:
         nonlocal became
-        recorded = record(end.job_id, task.request.lease_id, end.outcome, end.failure)
-        became = recorded or end.outcome
-        return recorded is not None
+        written = record(end.job_id, task.request.lease_id, end.outcome, end.failure)
+        became = written or end.outcome
+        return written is not None
 
-    if not _recorded(write, end):
+    if not recorded(write, end):
         refuse(end.job_id, end.attempt, task.request.hostname, end.failure)
         raise Refused("The lease was lost.")
     return became
@@ -314,7 +314,7 @@ def _written(  # noqa: PLR0911 (one line for each outcome)
             return attempts.hold(job_id, lease_id, by, failure)
 
 
-def _recorded(write: Callable[[], bool], end: End) -> bool:
+def recorded(write: Callable[[], bool], end: End) -> bool:
     """Write an outcome, waiting a while for the database. Raises Unrecorded where it, or the broker, stays away."""
     in_doubt = False
 
