@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts import links
 from accounts.models import EmailChange, User
-from jobs import cleanup
+from jobs import register_cleaner
 
 #: After its last link expired, in which the owner may still ask for another one.
 GRACE = timedelta(days=7)
@@ -18,9 +18,9 @@ RECORD = timedelta(days=365)
 
 def register() -> None:
     """Have these cleaned. Called once, at start."""
-    cleanup.register("expired sessions", lambda limit: delete_sessions(timezone.now(), limit))
-    cleanup.register("unverified accounts", lambda limit: delete_unverified(timezone.now(), limit))
-    cleanup.register("old email changes", lambda limit: delete_email_changes(timezone.now(), limit))
+    register_cleaner("expired sessions", lambda limit: delete_sessions(timezone.now(), limit))
+    register_cleaner("unverified accounts", lambda limit: delete_unverified(timezone.now(), limit))
+    register_cleaner("old email changes", lambda limit: delete_email_changes(timezone.now(), limit))
 
 
 def delete_sessions(now: datetime, limit: int) -> int:

@@ -7,7 +7,7 @@ import django
 django.setup()
 
 from bench.storage import keys  # noqa: E402  Tasks can be imported once the apps are loaded.
-from jobs.runtime.dispatch import flush  # noqa: E402
+from jobs.enqueue.dispatcher import flush  # noqa: E402
 from storage.tasks import delete, delete_all  # noqa: E402
 
 

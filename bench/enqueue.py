@@ -38,7 +38,7 @@ def main() -> None:
 
 def _settle() -> None:
     """Wait until the broker has everything."""
-    from jobs.runtime.dispatch import flush  # noqa: PLC0415 (plain Celery's process must not load the engine)
+    from jobs.enqueue.dispatcher import flush  # noqa: PLC0415 (plain Celery's process must not load the engine)
 
     flush(timeout=120)
 

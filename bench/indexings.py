@@ -7,7 +7,7 @@ import django
 django.setup()
 
 from bench.tasks import index_one  # noqa: E402  Tasks can be imported once the apps are loaded.
-from jobs.runtime.dispatch import flush  # noqa: E402
+from jobs.enqueue.dispatcher import flush  # noqa: E402
 from posts.models import Post  # noqa: E402
 from search.tasks import index_document  # noqa: E402
 

@@ -50,9 +50,9 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _giving_up(count: int, rounds: int) -> None:
     from jobs.core.outcome import Reason  # noqa: PLC0415
+    from jobs.deadletters import publisher as deadletters  # noqa: PLC0415
     from jobs.ledger import attempts  # noqa: PLC0415
     from jobs.ledger.attempts import Failure  # noqa: PLC0415
-    from jobs.runtime import deadletters  # noqa: PLC0415
 
     failure = Failure("Broken", "it never works", "Traceback\n" * 20)
     ways: dict[str, Callable[[uuid.UUID, str], object]] = {
@@ -96,9 +96,9 @@ def _archiving(count: int, rounds: int) -> None:
     from celery import current_app  # noqa: PLC0415
 
     import project  # noqa: F401, PLC0415 (makes the application current)
+    from jobs.deadletters.archiver import Archiver  # noqa: PLC0415
+    from jobs.deadletters.codec import dead_queue  # noqa: PLC0415
     from jobs.models import DeadLetter  # noqa: PLC0415
-    from jobs.runtime.archiver import Archiver  # noqa: PLC0415
-    from jobs.runtime.letters import dead_queue  # noqa: PLC0415
 
     app = current_app._get_current_object()  # noqa: SLF001
     app.amqp.queues.select_add(app.amqp.queues.new_missing(QUEUE))
@@ -123,12 +123,12 @@ def _post(count: int, queue: str) -> None:
     from django.utils import timezone  # noqa: PLC0415
 
     from jobs.core.outcome import Reason  # noqa: PLC0415
+    from jobs.deadletters import codec, publisher as deadletters  # noqa: PLC0415
     from jobs.ledger.attempts import Failure  # noqa: PLC0415
-    from jobs.runtime import deadletters, letters  # noqa: PLC0415
 
     failure = Failure("Broken", "it never works")
     for _ in range(count):
-        letter = letters.from_job(_job(), 1, Reason.EXHAUSTED, failure, timezone.now())
+        letter = codec.from_job(_job(), 1, Reason.EXHAUSTED, failure, timezone.now())
         deadletters.send(queue, letter.message)
 
 

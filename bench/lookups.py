@@ -54,7 +54,7 @@ def ask_everything() -> str:
     from django.test import Client  # noqa: PLC0415
     from django.test.utils import setup_test_environment  # noqa: PLC0415
 
-    from jobs import tokens  # noqa: PLC0415
+    from jobs.operations import tokens  # noqa: PLC0415
 
     setup_test_environment(debug=False)
     # Nobody has collected the files that production serves.
@@ -75,8 +75,8 @@ def ask_everything() -> str:
 
 
 def _cursor_in_the_middle() -> str:
-    from jobs import paging  # noqa: PLC0415
     from jobs.models import Job  # noqa: PLC0415
+    from jobs.operations import paging  # noqa: PLC0415
 
     return paging.mark(Job.objects.all(), "created_at", cursor="", offset=Job.objects.count() // 2) or ""
 

@@ -54,7 +54,7 @@ def report(took: list[dict[str, Any]], versions: Mapping[str, str]) -> str:
 
 def listen() -> str:
     """Return, as JSON, for each audience: its size, the web process's memory, and every latency in seconds."""
-    from jobs import tokens  # noqa: PLC0415  Django is ready only now.
+    from jobs.operations import tokens  # noqa: PLC0415  Django is ready only now.
     from tests.jobs.events.server import Web  # noqa: PLC0415
 
     token = tokens.create("bench", ["read"], by="bench")[1]

@@ -1,10 +1,11 @@
 """The job engine. What other apps may import is here; everything else is its own business."""
 
-from jobs.declare import job
 from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze
-from jobs.progress import progress
-from jobs.runtime.batch import Batch
-from jobs.task import JobTask
+from jobs.maintenance.cleanup import register_cleaner
+from jobs.tasks.declare import job
+from jobs.tasks.task import JobTask
+from jobs.worker.batch import Batch
+from jobs.worker.progress import progress
 
 __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     # Declaring and calling
@@ -13,6 +14,8 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "job",
     # Inside a task
     "progress",
+    # What is deleted in time
+    "register_cleaner",
     # What a task may raise
     "Cancel",
     "Permanent",

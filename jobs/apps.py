@@ -4,7 +4,7 @@ from celery import current_app
 from django.apps import AppConfig
 from django.conf import settings
 
-from jobs.observability import tracing
+from jobs.enqueue import tracing
 
 
 class JobsConfig(AppConfig):
@@ -16,7 +16,8 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks and what of the engine's own is deleted in time; begin to trace where told to."""
         # Apps must be loaded; importing the checks registers them.
-        from jobs import celery, checks, retention  # noqa: F401, PLC0415
+        from jobs import celery, checks  # noqa: F401, PLC0415
+        from jobs.maintenance import retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
         from jobs.schedules import zones  # noqa: PLC0415
 

@@ -10,10 +10,10 @@ from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
 from django.apps import apps
 from django.conf import settings
 
-from jobs import transport
-from jobs.runtime import sessions
-from jobs.runtime.housekeeping import Housekeeping
-from jobs.runtime.lifeline import tie_children_to_parent
+from jobs import brokers
+from jobs.maintenance.runner import Housekeeping
+from jobs.worker import sessions
+from jobs.worker.orphan_guard import tie_children_to_parent
 
 #: Seconds before a silent broker counts as gone.
 SOCKET_TIMEOUT = 5
@@ -21,13 +21,13 @@ SOCKET_TIMEOUT = 5
 
 def install(app: Celery) -> None:
     """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
-    transport.register()
+    brokers.register()
     # Else a worker runs Django's checks when it starts, and drops what they say. They load the URLs and all behind
     # them: a tenth of its memory. `manage.py check` says what they find; set to nothing, they run again.
     os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
     app.add_defaults(_defaults)
-    app.control_cls = "jobs.transport.remote:Control"
-    app.amqp_cls = "jobs.producer:Producer"
+    app.control_cls = "jobs.brokers.remote:Control"
+    app.amqp_cls = "jobs.enqueue.producer:Producer"
     logging.getLogger("celery.pool").addFilter(_tells_no_arguments)
     tie_children_to_parent()
     signals.worker_init.connect(_guard_sessions, dispatch_uid="jobs.sessions")
@@ -101,14 +101,14 @@ def _ours() -> dict[str, Any]:
         "task_ignore_result": True,
         # Nothing expires that is not kept; else Beat would enqueue a clean-up of results.
         "result_expires": None,
-        "beat_scheduler": "jobs.beat:LedgerScheduler",
+        "beat_scheduler": "jobs.schedules.beat:LedgerScheduler",
         # The ledger answers what happened to a job; nothing else is kept.
         "result_backend": "disabled",
         "worker_prefetch_multiplier": 4,
         **for_broker(getattr(settings, "CELERY_BROKER_URL", "")),
-        "worker_consumer": "jobs.runtime.consumer:JobsConsumer",
+        "worker_consumer": "jobs.worker.consumer:JobsConsumer",
         # Celery's Django fixup closes the database connection around every task, at 12 ms for each new one. Here they
-        # stay open: `jobs.runtime.sessions` proves them alive before a task and clean after it.
+        # stay open: `jobs.worker.sessions` proves them alive before a task and clean after it.
         "CELERY_DB_REUSE_MAX": 10**9,
         "broker_connection_timeout": SOCKET_TIMEOUT,
         "broker_connection_retry_on_startup": True,

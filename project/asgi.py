@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from jobs.observability.asgi import correlated_requests
-from jobs.registry import registered
+from jobs.tasks.registry import registered
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 _django = get_asgi_application()

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import current_task
 
-from jobs.observability import correlation
+from jobs.core import correlation
 from jobs.observability.masking import masked
 
 #: What every record has; whatever else it carries was given with `extra=`.

@@ -7,8 +7,8 @@ from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from jobs.web.health import livez, readyz
-from jobs.web.metrics.view import metrics, shows_token
+from jobs.metrics.view import metrics, shows_token
+from jobs.observability.health import livez, readyz
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 AsyncAnswer = Callable[[HttpRequest], Awaitable[HttpResponseBase]]

@@ -131,7 +131,7 @@ JOBS_STREAMS_PER_TOKEN = env.integer("JOBS_STREAMS_PER_TOKEN", 600, least=1, mos
 JOBS_STREAMS_PER_PERSON = env.integer("JOBS_STREAMS_PER_PERSON", 50, least=1, most=100_000)
 JOBS_STREAMS_PER_PROCESS = env.integer("JOBS_STREAMS_PER_PROCESS", 800, least=1, most=100_000)
 
-CELERY_BEAT_SCHEDULER = "jobs.beat:LedgerScheduler"
+CELERY_BEAT_SCHEDULER = "jobs.schedules.beat:LedgerScheduler"
 
 # --- Mail ---------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from jobs.web.api.problems import invalid
-from jobs.web.values import OddValue, check_texts
+from jobs.api.problems import invalid
+from jobs.operations.values import OddValue, check_texts
 
 logger = logging.getLogger(__name__)
 

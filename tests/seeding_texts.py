@@ -26,7 +26,7 @@ OF_BILLING = (
 )
 
 _TOP = """Traceback (most recent call last):
-  File "/srv/nightshift/jobs/runtime/execute.py", line 118, in _body
+  File "/srv/nightshift/jobs/worker/executor.py", line 118, in _body
     return task.run(*args, **kwargs)
            ^^^^^^^^^^^^^^^^^^^^^^^^^
 """

@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.commandline.changes import Change
+from jobs.cli.changes import Change
 from jobs.reports.counts import count
 from jobs.templatetags.look import duration
 

@@ -11,18 +11,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from jobs import operations
 from jobs.admin.base import Choices, Lately, LedgerAdmin, act, as_text, as_tree, moment, took, user_name
-from jobs.commandline.jobs import tries
+from jobs.cli.jobs import tries
 from jobs.core.states import State
 from jobs.models import Attempt, Job
-from jobs.queries import JobFilter
-from jobs.redaction import shown_unique_key
-from jobs.registry import registered
+from jobs.operations import actions as operations
+from jobs.operations.filters import JobFilter
+from jobs.operations.job_json import named_arguments
 from jobs.reports.queues import known
-from jobs.templatetags.desk import breakable
+from jobs.tasks.redaction import shown_unique_key
+from jobs.tasks.registry import registered
 from jobs.templatetags.look import short_id, state
-from jobs.web.job_json import named_arguments
+from jobs.templatetags.shell import breakable
 
 
 class StateFilter(Choices):

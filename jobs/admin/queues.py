@@ -7,9 +7,9 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from jobs import operations
 from jobs.admin.base import LedgerAdmin, may_operate, user_name
 from jobs.models import Queue
+from jobs.operations import actions as operations
 from jobs.reports.queues import known
 
 

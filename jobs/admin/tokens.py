@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.cache import never_cache
 
-from jobs import tokens
 from jobs.admin.base import LedgerAdmin, user_name
 from jobs.models import ApiToken
-from jobs.tokens import PERMISSIONS, Scope
+from jobs.operations import tokens
+from jobs.operations.tokens import PERMISSIONS, Scope
 
 
 class TokenForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from celery.exceptions import Ignore, Reject, Retry
 
-from jobs.core.held import HeldBy
+from jobs.core.held_by import HeldBy
 from jobs.core.retry import RetryPolicy
 from jobs.errors import Cancel, Permanent, Snooze
 

@@ -2,6 +2,6 @@
 
 enqueue   rows come in: inserted by a caller, adopted from a foreign message
 attempts  a worker claims a job and records what became of it
-upkeep    housekeeping: what is due, lost or overdue
+maintain  maintenance: what is due, lost or overdue
 operate   what a person or program asks for: retry, cancel
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from jobs.core.held import HeldBy
+from jobs.core.held_by import HeldBy
 from jobs.core.states import FINAL, State
 from jobs.ledger.sql import (
     NO_LEASE,

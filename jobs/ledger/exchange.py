@@ -1,7 +1,7 @@
 """What a worker's parent process tells the ledger and asks of it in one statement: successes and claims.
 
-For PostgreSQL only. The statement goes over a connection that nobody waits for (`jobs.runtime.line`); so parameters
-and rows are in libpq's text format here.
+For PostgreSQL only. The statement goes over a connection that nobody waits for (`jobs.worker.async_connection`); so
+parameters and rows are in libpq's text format here.
 """
 
 import uuid

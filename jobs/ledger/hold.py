@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.core.held import HeldBy
+from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.ledger.attempts import Failure
+from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
 from jobs.ledger.sql import NO_LEASE, change_one, dialect, free, in_state, one, rows
-from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.core.states import FINAL, WAITING, State
+from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
 from jobs.ledger.sql import dialect, free, in_state, one, rows
-from jobs.ledger.upkeep import DISPATCHABLE, Dispatchable, dispatchable
 
 #: What is kept of a job that Celery's remote control has cancelled.
 REVOKED = "Revoked by Celery's remote control."

@@ -1,8 +1,8 @@
 """The ledger's tables: fields, constraints and indexes."""
 
+from jobs.models.dead_letter import DeadLetter
 from jobs.models.house import ApiToken, OperatorAction, Queue, ScheduleRun, Worker
 from jobs.models.job import Attempt, Job
-from jobs.models.letter import DeadLetter
 from jobs.models.message import BrokerMessage
 from jobs.models.tally import Tally, TallyMark
 

@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.db.models.functions import Now
 
-from jobs.core.held import HeldBy
+from jobs.core.held_by import HeldBy
 from jobs.core.states import FINAL, WAITING, State
 
 
@@ -54,7 +54,7 @@ class Job(models.Model):
     progress = models.JSONField(null=True)
     #: When an operator asked a running job to stop.
     cancel_requested_at = models.DateTimeField(null=True)
-    #: Why it is not to be claimed now though it is queued (`jobs.core.held`), and since when; null where nothing is.
+    #: Why it is not to be claimed now though it is queued (`jobs.core.held_by`), and since when; null where nothing is.
     held_by = models.CharField(max_length=20, null=True)
     held_since = models.DateTimeField(null=True)
     #: When the state last changed; live events are read in this order.

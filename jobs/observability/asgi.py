@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from jobs.observability.correlation import HEADER, chosen, correlated
+from jobs.core.correlation import HEADER, chosen, correlated
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -17,7 +17,7 @@ MASK = "…"
 _SECRETS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = (
     # What Django's signers make: value, time, and 43 signs of SHA-256. So are the links that are mailed.
     (re.compile(r"[.:][\w-]{43}"), re.compile(r"(?<![\w-])[\w-]+([.:])[\w-]{6,}\1[\w-]{43}(?![\w-])"), MASK),
-    # Tokens of the API (`jobs.tokens.MARK`).
+    # Tokens of the API (`jobs.operations.tokens.MARK`).
     (re.compile("nst_"), re.compile(r"nst_[\w-]{8,}"), f"nst_{MASK}"),
     # Headers, repeated. `Basic authentication` is no password.
     (re.compile("[Bb]earer "), re.compile(r"\b([Bb]earer)\s+[\w.~+/-]{8,}=*"), rf"\1 {MASK}"),

@@ -7,8 +7,8 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
-from jobs.observability import tracing
-from jobs.observability.correlation import HEADER, chosen, correlated, current
+from jobs.core.correlation import HEADER, chosen, correlated, current
+from jobs.enqueue import tracing
 from jobs.observability.masking import masked
 
 Get = Callable[[HttpRequest], Any]

@@ -13,9 +13,9 @@ from sentry_sdk.crons import capture_checkin
 from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.types import Event, Hint
 
-from jobs.observability import correlation
+from jobs.core import correlation
 from jobs.observability.masking import without_secrets
-from jobs.redaction import shown_arguments
+from jobs.tasks.redaction import shown_arguments
 
 #: The header in which Beat says which schedule a job is a run of.
 SCHEDULE_HEADER = "periodic_task_name"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs import paging
 from jobs.core.states import State
 from jobs.models import Job
-from jobs.queries import JobFilter
+from jobs.operations import paging
+from jobs.operations.filters import JobFilter
 
 #: How many jobs are looked at in the first statement, mostly all that is needed; and at most in each further one.
 FIRST_REACH, REACH = 5_000, 100_000
@@ -40,7 +40,7 @@ def newest(selection: JobFilter, *, limit: int, cursor: str = "", seconds: float
     It has fewer than `limit` where their arguments are large (`paging.PAGE_BYTES`).
 
     Raises:
-        jobs.paging.InvalidCursor: `cursor` is not one that a page has given out.
+        jobs.operations.paging.InvalidCursor: `cursor` is not one that a page has given out.
     """
     if is_indexed(selection):
         page = paging.page(selection.jobs(), "created_at", limit=limit, cursor=cursor)

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, State
 from jobs.models import DeadLetter, Job, Queue
-from jobs.registry import registered
 from jobs.reports import workers
+from jobs.tasks.registry import registered
 
 #: The time over which rates are taken, in minutes.
 RATE_MINUTES = 5

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from jobs.core.states import State
 from jobs.models import Job, Worker
-from jobs.runtime.intake import DEAF
-from jobs.runtime.roster import GONE_AFTER
+from jobs.worker.heartbeat import GONE_AFTER
+from jobs.worker.pauses import DEAF
 
 #: How long one that stopped or went silent is still shown, in hours.
 SHOWN_HOURS = 1

@@ -1,4 +1,4 @@
-"""Schedules, the rows of django-celery-beat: read, timed, shown, run now. Beat itself is `jobs.beat`.
+"""Schedules, the rows of django-celery-beat: read, timed, shown, run now. Beat itself is `jobs.schedules.beat`.
 
 `times` is when, `plan` what a row asks for, `rows` what the table holds, `runs` what is due, comes and came, `actions`
 what people do.

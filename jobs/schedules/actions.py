@@ -9,7 +9,7 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from jobs.errors import UnknownTask
 from jobs.models import OperatorAction, ScheduleRun
 from jobs.schedules.plan import options_now, plan_of
-from jobs.task import JobTask
+from jobs.tasks.task import JobTask
 
 
 def run_now(row: PeriodicTask, *, actor: str) -> uuid.UUID:

@@ -18,13 +18,13 @@ from django.db.models import Model
 from django.utils.text import Truncator
 from django_celery_beat.models import PeriodicTask
 
-from jobs.enqueue import json_text
+from jobs.enqueue.enqueuer import json_text
 from jobs.errors import EnqueueError, InvalidArguments, InvalidOption, UnknownTask
-from jobs.options import Options, expiry, placed
-from jobs.registry import registered
 from jobs.schedules.times import Cron, Every, Once, Sun, Timing
 from jobs.schedules.zones import UnknownZone
-from jobs.task import JobTask
+from jobs.tasks.options import Options, expiry, placed
+from jobs.tasks.registry import registered
+from jobs.tasks.task import JobTask
 
 #: What is compared and counted with must be what its column is for.
 _TYPES: dict[str, type[Any]] = {"DateTimeField": datetime, "IntegerField": int, "PositiveIntegerField": int}

@@ -9,15 +9,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.core.states import State
+from jobs.dashboard.timeline import Stretch
 from jobs.models import Attempt, Job, Worker
+from jobs.operations.job_json import named_arguments
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport
 from jobs.reports.throughput import Span, Step
 from jobs.reports.workers import Presence
-from jobs.templatetags.desk import one_line
 from jobs.templatetags.look import NOTHING, duration, state
-from jobs.web.dashboard.timeline import Stretch
-from jobs.web.job_json import named_arguments
+from jobs.templatetags.shell import one_line
 
 register = template.Library()
 

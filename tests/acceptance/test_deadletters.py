@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from django.db import connection
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import DeadLetter, Job, Worker as WorkerEntry
-from jobs.operations import discard_letters, replay_corrected, replay_letters
-from jobs.queries import LetterFilter
-from jobs.runtime.dispatch import flush
+from jobs.operations.actions import discard_letters, replay_corrected, replay_letters
+from jobs.operations.filters import LetterFilter
 from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, ended, happened
 from tests.acceptance.worker import Worker
 from tests.databases import Database

@@ -8,8 +8,8 @@ import pytest
 from celery import Celery
 from django.db.models.functions import Now
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job, Worker as WorkerEntry
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.servers import Valkey

@@ -7,8 +7,8 @@ import psutil
 import pytest
 from celery import chain
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, are_gone, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.databases import disconnect_others

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 from redis import Redis
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Worker as WorkerRow
 from jobs.reports import workers as reports
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, ended, happened
 from tests.acceptance.worker import Worker
 from tests.databases import Database

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Attempt, Job
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import AWAY, IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.servers import Postgres, Valkey

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import IMPATIENT, QUICK, ended
 from tests.acceptance.pgbouncer import PgBouncer
 from tests.acceptance.worker import Worker

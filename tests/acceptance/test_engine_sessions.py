@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from django.db import connection
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, Gate, are_gone, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.databases import Database

@@ -22,10 +22,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from jobs.core.states import State
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.operations import retry_jobs
-from jobs.queries import JobFilter
-from jobs.runtime.dispatch import flush
+from jobs.operations.actions import retry_jobs
+from jobs.operations.filters import JobFilter
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.conftest import REPORTS

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.acceptance.engine import PATIENT, QUICK, Gate, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks

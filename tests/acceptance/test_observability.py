@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from jobs.core.correlation import correlated
 from jobs.core.states import State
 from jobs.models import Job
-from jobs.observability.correlation import correlated
 from tests.acceptance.collector import Collector
 from tests.acceptance.worker import Worker
 from tests.tasks_app.effects import Effects

@@ -16,9 +16,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from jobs import tokens
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Attempt, DeadLetter, Job
-from jobs.runtime.dispatch import flush
+from jobs.operations import tokens
 from tests.acceptance.worker import Worker
 from tests.brokers.flower import Flower
 from tests.databases import Database

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts import cleanup
 from accounts.models import EmailChange, User
-from jobs.cleanup import clean
+from jobs.maintenance.cleanup import clean
 
 pytestmark = pytest.mark.django_db
 

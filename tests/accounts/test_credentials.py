@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from accounts.links import PASSWORD_RESET
 from accounts.models import EmailChange, User
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.accounts.mailbox import Mailbox, text_of
 from tests.cast import PASSWORD
 

@@ -9,7 +9,7 @@ from kombu import pools
 
 from jobs import JobTask
 from jobs.celery import for_broker
-from jobs.runtime import dispatch
+from jobs.enqueue import dispatcher
 
 _QUEUE_TYPES = {"task_default_queue_type": "classic", "task_create_missing_queue_type": "classic"}
 
@@ -27,7 +27,7 @@ def application_at(url: str) -> Iterator[None]:
 
 
 def _lead(app: Any, settings: dict[str, Any]) -> None:
-    dispatch.flush()
+    dispatcher.flush()
     pools.reset()
     app.conf.update(settings)
     app._pool = None

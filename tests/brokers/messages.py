@@ -2,8 +2,8 @@
 
 from uuid_utils.compat import uuid7
 
+from jobs.enqueue.message import Outgoing, outgoing
 from jobs.ledger.enqueue import NewJob
-from jobs.runtime.message import Outgoing, outgoing
 
 
 def message(number: int, priority: int = 5) -> Outgoing:

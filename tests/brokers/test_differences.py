@@ -9,9 +9,9 @@ import pytest
 from celery import current_app
 from django.db import transaction
 
+from jobs.enqueue import dispatcher
+from jobs.enqueue.publisher import publisher_for
 from jobs.models import BrokerMessage, Job
-from jobs.runtime import dispatch
-from jobs.runtime.broker import publisher_for
 from tests.brokers.conftest import IMPATIENT
 from tests.brokers.flower import Flower
 from tests.brokers.house import House
@@ -34,7 +34,7 @@ LEDGERS = ("ledger-postgres", "ledger-sqlite")
 def test_jobs_of_one_priority_begin_in_the_order_of_their_calls(house: House) -> None:
     names = [str(number) for number in range(40)]
     tasks.note.delay_many([{"effect": name} for name in names])
-    dispatch.flush()
+    dispatcher.flush()
     house.start_worker(pool="solo", concurrency=1)
     wait_for(lambda: len(house.effects) == len(names), 20)
     assert house.effects.lines() == names
@@ -45,7 +45,7 @@ def test_each_priority_goes_before_the_lower_ones(house: House) -> None:
     priorities = [5, 0, 9, 3, 7, 1, 8, 2, 6, 4] * 3
     for priority in priorities:
         tasks.note.apply_async(args=[str(priority)], priority=priority)
-    dispatch.flush()
+    dispatcher.flush()
     house.start_worker(pool="solo", concurrency=1)
     wait_for(lambda: len(house.effects) == len(priorities), 20)
     assert house.effects.lines() == sorted(house.effects.lines(), reverse=True)
@@ -56,7 +56,7 @@ def test_what_is_urgent_shares_the_workers_with_the_rest(house: House) -> None:
     tasks.note.delay_many([{"effect": "ordinary"} for _ in range(150)])
     for number in range(50):
         tasks.note.apply_async(args=["urgent"], priority=6 + number % 4)
-    dispatch.flush()
+    dispatcher.flush()
     house.start_worker(pool="solo", concurrency=1)
     wait_for(lambda: len(house.effects) == 200, 30)
     # Sent last, they would be the last 50 without a lane.

@@ -6,8 +6,8 @@ import time
 import pytest
 from django.db import connection
 
+from jobs.enqueue import dispatcher
 from jobs.models import Job
-from jobs.runtime import dispatch
 from tests.brokers.conftest import IMPATIENT
 from tests.brokers.house import House
 from tests.tasks_app import tasks
@@ -96,7 +96,7 @@ def test_a_broker_that_restarts_leaves_an_idle_worker_at_work(house: House) -> N
 def test_a_wiped_broker_is_refilled(house: House) -> None:
     names = [f"job {number}" for number in range(20)]
     tasks.note.delay_many([{"effect": name} for name in names])
-    dispatch.flush()
+    dispatcher.flush()
     house.broker.wipe()
     house.start_worker(environment=IMPATIENT, concurrency=2)
     wait_for(all_succeeded, 40)
@@ -110,7 +110,7 @@ def test_a_broker_that_is_down_keeps_nobody_waiting(house: House) -> None:
     began = time.monotonic()
     tasks.note.delay("job")
     assert time.monotonic() - began < 1
-    dispatch.flush()
+    dispatcher.flush()
     house.broker.server.start()
     house.start_worker(environment=IMPATIENT)
     wait_for(lambda: house.effects.count("job"), 40)

@@ -14,12 +14,12 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
-from jobs.ledger import handout
+from jobs.brokers.ledger import messages
+from jobs.brokers.ledger.database import GONE
+from jobs.brokers.ledger.fetcher import Desk
+from jobs.brokers.ledger.transport import Transport
+from jobs.ledger import fetch
 from jobs.models import BrokerMessage, Job
-from jobs.transport import messages
-from jobs.transport.database import GONE
-from jobs.transport.desk import Desk
-from jobs.transport.transport import Transport
 from tests.brokers.application import application_at
 from tests.databases import Database
 from tests.servers import Postgres
@@ -328,18 +328,18 @@ def test_what_nobody_begins_may_be_fetched_again(connect: Callable[[], Connectio
     tasks.noop.delay_many([{}] * 5)
     assert len(Taker(connect(), DEFAULT).take()) == 5
     other = Taker(connect(), DEFAULT)
-    assert handout.take_back(30, 100) == (0, [])
+    assert fetch.take_back(30, 100) == (0, [])
     assert other.take() == []
     Job.objects.update(dispatched_at="2000-01-01T00:00Z")
-    assert handout.take_back(30, 100) == (5, ["default"])
+    assert fetch.take_back(30, 100) == (5, ["default"])
     wait_for(lambda: len(other.take()) == 5)
 
 
 def test_jobs_whose_time_has_come_are_freed(link: Connection) -> None:
     job = tasks.noop.apply_async(countdown=3600)
-    assert handout.queue_due(100) == (0, [])
+    assert fetch.queue_due(100) == (0, [])
     Job.objects.update(run_at="2000-01-01T00:00Z")
-    assert handout.queue_due(100) == (1, ["default"])
+    assert fetch.queue_due(100) == (1, ["default"])
     assert Taker(link, DEFAULT).take()[0].headers["id"] == job.id
 
 

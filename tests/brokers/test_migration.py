@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.enqueue import dispatcher
 from jobs.models import Job
-from jobs.runtime import dispatch
 from tests.brokers.application import application_at
 from tests.brokers.conftest import IMPATIENT, OpenHouse
 from tests.brokers.house import Broker, House
@@ -54,7 +54,7 @@ def test_jobs_move_to_another_broker(
     waiting = [f"waiting {number}" for number in range(30)]
     tasks.note.delay_many([{"effect": name} for name in waiting])
     tasks.note.apply_async(args=["later"], countdown=2)
-    dispatch.flush()
+    dispatcher.flush()
 
     broker = make_broker(new, house.database)
     with application_at(broker.url):

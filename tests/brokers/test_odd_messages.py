@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from kombu.messaging import Producer
 
 from jobs.core.states import FINAL, State
+from jobs.enqueue.message import LEDGER_HEADER
 from jobs.models import DeadLetter, Job
-from jobs.runtime.message import LEDGER_HEADER
 from tests.acceptance.worker import Worker
 from tests.brokers.house import House
 from tests.tasks_app import tasks

@@ -13,11 +13,11 @@ from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from kombu.messaging import Consumer
 
+from jobs.brokers import lanes
 from jobs.core.states import State
+from jobs.enqueue.publisher import Publisher, publisher_for
 from jobs.models import DeadLetter, Job
 from jobs.reports import workers as reports
-from jobs.runtime.broker import Publisher, publisher_for
-from jobs.transport import lanes
 from tests.brokers.conftest import IMPATIENT
 from tests.brokers.house import House
 from tests.brokers.messages import message

@@ -7,10 +7,10 @@ from pathlib import Path
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from playwright.sync_api import Page, expect
 
-from jobs import operations
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job, OperatorAction
-from jobs.queries import JobFilter
+from jobs.operations import actions
+from jobs.operations.filters import JobFilter
 from tests.browser.site import Site
 from tests.tasks_app.effects import Effects
 from tests.tasks_app.tasks import elsewhere, gated, needing, telling
@@ -44,7 +44,7 @@ def test_a_job_goes_through_its_states_while_one_looks(operator: Page, site: Sit
     operator.evaluate("window.sameDocument = true")
     state_on(operator, "scheduled")
 
-    operations.retry_jobs(JobFilter(ids=(uuid.UUID(job.id),)), actor="somebody else")
+    actions.retry_jobs(JobFilter(ids=(uuid.UUID(job.id),)), actor="somebody else")
     state_on(operator, "running")
     expect(operator.locator(".steps")).to_contain_text("Attempt 1, still running")
 
@@ -59,7 +59,7 @@ def test_a_running_job_shows_how_far_it_is(operator: Page, site: Site, tmp_path:
     job = telling.apply_async((str(gate),), countdown=3600)
     operator.goto(f"/jobs/{job.id}/")
     expect(operator.get_by_text("Live", exact=True)).to_be_visible()
-    operations.retry_jobs(JobFilter(ids=(uuid.UUID(job.id),)), actor="somebody else")
+    actions.retry_jobs(JobFilter(ids=(uuid.UUID(job.id),)), actor="somebody else")
     expect(operator.get_by_text("1 of 4 (25 %) · Warming up")).to_be_visible()
 
     gate.touch()
@@ -86,7 +86,7 @@ def test_the_list_follows_its_jobs_and_lets_new_ones_wait_while_it_is_in_use(ope
     expect(operator.locator("tr[data-job]")).to_have_count(2)
     expect(row.get_by_role("checkbox")).to_be_checked()
 
-    operations.retry_jobs(JobFilter(ids=(uuid.UUID(first.id),)), actor="somebody else")
+    actions.retry_jobs(JobFilter(ids=(uuid.UUID(first.id),)), actor="somebody else")
     expect(row.locator(".state")).to_have_text("succeeded")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.runtime.dispatch import flush
+from jobs.enqueue.dispatcher import flush
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ from typing import Any
 from celery import current_app
 from kombu.message import Message
 
-from jobs.ledger.upkeep import Dispatchable
+from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, outgoing
+from jobs.ledger.maintain import Dispatchable
 from jobs.models import Job
-from jobs.runtime.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, outgoing
-from jobs.runtime.request import JobRequest
+from jobs.worker.request import JobRequest
 
 
 def message_of(job: Job) -> Outgoing:

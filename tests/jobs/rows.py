@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F
 
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, enqueue, upkeep
+from jobs.ledger import attempts, claims, enqueue, maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.enqueue import NewJob
 from jobs.ledger.sql import dialect, one
@@ -90,7 +90,7 @@ def in_state(state: State) -> Job:
 def dispatched(seconds_ago: float, **changes: Any) -> Job:
     """Write a job whose message went out some time ago."""
     job = written(**changes)
-    upkeep.mark_dispatched([job.id])
+    maintain.mark_dispatched([job.id])
     Job.objects.filter(pk=job.pk).update(dispatched_at=F("dispatched_at") - timedelta(seconds=seconds_ago))
     job.refresh_from_db()
     return job

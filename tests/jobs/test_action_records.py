@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from jobs import operations
 from jobs.models import OperatorAction
-from jobs.queries import JobFilter
-from jobs.redaction import HIDDEN
+from jobs.operations import actions
+from jobs.operations.filters import JobFilter
+from jobs.tasks.redaction import HIDDEN
 from tests.jobs.people import logged_in, person
 from tests.tasks_app import tasks
 
@@ -18,7 +18,7 @@ SECRET = "Xyzzy-Plugh-90210"  # noqa: S105 (nobody's)
 
 
 def recorded(**selection: Any) -> Any:
-    operations.cancel_jobs(JobFilter(**selection), actor="test")
+    actions.cancel_jobs(JobFilter(**selection), actor="test")
     return OperatorAction.objects.get().target
 
 

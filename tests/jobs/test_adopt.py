@@ -10,9 +10,9 @@ import pytest
 from celery.exceptions import InvalidTaskError
 
 from jobs.core.states import State
-from jobs.ledger import upkeep
+from jobs.ledger import maintain
 from jobs.models import Job
-from jobs.runtime.claim import ledger_id
+from jobs.worker.claim import ledger_id
 from tests.jobs.delivery import deliver, deliver_foreign
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -80,7 +80,7 @@ def test_one_for_later_waits_in_the_ledger(effects: Effects) -> None:
 def test_one_for_later_runs_when_its_time_has_come(effects: Effects) -> None:
     send("x", eta=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     Job.objects.update(run_at=datetime.now(UTC) - timedelta(seconds=1))
-    (taken,) = upkeep.take_due(10)
+    (taken,) = maintain.take_due(10)
     deliver(Job.objects.get(pk=taken.id))
     assert effects.lines() == ["x"]
 

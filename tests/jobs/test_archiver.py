@@ -10,14 +10,14 @@ from django.db import OperationalError
 from kombu.entity import Queue
 
 from jobs.core.outcome import Reason
+from jobs.deadletters import archiver as archiving, codec
+from jobs.deadletters.archiver import Archiver
+from jobs.deadletters.codec import Letter
+from jobs.enqueue.message import RawMessage
+from jobs.enqueue.publisher import Publisher
 from jobs.ledger.attempts import Failure
 from jobs.ledger.enqueue import NewJob
 from jobs.models import DeadLetter
-from jobs.runtime import archiver as archiving, letters
-from jobs.runtime.archiver import Archiver
-from jobs.runtime.broker import Publisher
-from jobs.runtime.letters import Letter
-from jobs.runtime.message import RawMessage
 from tests.servers import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +35,7 @@ def archiver(valkey: Valkey) -> Iterator[Archiver]:
 
 def _letter() -> Letter:
     job = NewJob(uuid.uuid4(), "some.task", "default", '["a"]', "{}", None, 5, 0)
-    return letters.from_job(job, 3, Reason.EXHAUSTED, Failure("Broken", "no"), datetime.now(UTC))
+    return codec.from_job(job, 3, Reason.EXHAUSTED, Failure("Broken", "no"), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def posted(valkey: Valkey) -> list[Letter]:
     """Letters in the dead-letter queue."""
     publisher, posted = Publisher(APP), [_letter() for _ in range(7)]
     for letter in posted:
-        publisher.publish_raw(letters.dead_queue(letter.queue), letter.message)
+        publisher.publish_raw(codec.dead_queue(letter.queue), letter.message)
     publisher.close()
     return posted
 
 
 def test_letters_are_stored_and_then_gone(archiver: Archiver, posted: list[Letter], valkey: Valkey) -> None:
     archiver.archive()
-    ids = {str(letter.message.headers[letters.LETTER_ID]) for letter in posted}
+    ids = {str(letter.message.headers[codec.LETTER_ID]) for letter in posted}
     assert {str(letter.pk) for letter in DeadLetter.objects.all()} == ids
     assert not valkey.client.exists("default.dead")
     row = DeadLetter.objects.first()
@@ -97,17 +97,17 @@ def test_letters_that_cannot_be_stored_stay(
 
 
 ODD_LETTERS: dict[str, tuple[bytes, dict[str, object]]] = {
-    "an attempt beyond the column": (b"[]", {letters.FINAL_ATTEMPT: 10**30}),
-    "an attempt in words": (b"[]", {letters.FINAL_ATTEMPT: "²"}),
-    "an attempt below zero": (b"[]", {letters.FINAL_ATTEMPT: -5}),
+    "an attempt beyond the column": (b"[]", {codec.FINAL_ATTEMPT: 10**30}),
+    "an attempt in words": (b"[]", {codec.FINAL_ATTEMPT: "²"}),
+    "an attempt below zero": (b"[]", {codec.FINAL_ATTEMPT: -5}),
     "a body nested deep": (b"[[" + b"[" * 5000 + b"]" * 5000 + b"], {}, {}]", {}),
     "arguments nested deep enough to be read": (b"[[" + b"[" * 700 + b"]" * 700 + b"], {}, {}]", {}),
     "numbers that are none": (b"[[NaN, Infinity], {}, {}]", {"x-nan": float("nan")}),
     "NUL everywhere": (b'[["\\u0000"], {"\\u0000": 1}, {}]', {"task": "a\x00", "x-\x00": "\x00"}),
-    "half a sign": (b'[["\\ud800"], {}, {}]', {"task": "\ud800", letters.EXCEPTION: "\ud800"}),
-    "long names": (b"[]", {letters.ORIGINAL_QUEUE: "q" * 999, letters.REASON: "r" * 999, "x-correlation-id": "c" * 99}),
-    "other kinds": (b"[]", {"task": ["x"], letters.ORIGINAL_QUEUE: 5, letters.FAILED_AT: {}, letters.JOB_ID: 7}),
-    "the end of time": (b"[]", {letters.FAILED_AT: "9999-12-31T23:59:59-12:00"}),
+    "half a sign": (b'[["\\ud800"], {}, {}]', {"task": "\ud800", codec.EXCEPTION: "\ud800"}),
+    "long names": (b"[]", {codec.ORIGINAL_QUEUE: "q" * 999, codec.REASON: "r" * 999, "x-correlation-id": "c" * 99}),
+    "other kinds": (b"[]", {"task": ["x"], codec.ORIGINAL_QUEUE: 5, codec.FAILED_AT: {}, codec.JOB_ID: 7}),
+    "the end of time": (b"[]", {codec.FAILED_AT: "9999-12-31T23:59:59-12:00"}),
     "no text": (b"\xff\x00\xfe", {}),
 }
 

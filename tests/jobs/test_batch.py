@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import BaseModel
 
-from jobs import Batch, Cancel, Permanent, Snooze, job, operations
+from jobs import Batch, Cancel, Permanent, Snooze, job
 from jobs.core.states import State
 from jobs.errors import InvalidOption
 from jobs.ledger import claims
 from jobs.models import Job, Tally
-from jobs.redaction import tasks_taking
-from jobs.runtime import batch as batches
-from jobs.runtime.shutdown import hand_back
+from jobs.operations import actions
+from jobs.tasks.redaction import tasks_taking
+from jobs.worker import batch as batches
+from jobs.worker.shutdown import hand_back
 from tests.jobs.delivery import deliver, message_of, request_for
 from tests.jobs.rows import LEASE
 
@@ -123,7 +124,7 @@ def test_only_jobs_of_this_task_on_this_queue_that_are_due_come_along() -> None:
 
 def test_a_paused_queue_gives_no_batch() -> None:
     jobs = enqueued("a", "b")
-    operations.pause_queue("default", actor="test")
+    actions.pause_queue("default", actor="test")
     deliver(jobs[0])
     assert calls == []
     assert states(jobs) == [State.QUEUED] * 2

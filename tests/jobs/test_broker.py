@@ -8,9 +8,9 @@ from unittest.mock import ANY
 import pytest
 from celery import current_app
 
-from jobs.runtime.broker import Publisher
-from jobs.runtime.message import Outgoing, RawMessage
-from jobs.runtime.set_aside import QueueRefused
+from jobs.enqueue.message import Outgoing, RawMessage
+from jobs.enqueue.publisher import Publisher
+from jobs.enqueue.set_aside import QueueRefused
 from tests.servers import Valkey
 from tests.waiting import wait_for
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from jobs import operations
 from jobs.core.states import State
+from jobs.deadletters.publisher import BrokerGone
 from jobs.models import DeadLetter, Job, OperatorAction
-from jobs.operations import replay_letters, retry_jobs
-from jobs.queries import JobFilter, LetterFilter
-from jobs.runtime.deadletters import BrokerGone
+from jobs.operations import actions as operations
+from jobs.operations.actions import replay_letters, retry_jobs
+from jobs.operations.filters import JobFilter, LetterFilter
 from tests.jobs.letters import NOTE, dead_letter, letter_of_a_dead_job
 from tests.jobs.wire import messages, queue_length
 from tests.servers import Valkey

@@ -10,7 +10,7 @@ from jobs.core import outcome as outcomes
 from jobs.core.states import State
 from jobs.ledger import attempts, operate
 from jobs.models import Job
-from jobs.runtime.execute import record
+from jobs.worker.executor import record
 from tests.jobs.delivery import deliver
 from tests.jobs.rows import ERROR, LEASE, claimed
 

@@ -7,8 +7,8 @@ import pytest
 from celery import chain, chord, group
 
 from jobs.core.states import State
+from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
-from jobs.runtime.dispatch import flush
 from tests.jobs.delivery import deliver
 from tests.jobs.rows import LEASE
 from tests.jobs.wire import messages

@@ -18,7 +18,7 @@ def app() -> Celery:
 
 def test_what_the_project_does_not_say_the_engine_does(app: Celery) -> None:
     assert app.conf.worker_prefetch_multiplier == 4
-    assert app.conf.worker_consumer == "jobs.runtime.consumer:JobsConsumer"
+    assert app.conf.worker_consumer == "jobs.worker.consumer:JobsConsumer"
     assert app.conf.broker_transport_options["ack_emulation"] is False
 
 

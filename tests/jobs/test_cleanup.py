@@ -8,13 +8,12 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import cleanup, retention
-from jobs.cleanup import CleanupError
 from jobs.core.states import FINAL, State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
+from jobs.maintenance import cleanup, retention
+from jobs.maintenance.cleanup import CleanupError, clean_up
 from jobs.models import ApiToken, Attempt, DeadLetter, Job, OperatorAction, Worker
-from jobs.tasks import clean_up
 from tests.jobs.rows import in_state
 
 pytestmark = pytest.mark.django_db
@@ -148,20 +147,20 @@ def test_a_cleaner_is_called_until_nothing_is_left(only: None) -> None:
         asked.append(limit)
         return limit if len(asked) < 3 else 4
 
-    cleanup.register("things", cleaner)
+    cleanup.register_cleaner("things", cleaner)
     assert cleanup.clean(batch=10) == {"things": 24}
     assert asked == [10, 10, 10]
 
 
 def test_one_that_fails_keeps_no_other_from_its_work(only: None) -> None:
-    cleanup.register("a", lambda _: 1 // 0)
-    cleanup.register("b", lambda _: 2)
+    cleanup.register_cleaner("a", lambda _: 1 // 0)
+    cleanup.register_cleaner("b", lambda _: 2)
     with pytest.raises(CleanupError, match=r"a: ZeroDivisionError: .* Done meanwhile: 0 a, 2 b\."):
         cleanup.clean()
 
 
 def test_the_job_reports_counts(only: None) -> None:
-    cleanup.register("things", lambda _: 0)
+    cleanup.register_cleaner("things", lambda _: 0)
     assert clean_up() == "0 things"
     assert (clean_up.name, clean_up.queue) == ("jobs.cleanup", "maintenance")
 

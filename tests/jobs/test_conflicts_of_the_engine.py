@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from django.db import OperationalError, connection
 
-from jobs.runtime.database import is_outage, of_the_engine, patiently
-from jobs.runtime.exchange import _connected
-from jobs.runtime.line import Line
+from jobs.worker.async_connection import Line
+from jobs.worker.database import is_outage, of_the_engine, patiently
+from jobs.worker.exchange import _connected
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
 

@@ -11,12 +11,12 @@ from celery import current_app
 from django.db import transaction
 
 from jobs.core.states import State
-from jobs.ledger import upkeep
+from jobs.enqueue import dispatcher as dispatch
+from jobs.enqueue.dispatcher import Dispatcher, dispatcher, flush
+from jobs.enqueue.message import Outgoing
+from jobs.enqueue.publisher import Publisher
+from jobs.ledger import maintain
 from jobs.models import Job
-from jobs.runtime import dispatch
-from jobs.runtime.broker import Publisher
-from jobs.runtime.dispatch import Dispatcher, dispatcher, flush
-from jobs.runtime.message import Outgoing
 from tests.jobs.races import at_once
 from tests.jobs.wire import messages, queue_length
 from tests.servers import Valkey
@@ -83,7 +83,7 @@ def test_what_was_enqueued_meanwhile_is_there_for_housekeeping_and_later_jobs_go
     valkey.kill()
     jobs = enqueue_promptly()
     valkey.start()
-    assert {job.id for job in upkeep.take_undispatched(0, 100)} == {job.id for job in jobs}
+    assert {job.id for job in maintain.take_undispatched(0, 100)} == {job.id for job in jobs}
 
     def sent() -> bool:
         enqueue_promptly(1)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from jobs import EnqueueError
 from jobs.core.states import State
-from jobs.ledger.upkeep import take_undispatched
+from jobs.ledger.maintain import take_undispatched
 from jobs.models import Job
 from tests.environment import environment
 from tests.jobs.wire import messages, queue_length

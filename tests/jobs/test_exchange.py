@@ -8,16 +8,16 @@ import pytest
 from django.db import connection
 from kombu.asynchronous import Hub
 
-from jobs import operations
 from jobs.core.states import State
 from jobs.ledger import claims, exchange as ledger
 from jobs.ledger.claims import Claimed
 from jobs.models import Attempt, Job
-from jobs.runtime.exchange import Exchange, _connected
-from jobs.runtime.line import Line
-from jobs.runtime.losses import Success, losses
-from jobs.runtime.request import JobRequest
-from jobs.runtime.successes import Successes
+from jobs.operations import actions
+from jobs.worker.async_connection import Line
+from jobs.worker.exchange import Exchange, _connected
+from jobs.worker.losses import Success, losses
+from jobs.worker.request import JobRequest
+from jobs.worker.successes import Successes
 from tests.databases import disconnect_others
 from tests.jobs.delivery import delivery_of, request_for
 from tests.jobs.loops import turns
@@ -87,7 +87,7 @@ def test_claims_and_successes_go_in_one_statement(line: Line) -> None:
 
 
 def pause(job: Job) -> None:
-    operations.pause_queue(job.queue, actor="test")
+    actions.pause_queue(job.queue, actor="test")
 
 
 def lose_a_worker(job: Job) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from jobs.core.states import State
 from jobs.ledger import claims
 from jobs.models import Job
-from jobs.runtime.claim import ledger_id
+from jobs.worker.claim import ledger_id
 from tests.jobs.delivery import deliver, message_of, request_for
 from tests.jobs.rows import LEASE
 from tests.tasks_app import effects as effects_of, tasks

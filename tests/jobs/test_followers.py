@@ -12,20 +12,20 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from jobs import Batch, Permanent, Snooze, job
+from jobs.compose.followers import following_row
 from jobs.core import outcome as outcomes
-from jobs.core.held import HeldBy
+from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Reason
 from jobs.core.states import State
+from jobs.deadletters.publisher import BrokerGone
 from jobs.ledger import claims, hold
 from jobs.ledger.attempts import Failure
+from jobs.maintenance.duties import Steward
+from jobs.maintenance.held_back import HeldBack
 from jobs.models import Job
-from jobs.runtime import batch as batches
-from jobs.runtime.deadletters import BrokerGone
-from jobs.runtime.duties import Steward
-from jobs.runtime.execute import End, portable
-from jobs.runtime.followers import following_row
-from jobs.runtime.heldback import HeldBack
-from jobs.runtime.losses import Condemned, Decided
+from jobs.worker import batch as batches
+from jobs.worker.executor import End, portable
+from jobs.worker.losses import Condemned, Decided
 from tests.jobs.delivery import deliver, deliver_foreign, delivery_of, message_of, request_for
 from tests.jobs.test_rescue import make_steward
 from tests.servers import Valkey

@@ -3,7 +3,7 @@
 import gc
 import threading
 
-from jobs.runtime import forks
+from jobs.worker import forks
 from tests.waiting import wait_for
 
 

@@ -12,13 +12,13 @@ from kombu.asynchronous import Hub
 from jobs.core.states import State
 from jobs.ledger import claims, operate
 from jobs.models import Job
-from jobs.runtime import handover as module, revoke
-from jobs.runtime.claim import CLAIMED, BegunBefore, NotOurs
-from jobs.runtime.exchange import Exchange
-from jobs.runtime.handover import AHEAD_JOBS, Handover
-from jobs.runtime.losses import losses
-from jobs.runtime.request import JobRequest
-from jobs.runtime.successes import Successes
+from jobs.worker import claimer as module, revoke
+from jobs.worker.claim import CLAIMED, BegunBefore, NotOurs
+from jobs.worker.claimer import AHEAD_JOBS, Handover
+from jobs.worker.exchange import Exchange
+from jobs.worker.losses import losses
+from jobs.worker.request import JobRequest
+from jobs.worker.successes import Successes
 from tests.jobs.delivery import delivery_of, request_for
 from tests.jobs.loops import turns
 from tests.jobs.rows import dispatched

@@ -8,17 +8,18 @@ import pytest
 from celery import current_app
 from django.test import Client
 
-from jobs import Batch, job, operations
+from jobs import Batch, job
 from jobs.conf import conf
-from jobs.core.held import HeldBy
+from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, hold, upkeep
+from jobs.deadletters.archiver import Archiver
+from jobs.ledger import attempts, claims, hold, maintain
 from jobs.ledger.attempts import Failure
+from jobs.maintenance.held_back import HeldBack
 from jobs.models import Job
-from jobs.queries import JobFilter
-from jobs.runtime.archiver import Archiver
-from jobs.runtime.heldback import HeldBack
-from jobs.web.job_json import job_json
+from jobs.operations import actions
+from jobs.operations.filters import JobFilter
+from jobs.operations.job_json import job_json
 from tests.jobs.delivery import deliver, deliver_foreign
 from tests.jobs.races import at_once
 from tests.jobs.rows import LEASE, claimed, next_moment, written
@@ -129,7 +130,7 @@ def test_who_knows_the_task_frees_it(duty: HeldBack) -> None:
     assert not duty.look()
     job.refresh_from_db()
     assert (job.held_by, job.held_back, freed) == (None, "", ["default"])
-    assert [taken.id for taken in upkeep.take_undispatched(0, 10)] == [job.id]
+    assert [taken.id for taken in maintain.take_undispatched(0, 10)] == [job.id]
 
 
 def test_who_does_not_know_it_leaves_it(duty: HeldBack) -> None:
@@ -138,8 +139,8 @@ def test_who_does_not_know_it_leaves_it(duty: HeldBack) -> None:
     duty.look()
     job.refresh_from_db()
     assert (job.held_by, freed) == ("unknown-task", [])
-    assert upkeep.take_undispatched(0, 10) == []
-    assert upkeep.take_suspects("default", 0, 10) == []
+    assert maintain.take_undispatched(0, 10) == []
+    assert maintain.take_suspects("default", 0, 10) == []
 
 
 def test_who_takes_the_arguments_frees_it(duty: HeldBack) -> None:
@@ -211,7 +212,7 @@ def test_workers_that_look_at_once_free_each_job_once() -> None:
 
 
 def test_more_than_fit_into_one_look_are_all_looked_at(duty: HeldBack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.runtime.heldback.BATCH", 3)
+    monkeypatch.setattr("jobs.maintenance.held_back.BATCH", 3)
     for _ in range(7):
         unknown()
     Job.objects.filter(pk=Job.objects.order_by("-pk").values("pk")[:1]).update(task="tests.held.one", args=["fits"])
@@ -222,9 +223,9 @@ def test_more_than_fit_into_one_look_are_all_looked_at(duty: HeldBack, monkeypat
 
 def test_an_operator_may_cancel_it_or_send_it_again(valkey: Valkey) -> None:
     one, two = unknown(), unknown()
-    operations.cancel_jobs(JobFilter(ids=(one.pk,)), actor="test")
-    operations.cancel_jobs(JobFilter(ids=(two.pk,)), actor="test")
-    operations.retry_jobs(JobFilter(ids=(two.pk,)), actor="test")
+    actions.cancel_jobs(JobFilter(ids=(one.pk,)), actor="test")
+    actions.cancel_jobs(JobFilter(ids=(two.pk,)), actor="test")
+    actions.retry_jobs(JobFilter(ids=(two.pk,)), actor="test")
     one.refresh_from_db()
     two.refresh_from_db()
     assert (one.state, two.state, two.held_by, two.held_since) == (State.CANCELLED, State.QUEUED, None, None)

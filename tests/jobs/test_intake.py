@@ -12,7 +12,7 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue as BrokerQueue
 
 from jobs.models import Queue
-from jobs.runtime.intake import DEAF, PARTLY_DEAF, PAUSED, Intake
+from jobs.worker.pauses import DEAF, PARTLY_DEAF, PAUSED, Intake
 
 pytestmark = pytest.mark.django_db
 

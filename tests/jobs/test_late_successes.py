@@ -6,7 +6,7 @@ import pytest
 
 from jobs import job
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, upkeep
+from jobs.ledger import attempts, claims, maintain
 from jobs.ledger.attempts import Failure
 from jobs.models import Job
 from tests.jobs.delivery import deliver
@@ -41,7 +41,7 @@ def rescue(row: Job) -> None:
 
 
 def make_due(_: Job) -> None:
-    assert len(upkeep.take_due(10)) == 1
+    assert len(maintain.take_due(10)) == 1
 
 
 def begin_again(row: Job) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from celery.worker import state
 
+from jobs.maintenance.renew import SURE_AFTER, Leases
 from jobs.models import Job
-from jobs.runtime.leases import SURE_AFTER, Leases
-from jobs.runtime.request import JobRequest
+from jobs.worker.request import JobRequest
 from tests.jobs.delivery import delivery_of
 from tests.jobs.locks import holding
 from tests.jobs.rows import claim_as, written

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from jobs.core.states import FINAL, INITIAL, TRANSITIONS, WAITING, State
-from jobs.ledger import attempts, claims, enqueue, upkeep
+from jobs.ledger import attempts, claims, enqueue, maintain
 from jobs.models import Attempt, Job
 from tests.jobs.rows import ERROR, new_job
 
@@ -97,7 +97,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(lease=leases, seconds=lease_seconds)
     def renew(self, lease: tuple[Any, str], seconds: float) -> None:
         job, lease_id = lease
-        upkeep.renew([lease_id], seconds)
+        maintain.renew([lease_id], seconds)
         if self.seen[job]["lease_id"] != lease_id:
             self.nothing_changed()
 
@@ -109,31 +109,31 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def dispatch_due(self) -> None:
-        for taken in upkeep.take_due(10):
+        for taken in maintain.take_due(10):
             assert self.seen[taken.id]["state"] in WAITING
 
     @rule()
     def dispatch_undispatched(self) -> None:
-        for taken in upkeep.take_undispatched(0, 10):
+        for taken in maintain.take_undispatched(0, 10):
             assert self.seen[taken.id]["state"] == State.QUEUED
             assert self.seen[taken.id]["dispatched_at"] is None
 
     @rule()
     def resend(self) -> None:
-        for taken in upkeep.take_suspects("default", 0, 10) + upkeep.take_overtaken("default", 0, 10):
+        for taken in maintain.take_suspects("default", 0, 10) + maintain.take_overtaken("default", 0, 10):
             assert self.seen[taken.id]["state"] == State.QUEUED
 
     @rule(job=jobs, confirmed=st.booleans())
     def the_broker_answers(self, job: Any, confirmed: bool) -> None:
-        (upkeep.mark_dispatched if confirmed else upkeep.undispatch)([job])
+        (maintain.mark_dispatched if confirmed else maintain.undispatch)([job])
 
     @rule(end=ends)
     def rescue(self, end: End) -> None:
-        for lost in upkeep.overdue(10):
+        for lost in maintain.overdue(10):
             assert self.seen[lost.id]["lease_id"] == lost.lease_id
             self.deliveries += 1
             lease = f"{self.deliveries:032}"
-            assert upkeep.take_over(lost, lease, 3600)
+            assert maintain.take_over(lost, lease, 3600)
             assert not end(lost.id, lost.lease_id)
             assert end(lost.id, lease)
 

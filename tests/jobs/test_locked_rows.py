@@ -11,13 +11,13 @@ from django.db.models.functions import Now
 from psycopg import sql
 
 from jobs.core.states import FINAL, State
-from jobs.ledger import attempts, claims, exchange as together, handout, operate, prune, upkeep
+from jobs.ledger import attempts, claims, exchange as together, fetch, maintain, operate, prune
 from jobs.ledger.prune import Past
 from jobs.ledger.sql import RowLocked
 from jobs.models import Attempt, DeadLetter, Job
-from jobs.runtime.exchange import _connected
-from jobs.runtime.line import Line
-from jobs.runtime.losses import Losses, Unsent
+from jobs.worker.async_connection import Line
+from jobs.worker.exchange import _connected
+from jobs.worker.losses import Losses, Unsent
 from tests.jobs.letters import dead_letter
 from tests.jobs.locks import elsewhere, holding, never_waiting
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, dispatched, in_state, waiting, written
@@ -39,7 +39,7 @@ def claim(job_id: uuid.UUID) -> object:
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "claim": claim,
     "condemn": lambda job_id: attempts.condemn(job_id, ERROR),
-    "undispatch": lambda job_id: upkeep.undispatch([job_id]),
+    "undispatch": lambda job_id: maintain.undispatch([job_id]),
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
     "succeed": lambda job_id: attempts.succeed(job_id, LEASE),
@@ -87,7 +87,7 @@ def test_leases_are_renewed_but_the_one_of_a_held_row_which_is_named() -> None:
     held, free, lost = claimed("1" * 32), claimed("2" * 32), "3" * 32
     before = {job.pk: job.lease_expires_at for job in (held, free)}
     with holding(held):
-        renewal = upkeep.renew(["1" * 32, "2" * 32, lost], 3600)
+        renewal = maintain.renew(["1" * 32, "2" * 32, lost], 3600)
     for job in (held, free):
         job.refresh_from_db()
     assert held.lease_expires_at == before[held.pk]
@@ -100,7 +100,7 @@ def test_leases_are_renewed_but_the_one_of_a_held_row_which_is_named() -> None:
 def test_of_a_batch_under_one_lease_the_held_job_is_named() -> None:
     held, _ = claimed(LEASE), claimed(LEASE)
     with holding(held):
-        renewal = upkeep.renew([LEASE], 3600)
+        renewal = maintain.renew([LEASE], 3600)
     assert (renewal.locked, set(renewal.lost)) == ({LEASE: held.pk}, set())
 
 
@@ -133,14 +133,14 @@ def old() -> Job:
 
 #: What maintenance does with many rows: how a row gets there, and what takes rows and returns how many.
 MANY: dict[str, tuple[Callable[[], Job], Callable[[], int]]] = {
-    "take_due": (due, lambda: len(upkeep.take_due(10))),
-    "queue_due": (due, lambda: handout.queue_due(10)[0]),
-    "take_undispatched": (written, lambda: len(upkeep.take_undispatched(0, 10))),
-    "take_suspects": (lambda: dispatched(60), lambda: len(upkeep.take_suspects("default", 1, 10))),
-    "take_back": (lambda: dispatched(60), lambda: handout.take_back(1, 10)[0]),
-    "hand_out": (written, lambda: len(handout.hand_out(connection, ["default"], 10))),
-    "redispatch_queue": (lambda: dispatched(0), lambda: upkeep.redispatch_queue("default")),
-    "overdue": (lambda: overdue(uuid.uuid4().hex), lambda: len(upkeep.overdue(10))),
+    "take_due": (due, lambda: len(maintain.take_due(10))),
+    "queue_due": (due, lambda: fetch.queue_due(10)[0]),
+    "take_undispatched": (written, lambda: len(maintain.take_undispatched(0, 10))),
+    "take_suspects": (lambda: dispatched(60), lambda: len(maintain.take_suspects("default", 1, 10))),
+    "take_back": (lambda: dispatched(60), lambda: fetch.take_back(1, 10)[0]),
+    "hand_out": (written, lambda: len(fetch.hand_out(connection, ["default"], 10))),
+    "redispatch_queue": (lambda: dispatched(0), lambda: maintain.redispatch_queue("default")),
+    "overdue": (lambda: overdue(uuid.uuid4().hex), lambda: len(maintain.overdue(10))),
     "forget_jobs": (old, lambda: prune.forget_jobs(Past(FINAL, 60), 10)),
 }
 
@@ -168,10 +168,10 @@ def test_a_job_stays_of_which_somebody_holds_what_goes_with_it(model: type[Model
 
 def test_a_held_job_is_not_rescued() -> None:
     job = overdue(LEASE)
-    [found] = upkeep.overdue(10)
+    [found] = maintain.overdue(10)
     with holding(job):
-        assert not upkeep.take_over(found, OTHER_LEASE, 60)
-    assert upkeep.take_over(found, OTHER_LEASE, 60)
+        assert not maintain.take_over(found, OTHER_LEASE, 60)
+    assert maintain.take_over(found, OTHER_LEASE, 60)
 
 
 def test_an_operator_changes_what_is_free_and_is_told_how_many() -> None:

@@ -7,9 +7,9 @@ import pytest
 from celery import chain, current_app
 from celery.app.amqp import task_message
 
+from jobs.enqueue.message import CORRELATION_HEADER, LEDGER_HEADER
 from jobs.ledger.attempts import Failure
 from jobs.models import Job
-from jobs.runtime.message import CORRELATION_HEADER, LEDGER_HEADER
 from tests.jobs.delivery import message_of, request_for
 from tests.tasks_app import tasks
 

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from jobs.core.outcome import Reason
 from jobs.core.states import State
+from jobs.deadletters.missing import MissingLetters, reason_of
 from jobs.models import DeadLetter, Job
-from jobs.operations import replay_letters
-from jobs.queries import LetterFilter
-from jobs.runtime.missing_letters import MissingLetters, reason_of
+from jobs.operations.actions import replay_letters
+from jobs.operations.filters import LetterFilter
 from tests.jobs.letters import dead_letter
 from tests.jobs.rows import in_state
 

@@ -14,9 +14,9 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from jobs.core.states import State
 from jobs.models import Job
-from jobs.runtime.request import JobRequest
-from jobs.runtime.successes import OFFERED, Left
-from jobs.runtime.tracer import Told
+from jobs.worker.request import JobRequest
+from jobs.worker.successes import OFFERED, Left
+from jobs.worker.tracer import Told
 from tests.jobs.delivery import deliver, delivery_of
 from tests.tasks_app import hostile, tasks
 from tests.tasks_app.effects import VARIABLE, Effects

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from jobs.ledger import attempts, claims, handout, operate, upkeep
+from jobs.ledger import attempts, claims, fetch, maintain, operate
 from jobs.models import Job
 from tests.jobs.rows import ERROR, LEASE, claimed, written
 
@@ -47,9 +47,9 @@ def claim(job_id: uuid.UUID) -> object:
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "claim": claim,
     "condemn": lambda job_id: attempts.condemn(job_id, ERROR),
-    "mark_dispatched": lambda job_id: upkeep.mark_dispatched([job_id]),
-    "undispatch": lambda job_id: upkeep.undispatch([job_id]),
-    "give_back": lambda job_id: handout.give_back(connection, [job_id]),
+    "mark_dispatched": lambda job_id: maintain.mark_dispatched([job_id]),
+    "undispatch": lambda job_id: maintain.undispatch([job_id]),
+    "give_back": lambda job_id: fetch.give_back(connection, [job_id]),
     "cancel": lambda job_id: operate.cancel([job_id], "not wanted"),
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
@@ -138,7 +138,7 @@ def test_a_batch_is_claimed_without_reading_all_that_waits(full: str) -> None:
 
 def test_where_nothing_was_overtaken_nothing_that_waits_is_read(full: str) -> None:
     before = rows_read()
-    assert upkeep.take_overtaken(full, 30, 500) == []
+    assert maintain.take_overtaken(full, 30, 500) == []
     assert rows_read() - before < MANY / 10
 
 
@@ -149,4 +149,4 @@ def test_what_was_overtaken_is_found_among_many(full: str) -> None:
     assert first.dispatched_at is not None
     overtaker = Job.objects.filter(state="running").latest("lease_id")
     Job.objects.filter(pk=overtaker.pk).update(dispatched_at=first.dispatched_at + timedelta(seconds=60))
-    assert [found.id for found in upkeep.take_overtaken(full, 60, 500)] == [first.pk]
+    assert [found.id for found in maintain.take_overtaken(full, 60, 500)] == [first.pk]

@@ -6,11 +6,11 @@ from django.conf import settings
 from django.core.checks import run_checks
 from kombu.entity import Queue
 
+from jobs.brokers.lanes import lane
 from jobs.core.queue_names import MOST_SIGNS, is_queue_name
+from jobs.deadletters.codec import dead_queue
 from jobs.errors import InvalidOption
-from jobs.runtime.letters import dead_queue
-from jobs.task import JobTask
-from jobs.transport.lanes import lane
+from jobs.tasks.task import JobTask
 
 TAKEN = ["email.dead", "email.urgent", ".dead", "a.urgent.dead", "unacked_index", "amq.topic", "celeryev.x", "x.pidbox"]
 

@@ -12,14 +12,15 @@ from hypothesis import given, strategies as st
 from kombu.message import Message
 from pytest_django import Settings
 
-from jobs import JobTask, tokens
+from jobs import JobTask
+from jobs.core.digests import digests
 from jobs.core.outcome import Reason
-from jobs.digests import digests
+from jobs.deadletters.publisher import letter_of
+from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.errors import InvalidArguments
 from jobs.models import Job
-from jobs.redaction import HIDDEN, PIECE, without_hidden
-from jobs.runtime.deadletters import letter_of
-from jobs.runtime.message import IDEMPOTENCY_HEADER
+from jobs.operations import tokens
+from jobs.tasks.redaction import HIDDEN, PIECE, without_hidden
 from tests.jobs.api.conftest import Api
 from tests.jobs.dashboard.letters import letter
 from tests.jobs.delivery import request_for

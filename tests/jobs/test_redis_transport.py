@@ -10,11 +10,11 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.messaging import Consumer
 
-from jobs import transport
+from jobs import brokers
 from tests.servers import Valkey
 from tests.waiting import always, wait_for
 
-transport.register()
+brokers.register()
 
 LIMIT = 4
 

@@ -12,10 +12,10 @@ from django.db import DatabaseError, OperationalError, connection
 
 from jobs.conf import conf
 from jobs.core.states import State
-from jobs.ledger import upkeep
+from jobs.enqueue.publisher import Publisher
+from jobs.ledger import maintain
+from jobs.maintenance.duties import Steward
 from jobs.models import Job
-from jobs.runtime.broker import Publisher
-from jobs.runtime.duties import Steward
 from tests.databases import Database
 from tests.jobs.delivery import delivery_of
 from tests.jobs.races import at_once
@@ -127,8 +127,8 @@ def test_a_worker_without_jobs_notices_that_the_database_was_away(
 @pytest.mark.django_db
 def test_a_lease_renewed_at_the_last_moment_is_not_taken(steward: Steward) -> None:
     job = lost()
-    (overdue,) = upkeep.overdue(10)
-    upkeep.renew([LEASE], 60)
+    (overdue,) = maintain.overdue(10)
+    maintain.renew([LEASE], 60)
     steward._rescue(overdue)
     job.refresh_from_db()
     assert (job.state, job.lease_id, job.attempts.count()) == (State.RUNNING, LEASE, 0)

@@ -9,10 +9,10 @@ from kombu.exceptions import OperationalError
 from jobs.core.states import State
 from jobs.ledger import attempts, operate
 from jobs.models import Job
-from jobs.runtime.losses import Loss, Losses, Recalled
-from jobs.runtime.request import JobRequest
-from jobs.runtime.revoke import Revoked
-from jobs.task import JobResult
+from jobs.tasks.task import JobResult
+from jobs.worker.losses import Loss, Losses, Recalled
+from jobs.worker.request import JobRequest
+from jobs.worker.revoke import Revoked
 from tests.jobs.delivery import message_of, request_for
 from tests.jobs.rows import LEASE, claimed, content, in_state
 from tests.servers import Valkey

@@ -11,12 +11,12 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
-from jobs import tokens
-from jobs.beat import LedgerScheduler
 from jobs.models import Job, ScheduleRun
-from jobs.registry import registered
+from jobs.operations import tokens
 from jobs.reports import remembered
 from jobs.schedules import coming_runs, entries
+from jobs.schedules.beat import LedgerScheduler
+from jobs.tasks.registry import registered
 from project.celery import app
 from tests.jobs.commands import conftest as commands
 from tests.jobs.commands.conftest import Run

@@ -13,10 +13,10 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from pytest_django.fixtures import Settings
 
-from jobs.beat import LedgerScheduler
 from jobs.models import Job, ScheduleRun
-from jobs.registry import registered
 from jobs.schedules import next_runs, run_now
+from jobs.schedules.beat import LedgerScheduler
+from jobs.tasks.registry import registered
 from project.celery import app
 from tests.jobs.letters import NOTE
 from tests.jobs.people import logged_in, person

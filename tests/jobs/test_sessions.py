@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from jobs import job
 from jobs.core.states import State
 from jobs.models import Job, Queue
-from jobs.runtime import sessions
+from jobs.worker import sessions
 from tests.jobs.delivery import deliver
 from tests.servers import Valkey
 

@@ -8,12 +8,12 @@ from billiard.einfo import ExceptionInfo
 from django.db import connection, transaction
 
 from jobs.core.states import State
-from jobs.ledger import claims, enqueue, upkeep
+from jobs.ledger import claims, enqueue, maintain
 from jobs.ledger.sql import RowLocked
 from jobs.models import Job
-from jobs.runtime.claim import HeldBack
-from jobs.runtime.losses import Unsent, losses
-from jobs.runtime.request import JobRequest
+from jobs.worker.claim import HeldBack
+from jobs.worker.losses import Unsent, losses
+from jobs.worker.request import JobRequest
 from tests.jobs.delivery import delivery_of
 from tests.jobs.locks import elsewhere, never_waiting
 from tests.jobs.races import at_once
@@ -54,9 +54,9 @@ def test_a_scheduled_job_that_is_relied_on_does_not_come_due_before_the_commit()
     with transaction.atomic():
         assert enqueue.insert(new_job(unique_key="key")) == row.pk
         found: list[int] = []
-        at_once(lambda _: found.append(len(upkeep.take_due(10))), 1)
+        at_once(lambda _: found.append(len(maintain.take_due(10))), 1)
         assert found == [0]
-    assert len(upkeep.take_due(10)) == 1
+    assert len(maintain.take_due(10)) == 1
 
 
 @pytest.mark.postgres_only

@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger import attempts, claims, upkeep
-from jobs.ledger.upkeep import Dispatchable
+from jobs.ledger import attempts, claims, maintain
+from jobs.ledger.maintain import Dispatchable
 from jobs.models import Job
 from tests.jobs.races import at_once
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, dispatched, in_state, written
@@ -32,25 +32,25 @@ def due() -> list[Job]:
 
 def test_what_is_due_is_queued_and_marked_dispatched() -> None:
     jobs = due()
-    assert set(ids(upkeep.take_due(10))) == {job.id for job in jobs}
+    assert set(ids(maintain.take_due(10))) == {job.id for job in jobs}
     for job in jobs:
         job.refresh_from_db()
         assert job.state == State.QUEUED
         assert job.dispatched_at is not None
-    assert upkeep.take_due(10) == []
+    assert maintain.take_due(10) == []
 
 
 def test_what_is_not_due_stays() -> None:
     before = [content(in_state(state)) for state in State]
-    assert upkeep.take_due(10) == []
+    assert maintain.take_due(10) == []
     assert [content(Job(pk=row["id"])) for row in before] == before
 
 
 def test_the_longest_due_goes_first_and_no_more_than_asked() -> None:
     now = timezone.now()
     jobs = [written(run_at=now - timedelta(seconds=age)) for age in (1, 3, 2)]
-    assert ids(upkeep.take_due(1)) == [jobs[1].id]
-    assert set(ids(upkeep.take_due(5))) == {jobs[0].id, jobs[2].id}
+    assert ids(maintain.take_due(1)) == [jobs[1].id]
+    assert set(ids(maintain.take_due(5))) == {jobs[0].id, jobs[2].id}
 
 
 def test_a_taken_row_has_all_that_its_message_needs() -> None:
@@ -64,7 +64,7 @@ def test_a_taken_row_has_all_that_its_message_needs() -> None:
         parent_id=parent,
         correlation_id="c",
     )
-    (taken,) = upkeep.take_due(1)
+    (taken,) = maintain.take_due(1)
     assert taken == Dispatchable(
         id=job.id,
         task="tests.tasks_app.tasks.noop",
@@ -83,9 +83,9 @@ def test_a_taken_row_has_all_that_its_message_needs() -> None:
 
 def test_a_queued_job_without_a_message_is_taken_after_the_grace() -> None:
     fresh = written()
-    assert upkeep.take_undispatched(5, 10) == []
-    assert ids(upkeep.take_undispatched(0, 10)) == [fresh.id]
-    assert upkeep.take_undispatched(0, 10) == []
+    assert maintain.take_undispatched(5, 10) == []
+    assert ids(maintain.take_undispatched(0, 10)) == [fresh.id]
+    assert maintain.take_undispatched(0, 10) == []
 
 
 @pytest.mark.parametrize("state", [*FINAL, *WAITING, State.RUNNING])
@@ -93,9 +93,9 @@ def test_only_a_queued_job_can_be_undispatched(state: State) -> None:
     job = in_state(state)
     Job.objects.filter(pk=job.pk).update(dispatched_at=None)
     before = content(job)
-    assert upkeep.take_undispatched(0, 10) == []
-    upkeep.undispatch([job.id])
-    upkeep.mark_dispatched([job.id])
+    assert maintain.take_undispatched(0, 10) == []
+    maintain.undispatch([job.id])
+    maintain.mark_dispatched([job.id])
     assert content(job) == before
 
 
@@ -103,22 +103,22 @@ def test_a_released_job_is_dispatched_anew() -> None:
     job = claimed()
     attempts.release(job.id, LEASE, ERROR)
     # The note of its first message may come late.
-    upkeep.mark_dispatched([job.id])
-    assert ids(upkeep.take_undispatched(0, 10)) == [job.id]
+    maintain.mark_dispatched([job.id])
+    assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 
 
 def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() -> None:
     job = dispatched(100)
     noted = job.dispatched_at
-    upkeep.mark_dispatched([job.id, uuid.uuid4()])
+    maintain.mark_dispatched([job.id, uuid.uuid4()])
     job.refresh_from_db()
     assert job.dispatched_at == noted
-    upkeep.undispatch([job.id])
+    maintain.undispatch([job.id])
     job.refresh_from_db()
     assert job.dispatched_at is None
 
 
-@pytest.mark.parametrize("verb", [upkeep.mark_dispatched, upkeep.undispatch])
+@pytest.mark.parametrize("verb", [maintain.mark_dispatched, maintain.undispatch])
 def test_nothing_to_note_needs_no_database(
     verb: Callable[[list[uuid.UUID]], None], django_assert_num_queries: Callable[..., object]
 ) -> None:
@@ -130,11 +130,11 @@ def test_suspects_are_those_dispatched_long_ago_in_the_queue_asked_for() -> None
     old = dispatched(40)
     other = dispatched(40, queue="tests.other")
     dispatched(10)
-    assert set(upkeep.suspect_queues(30)) == {"default", "tests.other"}
-    assert ids(upkeep.take_suspects("default", 30, 10)) == [old.id]
+    assert set(maintain.suspect_queues(30)) == {"default", "tests.other"}
+    assert ids(maintain.take_suspects("default", 30, 10)) == [old.id]
     # They are dispatched anew, so they are not suspect for as long again.
-    assert upkeep.suspect_queues(30) == ["tests.other"]
-    assert ids(upkeep.take_suspects("tests.other", 30, 10)) == [other.id]
+    assert maintain.suspect_queues(30) == ["tests.other"]
+    assert ids(maintain.take_suspects("tests.other", 30, 10)) == [other.id]
 
 
 def running_since(dispatched_seconds_ago: float, **changes: object) -> Job:
@@ -146,8 +146,8 @@ def running_since(dispatched_seconds_ago: float, **changes: object) -> Job:
 def test_a_job_is_overtaken_by_one_that_was_dispatched_well_after_it_and_runs() -> None:
     lost = dispatched(100)
     running_since(50)
-    assert ids(upkeep.take_overtaken("default", 30, 10)) == [lost.id]
-    assert upkeep.take_overtaken("default", 30, 10) == []
+    assert ids(maintain.take_overtaken("default", 30, 10)) == [lost.id]
+    assert maintain.take_overtaken("default", 30, 10) == []
 
 
 def test_a_job_is_not_overtaken_by_a_more_urgent_one_another_queue_or_one_sent_shortly_after() -> None:
@@ -155,14 +155,14 @@ def test_a_job_is_not_overtaken_by_a_more_urgent_one_another_queue_or_one_sent_s
     running_since(50, priority=9)
     running_since(50, queue="tests.other")
     running_since(90)
-    assert upkeep.take_overtaken("default", 30, 10) == []
+    assert maintain.take_overtaken("default", 30, 10) == []
 
 
 def test_leases_are_renewed_together_and_only_while_they_are_held() -> None:
     mine, lost, foreign = claimed("1" * 32), claimed("2" * 32), claimed(OTHER_LEASE)
     attempts.succeed(lost.id, "2" * 32)
     before = [content(lost), content(foreign)]
-    upkeep.renew(["1" * 32, "2" * 32], 600)
+    maintain.renew(["1" * 32, "2" * 32], 600)
     mine.refresh_from_db()
     assert mine.lease_expires_at is not None
     assert mine.lease_expires_at > timezone.now() + timedelta(seconds=500)
@@ -174,32 +174,32 @@ def test_only_a_running_job_whose_lease_ran_out_is_overdue() -> None:
     claimed()
     for state in State:
         in_state(state)
-    assert upkeep.overdue(10) == [upkeep.Overdue(gone.id, LEASE, gone.task, "gone@test")]
+    assert maintain.overdue(10) == [maintain.Overdue(gone.id, LEASE, gone.task, "gone@test")]
 
 
 def test_the_longest_overdue_comes_first() -> None:
     jobs = [claimed(lease_seconds=-age) for age in (1, 3, 2)]
-    assert [job.id for job in upkeep.overdue(2)] == [jobs[1].id, jobs[2].id]
+    assert [job.id for job in maintain.overdue(2)] == [jobs[1].id, jobs[2].id]
 
 
 def test_who_takes_over_a_lost_lease_holds_it_and_nobody_else_does() -> None:
     job = claimed(lease_seconds=-1)
-    (lost,) = upkeep.overdue(10)
-    assert upkeep.take_over(lost, OTHER_LEASE, 60)
+    (lost,) = maintain.overdue(10)
+    assert maintain.take_over(lost, OTHER_LEASE, 60)
     job.refresh_from_db()
     assert (job.lease_id, job.worker) == (OTHER_LEASE, "worker@test")
-    assert upkeep.overdue(10) == []
-    assert not upkeep.take_over(lost, "c" * 32, 60)
+    assert maintain.overdue(10) == []
+    assert not maintain.take_over(lost, "c" * 32, 60)
     assert not attempts.succeed(job.id, LEASE)
 
 
 def test_a_lease_renewed_or_ended_meanwhile_cannot_be_taken_over() -> None:
     renewed, done = claimed("1" * 32, lease_seconds=-1), claimed("2" * 32, lease_seconds=-1)
-    found = upkeep.overdue(10)
-    upkeep.renew(["1" * 32], 60)
+    found = maintain.overdue(10)
+    maintain.renew(["1" * 32], 60)
     attempts.succeed(done.id, "2" * 32)
     before = [content(renewed), content(done)]
-    assert [upkeep.take_over(lost, OTHER_LEASE, 60) for lost in found] == [False, False]
+    assert [maintain.take_over(lost, OTHER_LEASE, 60) for lost in found] == [False, False]
     assert [content(renewed), content(done)] == before
 
 
@@ -210,13 +210,13 @@ def test_each_row_goes_to_one_of_many_workers(verb: str) -> None:
     match verb:
         case "take_due":
             jobs = [written(run_at=timezone.now() - timedelta(seconds=1)) for _ in range(60)]
-            take = lambda: upkeep.take_due(7)  # noqa: E731
+            take = lambda: maintain.take_due(7)  # noqa: E731
         case "take_undispatched":
             jobs = [written() for _ in range(60)]
-            take = lambda: upkeep.take_undispatched(0, 7)  # noqa: E731
+            take = lambda: maintain.take_undispatched(0, 7)  # noqa: E731
         case _:
             jobs = [dispatched(100) for _ in range(60)]
-            take = lambda: upkeep.take_suspects("default", 30, 7)  # noqa: E731
+            take = lambda: maintain.take_suspects("default", 30, 7)  # noqa: E731
     taken: list[uuid.UUID] = []
 
     def work(number: int) -> None:

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from jobs.web.health import DEPENDENCIES, Dependency, NotReady
+from jobs.observability.health import DEPENDENCIES, Dependency, NotReady
 from tests.servers import Postgres, Valkey
 from tests.servers.ports import free_port
 from tests.waiting import wait_for

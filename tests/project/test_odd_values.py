@@ -24,11 +24,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
 from accounts.models import User
+from jobs.api.urls import api
 from jobs.conf import conf
 from jobs.core.states import State
+from jobs.enqueue.dispatcher import flush
 from jobs.models import DeadLetter, Queue
-from jobs.runtime.dispatch import flush
-from jobs.web.api.urls import api
 from posts.models import Post
 from tests.jobs.letters import NOTE, letter_of_a_dead_job
 from tests.jobs.rows import in_state, written

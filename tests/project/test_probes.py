@@ -7,7 +7,7 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from accounts.models import User
-from jobs import tokens
+from jobs.operations import tokens
 from tests.servers import Valkey
 
 HOSTS = ["10.1.2.3:8000", "[2001:db8::1]:8000", "web-7d9f", "my_app", "evil.example", ""]

@@ -9,7 +9,7 @@ from celery.exceptions import Retry
 from pydantic import BaseModel, model_validator
 
 from jobs import Batch, JobTask, Permanent, job
-from jobs.task import RetryCall
+from jobs.tasks.task import RetryCall
 from tests.tasks_app.effects import record
 
 

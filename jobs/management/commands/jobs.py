@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from jobs.commandline.output import Output
-from jobs.commandline.verb import Exit, Failed, Verb
-from jobs.commandline.verbs import NOUNS, VERBS
+from jobs.cli.output import Output
+from jobs.cli.verb import Exit, Failed, Verb
+from jobs.cli.verbs import NOUNS, VERBS
 
 EXIT_CODES = """\
 exit codes:

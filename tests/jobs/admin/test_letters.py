@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from jobs import tokens
 from jobs.models import ApiToken, DeadLetter, Job, OperatorAction, Queue
+from jobs.operations import tokens
 from tests.jobs.letters import NOOP, dead_letter, job_of, letter_of_a_dead_job
 from tests.jobs.people import logged_in, operator, person, viewer
 from tests.jobs.worker_rows import worker

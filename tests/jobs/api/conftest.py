@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from jobs import tokens
+from jobs.operations import tokens
 from tests.servers import Valkey
 
 

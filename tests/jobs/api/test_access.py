@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from jobs import tokens
 from jobs.conf import conf
 from jobs.models import ApiToken
+from jobs.operations import tokens
 from tests.jobs.api.conftest import Api
 from tests.jobs.people import logged_in, person
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.models import Attempt
-from jobs.paging import PAGE_BYTES
+from jobs.operations.paging import PAGE_BYTES
 from tests.jobs.api.conftest import Api, errors
 from tests.jobs.letters import dead_letter
 from tests.jobs.rows import written

@@ -5,7 +5,7 @@ import re
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from jobs.web.events.view import PARAMETERS
+from jobs.events.view import PARAMETERS
 
 
 def test_the_documentation_is_served_by_this_site_alone() -> None:

@@ -13,8 +13,8 @@ from django.utils.dateparse import parse_datetime
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Job, OperatorAction
+from jobs.operations.job_json import job_json
 from jobs.reports import listing
-from jobs.web.job_json import job_json
 from tests.jobs.api.conftest import Api, errors
 from tests.jobs.rows import LEASE, claimed, in_state, written
 
@@ -83,7 +83,7 @@ def test_pages_stay_what_they_are_while_jobs_arrive(api: Api) -> None:
 
 def test_a_long_search_says_how_far_it_looked_and_goes_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "FIRST_REACH", 3)
-    monkeypatch.setattr("jobs.web.api.jobs.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("jobs.api.jobs.LOOK_SECONDS", 0.0)
     wanted = written(kwargs='{"name": "violin"}')
     Job.objects.update(created_at=F("created_at") - timedelta(seconds=1))
     newer = [written() for _ in range(3)]

@@ -9,10 +9,10 @@ from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, Phase, settings as bounds
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from jobs import tokens
+from jobs.api.described import EVENTS_PATH
 from jobs.conf import conf
 from jobs.core.states import State
-from jobs.web.api.described import EVENTS_PATH
+from jobs.operations import tokens
 from tests.jobs.letters import letter_of_a_dead_job
 from tests.jobs.rows import in_state
 from tests.servers import Valkey

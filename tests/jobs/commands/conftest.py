@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 
 
 @dataclass(frozen=True)

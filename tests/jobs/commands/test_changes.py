@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.core.states import State
 from jobs.models import Job, OperatorAction
 from tests.jobs.commands.conftest import Run

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.core.outcome import Reason
 from jobs.models import DeadLetter, Job
 from tests.jobs.commands.conftest import Run

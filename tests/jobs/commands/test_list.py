@@ -8,7 +8,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Job

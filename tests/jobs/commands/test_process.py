@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.conf import settings
 
-from jobs.commandline.verbs import VERBS
+from jobs.cli.verbs import VERBS
 from tests.jobs.commands.conftest import Run
 
 

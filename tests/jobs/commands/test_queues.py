@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.core.states import State
 from jobs.models import Job, Queue
 from tests.jobs.commands.conftest import Run

@@ -5,7 +5,7 @@ import json
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.models import Job
 from tests.jobs.commands.conftest import Run
 from tests.jobs.letters import NOTE

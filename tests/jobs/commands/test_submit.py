@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.models import Job
 from tests.jobs.commands.conftest import Run
 

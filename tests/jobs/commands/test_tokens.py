@@ -2,9 +2,9 @@
 
 import pytest
 
-from jobs import tokens
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from jobs.models import ApiToken
+from jobs.operations import tokens
 from tests.jobs.commands.conftest import Run
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.commandline.verb import Exit
+from jobs.cli.verb import Exit
 from tests.jobs.commands.conftest import Run
 from tests.jobs.worker_rows import worker
 

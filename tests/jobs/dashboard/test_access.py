@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs.core.states import State
+from jobs.dashboard.pages import ROOMS
 from jobs.models import Job, OperatorAction, Queue
-from jobs.web.dashboard.pages import ROOMS
 from tests.jobs import people
 from tests.jobs.rows import in_state
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobs.dashboard.charts import HEIGHT, WIDTH, ceiling, throughput_chart, wait_chart
 from jobs.reports.throughput import Step
-from jobs.web.dashboard.charts import HEIGHT, WIDTH, ceiling, throughput_chart, wait_chart
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from hypothesis import given, strategies as st
 
-from jobs.queries import LetterFilter
-from jobs.web.dashboard.fingerprints import LENGTH, fingerprint
+from jobs.dashboard.fingerprints import LENGTH, fingerprint
+from jobs.operations.filters import LetterFilter
 from tests.jobs.dashboard.letters import letter
 
 

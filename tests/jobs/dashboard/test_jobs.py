@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs.core.states import State
+from jobs.dashboard import jobs as module
 from jobs.models import Job
 from jobs.reports import listing
-from jobs.web.dashboard import jobs as module
 from tests.jobs.rows import in_state, waiting, written
 
 LIST = "/jobs/list/"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from jobs import tokens
 from jobs.models import DeadLetter, Job
-from jobs.web.job_json import DEEPEST, TOO_DEEP
+from jobs.operations import tokens
+from jobs.operations.job_json import DEEPEST, TOO_DEEP
 from tests.jobs.api.conftest import Api
 from tests.jobs.letters import dead_letter
 from tests.jobs.rows import waiting

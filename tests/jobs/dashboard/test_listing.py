@@ -5,7 +5,7 @@ import pytest
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Job
-from jobs.queries import JobFilter
+from jobs.operations.filters import JobFilter
 from jobs.reports import listing
 from jobs.reports.listing import newest
 from tests.jobs.rows import ERROR, claimed, written

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from jobs.core.states import State
-from jobs.queries import JobFilter
-from jobs.web.search import Search, line, parse, split
+from jobs.operations.filters import JobFilter
+from jobs.operations.search import Search, line, parse, split
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ID = uuid.UUID("0193a6c2-7b1e-7c3f-8f00-5a1b2c3d4e5f")

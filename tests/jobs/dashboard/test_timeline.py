@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from jobs.core.states import State
-from jobs.web.dashboard.timeline import WIDTH, Stretch, timeline
+from jobs.dashboard.timeline import WIDTH, Stretch, timeline
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 

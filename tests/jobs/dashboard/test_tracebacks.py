@@ -5,7 +5,7 @@ import traceback
 import pytest
 from hypothesis import given, strategies as st
 
-from jobs.web.dashboard.tracebacks import Fold, Frame, Part, folded
+from jobs.dashboard.tracebacks import Fold, Frame, Part, folded
 from tests.seeding_texts import traceback as long_traceback
 
 

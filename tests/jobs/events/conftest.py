@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.web.events.hub import hub
+from jobs.events.hub import hub
 
 
 @pytest.fixture(autouse=True)

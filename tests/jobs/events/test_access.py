@@ -14,13 +14,13 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import tokens
 from jobs.conf import conf
+from jobs.events import access, stream as streams
+from jobs.events.change import Wanted
+from jobs.events.hub import hub
+from jobs.events.stream import Stream
 from jobs.models import ApiToken
-from jobs.web.events import access, stream as streams
-from jobs.web.events.change import Wanted
-from jobs.web.events.hub import hub
-from jobs.web.events.stream import Stream
+from jobs.operations import tokens
 from tests.jobs.events.server import write
 from tests.jobs.people import person
 from tests.jobs.rows import written

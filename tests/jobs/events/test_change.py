@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from jobs.core.states import State
-from jobs.web.events.change import Change, Position, Wanted, events, tick
+from jobs.events.change import Change, Position, Wanted, events, tick
 
 ID = uuid.UUID(int=42)
 AT = datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=UTC)

@@ -4,8 +4,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jobs.events.passing import changes
 from jobs.models import Job
-from jobs.web.events.passing import changes
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jobs import tokens
 from jobs.ledger import enqueue
+from jobs.operations import tokens
 from tests.conftest import REPORTS
 from tests.databases import Database
 from tests.jobs.events.server import Audience, Client, Web, write

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from django.db import connection
 
+from jobs.events.tail import NEAR, Tail
 from jobs.ledger import attempts, claims, enqueue
 from jobs.models import Job
-from jobs.web.events.tail import NEAR, Tail
 from tests.jobs.rows import LEASE, claimed, new_job, next_moment, written
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,14 +10,14 @@ import pytest
 from django.db.models import F
 from django.test import AsyncClient, Client
 
-from jobs import tokens
 from jobs.core.states import State
+from jobs.events import replay, stream as streams
+from jobs.events.change import Position, Wanted
+from jobs.events.hub import hub
+from jobs.events.stream import Stream
 from jobs.ledger import attempts, claims
 from jobs.models import Job
-from jobs.web.events import replay, stream as streams
-from jobs.web.events.change import Position, Wanted
-from jobs.web.events.hub import hub
-from jobs.web.events.stream import Stream
+from jobs.operations import tokens
 from tests.jobs.events.server import write
 from tests.jobs.people import person
 from tests.jobs.rows import LEASE, claimed, in_state, next_moment, written

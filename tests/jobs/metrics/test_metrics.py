@@ -10,10 +10,10 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import tokens
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Attempt, Job, Queue, TallyMark
+from jobs.operations import tokens
 from jobs.reports.tallies import BOUNDS, count_on, tallies
 from tests.jobs.letters import NOOP, dead_letter
 from tests.jobs.people import logged_in, person

@@ -12,7 +12,7 @@ import yaml
 from django.conf import settings
 
 from jobs.core.states import State
-from jobs.web.metrics.families import families
+from jobs.metrics.families import families
 from tests.jobs.letters import dead_letter
 from tests.jobs.rows import in_state
 from tests.jobs.worker_rows import worker

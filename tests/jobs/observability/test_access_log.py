@@ -8,8 +8,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from jobs import tokens
 from jobs.models import Job
+from jobs.operations import tokens
 from tests.conftest import REPORTS
 from tests.databases import Database
 from tests.jobs.events.server import Web

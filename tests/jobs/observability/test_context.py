@@ -9,9 +9,9 @@ import re
 import pytest
 from django.test import AsyncClient, Client
 
-from jobs import tokens
+from jobs.core.correlation import correlated
 from jobs.models import Job
-from jobs.observability.correlation import correlated
+from jobs.operations import tokens
 from project.logs import JobContext, JsonFormatter
 from tests.jobs.delivery import deliver
 from tests.servers import Valkey

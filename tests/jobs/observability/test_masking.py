@@ -8,8 +8,8 @@ import pytest
 from django.core import signing
 from hypothesis import example, given, strategies as st
 
-from jobs import tokens
 from jobs.observability.masking import masked, without_secrets
+from jobs.operations import tokens
 from project.logs import JsonFormatter
 
 SECRETS = [

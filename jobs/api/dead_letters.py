@@ -1,0 +1,142 @@
+"""`/api/dead-letters`: list, show, replay, discard."""
+
+import uuid
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Body, Query, Router
+
+from jobs.api.access import OPERATE, READ, caller_of
+from jobs.api.arguments import errors_in
+from jobs.api.jobs import refuse_unknown, turned
+from jobs.api.problems import Problem, invalid, missing, refused
+from jobs.api.schemas.dead_letters import (
+    LetterActionIn,
+    LetterOut,
+    LetterPage,
+    LetterQuery,
+    LetterRef,
+    ReplayIn,
+    ReplayOut,
+)
+from jobs.api.schemas.jobs import ActionOut
+from jobs.api.submit import public
+from jobs.deadletters.publisher import BrokerGone
+from jobs.errors import EnqueueError, TransitionRefused
+from jobs.models import DeadLetter
+from jobs.operations import actions
+from jobs.operations.actions import Result
+from jobs.operations.dead_letter_json import letter_json
+from jobs.operations.filters import LetterFilter
+from jobs.operations.result_json import UNTOLD, result_json
+from jobs.operations.tokens import Scope
+from jobs.tasks.registry import registered
+
+router = Router(tags=["dead letters"])
+
+
+@router.get("", response=LetterPage, auth=READ, summary="List dead letters")
+def list_letters(request: HttpRequest, query: Annotated[LetterQuery, Query()]) -> Any:
+    """Return dead letters, the latest first."""
+    refuse_unknown(request, query)
+    found = turned(query.filter().letters().defer("body", "headers", "properties"), "failed_at", query)
+    return {"dead_letters": [letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor}
+
+
+@router.post(
+    "/actions", response=ActionOut, exclude_unset=True, auth=OPERATE, summary="Replay or discard all that match"
+)
+def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]) -> Any:
+    """Replay or discard every dead letter that matches the filter and that nobody has dealt with."""
+    selection = body.filter.filter()
+    if set(selection.as_json()) <= {"open_only"}:
+        raise invalid("filter", {}, "must restrict something, a queue or a time for instance")
+    if selection.text:
+        # How many match would say what stands in them.
+        caller_of(request).require(Scope.READ, "A filter that looks into arguments or errors (q)")
+    act = actions.replay_letters if body.action == "replay" else actions.discard_letters
+    result = _through_broker(lambda: act(selection, actor=caller_of(request).name, dry_run=body.dry_run))
+    return result_json(result, dry_run=body.dry_run, reads=Scope.READ in caller_of(request).scopes)
+
+
+@router.get("/{uuid:letter_id}", response=LetterOut, auth=READ, summary="Show a dead letter")
+def show_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
+    """Return a dead letter."""
+    return letter_json(_letter(letter_id))
+
+
+@router.post("/{uuid:letter_id}/replay", response=ReplayOut, auth=OPERATE, summary="Replay a dead letter")
+def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[ReplayIn | None, Body()] = None) -> Any:
+    """Run a dead letter again: its job goes back to its queue; with other arguments it becomes a new job.
+
+    Other arguments are a new submission: they take the scope `submit`, and a public task.
+    """
+    body = body or ReplayIn()
+    letter, actor = _letter(letter_id), caller_of(request).name
+    if body.kwargs is not None:
+        caller_of(request).require(Scope.SUBMIT, "A replay with other arguments")
+        return {"job_id": _corrected(letter, body.kwargs, actor, force=body.force)}
+    selection = LetterFilter(ids=(letter_id,), open_only=not body.force)
+    result = _through_broker(lambda: actions.replay_letters(selection, actor=actor, force=body.force))
+    if result.refused:
+        why = result.refused[0].why if Scope.READ in caller_of(request).scopes else UNTOLD
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"Dead letter {letter.pk} cannot be run again: {why}")
+    if not result.changed:
+        raise _done_before(letter)
+    return {"job_id": _letter(letter_id).replay_job_id}
+
+
+@router.post("/{uuid:letter_id}/discard", response=LetterOut | LetterRef, auth=OPERATE, summary="Discard a dead letter")
+def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
+    """Set a dead letter aside for good; its job stays dead."""
+    letter = _letter(letter_id)
+    result = actions.discard_letters(LetterFilter(ids=(letter_id,)), actor=caller_of(request).name)
+    if not result.changed:
+        raise _done_before(letter)
+    letter = _letter(letter_id)
+    if Scope.READ in caller_of(request).scopes:
+        return letter_json(letter)
+    return {"id": letter.pk, "job_id": letter.job_id, "discarded_at": letter.discarded_at}
+
+
+def _corrected(letter: DeadLetter, given: dict[str, Any], actor: str, *, force: bool) -> uuid.UUID:
+    args, kwargs = actions.corrected_arguments(letter, given)
+    task = public(letter.task) if letter.task in registered() else None
+    errors = errors_in(task, kwargs) if task else []
+    if errors:
+        raise refused(errors)
+    try:
+        return actions.replay_corrected(letter, args, kwargs, actor=actor, force=force)
+    except EnqueueError as exc:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)[:2000]) from exc
+    except TransitionRefused as exc:
+        raise Problem(HTTPStatus.CONFLICT, str(exc)) from exc
+
+
+def _letter(letter_id: uuid.UUID) -> DeadLetter:
+    letter = DeadLetter.objects.filter(pk=letter_id).first()
+    if letter is None:
+        raise missing("dead letter", letter_id)
+    return letter
+
+
+def _done_before(letter: DeadLetter) -> Problem:
+    if letter.is_open:
+        return Problem(HTTPStatus.CONFLICT, f"Dead letter {letter.pk} was left alone: its job is not at rest.")
+    done = "replayed" if letter.replayed_at else "discarded"
+    return Problem(
+        HTTPStatus.CONFLICT, f'Dead letter {letter.pk} was {done} before; send {{"force": true}} to replay it again.'
+    )
+
+
+def _through_broker(act: Any) -> Result:
+    try:
+        result: Result = act()
+    except BrokerGone as exc:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The broker did not take a message that has no job; try again when it is back.",
+            headers={"Retry-After": "10"},
+        ) from exc
+    return result

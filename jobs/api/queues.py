@@ -1,0 +1,95 @@
+"""`/api/queues`, `/api/workers`, `/api/schedules`."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router, Status
+
+from jobs.api.access import OPERATE, READ, caller_of
+from jobs.api.jobs import shown_to
+from jobs.api.problems import Problem, missing
+from jobs.api.schemas.house import QueueList, QueueOut, QueueRef, ScheduleList, WorkerList
+from jobs.api.schemas.jobs import JobOut, JobRef
+from jobs.errors import EnqueueError
+from jobs.models import Job
+from jobs.operations import actions
+from jobs.operations.tokens import Scope
+from jobs.reports import workers
+from jobs.reports.queues import QueueReport, queues
+from jobs.reports.report_json import queue_json, schedule_json, worker_json
+from jobs.schedules import entries, find, run_now
+
+router = Router()
+
+
+@router.get("/queues", response=QueueList, auth=READ, tags=["queues"], summary="List queues")
+def list_queues(request: HttpRequest) -> Any:
+    """Return every queue with its depth, ages, rates and workers."""
+    return {"queues": [queue_json(queue) for queue in queues()]}
+
+
+@router.post(
+    "/queues/{name}/pause", response=QueueOut | QueueRef, auth=OPERATE, tags=["queues"], summary="Pause a queue"
+)
+def pause_queue(request: HttpRequest, name: str) -> Any:
+    """Let no job of a queue begin until it is resumed; what runs goes on."""
+    _queue(name)
+    actions.pause_queue(name, actor=caller_of(request).name)
+    return _shown_to(request, _queue(name))
+
+
+@router.post(
+    "/queues/{name}/resume", response=QueueOut | QueueRef, auth=OPERATE, tags=["queues"], summary="Resume a queue"
+)
+def resume_queue(request: HttpRequest, name: str) -> Any:
+    """Let the jobs of a queue begin again."""
+    _queue(name)
+    actions.resume_queue(name, actor=caller_of(request).name)
+    return _shown_to(request, _queue(name))
+
+
+def _shown_to(request: HttpRequest, queue: QueueReport) -> dict[str, Any]:
+    """Return of a queue what the caller may see."""
+    if Scope.READ in caller_of(request).scopes:
+        return queue_json(queue)
+    return {"name": queue.name, "paused": queue.paused_at is not None}
+
+
+def _queue(name: str) -> QueueReport:
+    found = next((queue for queue in queues() if queue.name == name), None)
+    if found is None:
+        raise missing("queue", repr(name), "GET /api/queues lists them.")
+    return found
+
+
+@router.get("/workers", response=WorkerList, auth=READ, tags=["workers"], summary="List workers")
+def list_workers(request: HttpRequest) -> Any:
+    """Return the workers that are there, and those that were in the last hour."""
+    return {"workers": [worker_json(worker) for worker in workers.recent()]}
+
+
+@router.get("/schedules", response=ScheduleList, auth=READ, tags=["schedules"], summary="List schedules")
+def list_schedules(request: HttpRequest) -> Any:
+    """Return every schedule with its next runs and what came of the last one."""
+    return {"schedules": [schedule_json(entry) for entry in entries()]}
+
+
+@router.post(
+    "/schedules/{int:schedule_id}/run",
+    response={201: JobOut | JobRef},
+    auth=OPERATE,
+    tags=["schedules"],
+    summary="Run a schedule now",
+)
+def run_schedule(request: HttpRequest, schedule_id: int) -> Any:
+    """Enqueue a schedule's job at once, beside its regular runs."""
+    # No sequence of ids gets so far, and no database takes such a number.
+    entry = find(schedule_id) if schedule_id < 2**31 else None
+    if entry is None:
+        raise missing("schedule", schedule_id, "GET /api/schedules lists them.")
+    try:
+        job_id = run_now(entry.runnable(), actor=caller_of(request).name)
+    except EnqueueError as exc:
+        raise Problem(HTTPStatus.CONFLICT, str(exc)) from exc
+    return Status(HTTPStatus.CREATED, shown_to(request, Job.objects.get(pk=job_id)))

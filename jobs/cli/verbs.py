@@ -1,0 +1,22 @@
+"""Every verb of `manage.py jobs`, in the order in which `--help` lists them."""
+
+from jobs.cli import dead_letters, jobs, queues, schedules, submit, tokens, top, workers
+from jobs.cli.verb import Verb
+
+VERBS: list[Verb] = [
+    *jobs.VERBS,
+    *submit.VERBS,
+    *queues.VERBS,
+    *dead_letters.VERBS,
+    *schedules.VERBS,
+    *workers.VERBS,
+    *tokens.VERBS,
+    *top.VERBS,
+]
+
+#: What the nouns that have verbs of their own stand for.
+NOUNS = {
+    "deadletters": "list, show, replay and discard dead letters",
+    "schedules": "list schedules and run one now",
+    "token": "make, list and revoke tokens of the API",
+}

@@ -1,1 +1,0 @@
-"""What `manage.py jobs` can do, one module a group of verbs. `jobs.commandline.verbs` lists them."""

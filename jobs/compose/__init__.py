@@ -1,0 +1,1 @@
+"""What follows a job: chains, links, groups and chords."""

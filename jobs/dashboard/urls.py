@@ -1,0 +1,44 @@
+"""The addresses of the dashboard, below `/jobs/`."""
+
+from django.urls import path
+
+from jobs.dashboard import (
+    actions,
+    corrections,
+    dead_letters,
+    history,
+    job,
+    jobs,
+    overview,
+    queues,
+    schedules,
+    steering,
+    workers,
+)
+
+app_name = "jobs"
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("list/", jobs.jobs, name="jobs"),
+    path("<uuid:job_id>/", job.job, name="job"),
+    path("<uuid:job_id>/json", job.job_as_json, name="job-json"),
+    path("retry", actions.retry, name="retry"),
+    path("cancel", actions.cancel, name="cancel"),
+    path("discard", actions.discard_jobs, name="discard-jobs"),
+    path("dead/", dead_letters.groups, name="dead-letters"),
+    path("dead/list/", dead_letters.letters, name="letters"),
+    path("dead/<uuid:letter_id>/", dead_letters.letter, name="letter"),
+    path("dead/<uuid:letter_id>/replay", corrections.replay_corrected, name="replay-corrected"),
+    path("dead/replay", actions.replay, name="replay"),
+    path("dead/discard", actions.discard, name="discard"),
+    path("queues/", queues.queues, name="queues"),
+    path("queues/<str:name>/pause", steering.pause, name="pause"),
+    path("queues/<str:name>/resume", steering.resume, name="resume"),
+    path("schedules/", schedules.schedules, name="schedules"),
+    path("schedules/<int:schedule_id>/run", steering.run, name="run"),
+    path("schedules/<int:schedule_id>/enable", steering.enable, name="enable"),
+    path("schedules/<int:schedule_id>/disable", steering.disable, name="disable"),
+    path("workers/", workers.workers, name="workers"),
+    path("history/", history.history, name="history"),
+]

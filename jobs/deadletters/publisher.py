@@ -1,0 +1,79 @@
+"""Sending dead letters: parked with the broker first, and only then is a job dead or a message acknowledged."""
+
+import os
+import threading
+import uuid
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.compose.followers import enqueue_error_links
+from jobs.core.outcome import Reason
+from jobs.deadletters import codec
+from jobs.deadletters.codec import Letter
+from jobs.enqueue.message import RawMessage
+from jobs.enqueue.publisher import Publisher
+from jobs.ledger import attempts, maintain
+from jobs.ledger.attempts import Failure
+
+
+class BrokerGone(Exception):
+    """Raised when the broker did not take a dead letter: the job keeps its lease and is tried again."""
+
+
+class _Post:
+    """This process's connection for dead letters; a forked child gets one of its own."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.publisher = Publisher(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
+
+
+_post: _Post | None = None
+
+
+def _current() -> _Post:
+    global _post  # noqa: PLW0603 (one per process by nature)
+    if _post is None or _post.pid != os.getpid():
+        _post = _Post()
+    return _post
+
+
+def send(queue: str, message: RawMessage) -> None:
+    """Hand a message to the broker as it is. Raises BrokerGone where it did not confirm."""
+    post = _current()
+    with post.lock:
+        try:
+            post.publisher.publish_raw(queue, message)
+        except Exception as exc:
+            raise BrokerGone(f"{type(exc).__name__}: {exc}") from exc
+
+
+def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False) -> bool:
+    """Running → dead with its error links enqueued, once the broker has its letter. False where the lease was lost.
+
+    Raises:
+        BrokerGone: nothing has changed; try again while the lease lasts.
+    """
+    job = maintain.running_job(job_id, lease_id)
+    if job is None:
+        return False
+    post(codec.from_job(job, job.attempt, reason, failure, timezone.now()))
+    with transaction.atomic():
+        if not attempts.die(job_id, lease_id, failure, lost_worker=lost_worker):
+            return False
+        enqueue_error_links(current_app._get_current_object(), job)  # noqa: SLF001
+    return True
+
+
+def letter_of(message: Any, queue: str, reason: Reason, error: BaseException | str) -> Letter:
+    """Return the letter of a message that nobody can read or run, for the dead-letter queue of the one it came from."""
+    return codec.from_message(message, queue, reason, error, timezone.now())
+
+
+def post(letter: Letter) -> None:
+    """Hand a letter to the broker. Raises BrokerGone where it did not confirm: then nothing may be forgotten."""
+    send(codec.dead_queue(letter.queue), letter.message)

@@ -1,0 +1,192 @@
+"""From a committed row to the broker, off the caller's thread.
+
+A request that enqueues must neither fail nor hang with its broker. So the commit hook only hands messages to a
+thread of the process, which publishes whatever has gathered in one go. What it cannot publish it forgets: the
+rows are there, and housekeeping in the workers dispatches them when the broker is back.
+"""
+
+import atexit
+import logging
+import os
+import queue
+import random
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+
+from celery import Celery, current_app
+from django.db import DatabaseError, connection
+
+from jobs.core.backoff import pause
+from jobs.enqueue.message import Outgoing
+from jobs.enqueue.publisher import BATCH, publisher_for
+from jobs.ledger.maintain import mark_dispatched
+
+logger = logging.getLogger(__name__)
+
+#: Messages held for publishing at most; beyond it they are left to housekeeping, so that memory stays bounded.
+MOST_PENDING = 20_000
+
+#: A message that comes sooner after the last round trip than this, in seconds, waits for others to share the next one.
+GATHER = 0.005
+
+#: The same while many come. A round trip costs as much as publishing seven messages, and takes the interpreter's lock
+#: from the thread that enqueues: the fewer of them, the faster it goes on.
+GATHER_MANY = 0.02
+
+#: So many messages in one round trip, or more, are many.
+MANY = 5
+
+#: How long confirmed messages wait to be noted in the ledger, in seconds: by then most jobs have been claimed
+#: and need no note. Housekeeping takes a row for undispatched only well after that.
+NOTE_AFTER = 0.5
+
+#: The longest pause after a failure to publish, in seconds.
+LONGEST_PAUSE = 15.0
+
+
+class Dispatcher:
+    """A thread that publishes what is submitted. One in each process that enqueues."""
+
+    def __init__(self, app: Celery) -> None:
+        self.pid = os.getpid()
+        self._publisher = publisher_for(app)
+        self._pending: queue.SimpleQueue[Sequence[Outgoing] | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._waiting_lock = threading.Lock()
+        self._next_at = 0.0
+        self._confirmed: list[uuid.UUID] = []
+        self._note_at = 0.0
+        self._pause_until = 0.0
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="jobs-dispatch", daemon=True)
+        self._thread.start()
+
+    def submit(self, messages: Sequence[Outgoing]) -> None:
+        """Have messages published soon. Returns at once and never raises."""
+        if self._waiting + len(messages) > MOST_PENDING or time.monotonic() < self._pause_until:
+            return
+        self._count(len(messages))
+        self._pending.put(messages)
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Publish what is pending and note it, for at most `timeout` seconds; the rest is left to housekeeping."""
+        self._pending.put(None)
+        self._thread.join(timeout)
+
+    def _count(self, change: int) -> None:
+        with self._waiting_lock:
+            self._waiting += change
+
+    def _run(self) -> None:
+        while True:
+            try:
+                batch, last = self._gather()
+                if batch:
+                    self._publish(batch)
+                if self._confirmed and (last or time.monotonic() >= self._note_at):
+                    self._note()
+            except Exception:
+                logger.exception("Dispatching failed; the jobs concerned are left to housekeeping.")
+                last = False
+            if last:
+                self._publisher.close()
+                connection.close()
+                return
+
+    def _gather(self) -> tuple[list[Outgoing], bool]:
+        """Wait for messages, then return all that are there, and whether to stop after them."""
+        timeout = max(0.0, self._note_at - time.monotonic()) if self._confirmed else None
+        try:
+            first = self._pending.get(timeout=timeout)
+        except queue.Empty:
+            return [], False
+        early = self._next_at - time.monotonic()
+        if first is not None and early > 0:
+            time.sleep(early)
+        batch: list[Outgoing] = []
+        item: Sequence[Outgoing] | None = first
+        while item is not None:
+            batch.extend(item)
+            if len(batch) >= BATCH:
+                return batch, False
+            try:
+                item = self._pending.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _publish(self, batch: list[Outgoing]) -> None:
+        self._count(-len(batch))
+        if time.monotonic() < self._pause_until:
+            return
+        try:
+            refused = self._publisher.publish(batch)
+            self._next_at = time.monotonic() + (GATHER_MANY if len(batch) >= MANY else GATHER)
+        except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
+            self._pause(exc)
+            return
+        if self._failures:
+            logger.warning("The broker is back; dispatching goes on.")
+            self._failures = 0
+        if not self._publisher.holds_messages:
+            return
+        if not self._confirmed:
+            self._note_at = time.monotonic() + NOTE_AFTER
+        # What was refused is left to housekeeping, which tries it again.
+        unsent = {message.job_id for message in refused}
+        self._confirmed.extend(message.job_id for message in batch if message.job_id not in unsent)
+
+    def _pause(self, exc: Exception) -> None:
+        self._failures += 1
+        self._pause_until = time.monotonic() + pause(self._failures, 1.0, LONGEST_PAUSE, random.random)
+        if self._failures == 1:
+            logger.warning("The broker did not take jobs (%s: %s); housekeeping will.", type(exc).__name__, exc)
+
+    def _note(self) -> None:
+        confirmed, self._confirmed = self._confirmed, []
+        try:
+            for start in range(0, len(confirmed), BATCH):
+                mark_dispatched(confirmed[start : start + BATCH])
+        except DatabaseError as exc:
+            # They are dispatched a second time, which is harmless.
+            logger.warning("Could not note dispatched jobs (%s); they may be sent again.", exc)
+            connection.close()
+        if connection.vendor == "sqlite":
+            # An open SQLite connection must not be carried over a fork.
+            connection.close()
+
+
+_lock = threading.Lock()
+_dispatcher: Dispatcher | None = None
+
+
+def dispatcher() -> Dispatcher:
+    """Return this process's dispatcher; a forked child gets one of its own."""
+    global _dispatcher  # noqa: PLW0603 (one per process by nature)
+    current = _dispatcher
+    if current is not None and current.pid == os.getpid():
+        return current
+    with _lock:
+        if _dispatcher is None or _dispatcher.pid != os.getpid():
+            _dispatcher = Dispatcher(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
+        return _dispatcher
+
+
+def flush(timeout: float = 3.0) -> None:
+    """Publish what this process has pending, for at most `timeout` seconds."""
+    global _dispatcher
+    current, _dispatcher = _dispatcher, None
+    if current is not None and current.pid == os.getpid():
+        current.close(timeout)
+
+
+def _after_fork() -> None:
+    global _dispatcher, _lock
+    # The parent's thread does not exist here, and its lock may have been held at the fork.
+    _dispatcher, _lock = None, threading.Lock()
+
+
+atexit.register(flush)
+os.register_at_fork(after_in_child=_after_fork)

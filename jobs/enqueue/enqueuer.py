@@ -1,0 +1,242 @@
+"""From a call to a row: check everything, insert in the caller's transaction, hand over to dispatch on commit."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from celery._state import get_current_worker_task
+from django.db import connection, transaction
+from kombu.utils.json import loads
+
+from jobs.conf import conf
+from jobs.core import correlation
+from jobs.core.canonical import encode
+from jobs.enqueue import tracing
+from jobs.enqueue.dispatcher import dispatcher
+from jobs.enqueue.message import Outgoing, outgoing
+from jobs.errors import InvalidArguments
+from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
+from jobs.tasks.options import Options, check_carried, due, expiry, job_id_of, placed, retries_of
+from jobs.tasks.redaction import hidden_names
+from jobs.tasks.uniqueness import unique_keys
+
+if TYPE_CHECKING:
+    from jobs.tasks.task import JobTask
+
+
+#: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
+_MESSAGE_OPTIONS = (
+    "headers",
+    "link",
+    "link_error",
+    "chain",
+    "chord",
+    "group_id",
+    "group_index",
+    "root_id",
+    "shadow",
+    "time_limit",
+    "soft_time_limit",
+    "replaced_task_nesting",
+)
+
+
+def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> uuid.UUID:
+    """Write one job in the caller's transaction and have it dispatched when that commits.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        InvalidArguments: the arguments do not fit the signature, are not JSON, or are too large.
+        InvalidOption: the queue is unknown, the priority out of range, a time of the wrong type, …
+    """
+    job = _checked(task, args, kwargs, _ahead(task, options))
+    message = outgoing(job)
+    _check_size(task, message)
+    job_id = insert(job)
+    if job_id == job.id and not job.waits:
+        _dispatch_on_commit([message])
+    return job_id
+
+
+def enqueue_many(
+    task: "JobTask", calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]], options: Options
+) -> list[uuid.UUID]:
+    """Write many jobs of one task in one insert, and publish them together on commit: all of them or none.
+
+    Returns:
+        The jobs' ids, in the order of `calls`.
+
+    Raises:
+        As `enqueue`; the message says which of the calls is at fault.
+    """
+    options = _ahead(task, options)
+    jobs: list[NewJob] = []
+    messages: list[Outgoing] = []
+    for index, (args, kwargs) in enumerate(calls):
+        try:
+            job = _checked(task, args, kwargs, options)
+            message = outgoing(job)
+            _check_size(task, message)
+        except InvalidArguments as exc:
+            raise InvalidArguments(f"Job {index} of {len(calls)}: {exc}") from exc
+        jobs.append(job)
+        messages.append(message)
+    with transaction.atomic():
+        ids = insert_many(jobs)
+        ready = [
+            message
+            for job, job_id, message in zip(jobs, ids, messages, strict=True)
+            if job.id == job_id and not job.waits
+        ]
+        if ready:
+            _dispatch_on_commit(ready)
+    return ids
+
+
+def _dispatch_on_commit(messages: Sequence[Outgoing]) -> None:
+    """Have messages published after the caller's commit. Nothing that goes wrong there is the caller's error any more.
+
+    Where the caller commits by hand (autocommit is off outside of `atomic`), Django tells nobody of the commit:
+    maintenance finds the rows and dispatches them.
+    """
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(lambda: dispatcher().submit(messages), robust=True)
+
+
+def _ahead(task: "JobTask", options: Options) -> Options:
+    """Return the options without a time that has come. The database's clock decides: ours may be wrong."""
+    _, run_at = due(task, options)
+    return replace(options, eta=None) if run_at is not None and has_come(run_at) else options
+
+
+def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> NewJob:
+    task.check_arguments(args, kwargs)
+    delay, run_at = due(task, options)
+    expires_in, expires_at = expiry(task, options)
+    parent = _parent()
+    check_carried(task, options)
+    message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
+    if traced := tracing.outgoing_headers():
+        message["headers"] = {**traced, **message.get("headers", {})}
+    queue, priority = placed(task, options, args, kwargs)
+    args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
+    key, *earlier = unique_keys(task, args, kwargs, options.unique) or (None,)
+    return NewJob(
+        id=job_id_of(task, options.task_id),
+        given_id=options.task_id is not None,
+        task=task.name,
+        queue=queue,
+        args=args_text,
+        kwargs=kwargs_text,
+        unique_key=key,
+        earlier_keys=tuple(earlier),
+        replay_of=options.replay_of,
+        options=_json_ready(task, message) if message else None,
+        priority=priority,
+        max_retries=retries_of(task, options.max_retries),
+        delay=delay,
+        run_at=run_at,
+        expires_in=expires_in,
+        expires_at=expires_at,
+        correlation_id=options.correlation_id or parent.correlation_id,
+        parent_id=parent.id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    id: uuid.UUID | None = None
+    correlation_id: str = ""
+
+
+#: The job for which jobs are enqueued: unlike Celery's current task it is known in coroutines and their threads too.
+_enqueuing: ContextVar[_Parent | None] = ContextVar("enqueuing", default=None)
+
+
+@contextmanager
+def enqueuing_for(job_id: uuid.UUID, correlation_id: str) -> Iterator[None]:
+    """Let the jobs enqueued meanwhile be children of this job, and belong together with it."""
+    token = _enqueuing.set(_Parent(job_id, correlation_id or str(job_id)))
+    try:
+        yield
+    finally:
+        _enqueuing.reset(token)
+
+
+def _parent() -> _Parent:
+    """Return the job in whose task this code runs; outside of any, the request that it is part of."""
+    if (given := _enqueuing.get()) is not None:
+        return given
+    task = get_current_worker_task()
+    job_id = getattr(getattr(task, "request", None), "job_id", None)
+    if job_id is None:
+        return _Parent(correlation_id=correlation.current())
+    return _Parent(job_id, getattr(task.request, "job_correlation_id", "") or str(job_id))
+
+
+def json_text(task: "JobTask", name: str, value: object) -> str:
+    """Return `value` as the JSON that the ledger can hold, the same on every database and after every reading.
+
+    Raises:
+        InvalidArguments: there is none.
+    """
+    try:
+        text = encode(value)
+    except (TypeError, ValueError, RecursionError) as exc:
+        shown = "" if hidden_names(task.name) else f"={_shown(value)}"
+        raise InvalidArguments(f"{task.name}: {name}{shown} cannot be written as JSON: {exc}.") from None
+    if "\\u0000" in text or "\\ud" in text.lower():
+        _check_storable(task, name, text)
+    if '"__type__"' in text:
+        _check_readable(task, name, text)
+    return text
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.200}"
+    except Exception as exc:  # noqa: BLE001 (the value's own `__repr__` fails: the error must still name the argument)
+        return f"a {type(value).__qualname__} that cannot be shown ({type(exc).__name__})"
+
+
+def _check_readable(task: "JobTask", name: str, text: str) -> None:
+    """Refuse what Kombu would take for one of its own types when it reads the arguments, and could not make."""
+    try:
+        loads(text)
+    except Exception as exc:  # noqa: BLE001 (the constructors of those types raise what they like)
+        reason = type(exc).__name__ if hidden_names(task.name) else exc
+        raise InvalidArguments(
+            f'{task.name}: {name} holds an object with the key "__type__", which marks a value of Kombu\'s own, and it'
+            f" cannot be read: {reason}. Use another key."
+        ) from None
+
+
+def _check_storable(task: "JobTask", name: str, text: str) -> None:
+    """Refuse what JSON can spell and PostgreSQL's jsonb cannot hold, on every database alike."""
+    plain = json.dumps(json.loads(text), ensure_ascii=False)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        raise InvalidArguments(f"{task.name}: {name} holds a lone surrogate, which is no valid text.") from None
+    if "\\u0000" in plain.replace("\\\\", ""):
+        raise InvalidArguments(f"{task.name}: {name} holds a NUL character, which PostgreSQL cannot store in JSON.")
+
+
+def _json_ready(task: "JobTask", value: dict[str, Any]) -> dict[str, Any]:
+    ready: dict[str, Any] = json.loads(json_text(task, "options", value))
+    return ready
+
+
+def _check_size(task: "JobTask", message: Outgoing) -> None:
+    limit = conf().max_message_bytes
+    if len(message.body) > limit:
+        raise InvalidArguments(
+            f"{task.name}: the message body has {len(message.body):,} bytes: it must not have more than {limit:,}"
+            " (JOBS_MAX_MESSAGE_BYTES). Store the data and pass its id."
+        )

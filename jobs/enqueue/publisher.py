@@ -1,0 +1,211 @@
+"""One connection to the broker, for publishing jobs: the same meaning of order and priority on every broker."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from amqp.exceptions import NotFound
+from celery import Celery
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.exceptions import ChannelError, OperationalError
+from kombu.messaging import Producer
+
+from jobs.brokers import LEDGER
+from jobs.brokers.ledger.database import announce
+from jobs.core.priority import on_the_wire
+from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
+from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors
+
+#: The properties of a message that survive in its dead letter.
+_PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})
+
+T = TypeVar("T")
+
+#: Messages put into one round trip where the broker can take many.
+BATCH = 500
+
+
+class Publisher:
+    """Publishes jobs over one connection of its own; made anew after any error. Not thread-safe."""
+
+    #: Whether the broker holds what was published, so that the ledger notes it as dispatched.
+    holds_messages = True
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Connection | None = None
+        self._producer: Producer | None = None
+        self._declared: set[str] = set()
+        #: What says that the connection is broken, and nothing of a queue.
+        self._broken: tuple[type[BaseException], ...] = (OSError, OperationalError)
+        #: The queues that the broker refuses.
+        self.set_aside = SetAside("publisher")
+        #: How often in a row the broker could not be reached.
+        self.failures = 0
+
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        """Hand messages to the broker, those of a queue together where it can take many at once.
+
+        Returns:
+            Those whose queue the broker refuses. It is set aside for a while; the others' messages were sent.
+
+        Raises:
+            OSError, kombu.exceptions.OperationalError, …: the broker is out of reach or did not confirm. Which of
+            the messages it has is then unknown; the ledger makes sending them again harmless.
+        """
+        by_queue: dict[str, list[Outgoing]] = {}
+        for message in messages:
+            by_queue.setdefault(message.queue, []).append(message)
+        refused: list[Outgoing] = []
+        for queue, some in by_queue.items():
+            if not self._published(queue, some):
+                refused += some
+        return refused
+
+    def _published(self, queue: str, messages: Sequence[Outgoing]) -> bool:
+        def send(producer: Producer) -> None:
+            if len(messages) > 1 and producer.supports_batch_publish:
+                with producer.batch(BATCH):
+                    self._send(producer, messages)
+            else:
+                self._send(producer, messages)
+
+        return self._put(queue, send)
+
+    def publish_raw(self, queue: str, message: RawMessage) -> None:
+        """Put a message into a queue as it is. Raises as `publish` does, and QueueRefused."""
+
+        def send(producer: Producer) -> None:
+            producer.publish(
+                message.body,
+                routing_key=queue,
+                exchange="",
+                headers=message.headers,
+                content_type=message.content_type,
+                content_encoding=message.content_encoding,
+                retry=False,
+                **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
+            )
+
+        if not self._put(queue, send):
+            raise QueueRefused(self.set_aside.errors().get(queue, "The broker refuses it."))
+
+    def _put(self, queue: str, send: Callable[[Producer], None]) -> bool:
+        """Send to a queue that exists. Returns whether the broker took it; a queue that it refuses is set aside."""
+        if self.set_aside.holds(queue):
+            return False
+
+        def act(producer: Producer) -> None:
+            self._declare(queue)
+            send(producer)
+
+        try:
+            self._connected(act)
+        except Exception as exc:
+            if isinstance(exc, self._broken):
+                raise
+            self.set_aside.add(queue, exc)
+            return False
+        self.set_aside.remove(queue)
+        return True
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages the broker holds for `queue`. Raises as `publish` does."""
+
+        def ask(_: Producer) -> int:
+            try:
+                return int(self._channel().queue_declare(queue=queue, passive=True).message_count)
+            except (ChannelError, NotFound):
+                # Redis has no empty queues, and a wiped broker none at all: it is declared with the next message.
+                self.close()
+                return 0
+            except Exception as exc:
+                if isinstance(exc, self._broken):
+                    raise
+                # A key of Redis that is no list: the next message to it is refused, and says so.
+                return 0
+
+        return self._connected(ask)
+
+    def close(self) -> None:
+        """Drop the connection without waiting for the broker."""
+        connection, self._connection, self._producer = self._connection, None, None
+        self._declared.clear()
+        if connection is not None:
+            _quietly(connection.collect)
+
+    def _connected(self, act: Callable[[Producer], T]) -> T:
+        """Do something with the broker: a second time on a new connection where the one at hand turned out broken."""
+        had_connection = self._producer is not None
+        try:
+            done = act(self._open())
+        except Exception as exc:
+            self.close()
+            if not had_connection:
+                self.failures += isinstance(exc, self._broken)
+                raise
+            return self._connected(act)
+        except BaseException:
+            self.close()
+            raise
+        self.failures = 0
+        return done
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            self._connection = self._app.connection_for_write()
+            self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
+            self._broken = (OperationalError, *connection_errors(self._connection))
+            self._producer = Producer(self._channel(), auto_declare=False)
+        return self._producer
+
+    def _channel(self) -> Any:
+        assert self._connection is not None  # noqa: S101 (for the type checker: `_open` came first)
+        return self._connection.default_channel
+
+    def _declare(self, name: str) -> None:
+        """Make sure that a queue exists: a message to one that does not is dropped by RabbitMQ."""
+        if name not in self._declared:
+            queue: Queue = self._app.amqp.queues.get(name) or self._app.amqp.queues.new_missing(name)
+            queue(self._channel()).declare()
+            self._declared.add(name)
+
+    def _send(self, producer: Producer, messages: Sequence[Outgoing]) -> None:
+        driver = self._connection.transport.driver_type if self._connection else ""
+        for message in messages:
+            producer.publish(
+                message.body,
+                routing_key=message.queue,
+                exchange="",
+                headers=message.headers,
+                content_type=CONTENT_TYPE,
+                content_encoding=CONTENT_ENCODING,
+                priority=on_the_wire(message.priority, driver),
+                delivery_mode=2,
+                correlation_id=message.headers["id"],
+                retry=False,
+            )
+
+
+class LedgerPublisher(Publisher):
+    """For `ledger://`, where a committed row is its own message: to publish is to wake the workers."""
+
+    holds_messages = False
+
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        """Wake the workers of the jobs' queues. Raises the database's errors."""
+        announce({message.queue for message in messages})
+        return []
+
+
+def publisher_for(app: Celery) -> Publisher:
+    """Return what hands jobs to the broker in use."""
+    driver = app.connection_for_write().transport.driver_type
+    return LedgerPublisher(app) if driver == LEDGER else Publisher(app)
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    try:
+        close()
+    except Exception:  # noqa: BLE001 (the connection is broken; that is why it is dropped)
+        pass

@@ -1,0 +1,64 @@
+"""How long the engine keeps what has ended: its own cleaners for `jobs.cleanup`."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from jobs.conf import conf
+from jobs.core.states import State
+from jobs.ledger import prune
+from jobs.ledger.prune import Past
+from jobs.maintenance.cleanup import register_cleaner
+from jobs.models import ApiToken
+from jobs.tasks.registry import registered
+
+DONE = frozenset({State.SUCCEEDED, State.CANCELLED})
+
+
+def register_cleaners() -> None:
+    """Have the engine's tables cleaned. Called once, at start."""
+    register_cleaner("ended jobs", forget_jobs)
+    register_cleaner(
+        "dead jobs", lambda limit: prune.forget_jobs(Past({State.DEAD}, conf().dead_retention_seconds), limit)
+    )
+    register_cleaner("dead letters", _rows("jobs_deadletter", lambda: conf().dead_retention_seconds))
+    register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
+    register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
+    register_cleaner("ended API tokens", forget_tokens)
+    register_cleaner("gone workers", _rows("jobs_worker", lambda: conf().retention_seconds))
+
+
+def forget_jobs(limit: int) -> int:
+    """Delete jobs that succeeded or were cancelled, each after its task's own retention, else the engine's."""
+    own = _own_retentions()
+    named = [name for names in own.values() for name in names]
+    deleted = prune.forget_jobs(Past(DONE, conf().retention_seconds, other_than=named), limit)
+    for seconds, names in own.items():
+        if deleted == limit:
+            break
+        deleted += prune.forget_jobs(Past(DONE, seconds, tasks=names), limit - deleted)
+    return deleted
+
+
+def forget_tokens(limit: int) -> int:
+    """Delete tokens that expired or were revoked so long ago that nobody asks any more whose they were."""
+    past = timezone.now() - timedelta(seconds=conf().history_seconds)
+    ended = ApiToken.objects.filter(Q(expires_at__lt=past) | Q(revoked_at__lt=past)).order_by("pk")
+    return ApiToken.objects.filter(pk__in=list(ended.values_list("pk", flat=True)[:limit])).delete()[0]
+
+
+def _own_retentions() -> dict[float, list[str]]:
+    """Return the tasks that say themselves how long their jobs are kept, by that time."""
+    found: dict[float, list[str]] = defaultdict(list)
+    for name, task in registered().items():
+        seconds = getattr(task, "retention", None)
+        if seconds is not None:
+            found[float(seconds)].append(name)
+    return found
+
+
+def _rows(table: str, seconds: Callable[[], float]) -> Callable[[int], int]:
+    return lambda limit: prune.forget_rows(table, seconds(), limit)

@@ -1,0 +1,211 @@
+"""Housekeeping in every worker: a bootstep with two threads that work through lists of duties.
+
+Any number of workers may do the same duties at once; the ledger sees to it that each row goes to one of them.
+There is no leader, no extra process, and it does not need Beat.
+"""
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import bootsteps
+from django.db import Error as DatabaseError, connection
+
+from jobs.conf import conf
+from jobs.core import backoff
+from jobs.core.queue_names import RULE, is_queue_name
+from jobs.worker import forks, orphan_guard, running_requests, shutdown
+from jobs.worker.claimer import handover
+from jobs.worker.database import is_outage, of_the_engine
+from jobs.worker.exchange import exchange
+from jobs.worker.losses import losses
+
+logger = logging.getLogger(__name__)
+
+#: The longest pause of a duty that keeps failing, in seconds.
+LONGEST_PAUSE = 10.0
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something to do regularly.
+
+    Attributes:
+        run: does it; returns whether there is more to do at once.
+        every: seconds between two runs.
+        longest_pause: the longest pause while it keeps failing, in seconds.
+        at_end: whether it is done once more when the worker stops.
+    """
+
+    name: str
+    run: Callable[[], bool]
+    every: float
+    longest_pause: float = LONGEST_PAUSE
+    at_end: bool = False
+    next_at: float = 0.0
+    failures: int = 0
+
+
+class Housekeeper(threading.Thread):
+    """A thread that does duties, one after the other.
+
+    Args:
+        duties: what it does.
+        wake: when set, it looks at once whether there is something urgent.
+        database_failed: told of errors that say that the database cannot be used.
+        at_end: called last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        duties: Sequence[Duty],
+        *,
+        wake: threading.Event | None = None,
+        database_failed: Callable[[DatabaseError], None] | None = None,
+        at_end: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._duties = duties
+        self._wake = wake or threading.Event()
+        self._database_failed = database_failed
+        self._at_end = at_end
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        """Do what is due until told to stop."""
+        of_the_engine()
+        while not self._stop_asked.is_set():
+            now = time.monotonic()
+            due = [duty for duty in self._duties if duty.next_at <= now or self._is_urgent(duty)]
+            if due:
+                with forks.held_off():
+                    for duty in due:
+                        self._do(duty)
+                    _put_away()
+            pause = min(duty.next_at for duty in self._duties) - time.monotonic()
+            if self._wake.wait(max(0.0, pause)):
+                self._wake.clear()
+        for duty in self._duties:
+            if duty.at_end:
+                self._do(duty)
+        if self._at_end is not None:
+            self._at_end()
+        connection.close()
+
+    def stop(self, timeout: float) -> None:
+        """Stop after the duty at hand, waiting for it at most `timeout` seconds."""
+        self._stop_asked.set()
+        self._wake.set()
+        if self.is_alive():
+            self.join(timeout)
+
+    def _is_urgent(self, duty: Duty) -> bool:
+        return duty.name == "losses" and not duty.failures and bool(losses.unwritten())
+
+    def _do(self, duty: Duty) -> None:
+        try:
+            more = duty.run()
+        except Exception as exc:  # noqa: BLE001 (a duty must never end the thread; each failure is told and retried)
+            self._failed(duty, exc)
+            return
+        if duty.failures:
+            logger.warning("Housekeeping %r works again after %d failures.", duty.name, duty.failures)
+        duty.failures = 0
+        duty.next_at = time.monotonic() + (0 if more else duty.every * (0.9 + 0.2 * random.random()))  # noqa: S311
+
+    def _failed(self, duty: Duty, exc: Exception) -> None:
+        duty.failures += 1
+        duty.next_at = time.monotonic() + backoff.pause(duty.failures, duty.every, duty.longest_pause, random.random)
+        if duty.failures == 1:
+            expected = isinstance(exc, (DatabaseError, OSError)) or "Operational" in type(exc).__name__
+            logger.warning(
+                "Housekeeping %r failed, it is tried again: %s: %s",
+                duty.name,
+                type(exc).__name__,
+                exc,
+                exc_info=None if expected else exc,
+            )
+        if self._database_failed is not None and isinstance(exc, DatabaseError) and is_outage(exc):
+            self._database_failed(exc)
+        connection.close()
+
+
+def _put_away() -> None:
+    """Close what must not be carried over a fork: an open SQLite connection."""
+    if connection.vendor == "sqlite":
+        connection.close()
+
+
+def _check_queues(names: Iterable[str]) -> None:
+    """End the worker at its start, with one line, where it shall consume what is no queue of jobs."""
+    for name in names:
+        if not is_queue_name(name):
+            raise SystemExit(f"This worker cannot consume queue {name!r}: it must be {RULE}. See --queues.")
+
+
+class Housekeeping(bootsteps.StartStopStep):
+    """The worker's bootstep: starts the threads after the pool, and ends the worker's jobs in order when it stops."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        _check_queues(worker.app.amqp.queues.consume_from)
+        self._housekeepers: list[Housekeeper] = []
+        self._pid = 0
+
+    def start(self, worker: Any) -> None:
+        """Called when the worker starts."""
+        # Its duties use models, which are loaded by now; the application, which names this step, comes before them.
+        from jobs.maintenance.worker_duties import Household  # noqa: PLC0415
+
+        self._pid = os.getpid()
+        orphan_guard.give_signs()
+        household = Household(worker)
+        self._housekeepers = [
+            Housekeeper(
+                "jobs-housekeeping",
+                household.duties(),
+                wake=losses.arrived,
+                database_failed=household.database_failed,
+                at_end=household.close,
+            ),
+            Housekeeper("jobs-leases", household.vital()),
+        ]
+        for housekeeper in self._housekeepers:
+            housekeeper.start()
+        shutdown.bound(worker, conf().shutdown_seconds)
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        """Called whenever the worker's loop begins, after each connection to the broker."""
+        if not worker.pool.is_green:
+            exchange.attach(hub)
+
+    def stop(self, worker: Any) -> None:
+        """Called when the worker stops, after its consumer: nothing new comes in, what runs may finish.
+
+        The pool is joined here, not in its own step after this one: leases must be renewed until it is empty.
+        """
+        worker.pool.stop()
+        self._end()
+
+    def terminate(self, worker: Any) -> None:
+        """Called when the worker stops for good: nothing may run on, and then it is handed back."""
+        worker.pool.terminate()
+        self._end()
+
+    def _end(self) -> None:
+        housekeepers, self._housekeepers = self._housekeepers, []
+        if housekeepers and self._pid == os.getpid():
+            # First of all: what cannot be written now is left to the last duty.
+            exchange.close()
+            handover.close()
+            for housekeeper in housekeepers:
+                housekeeper.stop(timeout=3)
+            shutdown.hand_back(running_requests.running())

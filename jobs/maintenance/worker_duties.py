@@ -1,0 +1,91 @@
+"""What one worker's housekeeping does, how often, and with what: the lists of its duties."""
+
+from typing import Any
+
+from django.db import Error as DatabaseError
+
+from jobs.conf import conf
+from jobs.deadletters.archiver import Archiver
+from jobs.deadletters.missing import MissingLetters
+from jobs.enqueue.publisher import publisher_for
+from jobs.maintenance import renew
+from jobs.maintenance.brokerless import steward_for
+from jobs.maintenance.runner import Duty
+from jobs.worker import heartbeat
+from jobs.worker.claimer import PATIENCE, handover
+from jobs.worker.event_sync import untold
+from jobs.worker.heartbeat import Roster
+from jobs.worker.watchdog import Watchdog
+
+
+class Household:
+    """The parts of a worker's housekeeping."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._publisher = publisher_for(worker.app)
+        self._steward = steward_for(self._publisher, worker.app)
+        self._archiver = Archiver(worker.app)
+        self._missing_letters = MissingLetters()
+        self._intake = worker.consumer.intake
+        self._roster = Roster(worker, self._publisher)
+
+    def vital(self) -> list[Duty]:
+        """Return what no broker that hangs may delay: a thread of its own does it.
+
+        Else the leases of jobs that run would run out, and others would take them for lost.
+        """
+        found = [
+            Duty("leases", self._steward.renew_leases, conf().lease_renew_seconds, longest_pause=1.0),
+            Duty("leases again", self._steward.renew_leases_again, renew.AGAIN_EVERY, longest_pause=1.0),
+            Duty("handover", handover.tend, min(conf().housekeeping_seconds, PATIENCE / 2)),
+        ]
+        if Watchdog.needed(self._worker):
+            every = min(conf().housekeeping_seconds, 0.5)
+            found.append(Duty("time limits", Watchdog(self._worker).check, every))
+        return found
+
+    def duties(self) -> list[Duty]:
+        """Return what else is to be done, the most urgent first."""
+        settings, steward = conf(), self._steward
+        beat = settings.housekeeping_seconds
+        return [
+            Duty("losses", steward.record_losses, beat, at_end=True),
+            Duty("cancel", steward.cancel_asked, beat),
+            Duty("due", steward.dispatch_due, beat),
+            Duty("undispatched", steward.dispatch_undispatched, beat),
+            Duty("roster", self._sign, min(heartbeat.EVERY, beat * 5)),
+            Duty("intake", self._follow, beat),
+            Duty("held back", steward.tend_held, beat * 2),
+            Duty("rescue", steward.rescue, steward.rescue_every()),
+            Duty("resend", steward.resend, steward.resend_every()),
+            Duty("dead letters", self._archiver.archive, beat * 2),
+            Duty("missing dead letters", self._missing_letters.mend, beat * 15),
+            Duty("events", untold.tell, beat),
+        ]
+
+    def database_failed(self, error: DatabaseError) -> None:
+        """Called when a duty found that the database could not be used: take no jobs until it can."""
+        self._steward.out_of_touch()
+        self._intake.close(f"{type(error).__name__}: {str(error).strip()}")
+
+    def close(self) -> None:
+        """Drop the connections; called last."""
+        self._publisher.close()
+        self._archiver.close()
+        try:
+            self._roster.leave()
+        except DatabaseError:
+            # Its entry goes silent instead.
+            return
+
+    def _sign(self) -> bool:
+        self._roster.sign()
+        if self._intake.trouble:
+            # The entry was written, so the ledger can be.
+            self._roster.database_reconnects += 1
+            self._intake.follow()
+        return False
+
+    def _follow(self) -> bool:
+        return False if self._intake.trouble else self._intake.follow()

@@ -1,0 +1,65 @@
+"""Queues, workers and schedules as JSON: the same in the API and on the command line."""
+
+from typing import Any
+
+from jobs.models import Worker
+from jobs.operations.job_json import maybe_time_json, time_json
+from jobs.reports import workers
+from jobs.reports.queues import QueueReport
+from jobs.schedules import Entry, coming_runs, latest_run
+
+
+def queue_json(queue: QueueReport) -> dict[str, Any]:
+    """Return a queue; rates are jobs a minute."""
+    return {
+        "name": queue.name,
+        "depth": {state.value: number for state, number in queue.depth.items()},
+        "oldest_waiting_seconds": queue.waiting_seconds,
+        "drain_seconds": queue.drain_seconds,
+        "rate_in": queue.rate_in,
+        "rate_out": queue.rate_out,
+        "dead_letters": queue.dead_letters,
+        "workers": queue.workers,
+        "paused": queue.paused_at is not None,
+        "paused_at": maybe_time_json(queue.paused_at),
+        "paused_by": queue.paused_by,
+    }
+
+
+def worker_json(worker: Worker) -> dict[str, Any]:
+    """Return a worker process."""
+    return {
+        "id": str(worker.pk),
+        "name": worker.name,
+        "presence": workers.presence(worker).value,
+        "host": worker.host,
+        "pid": worker.pid,
+        "queues": worker.queues,
+        "pool": worker.pool,
+        "concurrency": worker.concurrency,
+        "running": worker.running,
+        "memory_bytes": worker.memory_bytes,
+        "started_at": time_json(worker.started_at),
+        "seen_at": time_json(worker.seen_at),
+        "stopped_at": maybe_time_json(worker.stopped_at),
+        "connections": worker.connections,
+    }
+
+
+def schedule_json(entry: Entry) -> dict[str, Any]:
+    """Return a schedule with its next runs and what came of the last one."""
+    row = entry.row
+    last = latest_run(row)
+    job = None if last is None else last.job
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "task": row.task,
+        "enabled": row.enabled,
+        "timing": entry.timing_text,
+        "cannot_run": entry.fault or None,
+        "next_runs": [] if entry.fault else [moment.isoformat() for moment in coming_runs(row)],
+        "last_run_at": maybe_time_json(row.last_run_at),
+        "last_job_id": None if last is None or last.job_id is None else str(last.job_id),
+        "last_state": None if job is None else job.state,
+    }

@@ -1,0 +1,146 @@
+"""`@job`: what a task may say of its jobs, and what each of these can be."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict, Unpack, cast, overload
+
+from celery import shared_task
+
+from jobs.core.queue_names import RULE, is_queue_name
+from jobs.core.retry import MOST_TIMES, TOO_LONG
+from jobs.errors import InvalidOption
+from jobs.tasks.options import PRIORITIES
+from jobs.tasks.task import JobTask
+
+
+class JobOptions(TypedDict, total=False):
+    """What `@job` takes. Names that Celery has keep Celery's meaning; durations in seconds."""
+
+    name: str
+    bind: bool
+    queue: str
+    priority: int
+    autoretry_for: tuple[type[BaseException], ...]
+    dont_autoretry_for: tuple[type[BaseException], ...]
+    max_retries: int | None
+    retry_backoff: float | bool
+    #: How many times the delay before each further delay is: 2, or 5 for 1, 5, 25 s.
+    retry_backoff_factor: float
+    retry_backoff_max: float
+    retry_jitter: float | bool
+    default_retry_delay: float
+    soft_time_limit: float | None
+    time_limit: float | None
+    expires: float | None
+    pydantic: bool
+    #: A template such as `"post:{post_id}"`, or true for task and arguments: while such a job waits to begin, another
+    #: call returns that job instead of enqueueing a second one.
+    unique: str | bool
+    #: How many waiting jobs of the task one call takes at most; the function then takes a `Batch`.
+    batch: int
+    #: Names of arguments that nobody is shown, or true for all.
+    redact: tuple[str, ...] | bool
+    #: Whether clients may submit it over HTTP.
+    public: bool
+    #: Seconds to keep its finished jobs; the engine's own retention where None.
+    retention: float | None
+
+
+@overload
+def job(function: Callable[..., Any], /) -> JobTask: ...
+@overload
+def job(**options: Unpack[JobOptions]) -> Callable[[Callable[..., Any]], JobTask]: ...
+def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
+    """Make a function a task whose calls are jobs: `@job` or `@job(queue="email", max_retries=5)`.
+
+    Args:
+        functions: the function, where `@job` stands without parentheses.
+        options: see `JobOptions`; DESIGN's words, Celery's names. Defaults: queue `default`, priority 5,
+            5 retries after 1, 2, 4, 8 and 16 s for any exception, time limit 30 s.
+
+    Returns:
+        A Celery task (`JobTask`), registered with every Celery application.
+
+    Raises:
+        InvalidOption: for an option `@job` does not know, or a value it cannot have.
+    """
+    _check_options(options)
+    register = shared_task(base=JobTask, **options)
+
+    def declare(function: Callable[..., Any]) -> Any:
+        _check_function(function)
+        return register(function)
+
+    return declare(functions[0]) if functions else declare
+
+
+def _check_function(function: Callable[..., Any]) -> None:
+    """Refuse a function whose call does nothing: only who iterates a generator runs its body."""
+    body = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body):
+        raise InvalidOption(
+            f"@job: {function.__qualname__} is a generator function, whose body nobody would run: it must return, or be"
+            " `async def` without yield."
+        )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = JobOptions.__annotations__
+    for name, value in options.items():
+        if name not in known:
+            raise InvalidOption(f"@job has no option {name!r}. It takes: {', '.join(sorted(known))}.")
+        rule = _RULES.get(name)
+        if rule is not None and not rule[0](value):
+            raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _seconds(value: object) -> bool:
+    return value is None or (_number(value) and 0 < cast("float", value) < TOO_LONG)
+
+
+def _exceptions(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(
+        isinstance(item, type) and issubclass(item, BaseException) for item in value
+    )
+
+
+def _fraction(value: object) -> bool:
+    return isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < 1)
+
+
+_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "queue": (is_queue_name, RULE),
+    "priority": (lambda value: type(value) is int and value in PRIORITIES, "a whole number from 0 to 9"),
+    "max_retries": (
+        lambda value: value is None or (type(value) is int and value >= 0),
+        "a whole number, zero or more, or None for no limit",
+    ),
+    "retry_backoff": (
+        lambda value: isinstance(value, bool) or (_number(value) and 0 <= cast("float", value) < TOO_LONG),
+        "seconds, or true or false",
+    ),
+    "retry_backoff_factor": (
+        lambda value: _number(value) and 1 <= cast("float", value) <= MOST_TIMES,
+        f"a number from 1 to {MOST_TIMES}",
+    ),
+    "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
+    "retry_jitter": (_fraction, "true, false, or a share below 1"),
+    "default_retry_delay": (lambda value: value is not None and _seconds(value), "seconds above zero"),
+    "unique": (lambda value: isinstance(value, (bool, str)), "true, false, or a template of argument names"),
+    "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
+    "redact": (
+        lambda value: isinstance(value, (bool, tuple, list)),
+        "true, false, or a tuple of argument names",
+    ),
+    "public": (lambda value: isinstance(value, bool), "true or false"),
+    "retention": (_seconds, "seconds above zero, or None"),
+    "time_limit": (_seconds, "seconds above zero, or None"),
+    "soft_time_limit": (_seconds, "seconds above zero, or None"),
+    "expires": (_seconds, "seconds above zero, or None"),
+    "autoretry_for": (_exceptions, "a tuple of exception classes"),
+    "dont_autoretry_for": (_exceptions, "a tuple of exception classes"),
+}

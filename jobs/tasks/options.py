@@ -1,0 +1,270 @@
+"""What a caller may say about one job besides its arguments, and what each of these can be."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from django.utils.timezone import is_naive
+from uuid_utils.compat import uuid7
+
+from jobs.core.delivery import can_be_carried
+from jobs.core.moments import EARLIEST, LATEST, is_possible
+from jobs.core.queue_names import RULE, is_queue_name
+from jobs.core.retry import TOO_LONG
+from jobs.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from jobs.tasks.task import JobTask
+
+PRIORITIES = range(10)
+
+#: The longest correlation id, and name to show instead of a task's own.
+NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may say about one job besides its arguments. The names are those of Celery's `apply_async`.
+
+    Attributes:
+        task_id: the job's id; a new UUIDv7 where None.
+        queue, priority: where not the task's own.
+        countdown: seconds from now until it may run.
+        eta: the time from when it may run, instead of `countdown`.
+        expires: seconds from now, or the time, after which it must not begin any more.
+        max_retries: attempts after the first, or None for no limit, where not the task's own (`...`).
+        unique: a key, or true for task and arguments, instead of the task's own: while a job of the task with this
+            key waits to begin, the call returns that job.
+        message: what else goes into the message.
+    """
+
+    task_id: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+    countdown: float | None = None
+    eta: datetime | None = None
+    expires: float | datetime | None = None
+    correlation_id: str | None = None
+    max_retries: int | EllipsisType | None = ...
+    replay_of: uuid.UUID | None = None
+    unique: str | bool | None = None
+    message: dict[str, Any] = field(default_factory=dict)
+
+
+#: Options of `apply_async` that say something of a job.
+_OF_JOBS = frozenset(
+    {
+        *("queue", "priority", "countdown", "eta", "expires", "unique", "correlation_id", "headers", "shadow"),
+        *("link", "link_error", "max_retries", "time_limit", "soft_time_limit"),
+        # What canvas passes on.
+        *("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "replaced_task_nesting"),
+        *("stamped_headers", "reply_to", "add_to_parent", "ignore_result"),
+        # What Beat passes on.
+        "periodic_task_name",
+    }
+)
+
+#: Options about how a message is sent. They may be given and change nothing: the dispatcher sends it.
+_OF_SENDING = frozenset({"producer", "publisher", "connection", "retry", "retry_policy", "argsrepr", "kwargsrepr"})
+
+#: Options that would change where or how a message goes, which is the queue's business; and what to say instead.
+_REFUSED = {
+    "exchange": "a job is sent to a queue; say queue=",
+    "routing_key": "a job is sent to a queue; say queue=",
+    "compression": "a job's arguments are kept in the ledger; store large data and pass its id",
+    "content_type": "a job's arguments are JSON",
+    "content_encoding": "a job's arguments are JSON",
+}
+
+
+def options_of(task: "JobTask", options: Mapping[str, Any], task_id: str | None, message: dict[str, Any]) -> Options:
+    """Return what was given to `apply_async`; `message` is what goes into the message as it is.
+
+    Raises:
+        InvalidOption: for an option that nobody knows, or that has no meaning for a job.
+    """
+    _check_names(task, options)
+    return Options(
+        task_id=task_id,
+        queue=_queue_name(options.get("queue")),
+        priority=options.get("priority"),
+        countdown=options.get("countdown"),
+        eta=options.get("eta"),
+        expires=options.get("expires"),
+        correlation_id=options.get("correlation_id"),
+        max_retries=options.get("max_retries", ...),
+        unique=options.get("unique"),
+        message=message,
+    )
+
+
+def _check_names(task: "JobTask", options: Mapping[str, Any]) -> None:
+    stamps = options.get("stamped_headers") or ()
+    for name, value in options.items():
+        if name in _OF_JOBS or name in _OF_SENDING or name in stamps or value is None:
+            continue
+        if name == "serializer" and value == "json":
+            continue
+        if name == "serializer":
+            raise InvalidOption(f"{task.name}: serializer={value!r} is not valid: a job's arguments are JSON.")
+        if name in _REFUSED:
+            raise InvalidOption(f"{task.name}: {name}={value!r:.100} has no meaning: {_REFUSED[name]}.")
+        raise InvalidOption(
+            f"{task.name}: apply_async has no option {name!r}. It takes: {', '.join(sorted(_OF_JOBS))}."
+        )
+
+
+def _queue_name(queue: Any) -> str | None:
+    name: str | None = getattr(queue, "name", queue)
+    return name
+
+
+def job_id_of(task: "JobTask", given: str | None) -> uuid.UUID:
+    """Return the id of a new job. Raises InvalidOption where the one given is no UUID."""
+    if given is None:
+        return uuid7()
+    try:
+        return uuid.UUID(str(given))
+    except ValueError:
+        raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
+
+
+def placed(task: "JobTask", options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the queue and the priority of a job: the caller's, else the task's own, else what CELERY_TASK_ROUTES says.
+
+    Raises:
+        InvalidOption: nobody knows the queue, or the priority is out of range.
+    """
+    route = route_of(task, args, kwargs)
+    queue, priority = options.queue, options.priority
+    if queue is None and not task.names("queue"):
+        queue = route.get("queue")
+    if priority is None and not task.names("priority"):
+        priority = route.get("priority")
+    return _queue_of(task, queue), _priority_of(task, priority)
+
+
+def route_of(task: "JobTask | type[JobTask]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what CELERY_TASK_ROUTES says of a call: `queue`, `priority`, or neither.
+
+    https://docs.celeryq.dev/en/stable/userguide/routing.html#automatic-routing
+
+    Raises:
+        InvalidOption: it says something else, which has no meaning for a job.
+    """
+    router = task.app.amqp.router
+    if not router.routes:
+        return {}
+    found = router.lookup_route(task.name, args, kwargs, {}, task) or {}
+    route: dict[str, Any] = {"queue": found} if isinstance(found, str) else dict(found)
+    if others := route.keys() - {"queue", "priority"}:
+        raise InvalidOption(
+            f"{task.name}: CELERY_TASK_ROUTES gives it {', '.join(sorted(others))}, which has no meaning for a job: a"
+            " route may give queue and priority."
+        )
+    return {**route, "queue": _queue_name(route.get("queue"))}
+
+
+def _queue_of(task: "JobTask", given: str | None) -> str:
+    queue = given or task.queue
+    app: Celery = task.app
+    if not is_queue_name(str(queue)):
+        raise InvalidOption(f"{task.name}: queue={queue!r} is not valid: it must be {RULE}.")
+    if queue not in app.amqp.queues:
+        known = ", ".join(sorted(app.amqp.queues)) or "none"
+        raise InvalidOption(
+            f"{task.name}: queue={queue!r} is not known: it must be one that a @job names. Known queues: {known}."
+        )
+    return queue
+
+
+def _priority_of(task: "JobTask", given: int | None) -> int:
+    priority = task.priority if given is None else given
+    if type(priority) is not int or priority not in PRIORITIES:
+        raise InvalidOption(
+            f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
+        )
+    return priority
+
+
+def retries_of(task: "JobTask", given: Any) -> int | None:
+    """Return how often a job is tried again at most, None for no limit. Raises InvalidOption for what is no number."""
+    most: int | None = task.max_retries if given is ... else given
+    if most is not None and not (type(most) is int and most >= 0):
+        raise InvalidOption(
+            f"{task.name}: max_retries={most!r} is not valid: it must be a whole number, zero or more, or None for no"
+            " limit."
+        )
+    return most
+
+
+def due(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    """Return in how many seconds, or when, a job may run; neither where at once. Raises InvalidOption for no time."""
+    countdown, eta = options.countdown, options.eta
+    if countdown is not None and eta is not None:
+        raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
+    if eta is not None:
+        return None, moment(task, "eta", eta)
+    if countdown is None:
+        return None, None
+    wait = seconds(task, "countdown", countdown)
+    return (wait or None), None
+
+
+def expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    """Return after how many seconds, or when, a job has expired. Raises InvalidOption for what is no time."""
+    expires = options.expires if options.expires is not None else task.expires
+    if expires is None:
+        return None, None
+    if isinstance(expires, datetime):
+        return None, moment(task, "expires", expires)
+    return seconds(task, "expires", expires), None
+
+
+def seconds(task: "JobTask", name: str, value: object) -> float:
+    """Return a number of seconds given as option `name`. Raises InvalidOption where it is none."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < TOO_LONG:
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds, zero or more.")
+    return float(value)
+
+
+def moment(task: "JobTask", name: str, value: object) -> datetime:
+    """Return an aware time given as option `name`. Raises InvalidOption where it is none."""
+    if not isinstance(value, datetime):
+        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
+    # As in Celery, a naive time is in the application's time zone.
+    aware = value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
+    if not is_possible(aware):
+        raise InvalidOption(
+            f"{task.name}: {name}={value!r} is not valid: it must lie between {EARLIEST.year} and {LATEST.year}."
+        )
+    return aware
+
+
+def check_carried(task: "JobTask", options: Options) -> None:
+    """Check what the message only carries: a worker could not say who gave it a wrong one. Raises InvalidOption."""
+    carried = options.message
+    for name in ("time_limit", "soft_time_limit"):
+        limit = carried.get(name)
+        if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
+            raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
+    if not isinstance(carried.get("headers") or {}, Mapping):
+        raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
+    for name, value in (carried.get("headers") or {}).items():
+        if not (isinstance(name, str) and can_be_carried(value)):
+            raise InvalidOption(
+                f"{task.name}: the header {name!r:.100} is not valid: a name is a text, and its value what every broker"
+                " can carry, such as texts, lists, mappings and numbers of 64 bits."
+            )
+    for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
+        if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH and value.isprintable()):
+            raise InvalidOption(
+                f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} printable"
+                " characters."
+            )

@@ -1,0 +1,373 @@
+"""A Celery task whose every call is a row of the ledger; `jobs.tasks.declare` makes them."""
+
+import inspect
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, cast, get_type_hints
+
+from celery import Task
+from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
+from celery.result import AsyncResult
+from django.apps import apps
+from django.utils import timezone
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from jobs.core.course import course_of
+from jobs.core.priority import on_the_wire
+from jobs.core.queue_names import RULE, is_queue_name
+from jobs.core.retry import RetryPolicy
+from jobs.enqueue.enqueuer import enqueue, enqueue_many
+from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.tasks.options import moment, options_of, route_of, seconds
+from jobs.tasks.redaction import is_hidden
+from jobs.worker.batch import Batch, Item, execute_batch, item_type
+from jobs.worker.coroutines import finished
+from jobs.worker.executor import execute
+from jobs.worker.tracer import Tracer, guarded, within_attempt
+
+if TYPE_CHECKING:
+    from jobs.models import Job
+
+
+class JobResult(AsyncResult):
+    """What `.delay()` returns: Celery's result, and the job behind it."""
+
+    @property
+    def job(self) -> "Job":
+        """The job's row, read anew. Raises Job.DoesNotExist where the transaction was rolled back."""
+        job: Job = apps.get_model("jobs", "Job").objects.get(pk=self.id)
+        return job
+
+
+class RetryCall(Retry):
+    """What `self.retry()` raises: the request to be tried again, with the limits given there."""
+
+    def __init__(self, exc: BaseException | None, delay: float | None, max_retries: int | None) -> None:
+        super().__init__(exc=exc, when=delay)
+        self.delay = delay
+        self.max_retries = max_retries
+
+
+class JobTask(Task):
+    """A Celery task whose calls are written to the ledger before anything is sent, and which runs under a lease."""
+
+    abstract = True
+    Request = "jobs.worker.request:JobRequest"
+
+    queue = "default"
+    priority = 5
+    max_retries: int | None = 5
+    autoretry_for: tuple[type[BaseException], ...] = (Exception,)
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_backoff: float | bool = 1
+    retry_backoff_factor: float = 2
+    retry_backoff_max: float = 16
+    retry_jitter: float | bool = 0.1
+    default_retry_delay = 1
+    time_limit = 30
+    expires: float | None = None
+    unique: str | bool = False
+    batch = 0
+    redact: tuple[str, ...] | bool = ()
+    public = False
+    retention: float | None = None
+
+    # The ledger does what these would do, for every way a worker can end, and on every broker.
+    acks_late = False
+    reject_on_worker_lost = False
+    ignore_result = True
+    store_errors_even_if_ignored = False
+
+    # Celery wraps `run` in its own automatic retry unless it finds it wrapped already; ours is in `core.outcome`.
+    _orig_run = None
+    _tracer: Tracer | None = None
+    _dump_pydantic_arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have a task's `before_start` called where its errors are the attempt's."""
+        super().__init_subclass__(**kwargs)
+        if "before_start" in vars(cls):
+            cls.before_start = within_attempt(vars(cls)["before_start"])
+
+    @classmethod
+    def bind(cls, app: Any) -> Any:
+        """Bind the task to an application, as Celery's tasks are."""
+        with warnings.catch_warnings():
+            # Celery will take no heed of a task's own queue and priority any more, and says so; we do.
+            warnings.simplefilter("ignore", CDeprecationWarning)
+            return super().bind(app)
+
+    @classmethod
+    def on_bound(cls, app: Any) -> None:
+        """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs."""
+        queues = app.amqp.queues
+        for name in {cls.queue, cls._routed_queue()}:
+            if name is not None and not is_queue_name(name):
+                raise InvalidOption(f"{cls.name}: queue={name!r} is not valid: it must be {RULE}.")
+            if name is not None and name not in queues:
+                # All tasks are bound before the worker's `-Q` selects among the queues.
+                queues.select_add(queues.new_missing(name))
+        if cls.redact:
+            # What a task returns may be made of what it hides: Celery's log and events show nothing of it.
+            cls.resultrepr_maxsize = 0
+
+    @classmethod
+    def _routed_queue(cls) -> str | None:
+        """Return the queue that CELERY_TASK_ROUTES names for every call of the task, where it does."""
+        try:
+            queue: str | None = route_of(cls, (), {}).get("queue")
+        except Exception:  # noqa: BLE001 (a route that needs arguments is asked at the call, and says there what is wrong)
+            return None
+        return queue
+
+    @classmethod
+    def names(cls, option: str) -> bool:
+        """Return whether the task's declaration says this option itself."""
+        return option in vars(cls)
+
+    def _get_exec_options(self) -> dict[str, Any]:
+        """Return what Celery puts into a message of this task where it writes no row, as `app.send_task` does."""
+        driver = self.app.connection_for_write().transport.driver_type
+        return {**super()._get_exec_options(), "priority": on_the_wire(self.priority, driver)}
+
+    @cached_property
+    def policy(self) -> RetryPolicy:
+        """How often and how soon this task's jobs are tried again."""
+        return RetryPolicy(
+            max_retries=self.max_retries,
+            backoff=float(self.retry_backoff),
+            backoff_factor=self.retry_backoff_factor,
+            backoff_max=self.retry_backoff_max,
+            jitter=self.retry_jitter,
+            default_delay=self.default_retry_delay,
+            autoretry_for=tuple(self.autoretry_for),
+            dont_autoretry_for=tuple(self.dont_autoretry_for),
+        )
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        called = item_type(self.run) if self.batch else self.run
+        try:
+            return inspect.signature(called)
+        except ValueError:
+            # Classes of Python's own, such as `str`, do not say what they take: their constructor will.
+            return inspect.signature(_anything)
+
+    def named_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by their names, defaults included. Raises InvalidArguments as the check."""
+        self.check_arguments(args, kwargs)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise InvalidArguments where the task could not be called with these."""
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as exc:
+            raise InvalidArguments(
+                f"{self.name}: the arguments do not fit the task's signature {self._signature}: {exc}."
+            ) from None
+        for name, model in self._models.items():
+            if bound.arguments.get(name) is not None:
+                self._check_model(name, model, bound.arguments[name])
+
+    @cached_property
+    def _models(self) -> dict[str, type[BaseModel]]:
+        """The parameters that a `pydantic=True` task wants validated."""
+        if self._dump_pydantic_arguments is None:
+            return {}
+        hints = get_type_hints(inspect.unwrap(self.run))
+        return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, BaseModel)}
+
+    def _check_model(self, name: str, model: type[BaseModel], value: Any) -> None:
+        try:
+            model.model_validate(value)
+        except ValidationError as exc:
+            # Without the values: whoever enqueues has them, and the error of a job is seen by others.
+            rules = "; ".join(self._misfit(name, error) for error in exc.errors(include_url=False, include_input=False))
+            raise InvalidArguments(f"{self.name}: {name} is not valid: {rules}.") from None
+
+    def _misfit(self, name: str, error: ErrorDetails) -> str:
+        """Return where in an argument something is wrong, and what it must be; of a hidden one neither."""
+        if is_hidden(self.name, name):
+            return error["type"]
+        place = ".".join(map(str, error["loc"]))
+        return f"{place}: {error['msg']}" if place else error["msg"]
+
+    @property
+    def __trace__(self) -> Tracer | None:
+        """What Celery runs around the body. It makes one for each task when a worker starts."""
+        return self._tracer
+
+    @__trace__.setter
+    def __trace__(self, tracer: Tracer | None) -> None:
+        self._tracer = tracer and guarded(self, tracer)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        if self.request.is_eager:
+            return self._run_eagerly(args, kwargs)
+        course = course_of(self.request)
+        course.has_begun = True
+        result = execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
+        course.has_returned = True
+        return result
+
+    def _run_eagerly(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the body at once, for tests with CELERY_TASK_ALWAYS_EAGER: there is neither a row nor a lease."""
+        if not self.batch:
+            return finished(super().__call__(*args, **kwargs))
+        item = Item(item_type(self.run)(*args, **kwargs), uuid.UUID(self.request.id))
+        result = finished(super().__call__(Batch([item])))
+        if item.error is not None:
+            raise item.error
+        return result
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
+    ) -> JobResult:
+        """Write a job in the caller's transaction; it is dispatched when that commits.
+
+        Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
+        `headers`, `link`, `link_error`, `max_retries`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID),
+        `unique`,
+        and those that canvas passes. Options about sending (`producer`, `connection`, `retry`, …) have none, since
+        nothing is sent here; one that nobody knows is an error.
+
+        With CELERY_TASK_ALWAYS_EAGER the task runs at once, without a row, and the result is Celery's `EagerResult`.
+
+        Raises:
+            jobs.errors.EnqueueError: an argument or option is not valid; nothing was written.
+        """
+        args, kwargs = self._plain_arguments(args, kwargs)
+        message = _message(options, link=link, link_error=link_error) | {"shadow": shadow}
+        chosen = options_of(self, options, task_id, message)
+        if self.app.conf["task_always_eager"]:
+            self.check_arguments(args, kwargs)
+            return cast(
+                "JobResult",
+                super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
+            )
+        job_id = enqueue(self, args, kwargs, chosen)
+        return JobResult(str(job_id), app=self.app)
+
+    def delay_many(self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Any) -> list[JobResult]:
+        """Write many jobs in one insert and publish them together on commit: all of them or none.
+
+        Args:
+            calls: for each job its keyword arguments as a mapping, or its positional ones as a sequence.
+            options: as for `apply_async`, the same for all.
+
+        Returns:
+            One result for each call, in order.
+
+        Raises:
+            jobs.errors.EnqueueError: naming the first job at fault; nothing was written.
+        """
+        arguments = [self._plain_arguments(*_call(index, call)) for index, call in enumerate(calls)]
+        message = _message(options, link=options.get("link"), link_error=options.get("link_error"))
+        if options.get("task_id") is not None:
+            raise InvalidOption(f"{self.name}: task_id={options['task_id']!r} cannot be the id of many jobs.")
+        chosen = options_of(self, options, None, message)
+        if self.app.conf["task_always_eager"]:
+            return [self.apply_async(args, kwargs, **options) for args, kwargs in arguments]
+        ids = enqueue_many(self, arguments, chosen)
+        return [JobResult(str(job_id), app=self.app) for job_id in ids]
+
+    def _plain_arguments(
+        self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if args is not None and (isinstance(args, (str, bytes)) or not isinstance(args, Iterable)):
+            raise InvalidArguments(f"{self.name}: args={args!r} is not valid: it must be a list or tuple.")
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise InvalidArguments(f"{self.name}: kwargs={kwargs!r} is not valid: it must be a mapping.")
+        plain = tuple(args or ()), dict(kwargs or {})
+        if self._dump_pydantic_arguments is None:
+            return plain
+        self.check_arguments(*plain)
+        return self._dump_pydantic_arguments(*plain)
+
+    def retry(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: datetime | None = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Ask for another attempt, as in Celery: `raise self.retry(exc=exc, countdown=5)`.
+
+        Without `countdown` or `eta` the delay is that of the task's back-off.
+
+        Raises:
+            Retry: always, unless `throw` is false; then it is returned, to be raised by the caller.
+            InvalidOption: for a time that is none, and for other arguments or options, which a job keeps over all
+                its attempts.
+        """
+        if args is not None or kwargs is not None or options:
+            raise InvalidOption(
+                f"{self.name}: retry() cannot change a job's arguments or options "
+                f"({', '.join(sorted(options)) or 'args, kwargs'}); enqueue another job instead."
+            )
+        if self.request.called_directly:
+            raise exc if exc is not None else MaxRetriesExceededError(f"{self.name} was called directly.")
+        call = RetryCall(exc, self._retry_delay(eta, countdown), max_retries)
+        if throw:
+            raise call from exc
+        return call
+
+    def _retry_delay(self, eta: datetime | None, countdown: float | None) -> float | None:
+        if eta is not None:
+            return (moment(self, "eta", eta) - timezone.now()).total_seconds()
+        return None if countdown is None else seconds(self, "countdown", countdown)
+
+    def replace(self, sig: Any) -> NoReturn:
+        """Refuse: a job's id belongs to one task. Enqueue the other task, or link it, instead."""
+        raise Permanent(f"{self.name}: replace() would give this job's id to {sig.task}; enqueue that task instead.")
+
+
+def _anything(*args: Any, **kwargs: Any) -> None:
+    """Have the signature of what takes any arguments."""
+
+
+def _message(options: Mapping[str, Any], *, link: Any, link_error: Any) -> dict[str, Any]:
+    """Return what the message of a job carries of these options, under Celery's names."""
+    message = {**options, "link": _listed(link), "link_error": _listed(link_error)}
+    if names := options.get("stamped_headers"):
+        # https://docs.celeryq.dev/en/stable/userguide/canvas.html#stamping
+        stamps = {"stamped_headers": list(names), "stamps": {name: options[name] for name in names if name in options}}
+        message["headers"] = {**(options.get("headers") or {}), **stamps}
+    return message
+
+
+def _listed(signature: Any) -> list[Any] | None:
+    """Return links as Celery's message wants them: a list of signatures, or None."""
+    if signature is None:
+        return None
+    return list(signature) if isinstance(signature, (list, tuple)) else [signature]
+
+
+def _call(index: int, call: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    if isinstance(call, Mapping):
+        return (), call
+    if isinstance(call, Sequence) and not isinstance(call, (str, bytes)):
+        return call, {}
+    raise InvalidArguments(f"Job {index}: {call!r:.200} is not valid: it must be a mapping or a sequence of arguments.")

@@ -1,0 +1,325 @@
+"""The worker's consumer, so that no message can stop it and none is dropped: what cannot be read is parked."""
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from celery.concurrency.prefork import TaskPool as ProcessPool
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+from kombu.common import ignore_errors
+from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
+
+from jobs.core.backoff import pause
+from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
+from jobs.core.outcome import Reason
+from jobs.core.queue_names import RULE, is_queue_name
+from jobs.deadletters import codec, publisher
+from jobs.enqueue.message import LEDGER_HEADER, is_from_ledger
+from jobs.enqueue.set_aside import told
+from jobs.errors import InvalidArguments
+from jobs.ledger.attempts import Failure
+from jobs.worker.claim import ledger_id
+from jobs.worker.claimer import handover
+from jobs.worker.exchange import exchange
+from jobs.worker.losses import Condemned, UnknownHere, Unparked, Unsent, losses
+from jobs.worker.pauses import Intake
+from jobs.worker.request import JobRequest
+from jobs.worker.successes import successes
+from jobs.worker.waits import Waits
+
+logger = logging.getLogger(__name__)
+
+#: The first pause before a broker out of reach is tried again, and the longest, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+#: Refusals by the broker that lie further apart than this, in seconds, are not counted as one row.
+SAME_REFUSAL = 2 * LONGEST_PAUSE
+
+#: At most one line about parked messages in so many seconds; the letters themselves say it all.
+LOG_EVERY = 10.0
+
+
+class JobsConsumer(Consumer):
+    """Celery's consumer, with a dead-letter queue for messages that cannot be decoded, understood or run.
+
+    The first four methods are Celery's own hooks for such messages, which drop them.
+    """
+
+    class Blueprint(Consumer.Blueprint):
+        """Celery's steps, without its delayed delivery for RabbitMQ: 28 queues, and the ledger keeps the time."""
+
+        default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
+
+    connection: Any
+    #: How often in a row the broker was out of reach.
+    connection_attempts = 0
+    #: What the broker refuses the whole worker, until it does not.
+    refusal = ""
+    _refusals = 0
+    _refused_at = float("-inf")
+    _parked = 0
+    _told_at = float("-inf")
+
+    def __init__(self, on_task_request: Callable[[Any], Any], *args: Any, **kwargs: Any) -> None:
+        self._calls: deque[Callable[[], Any]] = deque()
+        super().__init__(handover.fetched, *args, **kwargs)
+        self.intake = Intake(self)
+        self._waits = Waits(self)
+        handover.connect(self.pool, on_task_request, self.hub.call_soon if self.hub else _at_once)
+        exchange.serve(handover, successes)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Called for a message that is no Celery message."""
+        self._park(message, Reason.UNREADABLE, "It is no Celery message: it names no task.")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Called for a message that names a task nobody registered here."""
+        headers = message.headers or {}
+        error = f"No task {headers.get('task')!r} is registered here."
+        if is_from_ledger(headers):
+            # Amid a deploy a worker with newer code will know it.
+            losses.put(UnknownHere(ledger_id(str(headers["id"])), Failure("UnknownTask", error)))
+            message.ack_log_error(logger, self.connection_errors)
+            return
+        self._park(message, Reason.UNKNOWN_TASK, error)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Called for a message whose content type is refused, or that has a time or arguments of the wrong kind."""
+        unreadable = isinstance(exc, (ContentDisallowed, DecodeError))
+        self._park(message, Reason.UNREADABLE if unreadable else Reason.INVALID, exc)
+
+    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+        """Called for a message whose body cannot be decoded."""
+        self._park(message, Reason.UNREADABLE, exc)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Return Celery's handler of messages, guarded: whatever is wrong with one, the next is read."""
+        handle = super().create_task_handler(*args, **kwargs)
+        # Kombu counts KeyError among the connection errors; a message without an id is none.
+        connection_errors = tuple(error for error in self.connection_errors if error is not KeyError)
+
+        def guarded(message: Any) -> Any:
+            try:
+                self._check(message)
+                return handle(message)
+            except Malformed as exc:
+                self._park(message, Reason.UNREADABLE if isinstance(exc, NoCall) else Reason.INVALID, str(exc))
+                return None
+            except (ContentDisallowed, DecodeError) as exc:
+                self._park(message, Reason.UNREADABLE, exc)
+                return None
+            except (InvalidArguments, MemoryError, *connection_errors):
+                raise
+            except Exception as exc:  # noqa: BLE001 (any error in reading a message is that message's)
+                self._park(message, Reason.UNREADABLE, exc)
+                return None
+
+        return guarded
+
+    def call_soon(self, p: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Have the main thread call something, in the order of asking: Kombu's hub keeps such calls in a set."""
+        if not self.hub:
+            return super().call_soon(p, *args, **kwargs)
+        self._calls.append(partial(p, *args, **kwargs))
+        return self.hub.call_soon(self._make_calls)
+
+    def _make_calls(self) -> None:
+        # What one that fails leaves behind is called the next time.
+        while self._calls:
+            self._calls.popleft()()
+
+    def update_strategies(self) -> None:
+        """Called whenever the consumer of tasks is about to be made: it gets the queues it may and can consume."""
+        super().update_strategies()
+        self.intake.select()
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Called before the worker's loop begins, when it knows the pool."""
+        super().register_with_event_loop(hub)
+        self._waits.begin_loop()
+
+    def on_ready(self) -> None:
+        """Called whenever the worker's loop begins: the broker lets it."""
+        super().on_ready()
+        self.refusal = ""
+
+    def stop(self) -> None:
+        """Called when the worker stops: nothing is fetched any more."""
+        self.intake.end()
+        super().stop()
+
+    def add_task_queue(
+        self, queue: str, exchange: Any = None, exchange_type: Any = None, routing_key: Any = None, **options: Any
+    ) -> None:
+        """Called by remote control: consume one more queue."""
+        if not is_queue_name(queue):
+            logger.error("This worker cannot consume queue %r: it must be %s.", queue, RULE)
+            return
+        queues = self.app.amqp.queues
+        if queue not in queues:
+            queues.add(
+                queue,
+                exchange=exchange or queue,
+                exchange_type=exchange_type or "direct",
+                routing_key=routing_key,
+                **options,
+            )
+        self.intake.add(queues[queue])
+
+    def cancel_task_queue(self, queue: str) -> None:
+        """Called by remote control: consume one queue less."""
+        queues = self.app.amqp.queues
+        self.intake.cancel(getattr(queues.aliases.get(queue), "name", queue))
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Called when the connection is lost, or when the broker refuses what the worker cannot do without.
+
+        It may have become a replica, or be out of disk. Celery would end the worker; it is tried again for ever.
+        """
+        if isinstance(exc, self.connection_errors):
+            super().on_connection_error_after_connected(exc)
+            return
+        broken, self.connection = self.connection, None
+        ignore_errors(broken, broken.close)
+        now = time.monotonic()
+        self._refusals = self._refusals + 1 if now - self._refused_at < SAME_REFUSAL else 1
+        self._refused_at = now
+        self.refusal = told(exc)
+        seconds = pause(self._refusals, FIRST_PAUSE, LONGEST_PAUSE, random.random)
+        logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
+        self._waits.wait(seconds)
+
+    def _check(self, message: Any) -> None:
+        """Let a message of a task that is known here say only what it can. Raises Malformed where it says more."""
+        headers = message.headers
+        if isinstance(headers, dict) and "task" in headers:
+            if headers["task"] in self.strategies:
+                message.headers = read_headers(headers, LEDGER_HEADER)
+                read_body(message.payload)
+            return
+        # Protocol 1 has all of it in the body.
+        payload = message.payload
+        if isinstance(payload, dict) and payload.get("task") in self.strategies:
+            read = read_headers(payload, LEDGER_HEADER)
+            payload.clear()
+            payload.update(read)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Return the connection when it stands: tried for ever, with back-off and jitter, which Celery's has not.
+
+        What the pool runs meanwhile ends as at other times: its results are read, its time limits hold.
+
+        Where the project limits or forbids trying again, Celery's way is kept.
+        """
+        settings = self.app.conf
+        connect = partial(conn.ensure_connection, max_retries=0, timeout=settings.broker_connection_timeout)
+        if settings.broker_connection_max_retries is not None or not settings.broker_connection_retry:
+            return super().ensure_connected(conn)
+        while True:
+            maybe_shutdown()
+            try:
+                self._waits.connect(connect)
+            except OperationalError as exc:
+                self._wait_for_broker(conn, exc)
+            else:
+                self.first_connection_attempt = False
+                self.connection_attempts = 0
+                return conn
+
+    def _wait_for_broker(self, conn: Any, exc: OperationalError) -> None:
+        self.connection_attempts += 1
+        seconds = pause(self.connection_attempts, FIRST_PAUSE, LONGEST_PAUSE, random.random)
+        logger.error(
+            "The broker %s is out of reach (%s); attempt %d comes in %.1f s.",
+            conn.as_uri(),
+            exc,
+            self.connection_attempts + 1,
+            seconds,
+        )
+        conn.maybe_switch_next()
+        self._waits.wait(seconds)
+
+    def on_close(self) -> None:
+        """Called when the connection is lost: what was fetched and not begun is dispatched again.
+
+        What the pool has already will run, whoever brought it: Celery's pool of processes would forget that it has it.
+        """
+        exchange.detach()
+        self._waits.serve()
+        fetched = [
+            request
+            for request in list(state.reserved_requests)
+            if isinstance(request, JobRequest) and request not in state.active_requests
+        ]
+        # Nobody else holds on to a result that the pool forgets.
+        results = {request: request._apply_result() for request in fetched if request._apply_result}  # noqa: SLF001
+        super().on_close()
+        forgets = isinstance(self.pool, ProcessPool)
+        kept = {request for request, result in results.items() if not forgets or _keeps(result)}
+        successes.drop()
+        handover.drop()
+        handover.withdraw([request for request in fetched if request not in kept])
+        if fetched:
+            # What is claimed is not touched by it; what waits in a pool of threads may begin elsewhere.
+            losses.put(Unsent([request.job_id for request in fetched]))
+
+    def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
+        queue = self._queue_of(message)
+        letter = publisher.letter_of(message, queue, reason, error)
+        try:
+            publisher.post(letter)
+        except publisher.BrokerGone as exc:
+            logger.error("A message of queue %s could not be parked (%s); it is tried again.", queue, exc)
+            if getattr(message.channel, "ack_emulation", True):
+                # Not acknowledged: it comes again with the next connection.
+                return
+            # Redis has no books of what it handed out: nobody else has this message any more.
+            losses.put(Unparked(letter))
+        message.ack_log_error(logger, self.connection_errors)
+        self._condemn(message, letter.error)
+        self._tell(queue, letter.error)
+
+    def _condemn(self, message: Any, error: str) -> None:
+        headers = message.headers
+        if is_from_ledger(headers):
+            losses.put(Condemned(ledger_id(str(headers["id"])), Failure("Unrunnable", error)))
+
+    def _queue_of(self, message: Any) -> str:
+        delivery = message.delivery_info or {}
+        key = delivery.get("routing_key")
+        queues = self.app.amqp.queues
+        if key in queues:
+            return str(key)
+        return next((name for name, queue in queues.items() if queue.routing_key == key), str(key or "default"))
+
+    def _tell(self, queue: str, error: str) -> None:
+        self._parked += 1
+        now = time.monotonic()
+        if now - self._told_at >= LOG_EVERY:
+            logger.error(
+                "%d messages went to dead-letter queues, the last one to %s: %s",
+                self._parked,
+                codec.dead_queue(queue),
+                error,
+            )
+            self._parked, self._told_at = 0, now
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    """Call it in the thread that asks for it: without an event loop, nobody else would soon."""
+    call()
+
+
+def _keeps(result: Any) -> bool:
+    """Return whether one of the pool's processes has it; the pool has forgotten all that have not begun."""
+    process = result and result._write_to  # noqa: SLF001
+    if not process or not process._is_alive():  # noqa: SLF001
+        return False
+    result._cache[result._job] = result  # noqa: SLF001
+    return True

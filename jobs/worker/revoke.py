@@ -1,0 +1,70 @@
+"""Celery's own `revoke` and `terminate`, as Flower and `celery control` send them, written into the ledger.
+
+Every worker hears them, and what the ledger says holds wherever the job is: in a queue, in a worker, or waiting for
+its time with no message at all. Celery's lists of revoked ids are kept too, for plain tasks.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from celery.utils.functional import maybe_list
+from celery.worker import control
+from celery.worker.control import control_command
+
+from jobs.ledger import operate
+from jobs.worker.claim import ledger_id
+from jobs.worker.claimer import handover
+from jobs.worker.losses import Recalled, losses
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Jobs that somebody revoked, by their Celery ids.
+
+    Attributes:
+        terminate: whether those that run are to be ended as well.
+        events: Celery's dispatcher of events; None where the worker sends none.
+    """
+
+    task_ids: Collection[str]
+    terminate: bool = False
+    events: Any = None
+
+    def write(self) -> None:
+        """Cancel what has not begun, and ask the workers of what runs to end it. Who changes a row says so."""
+        for task_id in self.task_ids:
+            job_id = ledger_id(task_id)
+            if operate.cancel([job_id], operate.REVOKED):
+                self._tell(task_id)
+            elif self.terminate:
+                operate.ask_to_cancel([job_id])
+            elif claimed := handover.recall(job_id):
+                _end(Recalled(claimed))
+
+    def _tell(self, task_id: str) -> None:
+        if self.events is not None and self.events.enabled:
+            self.events.send("task-revoked", uuid=task_id, terminated=False, signum=None, expired=False)
+
+
+def _end(recalled: Recalled) -> None:
+    try:
+        recalled.write()
+    except Exception:
+        # Nobody else holds its lease: it is kept until the database takes its end.
+        losses.put(recalled)
+        raise
+
+
+@control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
+def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
+    """Revoke task by task id (or list of ids)."""
+    ids = [str(one) for one in maybe_list(task_id) or []]
+    losses.put(Revoked(ids, terminate=terminate, events=getattr(state.consumer, "event_dispatcher", None)))
+    return control.revoke(state, task_id, terminate, signal, **options)
+
+
+@control_command(variadic="task_id", args=[("signal", str)], signature="<signal> [id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
+def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Any:
+    """Terminate task by task id (or list of ids)."""
+    return revoke(state, task_id, terminate=True, signal=signal)

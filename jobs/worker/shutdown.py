@@ -1,0 +1,103 @@
+"""A worker's end, within a bounded time: running jobs finish, and what does not finish is handed back."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from celery.worker import state
+from django.db import Error as DatabaseError, connection
+
+from jobs.ledger import attempts, maintain
+from jobs.ledger.attempts import Failure
+from jobs.ledger.sql import RowLocked
+from jobs.worker import running_requests
+from jobs.worker.claimer import handover
+from jobs.worker.losses import put_back
+from jobs.worker.request import JobRequest
+
+logger = logging.getLogger(__name__)
+
+_renewing = threading.Event()
+
+_STOPPED = Failure("WorkerStopped", "The worker was stopped before the job ended; it goes back to its queue.")
+
+
+def bound(worker: Any, seconds: float) -> None:
+    """End this process at the latest `seconds` after it was told to stop, however long its jobs take."""
+    threading.Thread(target=_watch, args=(worker, seconds, os.getpid()), name="jobs-shutdown", daemon=True).start()
+
+
+def renew() -> None:
+    """Stop this worker in order, then replace its process by a new one with the same command line.
+
+    Threads that hang cannot be ended otherwise.
+    """
+    _renewing.set()
+    state.should_stop = 0
+
+
+def hand_back(left: Sequence[JobRequest], unbegun: Sequence[JobRequest] = ()) -> None:
+    """Hand back jobs that this worker had begun and will not end, and those that it had claimed and not begun."""
+    if not left and not unbegun:
+        return
+    if left:
+        logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
+    try:
+        for request in left:
+            for job_id in maintain.leased(request.lease_id):
+                _release(job_id, request.lease_id)
+        put_back(unbegun, message_lost=True)
+    except (DatabaseError, RowLocked) as exc:
+        logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
+    connection.close()
+
+
+def _release(job_id: uuid.UUID, lease_id: str) -> None:
+    try:
+        attempts.release(job_id, lease_id, _STOPPED)
+    except RowLocked as exc:
+        logger.warning("A job could not be handed back, it is rescued when its lease runs out: %s", exc)
+
+
+def _watch(worker: Any, seconds: float, pid: int) -> None:
+    while state.should_stop is None and state.should_terminate is None:
+        time.sleep(0.2)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and _is_worth_waiting(worker):
+        time.sleep(0.2)
+    if os.getpid() != pid:
+        return
+    # Asked before: a job whose process is killed is soon on nobody's list, with no time left to record its end.
+    left, unbegun = running_requests.running(), handover.holders()
+    for child in _children(worker):
+        _kill(child)
+    hand_back(left, unbegun)
+    if _renewing.is_set():
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
+    os._exit(0)
+
+
+def _is_worth_waiting(worker: Any) -> bool:
+    if _renewing.is_set():
+        # It is not joined by its hung threads: it need only wait for those that work.
+        return bool(running_requests.running())
+    # Told to end at once (SIGQUIT), Celery kills the pool's processes; threads cannot be ended but with their worker.
+    return not state.should_terminate or bool(_children(worker))
+
+
+def _children(worker: Any) -> list[int]:
+    processes = getattr(getattr(worker.pool, "_pool", None), "_pool", None) or []
+    return [process.pid for process in processes if isinstance(getattr(process, "pid", None), int)]
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
