@@ -1,6 +1,10 @@
 """Tells Django about the app."""
 
+from typing import Any
+
+from celery.signals import worker_init
 from django.apps import AppConfig
+from django.conf import settings
 
 from mail import custom, letters
 
@@ -11,5 +15,14 @@ class MailConfig(AppConfig):
     name = "mail"
 
     def ready(self) -> None:
-        """Register the letters that need no other app."""
+        """Register the letters that need no other app, and the system checks."""
+        from mail import checks  # noqa: F401, PLC0415 (importing it registers them; apps must be loaded first)
+
         letters.register("custom", custom.write)
+        worker_init.connect(_load_client)
+
+
+def _load_client(**_: Any) -> None:
+    """Load boto3 where it sends before a worker's pool forks: once, and not in each of its processes."""
+    if settings.MAIL_EXECUTOR == "ses":
+        import boto3  # noqa: F401, PLC0415 (most processes never need it)

@@ -1,6 +1,7 @@
 """What the mail app reads from Django's settings, checked where it is used."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -11,6 +12,9 @@ from mail.addresses import Address
 from mail.errors import InvalidMail, MailError
 
 IMPLICIT_TLS_PORT = 465
+
+#: boto3 takes no name of a region that could not be part of a host name.
+_REGION = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,61 @@ class SmtpConf:
     def implicit_tls(self) -> bool:
         """Whether TLS comes before SMTP's first word."""
         return self.tls and self.port == IMPLICIT_TLS_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class SesConf:
+    """Amazon SES in one region; two equal ones share a client.
+
+    Attributes:
+        region: where the sender's domain is verified; part of every signature.
+        access_key, secret_key: who signs, never shown; both empty: what boto3 finds (variables, a profile, a role).
+        endpoint: the API's address; empty: the usual one of the region.
+        connect_seconds, read_seconds: how long it may take to accept a connection, and to answer; together below the
+            job's own time limit, so that a slow server is reported as such and not as a killed job.
+    """
+
+    region: str
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    endpoint: str = ""
+    connect_seconds: float = 5.0
+    read_seconds: float = 15.0
+
+
+def ses_conf() -> SesConf:
+    """Return how to reach Amazon SES. Raises a permanent MailError where the settings cannot work."""
+    if problem := ses_problem():
+        raise MailError(f"{problem} Restart the workers, then replay this job.", permanent=True)
+    return SesConf(
+        region=settings.SES_REGION,
+        access_key=settings.SES_ACCESS_KEY,
+        secret_key=settings.SES_SECRET_KEY,
+        endpoint=settings.SES_ENDPOINT,
+    )
+
+
+def ses_problem() -> str:
+    """Return what is wrong with the settings of Amazon SES and what to set, or an empty text."""
+    region, endpoint = settings.SES_REGION, settings.SES_ENDPOINT
+    if not _REGION.fullmatch(region):
+        return f"SES_REGION={region!r} is not valid: it must be 1 to 63 letters, digits and dashes, such as eu-west-1."
+    if bool(settings.SES_ACCESS_KEY) != bool(settings.SES_SECRET_KEY):
+        missing = "SES_SECRET_KEY" if settings.SES_ACCESS_KEY else "SES_ACCESS_KEY"
+        return f"{missing} is missing: set it too, or unset both, and boto3 finds the credentials of the machine."
+    if endpoint and not _is_endpoint(endpoint):
+        return "SES_ENDPOINT is not valid: it must be http or https and a host, without a user or a path."
+    return ""
+
+
+def _is_endpoint(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        # Reading the port is what finds one that is none.
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return has_host and parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
 
 
 def smtp_conf() -> SmtpConf:

@@ -1,5 +1,8 @@
 """What can go wrong between a request for a letter and its delivery."""
 
+#: Characters of what a server said that are shown.
+MAX_SHOWN = 300
+
 
 class MailError(Exception):
     """Raised when a letter could not be made or delivered.
@@ -12,6 +15,12 @@ class MailError(Exception):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+def one_line(text: str) -> str:
+    """Return what a server said as people can read it: one line, no control characters, not too long."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line[:MAX_SHOWN]
 
 
 class InvalidMail(MailError):

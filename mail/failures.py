@@ -4,9 +4,7 @@ import smtplib
 import ssl
 
 from mail.conf import SmtpConf
-from mail.errors import MailError
-
-MAX_SHOWN_REPLY = 300
+from mail.errors import MailError, one_line
 
 #: A server's answer: its code and its words.
 Reply = tuple[int, bytes]
@@ -64,7 +62,5 @@ def _is_final(code: int) -> bool:
 
 
 def _shown(code: int, words: bytes | str) -> str:
-    """Return a reply as people can read it: one line, no control characters, not too long."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return f"{code} {line[:MAX_SHOWN_REPLY]}"
+    return f"{code} {one_line(text)}"

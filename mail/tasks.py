@@ -6,8 +6,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from jobs import Cancel, Permanent, job
-from mail import conf, letters
-from mail.client import deliver
+from mail import conf, executors, letters
 from mail.errors import MailError, NothingToSend
 from mail.messages import build
 from mail.rendering import render
@@ -31,7 +30,7 @@ LONGEST_PAUSE_SECONDS = 2 * 3600
     time_limit=30,
 )
 def send(self: "Task[..., str]", kind: str, **details: str) -> str:
-    """Write the letter of this kind about `details` and hand it to the mail server; return who took it.
+    """Write the letter of this kind about `details` and hand it to the configured executor; return who it went to.
 
     Details are ids and plain words, never secrets: what must stay secret is made by the letter's writer, here.
 
@@ -49,8 +48,8 @@ def send(self: "Task[..., str]", kind: str, **details: str) -> str:
 
 
 def _send(job_id: str, kind: str, details: dict[str, str]) -> str:
-    server, sender = conf.smtp_conf(), conf.sender()
+    deliver, sender = executors.configured(), conf.sender()
     letter = letters.write(kind, details)
     message = build(letter, render(letter), sender=sender, message_id=job_id, now=timezone.now())
-    deliver(server, message, sender=sender, recipient=letter.to)
+    deliver(message, sender=sender, recipient=letter.to)
     return f"sent to {letter.to}"

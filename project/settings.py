@@ -135,6 +135,8 @@ CELERY_BEAT_SCHEDULER = "jobs.schedules.beat:LedgerScheduler"
 
 # --- Mail ---------------------------------------------------------------------------------------
 
+#: Which way mail leaves: through the server at SMTP_HOST, or Amazon's API.
+MAIL_EXECUTOR = env.choice("MAIL_EXECUTOR", "smtp", among=("smtp", "ses"))
 #: Without a host the site works; a mail's job then fails and says why.
 SMTP_HOST = env.text("SMTP_HOST", "")
 SMTP_PORT = env.integer("SMTP_PORT", 587, least=1, most=65_535)
@@ -142,6 +144,14 @@ SMTP_USER = env.text("SMTP_USER", "")
 SMTP_PASSWORD = env.text("SMTP_PASSWORD", "")
 #: STARTTLS, or TLS from the start on port 465; the server's certificate must be valid.
 SMTP_TLS = env.boolean("SMTP_TLS", True)
+if MAIL_EXECUTOR == "ses":
+    env.require("SES_REGION", when="where MAIL_EXECUTOR is ses")
+SES_REGION = env.text("SES_REGION", "")
+#: Both empty: boto3 finds credentials by itself, those of the machine's role for example.
+SES_ACCESS_KEY = env.text("SES_ACCESS_KEY", "")
+SES_SECRET_KEY = env.text("SES_SECRET_KEY", "")
+#: Where the API is not at the region's usual address.
+SES_ENDPOINT = env.url("SES_ENDPOINT", "", schemes=("http", "https"))
 EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBUG else "")
 EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
 

@@ -4,6 +4,7 @@ from tests.servers.base import Server, ServerError
 from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres
 from tests.servers.seaweedfs import SeaweedFS
+from tests.servers.ses import SesServer
 from tests.servers.smtp import ReceivedMail, SmtpServer
 from tests.servers.valkey import Valkey
 
@@ -13,6 +14,7 @@ __all__ = [
     "SeaweedFS",
     "Server",
     "ServerError",
+    "SesServer",
     "SmtpServer",
     "Valkey",
     "free_port",
