@@ -61,7 +61,7 @@ def read_headers(headers: Mapping[Any, Any], ours: str) -> dict[str, Any]:
     read = {name: value for name, value in headers.items() if isinstance(name, str) and not name.startswith(OWN)}
     for name, (is_right, rule) in _REQUIRED.items():
         if read.get(name) is not None and not is_right(read[name]):
-            raise Malformed(f"{name}={_shown(read[name])} is not valid: it must be {rule}.")
+            raise Malformed(f"{name}={shown(read[name])} is not valid: it must be {rule}.")
     for name, kind in _OPTIONAL.items():
         if read.get(name) is not None and not isinstance(read[name], kind):
             del read[name]
@@ -158,6 +158,15 @@ def is_too_deep(value: Any) -> bool:
     return True
 
 
+def shown(value: object) -> str:
+    """Return a value off the wire as an error may show it, whatever it is and however long."""
+    if is_too_deep(value):
+        return f"a {type(value).__name__} nested deeper than {MOST_NESTED} levels"
+    if isinstance(value, int) and abs(value) > LARGEST_HEADER:
+        return "a number of too many digits"
+    return f"{value!r:.200}"
+
+
 def _number(value: int) -> str:
     # Python refuses to write out a number of more than some thousands of digits.
     return str(value) if value.bit_length() < LONGEST_TEXT else "(a number of too many digits)"
@@ -165,14 +174,6 @@ def _number(value: int) -> str:
 
 def _text(value: object) -> str:
     return str(value)[:LONGEST_TEXT].encode("utf-8", "replace").decode()
-
-
-def _shown(value: object) -> str:
-    if is_too_deep(value):
-        return f"a {type(value).__name__} nested deeper than {MOST_NESTED} levels"
-    if isinstance(value, int) and abs(value) > LARGEST_HEADER:
-        return "a number of too many digits"
-    return f"{value!r:.200}"
 
 
 def _kind(value: object) -> str:

@@ -135,8 +135,8 @@ class Dispatcher:
         if not self._confirmed:
             self._note_at = time.monotonic() + NOTE_AFTER
         # What was refused is left to housekeeping, which tries it again.
-        unsent = {message.job_id for message in refused}
-        self._confirmed.extend(message.job_id for message in batch if message.job_id not in unsent)
+        unsent = {job_id for message in refused for job_id in message.job_ids}
+        self._confirmed.extend(job_id for message in batch for job_id in message.job_ids if job_id not in unsent)
 
     def _pause(self, exc: Exception) -> None:
         self._failures += 1

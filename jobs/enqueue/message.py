@@ -1,15 +1,25 @@
-"""A job as a Celery message (protocol 2), built from the ledger alone.
+"""The wire format: a job as a Celery message (protocol 2), built from the ledger alone; or many jobs as a chunk.
 
 https://docs.celeryq.dev/en/stable/internals/protocol.html#version-2
+
+A chunk is a message in the same form that names up to `CHUNK_SIZE` jobs of one queue and one priority by their ids:
+its header `task` is `CHUNK`, its only argument the list of the ids as texts. Whatever else a job's own message says,
+arguments, links and headers, whoever claims the job has from the ledger. No task has that name, and no worker makes
+a request of a chunk; one that does not know chunks drops it, as it drops any message of the ledger without a row, and
+the jobs are dispatched again.
 """
 
 import json
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from uuid_utils.compat import uuid7
+
+from jobs.core.delivery import Malformed, read_body, shown
 
 #: Says that a message was dispatched from the ledger. A message without it comes from a foreign producer, and its
 #: job is adopted; one with it whose row is gone belongs to a job that was pruned, and is dropped.
@@ -18,6 +28,10 @@ CORRELATION_HEADER = "x-correlation-id"
 
 #: Keeps, as a keyed digest, what a client asked for under an idempotency key.
 IDEMPOTENCY_HEADER = "x-idempotency-body"
+
+#: What a message of several jobs has in place of a task's name, and how many jobs it names at most.
+CHUNK = "jobs.chunk"
+CHUNK_SIZE = 100
 
 CONTENT_TYPE = "application/json"
 CONTENT_ENCODING = "utf-8"
@@ -31,6 +45,11 @@ def is_from_ledger(headers: object) -> bool:
         return False
     mark = headers.get(LEDGER_HEADER)
     return type(mark) is int and mark == 1
+
+
+def is_chunk(headers: object) -> bool:
+    """Return whether the headers of a message, whatever they are, say that it names several jobs of the ledger."""
+    return is_from_ledger(headers) and isinstance(headers, Mapping) and headers.get("task") == CHUNK
 
 
 class HasMessage(Protocol):
@@ -58,9 +77,9 @@ class HasMessage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message ready to publish."""
+    """A message ready to publish: of one job, or of a chunk."""
 
-    job_id: uuid.UUID
+    job_ids: tuple[uuid.UUID, ...]
     queue: str
     priority: int
     body: str
@@ -108,7 +127,7 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         LEDGER_HEADER: 1,
         CORRELATION_HEADER: job.correlation_id or job_id,
     }
-    return Outgoing(job.id, job.queue, job.priority, _body(job, options), headers)
+    return Outgoing((job.id,), job.queue, job.priority, _body(job, options), headers)
 
 
 _PLAIN_EMBED = json.dumps({"callbacks": None, "errbacks": None, "chain": None, "chord": None})
@@ -126,3 +145,35 @@ def _body(job: HasMessage, options: dict[str, Any]) -> str:
             }
         )
     return f"[{job.args}, {job.kwargs}, {embed}]"
+
+
+def chunk_message(queue: str, priority: int, job_ids: Sequence[uuid.UUID]) -> Outgoing:
+    """Return the message of several jobs of one queue and one priority, which are at most `CHUNK_SIZE`."""
+    headers = {"lang": "py", "task": CHUNK, "id": str(uuid7()), LEDGER_HEADER: 1}
+    ids = json.dumps([str(job_id) for job_id in job_ids])
+    return Outgoing(tuple(job_ids), queue, priority, f"[[{ids}], {{}}, {_PLAIN_EMBED}]", headers)
+
+
+def read_chunk(payload: object) -> list[uuid.UUID]:
+    """Return the jobs that the decoded body of a chunk names, each once and in order.
+
+    Raises:
+        Malformed: it names none, or too many, or something that is no job's id; the error shows each of these.
+    """
+    args = read_body(payload).args
+    if len(args) != 1 or not isinstance(args[0], (list, tuple)):
+        raise Malformed("A chunk's only argument must be the list of its jobs' ids.")
+    (given,) = args
+    if not 1 <= len(given) <= CHUNK_SIZE:
+        raise Malformed(f"A chunk names {len(given)} jobs: it must name from 1 to {CHUNK_SIZE}.")
+    found = [_job_id(text) for text in given]
+    if bad := [shown(text) for text, job_id in zip(given, found, strict=True) if job_id is None]:
+        raise Malformed(f"A chunk names what is no job's id: {', '.join(bad)}; each must be a UUID as a text.")
+    return list(dict.fromkeys(job_id for job_id in found if job_id is not None))
+
+
+def _job_id(text: object) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

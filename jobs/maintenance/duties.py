@@ -173,7 +173,7 @@ class Steward:
         except BaseException:
             _undispatch([job.id for job in jobs])
             raise
-        _undispatch([message.job_id for message in refused])
+        _undispatch([job_id for message in refused for job_id in message.job_ids])
         return len(jobs) == BATCH
 
     def _rescue(self, job: Overdue) -> None:

@@ -25,7 +25,7 @@ def publisher(valkey: Valkey) -> Iterator[Publisher]:
 
 def _message() -> Outgoing:
     job_id = uuid.uuid4()
-    return Outgoing(job_id, "default", 5, "[[], {}, {}]", {"id": str(job_id), "task": "x"})
+    return Outgoing((job_id,), "default", 5, "[[], {}, {}]", {"id": str(job_id), "task": "x"})
 
 
 def test_depth_counts_what_waits(publisher: Publisher) -> None:
@@ -67,7 +67,7 @@ def test_failures_are_counted_until_the_broker_is_back(publisher: Publisher, val
 def test_a_refused_queue_is_set_aside_and_the_others_are_published_to(publisher: Publisher, valkey: Valkey) -> None:
     valkey.client.set("odd", "a key that is no list")
     odd = replace(_message(), queue="odd")
-    assert publisher.publish([odd, _message(), replace(odd, job_id=uuid.uuid4()), _message()]) == [odd, ANY]
+    assert publisher.publish([odd, _message(), replace(odd, job_ids=(uuid.uuid4(),)), _message()]) == [odd, ANY]
     assert publisher.depth("default") == 2
     assert "WRONGTYPE" in publisher.set_aside.errors()["odd"]
     # The connection is all right, and nobody asks again at once.

@@ -102,7 +102,7 @@ def test_a_note_that_the_broker_has_a_job_is_taken_in_one_statement_for_many(val
 
 def outgoing() -> Outgoing:
     job_id = uuid.uuid4()
-    return Outgoing(job_id, "default", 5, "[[], {}, {}]", {"id": str(job_id), "task": "x"})
+    return Outgoing((job_id,), "default", 5, "[[], {}, {}]", {"id": str(job_id), "task": "x"})
 
 
 def test_no_more_is_kept_in_memory_than_the_limit(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
