@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from jobs.api.problems import invalid
+from jobs.operations.problems import invalid
 from jobs.operations.values import OddValue, check_texts
 
 logger = logging.getLogger(__name__)

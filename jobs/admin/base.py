@@ -17,9 +17,9 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.cli.changes import Change
+from jobs.operations.actions import Change
+from jobs.operations.wording import duration
 from jobs.reports.counts import count
-from jobs.templatetags.look import duration
 
 #: Who may change anything.
 OPERATE = "jobs.operate_job"

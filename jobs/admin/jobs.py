@@ -12,16 +12,16 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from jobs.admin.base import Choices, Lately, LedgerAdmin, act, as_text, as_tree, moment, took, user_name
-from jobs.cli.jobs import tries
 from jobs.core.states import State
 from jobs.models import Attempt, Job
 from jobs.operations import actions as operations
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import named_arguments
+from jobs.operations.wording import short_id, tries
 from jobs.reports.queues import known
 from jobs.tasks.redaction import shown_unique_key
 from jobs.tasks.registry import registered
-from jobs.templatetags.look import short_id, state
+from jobs.templatetags.look import state
 from jobs.templatetags.shell import breakable
 
 

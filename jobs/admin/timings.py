@@ -16,8 +16,8 @@ from django_celery_beat.admin import (
 )
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
-from jobs.dashboard.schedules import expression, in_words
 from jobs.schedules import CannotRun, timing_of, unloadable
+from jobs.schedules.wording import expression, in_words
 
 admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule])
 

@@ -23,8 +23,8 @@ from ninja.responses import NinjaJSONEncoder
 from pydantic_core import ErrorDetails
 
 from jobs.api.described import describe_events, describe_problems
-from jobs.api.problems import MOST_ERRORS, FieldError, Problem, invalid, refused, shortened
 from jobs.operations.job_json import time_json
+from jobs.operations.problems import MOST_ERRORS, FieldError, Problem, invalid, refused, shortened
 from jobs.operations.values import OddValue, read_json
 from jobs.tasks.redaction import HIDDEN
 

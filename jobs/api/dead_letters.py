@@ -7,10 +7,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from ninja import Body, Query, Router
 
-from jobs.api.access import OPERATE, READ, caller_of
-from jobs.api.arguments import errors_in
 from jobs.api.jobs import refuse_unknown, turned
-from jobs.api.problems import Problem, invalid, missing, refused
 from jobs.api.schemas.dead_letters import (
     LetterActionIn,
     LetterOut,
@@ -26,9 +23,12 @@ from jobs.deadletters.publisher import BrokerGone
 from jobs.errors import EnqueueError, TransitionRefused
 from jobs.models import DeadLetter
 from jobs.operations import actions
+from jobs.operations.access import OPERATE, READ, caller_of
 from jobs.operations.actions import Result
+from jobs.operations.arguments import errors_in
 from jobs.operations.dead_letter_json import letter_json
 from jobs.operations.filters import LetterFilter
+from jobs.operations.problems import Problem, invalid, missing, refused
 from jobs.operations.result_json import UNTOLD, result_json
 from jobs.operations.tokens import Scope
 from jobs.tasks.registry import registered

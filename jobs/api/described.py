@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.api.problems import CONTENT_TYPE, ProblemOut
+from jobs.operations.problems import CONTENT_TYPE, ProblemOut
 
 #: What any operation may answer.
 _PROBLEMS = {

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from ninja import Body, Header, Query, Router, Schema, Status
 
-from jobs.api.access import OPERATE, READ, SUBMIT, caller_of
-from jobs.api.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.api.schemas.jobs import (
     ActionOut,
     BulkIn,
@@ -26,10 +24,12 @@ from jobs.api.schemas.jobs import (
 from jobs.api.submit import submit, submit_many
 from jobs.models import Job
 from jobs.operations import actions
+from jobs.operations.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.operations.actions import CANCELLABLE, RETRYABLE, Result
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import attempt_json, job_json, maybe_time_json
 from jobs.operations.paging import InvalidCursor, Page, page
+from jobs.operations.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.operations.result_json import result_json
 from jobs.operations.tokens import Scope
 from jobs.reports.listing import newest

@@ -6,14 +6,14 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Status
 
-from jobs.api.access import OPERATE, READ, caller_of
 from jobs.api.jobs import shown_to
-from jobs.api.problems import Problem, missing
 from jobs.api.schemas.house import QueueList, QueueOut, QueueRef, ScheduleList, WorkerList
 from jobs.api.schemas.jobs import JobOut, JobRef
 from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.operations import actions
+from jobs.operations.access import OPERATE, READ, caller_of
+from jobs.operations.problems import Problem, missing
 from jobs.operations.tokens import Scope
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport, queues

@@ -13,14 +13,14 @@ from celery import current_app
 from django.db import transaction
 from uuid_utils.compat import uuid7
 
-from jobs.api.arguments import errors_in
-from jobs.api.problems import MOST_ERRORS, FieldError, Problem, refused
 from jobs.api.schemas.jobs import JobIn
 from jobs.core.digests import digests
 from jobs.core.queue_names import is_queue_name
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.errors import EnqueueError
 from jobs.models import Job
+from jobs.operations.arguments import errors_in
+from jobs.operations.problems import MOST_ERRORS, FieldError, Problem, refused
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 from jobs.tasks.uniqueness import is_secret, unique_text

@@ -11,9 +11,7 @@ ledger/      `ledger://`
 
 from kombu.transport import TRANSPORT_ALIASES
 
-#: The scheme of `BROKER_URL=ledger://`, and Kombu's name for the kind of transport.
-LEDGER = "ledger"
-
+from jobs.ledger.notify import LEDGER
 
 #: Our transports by the schemes of their URLs, Valkey's names among them. Kombu imports the one that it connects with:
 #: who has no Redis loads none of it.

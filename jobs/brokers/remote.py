@@ -12,9 +12,9 @@ from kombu.entity import Queue
 from kombu.pidbox import Mailbox as KombuMailbox
 
 from jobs.brokers.eventloop import outside_event_loop
+from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
 from jobs.ledger.operate import REVOKED
-from jobs.worker.claim import ledger_id
 
 logger = logging.getLogger(__name__)
 

@@ -2,18 +2,11 @@
 
 import sys
 from argparse import ArgumentParser
-from typing import Protocol
 
 from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given
-from jobs.operations.actions import Result
+from jobs.operations.actions import Change, Result
 from jobs.operations.result_json import result_json
-
-
-class Change(Protocol):
-    """Makes a change of many, or only counts what it would concern."""
-
-    def __call__(self, *, dry_run: bool) -> Result: ...
 
 
 def add_change_arguments(parser: ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import attempt_json, job_json
 from jobs.operations.paging import InvalidCursor, page
+from jobs.operations.wording import tries
 
 
 def _list_arguments(parser: ArgumentParser) -> None:
@@ -42,12 +43,6 @@ def _list(given: Given, out: Output) -> Exit:
 def _row(job: Job) -> list[Any]:
     shown = job_json(job)
     return [job.pk, job.state, job.task, job.queue, tries(job), job.created_at, shown["kwargs"], job.last_error]
-
-
-def tries(job: Job) -> str:
-    """Return the attempt of how many: `2/6`."""
-    most = "∞" if job.max_retries is None else job.attempt_base + job.max_retries + 1
-    return f"{job.attempt}/{most}"
 
 
 def _show_arguments(parser: ArgumentParser) -> None:

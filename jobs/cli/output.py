@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
-from jobs.templatetags.look import ago, duration
+from jobs.operations.wording import ago, duration
 
 #: Stands where there is nothing to show.
 NOTHING = "-"

@@ -14,13 +14,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.jobs import tries
 from jobs.cli.output import one_line, shown
 from jobs.core.states import State
 from jobs.models import Job
+from jobs.operations.wording import duration, tries
 from jobs.reports import counts, workers
 from jobs.reports.queues import QueueReport, queues
-from jobs.templatetags.look import duration
 
 #: Each state's sign and hue; the words and shapes are those of the pages.
 LOOK = {

@@ -5,12 +5,12 @@ from argparse import ArgumentParser
 from celery import current_app
 from django.db import transaction
 
-from jobs.api.arguments import errors_in
 from jobs.cli import filters
 from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given, Verb
 from jobs.errors import EnqueueError
 from jobs.models import Job
+from jobs.operations.arguments import errors_in
 from jobs.operations.job_json import job_json
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask

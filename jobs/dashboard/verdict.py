@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobs.core.states import State
+from jobs.operations.wording import duration
 from jobs.reports.queues import QueueReport
-from jobs.templatetags.look import duration
 
 #: A queue in which nothing ended for this long while something waits does not move; one that waits this long and
 #: gets more than it gives falls behind. In seconds.

@@ -10,11 +10,10 @@ from kombu.entity import Queue
 from kombu.exceptions import ChannelError, OperationalError
 from kombu.messaging import Producer
 
-from jobs.brokers import LEDGER
-from jobs.brokers.ledger.database import announce
 from jobs.core.priority import on_the_wire
 from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
 from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors
+from jobs.ledger.notify import LEDGER, announce
 
 #: The properties of a message that survive in its dead letter.
 _PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})

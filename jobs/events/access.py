@@ -12,12 +12,12 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
-from jobs.api.access import Caller, Needs
-from jobs.api.problems import Problem
 from jobs.conf import conf
 from jobs.events import stream as streams
 from jobs.events.hub import hub
 from jobs.events.stream import Stream
+from jobs.operations.access import Caller, Needs
+from jobs.operations.problems import Problem
 from jobs.operations.tokens import Scope
 
 logger = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
 
-from jobs.api.problems import Problem, invalid
 from jobs.core.states import State
 from jobs.events import access, change, replay, stopping
 from jobs.events.access import MayGoOn
 from jobs.events.change import Position, Wanted
 from jobs.events.hub import hub
 from jobs.events.stream import Stream
+from jobs.operations.problems import Problem, invalid
 
 logger = logging.getLogger(__name__)
 

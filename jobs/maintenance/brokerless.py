@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from celery import Celery
 
-from jobs.brokers.ledger.database import announce
 from jobs.conf import conf
 from jobs.enqueue.publisher import Publisher
 from jobs.ledger import fetch
+from jobs.ledger.notify import announce
 from jobs.maintenance.duties import BATCH, Steward
 
 #: What one worker fetched and did not begin within so many seconds, others may have: it is busy, and they may not be.

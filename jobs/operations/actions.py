@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -69,6 +69,12 @@ class Result:
     changed: int
     refused: tuple[Refusal, ...] = ()
     left: int = 0
+
+
+class Change(Protocol):
+    """Makes a change of many, or only counts what it would concern."""
+
+    def __call__(self, *, dry_run: bool) -> Result: ...
 
 
 def retry_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:

@@ -22,10 +22,10 @@ from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
 from jobs.enqueue.enqueuer import enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.tasks.coroutines import finished
 from jobs.tasks.options import moment, options_of, route_of, seconds
 from jobs.tasks.redaction import is_hidden
 from jobs.worker.batch import Batch, Item, execute_batch, item_type
-from jobs.worker.coroutines import finished
 from jobs.worker.executor import execute
 from jobs.worker.tracer import Tracer, guarded, within_attempt
 

@@ -1,6 +1,6 @@
 """How every page shows states, times, durations and ids: `{% load look %}`."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django import template
 from django.utils import timezone
@@ -8,8 +8,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from jobs.core.states import State
+from jobs.operations.wording import NOTHING, ago, duration, short_id
 
 register = template.Library()
+register.filter(duration)
+register.filter(short_id)
 
 #: The shape of each state, in a box of 16 by 16. `full` parts are filled, all others drawn.
 SHAPES = {
@@ -21,10 +24,6 @@ SHAPES = {
     State.DEAD: '<path d="m3.5 3.5 9 9M12.5 3.5l-9 9"/>',
     State.CANCELLED: '<circle cx="8" cy="8" r="6.25"/><path d="M5 8h6"/>',
 }
-
-NOTHING = "–"  # noqa: RUF001  A dash, as long as it should be.
-
-_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 @register.simple_tag
@@ -54,38 +53,3 @@ def moment(value: datetime | None, now: datetime | None = None) -> SafeString:
         exact,
         words,
     )
-
-
-def ago(value: datetime, now: datetime) -> str:
-    """Return how long ago a time was, or how soon it comes, in its largest unit."""
-    seconds = (now - value).total_seconds()
-    distance = abs(round(seconds))
-    if distance < 5:
-        return "just now"
-    words = _in_largest_unit(distance)
-    return f"in {words}" if seconds < 0 else f"{words} ago"
-
-
-@register.filter
-def duration(value: timedelta | float | None) -> str:
-    """Return a duration as people read it: `12 ms`, `1.2 s`, `3 min`, `5 h`, `2 days`."""
-    if value is None:
-        return NOTHING
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    return _in_largest_unit(int(seconds + 0.5))
-
-
-def _in_largest_unit(seconds: int) -> str:
-    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
-    count = seconds // size
-    return f"{count} days" if unit == "day" and count != 1 else f"{count} {unit}"
-
-
-@register.filter
-def short_id(value: object) -> str:
-    """Return the last eight characters of an id: of a UUIDv7 the ones that differ."""
-    return str(value)[-8:]

@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 from jobs.core.states import State
 from jobs.models import Job
+from jobs.operations import wording
+from jobs.operations.wording import NOTHING, duration
 from jobs.reports.counts import EXACT_UP_TO, Count
 from jobs.tasks.redaction import HIDDEN
-from jobs.templatetags.look import NOTHING, duration
 
 register = template.Library()
 
@@ -60,9 +61,7 @@ def size(value: int) -> str:
 @register.filter
 def tries(job: Job) -> str:
     """Return the attempt of how many: `2/6`; nothing where none has begun."""
-    if not job.attempt:
-        return NOTHING
-    return f"{job.attempt}/{'∞' if job.max_retries is None else job.attempt_base + job.max_retries + 1}"
+    return wording.tries(job) if job.attempt else NOTHING
 
 
 @register.filter

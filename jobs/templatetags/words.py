@@ -9,14 +9,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.core.states import State
-from jobs.dashboard.timeline import Stretch
 from jobs.models import Attempt, Job, Worker
 from jobs.operations.job_json import named_arguments
+from jobs.operations.wording import NOTHING, duration
 from jobs.reports import workers
 from jobs.reports.queues import QueueReport
 from jobs.reports.throughput import Span, Step
 from jobs.reports.workers import Presence
-from jobs.templatetags.look import NOTHING, duration, state
+from jobs.templatetags.look import state
 from jobs.templatetags.shell import one_line
 
 register = template.Library()
@@ -109,9 +109,9 @@ def attempt_took(attempt: Attempt) -> str:
 
 
 @register.simple_tag
-def after(stretch: Stretch, job: Job) -> str:
-    """Return how long after its enqueueing a stretch of a job's life began."""
-    return f"+{duration(max(stretch.start - job.created_at, timedelta()))}"
+def after(at: datetime, job: Job) -> str:
+    """Return how long after its enqueueing something in a job's life was."""
+    return f"+{duration(max(at - job.created_at, timedelta()))}"
 
 
 @register.filter

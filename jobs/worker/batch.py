@@ -20,6 +20,7 @@ from kombu.utils.json import loads
 from jobs.compose.followers import Following, call_in_place, enqueue_followers, following_request, following_row
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
+from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Outcome
 from jobs.enqueue import tracing
 from jobs.enqueue.enqueuer import enqueuing_for
@@ -28,7 +29,7 @@ from jobs.ledger import attempts, claims
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.ledger.sql import RowLocked
-from jobs.worker.claim import NothingToRun, claim, ledger_id
+from jobs.worker.claim import NothingToRun, claim
 from jobs.worker.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.worker.executor import (
     NO_FAILURE,

@@ -54,14 +54,6 @@ class BegunBefore(Ignore):
     """Raised where a process of the pool gets a job that another one had begun when it died."""
 
 
-def ledger_id(task_id: str) -> uuid.UUID:
-    """Return the ledger's id for a Celery task id; a foreign producer may use ids that are no UUIDs."""
-    try:
-        return uuid.UUID(task_id)
-    except ValueError:
-        return uuid.uuid5(uuid.NAMESPACE_URL, f"celery:{task_id}")
-
-
 def claim(task: "JobTask", job_id: uuid.UUID, lease_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed:
     """Take the delivered job, or adopt it. Raises NotOurs where there is nothing to run, or nothing can be done now."""
     request = task.request

@@ -17,6 +17,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
 from jobs.core.backoff import pause
 from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
+from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Reason
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.deadletters import codec, publisher
@@ -24,7 +25,6 @@ from jobs.enqueue.message import LEDGER_HEADER, is_from_ledger
 from jobs.enqueue.set_aside import told
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
-from jobs.worker.claim import ledger_id
 from jobs.worker.claimer import handover
 from jobs.worker.exchange import exchange
 from jobs.worker.losses import Condemned, UnknownHere, Unparked, Unsent, losses

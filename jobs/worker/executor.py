@@ -18,6 +18,7 @@ from jobs.core import described, outcome as outcomes
 from jobs.core.course import course_of
 from jobs.core.delivery import OWN
 from jobs.core.held_by import HeldBy
+from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.core.retry import RetryPolicy
 from jobs.deadletters import publisher
@@ -28,10 +29,10 @@ from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
+from jobs.tasks.coroutines import finished
 from jobs.worker import sessions, started_flags
-from jobs.worker.claim import claim, ledger_id
+from jobs.worker.claim import claim
 from jobs.worker.contained import contained
-from jobs.worker.coroutines import finished
 from jobs.worker.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.worker.redacted import RedactedError, redacted
 

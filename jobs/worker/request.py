@@ -17,6 +17,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from jobs.core.delivery import Body, Malformed, read_body, read_headers
+from jobs.core.job_ids import ledger_id
 from jobs.deadletters.codec import resendable
 from jobs.enqueue.enqueuer import json_text
 from jobs.enqueue.message import LEDGER_HEADER
@@ -26,7 +27,7 @@ from jobs.ledger.claims import Claimed
 from jobs.tasks.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.worker import started_flags
 from jobs.worker.adopt import FOREIGN_ETA, FOREIGN_EXPIRES
-from jobs.worker.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, NotAdopted, ledger_id
+from jobs.worker.claim import CLAIMED, IN_DOUBT, BegunBefore, HeldBack, NotAdopted
 from jobs.worker.claimer import handover
 from jobs.worker.event_sync import untold
 from jobs.worker.exchange import exchange

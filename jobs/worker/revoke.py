@@ -12,8 +12,8 @@ from celery.utils.functional import maybe_list
 from celery.worker import control
 from celery.worker.control import control_command
 
+from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
-from jobs.worker.claim import ledger_id
 from jobs.worker.claimer import handover
 from jobs.worker.losses import Recalled, losses
 

@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
 
-from jobs.api.problems import Problem
 from jobs.observability.asgi import Application, Receive, Scope, Send
+from jobs.operations.problems import Problem
 from project.values import refusing_odd_values
 
 #: What a request without any credentials may bring: a form of the front door is a hundredth of it.

@@ -15,10 +15,10 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
 from jobs.brokers.ledger import messages
-from jobs.brokers.ledger.database import GONE
 from jobs.brokers.ledger.fetcher import Desk
 from jobs.brokers.ledger.transport import Transport
 from jobs.ledger import fetch
+from jobs.ledger.notify import GONE
 from jobs.models import BrokerMessage, Job
 from tests.brokers.application import application_at
 from tests.databases import Database

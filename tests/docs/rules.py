@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import jobs
+
 #: Who may import whom, besides itself. `project` puts the house together, and nobody leans on it.
 MAY_IMPORT = {
     "jobs": set(),
@@ -20,6 +22,7 @@ APPS = frozenset(MAY_IMPORT)
 
 #: What an app may import of the engine.
 PUBLIC_MODULES_OF_JOBS = frozenset({"jobs", "jobs.models"})
+PUBLIC_NAMES_OF_JOBS = frozenset({*jobs.__all__, "models"})
 
 #: Where `Job.state` is written.
 LEDGER = "jobs/ledger/"
@@ -74,10 +77,21 @@ def jobs_is_used_by_its_public_names(source: Source) -> list[str]:
     """Apps other than the engine import `jobs` and `jobs.models` of it, and nothing inside."""
     if source.app in {"jobs", "project"}:
         return []
-    return [
-        source.at(node, f"{module} is not public: use what `from jobs import …` offers, or jobs.models")
+    named = (
+        (node, f"jobs.{name.name}")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "jobs"
+        for name in node.names
+        if name.name not in PUBLIC_NAMES_OF_JOBS
+    )
+    inside = (
+        (node, module)
         for node, module in imports(source)
         if module.partition(".")[0] == "jobs" and module not in PUBLIC_MODULES_OF_JOBS
+    )
+    return [
+        source.at(node, f"{module} is not public: use what `from jobs import …` offers, or jobs.models")
+        for node, module in (*named, *inside)
     ]
 
 

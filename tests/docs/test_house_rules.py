@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import rules
+from tests.docs import rooms, rules
 from tests.docs.rules import Source
 
 BASE = Path(__file__).resolve().parents[2]
@@ -17,6 +17,7 @@ OF_APPS = (
     rules.imports_run_one_way,
     rules.jobs_is_used_by_its_public_names,
     rules.state_is_written_in_the_ledger,
+    rooms.rooms_stand_in_their_order,
 )
 
 
@@ -48,10 +49,20 @@ def test_tests_wait_in_one_place() -> None:
         (rules.imports_run_one_way, "accounts/forms.py", "from posts.models import Post"),
         (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "from jobs.ledger import claim"),
         (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "import jobs.enqueue.dispatcher"),
+        (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "from jobs import ledger"),
         (rules.state_is_written_in_the_ledger, "jobs/admin.py", "job.state = 'queued'"),
         (rules.state_is_written_in_the_ledger, "jobs/admin.py", "jobs.update(state='queued')"),
         (rules.state_is_written_in_the_ledger, "mail/tasks.py", "Job.objects.create(state='queued')"),
         (rules.state_is_written_in_the_ledger, "jobs/api.py", "sql = 'UPDATE jobs_job SET state = %s'"),
+        (rooms.rooms_stand_in_their_order, "jobs/ledger/claims.py", "from jobs.worker.request import JobRequest"),
+        (rooms.rooms_stand_in_their_order, "jobs/core/states.py", "if TYPE_CHECKING:\n    from jobs.models import Job"),
+        (rooms.rooms_stand_in_their_order, "jobs/enqueue/message.py", "def f():\n    import jobs.brokers.redis"),
+        (rooms.rooms_stand_in_their_order, "jobs/api/jobs.py", "from jobs.dashboard.pages import show"),
+        (rooms.rooms_stand_in_their_order, "jobs/operations/actions.py", "from jobs import reports"),
+        (rooms.rooms_stand_in_their_order, "jobs/worker/request.py", "from jobs import job"),
+        (rooms.rooms_stand_in_their_order, "jobs/worker/request.py", "from jobs.celery import install"),
+        (rooms.rooms_stand_in_their_order, "jobs/conf.py", "from jobs.models import Job"),
+        (rooms.rooms_stand_in_their_order, "jobs/utils/text.py", "from jobs.core import states"),
         (rules.tests_wait_in_one_place, "tests/test_a.py", "import time\ntime.sleep(1)"),
     ],
     ids=lambda value: value.__name__ if callable(value) else value.replace("\n", ";"),
@@ -68,11 +79,24 @@ def test_a_rule_notices(rule: Rule, path: str, code: str) -> None:
         (rules.imports_run_one_way, "mail/client.py", "import smtplib"),
         (rules.jobs_is_used_by_its_public_names, "mail/tasks.py", "from jobs import Permanent, job"),
         (rules.jobs_is_used_by_its_public_names, "posts/services.py", "from jobs.models import Job"),
+        (rules.jobs_is_used_by_its_public_names, "posts/services.py", "from jobs import models"),
         (rules.state_is_written_in_the_ledger, "jobs/ledger/attempts.py", "job.state = 'queued'"),
         (rules.state_is_written_in_the_ledger, "jobs/operations/filters.py", "Job.objects.filter(state='queued')"),
         (rules.state_is_written_in_the_ledger, "jobs/operations/filters.py", "x = job.state == 'queued'"),
+        (rooms.rooms_stand_in_their_order, "jobs/worker/request.py", "from jobs.ledger import claims"),
+        (rooms.rooms_stand_in_their_order, "jobs/core/outcome.py", "from jobs.errors import Permanent"),
+        (rooms.rooms_stand_in_their_order, "jobs/management/commands/jobs.py", "from jobs.cli.verb import Verb"),
+        (rooms.rooms_stand_in_their_order, "jobs/celery.py", "from jobs.maintenance.runner import Housekeeping"),
+        (rooms.rooms_stand_in_their_order, "mail/tasks.py", "from jobs import job"),
     ],
     ids=lambda value: value.__name__ if callable(value) else value,
 )
 def test_a_rule_lets_pass(rule: Rule, path: str, code: str) -> None:
     assert rule(Source(path, ast.parse(code))) == []
+
+
+def test_every_exception_to_the_order_of_rooms_is_needed() -> None:
+    needed = {
+        (importer, module) for source in sources("jobs") for _, importer, module in rooms.against_the_order(source)
+    }
+    assert set(rooms.EXCEPTIONS) <= needed

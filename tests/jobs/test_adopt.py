@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from celery.exceptions import InvalidTaskError
 
+from jobs.core.job_ids import ledger_id
 from jobs.core.states import State
 from jobs.ledger import maintain
 from jobs.models import Job
-from jobs.worker.claim import ledger_id
 from tests.jobs.delivery import deliver, deliver_foreign
 from tests.servers import Valkey
 from tests.tasks_app import tasks

@@ -11,10 +11,10 @@ import pytest
 from celery import current_app, signals
 from django.utils import timezone
 
+from jobs.core.job_ids import ledger_id
 from jobs.core.states import State
 from jobs.ledger import claims
 from jobs.models import Job
-from jobs.worker.claim import ledger_id
 from tests.jobs.delivery import deliver, message_of, request_for
 from tests.jobs.rows import LEASE
 from tests.tasks_app import effects as effects_of, tasks

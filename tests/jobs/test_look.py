@@ -6,7 +6,8 @@ import pytest
 from django.template import Context, Template
 
 from jobs.core.states import State
-from jobs.templatetags.look import SHAPES, ago, duration
+from jobs.operations.wording import ago, duration
+from jobs.templatetags.look import SHAPES
 
 NOW = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 

@@ -14,10 +14,10 @@ from kombu.utils.uuid import uuid
 from jobs.brokers.envelopes import Message
 from jobs.brokers.eventloop import outside_event_loop
 from jobs.brokers.ledger import delivery, messages
-from jobs.brokers.ledger.database import GONE
 from jobs.brokers.ledger.delivery import Tag
 from jobs.brokers.ledger.fetcher import Desk
 from jobs.brokers.ledger.messages import Envelope
+from jobs.ledger.notify import GONE
 
 #: Fetched at most in one go where the consumer has set no limit of its own.
 MOST_AT_ONCE = 100

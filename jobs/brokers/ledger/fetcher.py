@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from jobs.brokers.ledger import messages
-from jobs.brokers.ledger.database import ANYTHING, GONE, Link, announce_through
+from jobs.brokers.ledger.database import ANYTHING, Link
 from jobs.brokers.ledger.delivery import Tag
 from jobs.brokers.ledger.listening import Listener
 from jobs.brokers.ledger.messages import Broadcast, Taken
 from jobs.conf import conf
 from jobs.ledger import fetch
 from jobs.ledger.maintain import Dispatchable
+from jobs.ledger.notify import GONE, announce_through
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kombu.utils.json import dumps, loads
 
 from jobs.brokers.envelopes import readable
-from jobs.brokers.ledger.database import CHANNEL, RELAXED, left_as_found, rows
+from jobs.ledger.notify import CHANNEL, RELAXED, left_as_found, rows
 from jobs.ledger.sql import dialect, marks
 
 #: How long a broadcast is kept for those who listen, in seconds. A listener that is away longer has missed it, as

@@ -11,14 +11,13 @@ from django.apps import apps
 from django.db import connection as django_connection
 from kombu.transport import virtual
 
-from jobs.brokers import LEDGER
 from jobs.brokers.eventloop import outside_event_loop
 from jobs.brokers.ledger.channel import Channel
-from jobs.brokers.ledger.database import GONE, left_as_found, rows
 from jobs.brokers.ledger.fetcher import POLL_SECONDS, SQLITE_POLL_SECONDS, Desk
 from jobs.brokers.ledger.messages import Broadcast
 from jobs.brokers.ledger.wakeup import Bell
 from jobs.core.backoff import pause
+from jobs.ledger.notify import GONE, LEDGER, left_as_found, rows
 
 logger = logging.getLogger(__name__)
 

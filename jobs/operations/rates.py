@@ -9,8 +9,8 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
-from jobs.api.problems import Problem
 from jobs.conf import conf
+from jobs.operations.problems import Problem
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,8 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
-from jobs.api import rates
-from jobs.api.problems import Problem
-from jobs.operations import tokens
+from jobs.operations import rates, tokens
+from jobs.operations.problems import Problem
 from jobs.operations.tokens import PERMISSIONS, Scope
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

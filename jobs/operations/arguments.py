@@ -11,7 +11,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import ErrorDetails
 
-from jobs.api.problems import MOST_ERRORS, FieldError, shortened
+from jobs.operations.problems import MOST_ERRORS, FieldError, shortened
 from jobs.tasks.redaction import HIDDEN, is_hidden
 from jobs.tasks.task import JobTask
 from jobs.worker.batch import item_type
