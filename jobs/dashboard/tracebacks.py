@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _FRAME = re.compile(r'  File "(?P<path>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
 
 #: Where code lives that is not the project's: packages, the standard library, what has no file.
-_FOREIGN = re.compile(r"(site|dist)-packages/|/lib/python[\d.]+/|^<|/jobs/(runtime/|task\.py)")
+_FOREIGN = re.compile(r"(site|dist)-packages/|/lib/python[\d.]+/|^<|/jobs/(worker|tasks)/")
 _PACKAGE = re.compile(r"(?:site|dist)-packages/(?P<package>[^/]+?)(?:\.py)?(?:/|$)")
 
 
