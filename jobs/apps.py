@@ -14,13 +14,16 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        """Register the system checks and what of the engine's own is deleted in time; begin to trace where told to."""
+        """Put the engine together, register its checks and what of its own is deleted; trace where told to."""
         # Apps must be loaded; importing the checks registers them.
         from jobs import celery, checks  # noqa: F401, PLC0415
+        from jobs.enqueue import enqueuer  # noqa: PLC0415
         from jobs.maintenance import retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
         from jobs.schedules import zones  # noqa: PLC0415
+        from jobs.tasks.task import JobTask  # noqa: PLC0415
 
+        JobTask.enqueuer = enqueuer
         celery.leave_django_alone(current_app)
         retention.register_cleaners()
         zones.read_unknown_zones()

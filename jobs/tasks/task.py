@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast, get_type_hints
 
 from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
@@ -20,9 +20,9 @@ from jobs.core.course import course_of
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
-from jobs.enqueue.enqueuer import enqueue, enqueue_many
 from jobs.errors import InvalidArguments, InvalidOption, Permanent
 from jobs.tasks.coroutines import finished
+from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.options import moment, options_of, route_of, seconds
 from jobs.tasks.redaction import is_hidden
 from jobs.worker.batch import Batch, Item, execute_batch, item_type
@@ -56,6 +56,8 @@ class JobTask(Task):
     """A Celery task whose calls are written to the ledger before anything is sent, and which runs under a lease."""
 
     abstract = True
+    #: Writes the jobs; set when Django is ready.
+    enqueuer: ClassVar[Enqueuer]
     Request = "jobs.worker.request:JobRequest"
 
     queue = "default"
@@ -263,7 +265,7 @@ class JobTask(Task):
                 "JobResult",
                 super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
             )
-        job_id = enqueue(self, args, kwargs, chosen)
+        job_id = self.enqueuer.enqueue(self, args, kwargs, chosen)
         return JobResult(str(job_id), app=self.app)
 
     def delay_many(self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Any) -> list[JobResult]:
@@ -286,7 +288,7 @@ class JobTask(Task):
         chosen = options_of(self, options, None, message)
         if self.app.conf["task_always_eager"]:
             return [self.apply_async(args, kwargs, **options) for args, kwargs in arguments]
-        ids = enqueue_many(self, arguments, chosen)
+        ids = self.enqueuer.enqueue_many(self, arguments, chosen)
         return [JobResult(str(job_id), app=self.app) for job_id in ids]
 
     def _plain_arguments(

@@ -38,7 +38,6 @@ WIRING = frozenset({"__init__", "apps", "celery", "checks"})
 
 #: Imports against the order, each with its reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("jobs.tasks.task", "jobs.enqueue.enqueuer"): "A call of a task is its enqueueing.",
     ("jobs.tasks.task", "jobs.worker.batch"): "A task that takes batches has a call's arguments from its item's class.",
     ("jobs.tasks.task", "jobs.worker.executor"): "Celery calls the task, and the task has its attempt executed.",
     ("jobs.tasks.task", "jobs.worker.tracer"): "Celery sets its tracer on the task, which has it guarded.",

@@ -1,0 +1,22 @@
+"""What a task's calls need: who writes its jobs stands behind the tasks, and `jobs.apps` says who it is."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jobs.tasks.options import Options
+
+if TYPE_CHECKING:
+    from jobs.tasks.task import JobTask
+
+
+class Enqueuer(Protocol):
+    """Writes jobs. `jobs.enqueue.enqueuer` is one."""
+
+    def enqueue(self, task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> uuid.UUID:
+        """Write one job in the caller's transaction and have it dispatched when that commits. Returns its id."""
+
+    def enqueue_many(
+        self, task: "JobTask", calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]], options: Options
+    ) -> list[uuid.UUID]:
+        """Write many jobs of one task in one insert: all of them or none. Returns their ids, in order."""
