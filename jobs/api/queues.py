@@ -7,8 +7,10 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from jobs.api.jobs import shown_to
-from jobs.api.schemas.house import QueueList, QueueOut, QueueRef, ScheduleList, WorkerList
 from jobs.api.schemas.jobs import JobOut, JobRef
+from jobs.api.schemas.queues import QueueList, QueueOut, QueueRef
+from jobs.api.schemas.schedules import ScheduleList
+from jobs.api.schemas.workers import WorkerList
 from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.operations import actions

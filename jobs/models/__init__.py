@@ -1,10 +1,14 @@
 """The ledger's tables: fields, constraints and indexes."""
 
 from jobs.models.dead_letter import DeadLetter
-from jobs.models.house import ApiToken, OperatorAction, Queue, ScheduleRun, Worker
 from jobs.models.job import Attempt, Job
 from jobs.models.message import BrokerMessage
+from jobs.models.operator_action import OperatorAction
+from jobs.models.queue import Queue
+from jobs.models.schedule_run import ScheduleRun
 from jobs.models.tally import Tally, TallyMark
+from jobs.models.token import ApiToken
+from jobs.models.worker import Worker
 
 __all__ = [
     "ApiToken",
