@@ -1,66 +1,104 @@
-"""`python -m bench`: measure, print progress, write RESULTS.md."""
+"""`python -m bench`: measure, print progress, judge the bars, write RESULTS.md."""
 
 import argparse
-from collections import defaultdict
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
-from bench.report import report
-from bench.rounds import Figures, Round
+from bench.brokers import BROKERS
+from bench.databases import DATABASES
+from bench.enqueue import WARM_UP
+from bench.marks import ROOM
+from bench.report import line, report
+from bench.scenarios import SCENARIOS, Scale, Scenario
 from bench.servers import Servers, scratch
-from bench.variants import POOLS, VARIANTS, Pool, Variant
+from bench.setups import Results, Setup
+from bench.stage import stage
+from bench.variants import POOLS, USUAL, VARIANTS, Variant
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
+#: What `--quick` measures instead: enough to see where things stand, within a minute.
+_QUICK = {"rounds": 1, "jobs": 1000, "latency_jobs": 100, "idle_seconds": 3.0, "output": "", "broker": ["valkey"]}
+_QUICK |= {"database": ["postgresql"], "pools": ["prefork"]}
 
-def main() -> None:
-    """Run the rounds the command line asks for."""
-    options = _options()
-    pools = [pool for pool in POOLS if pool.name in options.pools]
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the rounds that the command line, or these arguments instead, ask for."""
+    options = _options(arguments)
     variants = [variant for variant in VARIANTS if variant.name in options.only]
-    results: defaultdict[tuple[Pool, Variant], list[Figures]] = defaultdict(list)
-    with scratch() as directory, Servers(directory) as servers:
-        for number in range(options.rounds):
-            for pool in pools:
+    scenarios = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios]
+    scale = Scale(options.jobs, options.latency_jobs, options.rate, options.idle_seconds)
+    results, versions = Results(), dict[str, None]()
+    for broker, database in product(options.broker, options.database):
+        setups = [Setup(broker, database, pool) for pool in POOLS if pool.name in options.pools]
+        able = [variant for variant in variants if broker in variant.brokers]
+        with scratch() as directory, Servers(directory, database=database, broker=broker) as servers:
+            versions |= dict.fromkeys(servers.versions())
+            for setup, number in product(setups, range(options.rounds)):
+                print(f"{setup.title}, round {number + 1} of {options.rounds}", flush=True)
                 # Every other round backwards, so that nobody always comes after the same one.
-                for variant in variants if number % 2 == 0 else reversed(variants):
-                    figures = Round(variant, pool, servers, directory).measure(
-                        options.jobs, options.latency_jobs, options.rate
-                    )
-                    results[pool, variant].append(figures)
-                    print(_progress(number + 1, options.rounds, pool, variant, figures), flush=True)
-        page = report(results, options, servers.versions())
+                for variant in able if number % 2 == 0 else reversed(able):
+                    _measure(results, setup, variant, scenarios, scale, servers, directory)
+    page = report(results, options.rounds, scale, list(versions))
     if options.output:
         Path(options.output).write_text(page)
     print(page)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, variants alternating (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=5000, help="jobs in each round (default: %(default)s)")
-    parser.add_argument("--latency-jobs", type=int, default=500, help="0: leave latency out (default: %(default)s)")
+def _measure(
+    results: Results,
+    setup: Setup,
+    variant: Variant,
+    scenarios: Sequence[Scenario],
+    scale: Scale,
+    servers: Servers,
+    directory: Path,
+) -> None:
+    """Measure one variant once."""
+    print(f"  {variant.title}", flush=True)
+    with stage(variant, setup.pool, servers, directory) as running:
+        for scenario in scenarios:
+            if scenario.fits(variant):
+                for case, figures in scenario.measure(running, scale):
+                    results.add(setup, variant, case, figures)
+                    print(f"    {line(case, figures)}", flush=True)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, variants alternating (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=5000, help="jobs in each drain (default: %(default)s)")
+    parser.add_argument("--latency-jobs", type=int, default=300, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=50, help="jobs/s for the latency (default: %(default)s)")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=[variant.name for variant in VARIANTS],
-        default=[variant.name for variant in VARIANTS],
-        help="variants to measure (default: all)",
-    )
-    parser.add_argument(
-        "--pools", nargs="+", choices=[pool.name for pool in POOLS], default=[pool.name for pool in POOLS]
-    )
+    parser.add_argument("--idle-seconds", type=float, default=5, help="watched without jobs (default: %(default)s)")
+    _choice(parser, "--only", "variants", [variant.name for variant in VARIANTS], [one.name for one in USUAL])
+    _choice(parser, "--scenarios", "what is measured", [scenario.name for scenario in SCENARIOS])
+    _choice(parser, "--broker", "brokers", list(BROKERS))
+    _choice(parser, "--database", "databases", list(DATABASES))
+    _choice(parser, "--pools", "pools", [pool.name for pool in POOLS])
+    parser.add_argument("--quick", action="store_true", help="a look within a minute, unless told otherwise; no page")
     parser.add_argument("--output", default=str(RESULTS), help="where the page goes; empty: nowhere else than here")
-    return parser.parse_args()
+    if parser.parse_known_args(arguments)[0].quick:
+        parser.set_defaults(**_QUICK)
+    options = parser.parse_args(arguments)
+    if not 0 < options.jobs <= ROOM - WARM_UP:
+        parser.error(f"--jobs {options.jobs} is not valid: there is room for 1 to {ROOM - WARM_UP:,}.")
+    if options.latency_jobs < 2:
+        parser.error(f"--latency-jobs {options.latency_jobs} is not valid: a percentile takes at least 2.")
+    return options
 
 
-def _progress(number: int, rounds: int, pool: Pool, variant: Variant, figures: Figures) -> str:
-    return (
-        f"{number}/{rounds} {pool.title:13} {variant.title:36}"
-        f" enqueue {figures.enqueue_rate:6.0f}/s"
-        f" {figures.enqueue_cpu:5.2f} ({figures.enqueue_servers:4.2f}) CPU s/1,000"
-        f" · run {figures.run_rate:6.0f}/s {figures.run_cpu:5.2f} ({figures.run_servers:4.2f})"
-        f" · {figures.memory:4.0f} MB · {figures.p50:5.1f} / {figures.p99:6.1f} ms"
+def _choice(
+    parser: argparse.ArgumentParser, name: str, what: str, choices: Sequence[str], default: Sequence[str] | None = None
+) -> None:
+    parser.add_argument(
+        name,
+        nargs="+",
+        choices=choices,
+        default=default or choices,
+        metavar="NAME",
+        help=f"{what}, of {', '.join(choices)} (default: {'all' if default is None else ', '.join(default)})",
     )
 
 

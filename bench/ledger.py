@@ -43,7 +43,7 @@ def main() -> None:
     print(page)
 
 
-def report(took: Sequence[Mapping[str, Any]], jobs: int, versions: Mapping[str, str]) -> str:
+def report(took: Sequence[Mapping[str, Any]], jobs: int, versions: Sequence[str]) -> str:
     """Return the page."""
     table = ["| | median ms | worst ms | rows | looked back |", "|---|---:|---:|---:|---:|"]
     for case, figures in zip(CASES, took, strict=True):

@@ -55,10 +55,13 @@ class Marks:
         # The last ones first: most jobs run in order.
         return all(self._ran[number] for number in range(jobs - 1, -1, -1))
 
-    def span(self, jobs: int) -> float:
-        """Return the seconds from the first of these jobs to the last."""
-        times = self._ran[:jobs].tolist()
-        return max(times) - min(times)
+    def first(self, jobs: int) -> float:
+        """Return when the first of these jobs ran."""
+        return min(self._ran[:jobs].tolist())
+
+    def last(self, jobs: int) -> float:
+        """Return when the last of these jobs ran."""
+        return max(self._ran[:jobs].tolist())
 
     def latencies(self, jobs: int) -> list[float]:
         """Return the seconds from each call to its job's body."""

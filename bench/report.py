@@ -1,87 +1,123 @@
 """From figures to a page that says what was measured, how, on what machine."""
 
-import os
-import platform
-from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from statistics import median
 
-from bench.rounds import Figures
-from bench.variants import OURS, Pool, Variant
-
-#: All rounds' figures of each variant in each pool.
-Results = Mapping[tuple[Pool, Variant], Sequence[Figures]]
-
-#: The columns: what is shown, of which figure, with how many decimals.
-COLUMNS: Sequence[tuple[str, Callable[[Figures], float], int]] = (
-    ("enqueue, jobs/s", lambda figures: figures.enqueue_rate, 0),
-    ("CPU s/1,000", lambda figures: figures.enqueue_cpu, 2),
-    ("of it servers", lambda figures: figures.enqueue_servers, 2),
-    ("run, jobs/s", lambda figures: figures.run_rate, 0),
-    ("CPU s/1,000 ", lambda figures: figures.run_cpu, 2),
-    ("of it servers ", lambda figures: figures.run_servers, 2),
-    ("peak MB", lambda figures: figures.memory, 0),
-    ("p50 ms", lambda figures: figures.p50, 1),
-    ("p99 ms", lambda figures: figures.p99, 1),
-)
+from bench import bars
+from bench.figures import Figures, Idle, Latency, Work
+from bench.scenarios import Case, Scale
+from bench.servers import circumstances
+from bench.setups import Results, Setup
+from bench.variants import LATE, Variant
 
 INTRODUCTION = """# What `make bench` measured
 
-No-op jobs, enqueued one by one. Ours: PostgreSQL, with every commit on the disk, and Valkey. Plain Celery: the same
-Valkey, no database. The worker is held still while everything is enqueued; then it runs it all, timed from the first
-body to the last. CPU is that of the enqueuing process, or of the worker with its children, together with the servers.
-Latency is from the call to the body, at a modest rate. Variants alternate within each round; medians of all rounds.
+Jobs that do nothing. The worker is held still while everything is enqueued; then it runs it all, timed from the first
+body to the last outcome kept (of plain Celery and the peers, which keep none: to the last body). PostgreSQL with every
+commit on the disk, Valkey in memory only. CPU is that of the enqueuing process, or of the worker with its children;
+that of the servers is said apart. "All" is their sum, and what the bars judge. Latency is from the call to the body, at
+a modest rate. Variants alternate within each round; medians of all rounds, ratios round by round.
 """
 
-
-def report(results: Results, options: Namespace, versions: Mapping[str, str]) -> str:
-    """Return the page: what was measured on what, a table for each pool, and ratios to ours."""
-    parts = [INTRODUCTION, _circumstances(options, versions)]
-    for pool in dict.fromkeys(pool for pool, _ in results):
-        figures = {variant: rounds for (of, variant), rounds in results.items() if of is pool}
-        parts += [f"## Pool {pool.title}", _table(figures), _ratios(figures)]
-    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+_HEAD = (
+    "| | jobs/s | CPU s per 1,000 | database | broker | all | peak MB | jobs/s x | CPU x | all x |\n|---|" + "---:|" * 9
+)
 
 
-def _circumstances(options: Namespace, versions: Mapping[str, str]) -> str:
-    packages = {name: version(name) for name in ("celery", "kombu", "redis", "django", "psycopg")}
-    told = ", ".join(f"{name} {number}" for name, number in {**packages, **versions}.items())
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {platform.system()} {platform.machine()},"
-        f" Python {platform.python_version()}; {told}.\n"
-        f"{options.rounds} rounds of {options.jobs:,} jobs;"
-        f" latency of {options.latency_jobs} jobs at {options.rate:g}/s."
-    )
-
-
-def _table(figures: Mapping[Variant, Sequence[Figures]]) -> str:
-    head = "| | " + " | ".join(title for title, _, _ in COLUMNS) + " |\n|---|" + "---:|" * len(COLUMNS)
-    rows = [
-        f"| {variant.title} | "
-        + " | ".join(f"{median(map(of, rounds)):,.{decimals}f}" for _, of, decimals in COLUMNS)
-        + " |"
-        for variant, rounds in figures.items()
+def report(results: Results, rounds: int, scale: Scale, versions: Sequence[str]) -> str:
+    """Return the page: the bars, who was measured, and the figures of each setup."""
+    packages = [f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "django", "psycopg")]
+    measured = f"{rounds} rounds of {scale.jobs:,} jobs; latency of {scale.latency_jobs} jobs at {scale.rate:g}/s."
+    parts = [
+        INTRODUCTION,
+        f"{circumstances([*versions, *packages])}.\n{measured}",
+        "## Bars\n\n" + bars.table(results),
+        "## Who keeps what\n\n" + "\n".join(f"- {one.title}: {one.durability}" for one in results.variants()),
+        *(_section(results, setup) for setup in results.setups()),
     ]
-    return "\n".join([head, *rows])
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _ratios(figures: Mapping[Variant, Sequence[Figures]]) -> str:
-    """Return how ours compares, round by round: the machine's speed drifts, the ratio within a round less so."""
-    ours = figures.get(OURS)
-    if ours is None:
+def _section(results: Results, setup: Setup) -> str:
+    work = [
+        _work(case, variant, figures, results.of(setup, LATE, _counterpart(case), Work))
+        for case in Case
+        for variant in results.variants()
+        if (figures := results.of(setup, variant, case, Work))
+    ]
+    rest = [
+        line
+        for variant in results.variants()
+        for line in (
+            _latency(variant, results.of(setup, variant, Case.LATENCY, Latency)),
+            _idle(variant, results.of(setup, variant, Case.IDLE, Idle)),
+        )
+        if line
+    ]
+    return f"## {setup.title}\n\n" + "\n".join([_HEAD, *work, "", *rest])
+
+
+def _counterpart(case: Case) -> Case:
+    """Return what plain Celery is compared by: it has no bulk."""
+    return {Case.ENQUEUE_MANY: Case.ENQUEUE, Case.DRAIN_MANY: Case.DRAIN}.get(case, case)
+
+
+def _work(case: Case, variant: Variant, rounds: Sequence[Work], late: Sequence[Work]) -> str:
+    cells = [
+        f"{_median(rounds, lambda one: one.rate):,.0f}",
+        *(
+            f"{_median(rounds, of):.2f}"
+            for of in (
+                lambda one: one.per_thousand(one.cpu),
+                lambda one: one.per_thousand(one.database),
+                lambda one: one.per_thousand(one.broker),
+                lambda one: one.total,
+            )
+        ),
+        f"{_median(rounds, lambda one: one.memory) / 1e6:,.0f}",
+        *(
+            _ratio(rounds, late, of)
+            for of in (lambda one: one.rate, lambda one: one.per_thousand(one.cpu), lambda one: one.total)
+        ),
+    ]
+    return f"| {case}: {variant.title} | " + " | ".join(cells) + " |"
+
+
+def _median(rounds: Sequence[Work], of: Callable[[Work], float]) -> float:
+    return median(map(of, rounds))
+
+
+def _ratio(rounds: Sequence[Work], late: Sequence[Work], of: Callable[[Work], float]) -> str:
+    ratios = [of(one) / of(other) for one, other in zip(rounds, late, strict=False)]
+    return f"{median(ratios):.2f}" if ratios else ""
+
+
+def _latency(variant: Variant, rounds: Sequence[Latency]) -> str:
+    if not rounds:
         return ""
-    lines = [
-        f"- {variant.title}: enqueue {_ratio(ours, rounds, lambda one: one.enqueue_rate)}x,"
-        f" run {_ratio(ours, rounds, lambda one: one.run_rate)}x;"
-        f" CPU {_ratio(ours, rounds, lambda one: one.enqueue_cpu)}x enqueueing,"
-        f" {_ratio(ours, rounds, lambda one: one.run_cpu)}x running"
-        for variant, rounds in figures.items()
-        if variant is not OURS
-    ]
-    return "\n".join(["Ours divided by theirs, median of the rounds (for CPU less is better):", "", *lines])
+    p50, p99 = median(one.p50 for one in rounds), median(one.p99 for one in rounds)
+    return f"- Latency, {variant.title}: p50 {p50:.1f} ms, p99 {p99:.1f} ms."
 
 
-def _ratio(ours: Sequence[Figures], theirs: Sequence[Figures], of: Callable[[Figures], float]) -> str:
-    return f"{median(of(one) / of(other) for one, other in zip(ours, theirs, strict=True)):.2f}"
+def _idle(variant: Variant, rounds: Sequence[Idle]) -> str:
+    if not rounds:
+        return ""
+    told = [one.statements for one in rounds if one.statements is not None]
+    statements = f", {median(told):.1f} statements/s" if told else ""
+    return f"- Idle, {variant.title}: {median(one.cpu for one in rounds):.1f} ms of CPU a second{statements}."
+
+
+def line(case: Case, figures: Figures) -> str:
+    """Return one round's figures in a line, for whoever watches."""
+    match figures:
+        case Work():
+            apart = (figures.cpu, figures.database, figures.broker)
+            cpu = " + ".join(f"{figures.per_thousand(seconds):.2f}" for seconds in apart)
+            return f"{case:27} {figures.rate:7,.0f}/s  {cpu} CPU s/1,000"
+        case Latency():
+            return f"{case:27} p50 {figures.p50:.1f} ms, p99 {figures.p99:.1f} ms"
+        case Idle():
+            told = "" if figures.statements is None else f", {figures.statements:.1f} statements/s"
+            each = "".join(f"\n      {rate:5.1f}/s {' '.join(text.split())[:100]}" for rate, text in figures.told)
+            return f"{case:27} {figures.cpu:.1f} ms of CPU a second{told}{each}"

@@ -1,21 +1,20 @@
-"""The servers of a run: PostgreSQL that keeps what it committed, and the Valkey that both sides share."""
+"""The servers of a run, by default PostgreSQL that keeps what it committed, and the Valkey that both sides share."""
 
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from bench import usage
-from tests.servers import Postgres, Valkey
+from bench.brokers import BROKERS, Broker
+from bench.databases import DATABASES, Database, PostgreSQL
 
 ROOT = Path(__file__).resolve().parent.parent
-DATABASE = "bench"
 
 
 @contextmanager
@@ -28,37 +27,36 @@ def scratch() -> Iterator[Path]:
         yield directory
 
 
-def circumstances(versions: Mapping[str, str]) -> str:
+def circumstances(versions: Sequence[str]) -> str:
     """Return when and on what machine something is measured."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.system()}"
-        f" {platform.machine()}, Python {platform.python_version()}, PostgreSQL {versions['PostgreSQL']}"
+        f" {platform.machine()}, Python {platform.python_version()}, {', '.join(versions)}"
     )
 
 
 class Servers:
-    """Started on entering, gone on leaving."""
+    """A database and a broker, started on entering, gone on leaving with their data."""
 
-    def __init__(self, directory: Path) -> None:
-        self._postgres = Postgres(directory / "postgres", durable=True)
-        self._valkey = Valkey(directory / "valkey")
+    def __init__(self, directory: Path, *, database: str = "postgresql", broker: str = "valkey") -> None:
+        self.database: Database = DATABASES[database](directory)
+        self.broker: Broker = BROKERS[broker](directory)
 
     def __enter__(self) -> Self:
-        self._valkey.start()
-        self._postgres.start()
-        self._postgres.create_database(DATABASE)
+        self.broker.start()
+        self.database.start()
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
             env={**os.environ, **self.environment()},
             cwd=ROOT,
             check=True,
         )
+        self.database.migrated()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        # Their data goes with the directory.
-        self._postgres.kill()
-        self._valkey.kill()
+        self.database.kill()
+        self.broker.kill()
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables that lead a process here."""
@@ -68,31 +66,25 @@ class Servers:
             "SECRET_KEY": "for-benchmarks-only-where-nothing-is-worth-protecting-42",
             "ALLOWED_HOSTS": "localhost",
             "FRONTEND_HOST": "http://localhost",
-            "DATABASE_URL": self._postgres.url(DATABASE),
-            "BROKER_URL": self._valkey.url,
-            "REDIS_URL": self._valkey.url,
+            "DATABASE_URL": self.database.url,
+            "BROKER_URL": self.broker.url,
+            "REDIS_URL": self.broker.url if self.broker.url.startswith("redis:") else "",
         }
 
     def clear(self) -> None:
         """Forget all jobs and messages."""
-        self._valkey.flush()
-        self._postgres.execute("TRUNCATE jobs_job CASCADE", DATABASE)
+        self.broker.clear()
+        self.database.clear()
 
     def execute(self, statement: str) -> None:
-        """Run a statement in the database of the run."""
-        self._postgres.execute(statement, DATABASE)
+        """Run a statement in PostgreSQL."""
+        assert isinstance(self.database, PostgreSQL), "only PostgreSQL runs statements of a benchmark"
+        self.database.execute(statement)
 
     def settled(self) -> bool:
         """Return whether the ledger has the outcome of every job it knows."""
-        query = "SELECT count(*) FROM jobs_job WHERE state <> 'succeeded'"
-        return self._postgres.execute(query, DATABASE) == [(0,)]
+        return self.database.settled()
 
-    def cpu(self) -> float:
-        """Return the CPU seconds the servers have used."""
-        return usage.cpu(self._postgres.pid) + usage.cpu(self._valkey.pid)
-
-    def versions(self) -> Mapping[str, str]:
+    def versions(self) -> Sequence[str]:
         """Return what the servers say of themselves."""
-        [(postgres,)] = self._postgres.execute("SHOW server_version")
-        info = self._valkey.client.info("server")
-        return {"PostgreSQL": str(postgres), "Valkey": info.get("valkey_version") or info["redis_version"]}
+        return [version for version in (self.database.version(), self.broker.version()) if version]

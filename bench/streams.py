@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def main() -> None:
     print(page)
 
 
-def report(took: list[dict[str, Any]], versions: Mapping[str, str]) -> str:
+def report(took: list[dict[str, Any]], versions: Sequence[str]) -> str:
     """Return the page."""
     table = ["| streams | memory MB | latency p50 ms | p99 ms | worst ms |", "|---:|---:|---:|---:|---:|"]
     for figures in took:

@@ -1,7 +1,12 @@
-"""Our side: the smallest job there is. Found by the project's worker when EXTRA_APPS names this package."""
+"""Our side: the smallest jobs there are. Found by the project's worker when EXTRA_APPS names this package."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.failing import Broken
 from bench.marks import marks
 from jobs import job
+from jobs.enqueue import dispatcher
 from search import indexing
 from search.documents import kind as kind_of
 
@@ -12,7 +17,39 @@ def nothing(number: int) -> None:
     marks().ran(number)
 
 
+@job(bind=True, queue="default", retry_backoff=0)
+def fails_once(self: Any, number: int) -> None:
+    """Fail; leave a mark when tried again."""
+    if not self.request.retries:
+        raise Broken("It works the second time.")
+    marks().ran(number)
+
+
+@job(queue="default", max_retries=0)
+def dies(number: int) -> None:
+    """Leave a mark and fail for good."""
+    marks().ran(number)
+    raise Broken("It never works.")
+
+
 @job(queue="indexing", time_limit=120)
 def index_one(kind: str, pk: str) -> None:
     """Index one document, as a task without batches would."""
     indexing.index(kind_of(kind), [pk])
+
+
+def sender(task: str) -> Callable[[int], object]:
+    """Return what enqueues one job of the task."""
+    send: Callable[[int], object] = globals()[task].delay
+    return send
+
+
+def bulk_sender(task: str) -> Callable[[Sequence[int]], object]:
+    """Return what enqueues many jobs of the task together."""
+    delay_many = globals()[task].delay_many
+    return lambda numbers: delay_many([(number,) for number in numbers])
+
+
+def settle() -> None:
+    """Wait until the broker has everything."""
+    dispatcher.flush(timeout=120)

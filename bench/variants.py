@@ -1,34 +1,14 @@
 """What is compared with what."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Variant:
-    """One way to run jobs.
-
-    Attributes:
-        name: for `--only`.
-        title: for the report.
-        app: what `celery --app` and DJANGO_SETTINGS_MODULE take.
-        task: the module that has the task `nothing`.
-        bulk: whether jobs are enqueued many at a time.
-    """
-
-    name: str
-    title: str
-    app: str
-    settings: str
-    task: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    bulk: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """How a worker runs them."""
+    """How a worker runs its jobs."""
 
     name: str
     concurrency: int
@@ -38,10 +18,45 @@ class Pool:
         """As on Celery's command line."""
         return f"{self.name} -c {self.concurrency}"
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One way to run jobs, by Celery's worker.
+
+    Attributes:
+        name: for `--only`.
+        title: for the report.
+        side: the module with the tasks, see `bench.enqueue`.
+        app: what `celery --app` takes.
+        settings: what DJANGO_SETTINGS_MODULE takes; empty: there is no Django.
+        brokers: those it can use, of `bench.brokers`.
+        durability: what is lost when.
+        environment: variables of its own.
+    """
+
+    name: str
+    title: str
+    side: str
+    app: str
+    settings: str
+    brokers: Sequence[str]
+    durability: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
     @property
-    def options(self) -> Sequence[str]:
-        """What the worker's command line says of it; the log as Celery's guide has it, which is our default."""
-        return "--pool", self.name, "--concurrency", str(self.concurrency), "--loglevel", "INFO"
+    def uses_database(self) -> bool:
+        """Whether what becomes of a job is kept in the database of the run."""
+        return self.settings == "project.settings"
+
+    @property
+    def python(self) -> str:
+        """The interpreter that has its packages."""
+        return sys.executable
+
+    def worker(self, pool: Pool) -> Sequence[object]:
+        """Return the arguments of the interpreter that start a worker; its log as Celery's guide has it."""
+        options = ("--pool", pool.name, "--concurrency", pool.concurrency, "--loglevel", "INFO")
+        return "-m", "celery", "--app", self.app, "worker", *options
 
 
 #: Everything of `jobs.celery` that a plain application can have too.
@@ -58,15 +73,46 @@ _OUR_SETTINGS = {
 }
 
 
-def _plain(name: str, title: str, **environment: str) -> Variant:
-    return Variant(name, title, "bench.plain", "bench.plain_settings", "bench.plain", environment)
+def _plain(
+    name: str, title: str, durability: str, brokers: Sequence[str] = ("valkey", "rabbitmq"), **environment: str
+) -> Variant:
+    return Variant(name, title, "bench.plain", "bench.plain", "bench.plain_settings", brokers, durability, environment)
 
 
-OURS = Variant("ours", "Nightshift", "project", "project.settings", "bench.tasks", {"EXTRA_APPS": "bench"})
-LATE = _plain("late", "Celery, acks_late", BENCH_ACKS_LATE="1")
-EARLY = _plain("early", "Celery, early ack")
-KEPT = _plain("kept", "Celery, acks_late, results in Valkey", BENCH_ACKS_LATE="1", BENCH_RESULTS="1")
-BARE = _plain("bare", "Celery, early ack, no ack emulation", BENCH_CELERY=json.dumps(_OUR_SETTINGS))
+OURS = Variant(
+    "ours",
+    "Nightshift",
+    "bench.tasks",
+    "project",
+    "project.settings",
+    ("valkey", "rabbitmq", "ledger"),
+    "Every job is a committed row before the call returns; nothing is lost with the broker or a worker.",
+    {"EXTRA_APPS": "bench"},
+)
+LATE = _plain(
+    "late",
+    "Celery, acks_late",
+    "Acknowledged when done: a killed worker's tasks run again, on Valkey after an hour. Lost with a wiped broker.",
+    BENCH_ACKS_LATE="1",
+)
+EARLY = _plain(
+    "early",
+    "Celery, early ack",
+    "Acknowledged when begun: what a killed worker ran is lost, and with a wiped broker all.",
+)
+KEPT = _plain(
+    "kept", "Celery, acks_late, results in Valkey", "As acks_late.", ("valkey",), BENCH_ACKS_LATE="1", BENCH_RESULTS="1"
+)
+BARE = _plain(
+    "bare",
+    "Celery, early ack, no ack emulation",
+    "What a killed worker fetched is lost. Lost with a wiped broker.",
+    ("valkey",),
+    BENCH_CELERY=json.dumps(_OUR_SETTINGS),
+)
 
-VARIANTS = (OURS, LATE, KEPT, EARLY, BARE)
+VARIANTS: tuple[Variant, ...] = (OURS, LATE, EARLY, KEPT, BARE)
+#: Measured where nobody says otherwise.
+USUAL = (OURS, LATE, EARLY)
+
 POOLS = (Pool("prefork", 2), Pool("threads", 8))

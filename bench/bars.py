@@ -1,0 +1,130 @@
+"""What the engine is to reach: every bar with its bound, judged by the figures of a run."""
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bench.figures import Figures, Idle, Latency, Work
+from bench.scenarios import Case
+from bench.setups import Results, Setup
+from bench.variants import LATE, OURS, VARIANTS, Variant
+
+_RATE: Callable[[Any], float] = operator.attrgetter("rate")
+_CPU: Callable[[Any], float] = operator.attrgetter("total")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bound.
+
+    Attributes:
+        title: what is judged.
+        case, kind, figure: which of our figures.
+        beside: whose figure ours is divided by, and of which case; None: it stands for itself.
+        bound, least: how much it must be at least, or may be at most.
+        unit: of the figure.
+        fits: where it applies.
+    """
+
+    title: str
+    case: Case
+    kind: type[Figures]
+    figure: Callable[[Any], float]
+    beside: tuple[Variant, Case] | None
+    bound: float
+    least: bool
+    unit: str
+    fits: Callable[[Setup], bool]
+
+    def value(self, results: Results, setup: Setup) -> float | None:
+        """Return the median of the rounds; None where something it needs was not measured."""
+        ours = [self.figure(one) for one in results.of(setup, OURS, self.case, self.kind)]
+        if self.beside is not None:
+            # Round by round: the machine's speed drifts, the ratio within a round less so.
+            theirs = results.of(setup, *self.beside, self.kind)
+            ours = [one / self.figure(other) for one, other in zip(ours, theirs, strict=False)]
+        return median(ours) if ours else None
+
+    def met(self, value: float) -> bool:
+        """Return whether the value is within the bound."""
+        return value >= self.bound if self.least else value <= self.bound
+
+    @property
+    def rule(self) -> str:
+        """The bound for people."""
+        return f"{'≥' if self.least else '≤'} {self.bound:,g}{self.unit}"
+
+
+def _usual(setup: Setup) -> bool:
+    return (setup.broker, setup.database) == ("valkey", "postgresql")
+
+
+def _embedded(setup: Setup) -> bool:
+    return (setup.broker, setup.database, setup.pool.name) == ("ledger", "sqlite", "prefork")
+
+
+def _ratio(title: str, case: Case, beside: tuple[Variant, Case], *, faster: float, cheaper: float) -> Iterator[Bar]:
+    """Give a bar for jobs a second, and one for CPU with the servers' where there is a bound."""
+    yield Bar(f"{title}: jobs/s", case, Work, _RATE, beside, faster, least=True, unit="x", fits=_usual)
+    if cheaper:
+        yield Bar(f"{title}: CPU", case, Work, _CPU, beside, cheaper, least=False, unit="x", fits=_usual)
+
+
+def _bars() -> Iterator[Bar]:
+    late = "beside Celery acks_late"
+    yield from _ratio(f"{Case.DRAIN}, {late}", Case.DRAIN, (LATE, Case.DRAIN), faster=4, cheaper=0.35)
+    yield from _ratio(f"{Case.DRAIN_MANY}, {late}", Case.DRAIN_MANY, (LATE, Case.DRAIN), faster=10, cheaper=0.2)
+    for peer in VARIANTS:
+        if peer.name == "dramatiq":
+            yield from _ratio(f"{Case.DRAIN}, beside Dramatiq", Case.DRAIN, (peer, Case.DRAIN), faster=1, cheaper=0)
+            yield from _ratio(
+                f"{Case.DRAIN_MANY}, beside Dramatiq", Case.DRAIN_MANY, (peer, Case.DRAIN), faster=2, cheaper=0
+            )
+    plain = "beside plain Celery one by one"
+    yield from _ratio(f"{Case.ENQUEUE_MANY}, {plain}", Case.ENQUEUE_MANY, (LATE, Case.ENQUEUE), faster=15, cheaper=0)
+    yield from _ratio(f"{Case.ENQUEUE}, {plain}", Case.ENQUEUE, (LATE, Case.ENQUEUE), faster=1, cheaper=0.7)
+    yield Bar("SQLite ledger: jobs/s", Case.DRAIN, Work, _RATE, None, 2000, least=True, unit="/s", fits=_embedded)
+    yield Bar("SQLite ledger: CPU per 1,000", Case.DRAIN, Work, _CPU, None, 0.4, least=False, unit=" s", fits=_embedded)
+    for name, bound in (("p50", 1.2), ("p99", 1.5)):
+        figure = operator.attrgetter(name)
+        beside = LATE, Case.LATENCY
+        yield Bar(
+            f"latency {name}, {late}", Case.LATENCY, Latency, figure, beside, bound, least=False, unit="x", fits=_usual
+        )
+    for case in (Case.RETRIED, Case.DEAD):
+        yield Bar(
+            f"{case}: CPU beside a success",
+            case,
+            Work,
+            _CPU,
+            (OURS, Case.DRAIN),
+            1.3,
+            least=False,
+            unit="x",
+            fits=_usual,
+        )
+    yield Bar("idle worker: statements", Case.IDLE, Idle, _statements, None, 2, least=False, unit="/s", fits=_usual)
+
+
+def _statements(idle: Idle) -> float:
+    return idle.statements or 0.0
+
+
+BARS: Sequence[Bar] = tuple(_bars())
+
+
+def table(results: Results) -> str:
+    """Return the table of all bars that apply where something was measured."""
+    lines = ["| bar | on | bound | measured | |", "|---|---|---:|---:|---|"]
+    for bar in BARS:
+        for setup in filter(bar.fits, results.setups()):
+            value = bar.value(results, setup)
+            shown, verdict = ("-", "not measured") if value is None else _judged(bar, value)
+            lines.append(f"| {bar.title} | {setup.title} | {bar.rule} | {shown} | {verdict} |")
+    return "\n".join(lines)
+
+
+def _judged(bar: Bar, value: float) -> tuple[str, str]:
+    return f"{value:,.{0 if value >= 100 else 2}f}{bar.unit}", "met" if bar.met(value) else "**not met**"

@@ -1,0 +1,99 @@
+"""What is measured on a running worker: each scenario, and what its figures are figures of."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bench.figures import Figures
+from bench.stage import Stage
+from bench.variants import OURS, Variant
+
+
+class Case(StrEnum):
+    """What one figure is of; the value is for people."""
+
+    ENQUEUE = "enqueue, one by one"
+    DRAIN = "drain, enqueued one by one"
+    ENQUEUE_MANY = "enqueue, `delay_many`"
+    DRAIN_MANY = "drain, `delay_many`"
+    RETRIED = "fail once, retried"
+    DEAD = "fail for good"
+    LATENCY = "latency"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured.
+
+    Attributes:
+        jobs: of each drain.
+        latency_jobs, rate: single jobs, and how many of them a second.
+        idle_seconds: how long an idle worker is watched.
+    """
+
+    jobs: int
+    latency_jobs: int
+    rate: float
+    idle_seconds: float
+
+
+Measured = Iterator[tuple[Case, Figures]]
+
+
+def _single(stage: Stage, scale: Scale) -> Measured:
+    enqueued, drained = stage.drain("nothing", scale.jobs)
+    yield Case.ENQUEUE, enqueued
+    yield Case.DRAIN, drained
+
+
+def _bulk(stage: Stage, scale: Scale) -> Measured:
+    enqueued, drained = stage.drain("nothing", scale.jobs, bulk=True)
+    yield Case.ENQUEUE_MANY, enqueued
+    yield Case.DRAIN_MANY, drained
+
+
+def _failing(stage: Stage, scale: Scale) -> Measured:
+    # What fails takes its time, and each dead one is a letter.
+    jobs = max(1, scale.jobs // 2)
+    yield Case.RETRIED, stage.drain("fails_once", jobs)[1]
+    yield Case.DEAD, stage.drain("dies", jobs)[1]
+
+
+def _latency(stage: Stage, scale: Scale) -> Measured:
+    yield Case.LATENCY, stage.latency(scale.latency_jobs, scale.rate)
+
+
+def _idle(stage: Stage, scale: Scale) -> Measured:
+    yield Case.IDLE, stage.idle(scale.idle_seconds)
+
+
+def _is_ours(variant: Variant) -> bool:
+    return variant is OURS
+
+
+def _is_celery(variant: Variant) -> bool:
+    return bool(variant.settings)
+
+
+def _is_any(variant: Variant) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is done with a worker, and by which variants it can be done."""
+
+    name: str
+    measure: Callable[[Stage, Scale], Measured]
+    fits: Callable[[Variant], bool]
+
+
+#: In this order, on one worker: what leaves most behind comes last.
+SCENARIOS: Sequence[Scenario] = (
+    Scenario("single", _single, _is_any),
+    Scenario("bulk", _bulk, _is_ours),
+    Scenario("latency", _latency, _is_any),
+    Scenario("idle", _idle, _is_ours),
+    Scenario("failing", _failing, _is_celery),
+)

@@ -1,0 +1,1 @@
+"""What the benchmarks judge, and that each of their scenarios runs."""

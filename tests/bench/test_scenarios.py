@@ -1,0 +1,62 @@
+"""Every scenario runs, with few jobs, on every kind of server; how fast is no matter here."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.scenarios import Case
+from tests.brokers.rabbitmq import RabbitMQ
+from tests.environment import CI
+
+FEW = ("--jobs", "6", "--latency-jobs", "3", "--idle-seconds", "0.1", "--rounds", "1", "--pools", "threads")
+
+#: What plain Celery has no counterpart of.
+OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY}
+
+
+def page(tmp_path: Path, broker: str, database: str, *variants: str) -> str:
+    """Measure on these servers and return the page."""
+    path = tmp_path / "RESULTS.md"
+    main([*FEW, "--broker", broker, "--database", database, "--only", *variants, "--output", str(path)])
+    return path.read_text()
+
+
+@pytest.mark.timeout(120)
+def test_on_valkey_and_postgresql_both_sides_are_measured(tmp_path: Path) -> None:
+    text = page(tmp_path, "valkey", "postgresql", "ours", "late")
+
+    for case in set(Case) - {Case.LATENCY, Case.IDLE}:
+        assert f"| {case}: Nightshift |" in text
+        assert (f"| {case}: Celery, acks_late |" in text) == (case not in OURS_ALONE)
+    assert "- Latency, Nightshift: p50" in text
+    assert "statements/s." in text
+    assert "not measured" not in text
+
+
+@pytest.mark.timeout(120)
+def test_without_a_broker_and_on_sqlite_ours_is_measured_alone(tmp_path: Path) -> None:
+    text = page(tmp_path, "ledger", "sqlite", "ours", "late")
+
+    assert "## ledger://, SQLite, threads -c 8" in text
+    assert f"| {Case.DEAD}: Nightshift |" in text
+    assert "Celery, acks_late |" not in text
+
+
+@pytest.mark.timeout(120)
+def test_on_rabbitmq_both_sides_are_measured(tmp_path: Path) -> None:
+    if not RabbitMQ.installed():
+        reason = "RabbitMQ is not installed here (Debian: apt install rabbitmq-server)."
+        pytest.fail(reason) if CI else pytest.skip(reason)
+
+    text = page(tmp_path, "rabbitmq", "sqlite", "ours", "late")
+
+    assert f"| {Case.DRAIN}: Nightshift |" in text
+    assert f"| {Case.DRAIN}: Celery, acks_late |" in text
+
+
+def test_more_jobs_than_there_is_room_for_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--jobs", "1000000"])
+
+    assert "--jobs 1000000 is not valid" in capsys.readouterr().err
