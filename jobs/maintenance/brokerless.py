@@ -1,15 +1,13 @@
-"""A worker's duties with `ledger://`: nothing is published, rows are freed and workers woken."""
+"""Redispatch with `ledger://`: nothing is published, rows are freed and workers woken."""
 
 import logging
 from collections.abc import Sequence
-
-from celery import Celery
 
 from jobs.conf import conf
 from jobs.enqueue.publisher import Publisher
 from jobs.ledger import fetch
 from jobs.ledger.notify import announce
-from jobs.maintenance.duties import BATCH, Steward
+from jobs.maintenance.redispatch import BATCH, Redispatch
 
 #: What one worker fetched and did not begin within so many seconds, others may have: it is busy, and they may not be.
 SOON = 2.0
@@ -17,27 +15,28 @@ SOON = 2.0
 logger = logging.getLogger(__name__)
 
 
-class LedgerSteward(Steward):
+class LedgerRedispatch(Redispatch):
     """The duties where a queued row is its own message."""
 
-    def dispatch_due(self) -> bool:
+    def due(self) -> bool:
         """Let workers have the scheduled and retrying jobs whose time has come."""
         count, queues = fetch.queue_due(BATCH)
         announce(queues)
         return count == BATCH
 
-    def dispatch_undispatched(self) -> bool:
+    def undispatched(self) -> bool:
         """Do nothing: a committed row waits for no dispatch."""
         return False
 
-    def _wake(self, queues: Sequence[str]) -> None:
+    def freed(self, queues: Sequence[str]) -> None:
+        """Wake the workers of these queues."""
         announce(list(queues))
 
-    def resend_every(self) -> float:
+    def every(self) -> float:
         """Return how often to look for what a busy worker keeps from others, in seconds."""
         return min(conf().housekeeping_seconds, conf().resend_seconds)
 
-    def resend(self) -> bool:
+    def lost(self) -> bool:
         """Let other workers have what one fetched and has not begun: it is dead, or busy."""
         count, queues = fetch.take_back(min(SOON, conf().resend_seconds), BATCH)
         if count:
@@ -46,6 +45,6 @@ class LedgerSteward(Steward):
         return count == BATCH
 
 
-def steward_for(publisher: Publisher, app: Celery) -> Steward:
-    """Return who does the worker's duties with this broker."""
-    return Steward(publisher, app) if publisher.holds_messages else LedgerSteward(publisher, app)
+def redispatch_for(publisher: Publisher) -> Redispatch:
+    """Return what redispatches with this broker."""
+    return Redispatch(publisher) if publisher.holds_messages else LedgerRedispatch(publisher)

@@ -163,20 +163,20 @@ class Housekeeping(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Called when the worker starts."""
         # Its duties use models, which are loaded by now; the application, which names this step, comes before them.
-        from jobs.maintenance.worker_duties import Household  # noqa: PLC0415
+        from jobs.maintenance.duties import Duties  # noqa: PLC0415
 
         self._pid = os.getpid()
         orphan_guard.give_signs()
-        household = Household(worker)
+        duties = Duties(worker)
         self._housekeepers = [
             Housekeeper(
                 "jobs-housekeeping",
-                household.duties(),
+                duties.others(),
                 wake=losses.arrived,
-                database_failed=household.database_failed,
-                at_end=household.close,
+                database_failed=duties.database_failed,
+                at_end=duties.close,
             ),
-            Housekeeper("jobs-leases", household.vital()),
+            Housekeeper("jobs-leases", duties.vital()),
         ]
         for housekeeper in self._housekeepers:
             housekeeper.start()

@@ -3,7 +3,6 @@
 import pickle
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,14 +19,14 @@ from jobs.core.states import State
 from jobs.deadletters.publisher import BrokerGone
 from jobs.ledger import claims, hold
 from jobs.ledger.attempts import Failure
-from jobs.maintenance.duties import Steward
 from jobs.maintenance.held_back import HeldBack
+from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
 from jobs.worker import batch as batches
 from jobs.worker.executor import End, portable
 from jobs.worker.losses import Condemned, Decided
 from tests.jobs.delivery import deliver, deliver_foreign, delivery_of, message_of, request_for
-from tests.jobs.test_rescue import make_steward
+from tests.jobs.test_rescue import make_rescue
 from tests.servers import Valkey
 from tests.tasks_app import tasks
 
@@ -63,11 +62,10 @@ def fresh(valkey: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def steward() -> Iterator[Steward]:
-    made = make_steward()
+def rescue() -> Rescue:
+    made = make_rescue()
     made._in_touch_since, made._touched_at = time.monotonic() - 3600, time.monotonic()
-    yield made
-    made._publisher.close()
+    return made
 
 
 def followers(parent: Job) -> list[str]:
@@ -203,11 +201,11 @@ def test_error_links_follow_a_job_that_has_expired() -> None:
     assert_error_links_were_called(job)
 
 
-def test_error_links_follow_a_job_that_killed_too_many_workers(steward: Steward) -> None:
+def test_error_links_follow_a_job_that_killed_too_many_workers(rescue: Rescue) -> None:
     job = with_error_links(tasks.note, "x")
     claims.claim(job.pk, lease_id="a" * 32, lease_seconds=-1, worker="gone@test")
     Job.objects.filter(pk=job.pk).update(worker_losses=99)
-    steward.rescue()
+    rescue.look()
     assert_error_links_were_called(job)
 
 

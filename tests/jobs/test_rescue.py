@@ -12,9 +12,9 @@ from django.db import DatabaseError, OperationalError, connection
 
 from jobs.conf import conf
 from jobs.core.states import State
-from jobs.enqueue.publisher import Publisher
 from jobs.ledger import maintain
-from jobs.maintenance.duties import Steward
+from jobs.maintenance.renew import Leases
+from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
 from tests.databases import Database
 from tests.jobs.delivery import delivery_of
@@ -25,17 +25,16 @@ from tests.servers import Postgres, Valkey
 from tests.tasks_app import tasks
 
 
-def make_steward() -> Steward:
-    return Steward(Publisher(current_app._get_current_object()), current_app._get_current_object())
+def make_rescue() -> Rescue:
+    return Rescue(current_app._get_current_object())
 
 
 @pytest.fixture
-def steward() -> Iterator[Steward]:
-    """A worker's steward that has been in touch with the database for long."""
-    steward = make_steward()
-    steward._in_touch_since, steward._touched_at = time.monotonic() - 3600, time.monotonic()
-    yield steward
-    steward._publisher.close()
+def rescue() -> Rescue:
+    """A worker's rescue that has been in touch with the database for long."""
+    rescue = make_rescue()
+    rescue._in_touch_since, rescue._touched_at = time.monotonic() - 3600, time.monotonic()
+    return rescue
 
 
 def lost(**changes: Any) -> Job:
@@ -43,9 +42,9 @@ def lost(**changes: Any) -> Job:
 
 
 @pytest.mark.django_db
-def test_a_job_whose_lease_ran_out_is_tried_again(steward: Steward) -> None:
+def test_a_job_whose_lease_ran_out_is_tried_again(rescue: Rescue) -> None:
     job, held = lost(), claimed("b" * 32)
-    assert not steward.rescue()
+    assert not rescue.look()
     job.refresh_from_db()
     held.refresh_from_db()
     assert (job.state, job.worker_losses, held.state) == (State.RETRYING, 1, State.RUNNING)
@@ -55,93 +54,93 @@ def test_a_job_whose_lease_ran_out_is_tried_again(steward: Steward) -> None:
 
 
 @pytest.mark.django_db
-def test_a_job_on_its_last_attempt_is_dead(steward: Steward, valkey: Valkey) -> None:
+def test_a_job_on_its_last_attempt_is_dead(rescue: Rescue, valkey: Valkey) -> None:
     job = lost(task="tests.tasks_app.tasks.broken", args='["x"]', max_retries=0)
-    steward.rescue()
+    rescue.look()
     job.refresh_from_db()
     assert job.state == State.DEAD
     assert queue_length(valkey, "default.dead") == 1
 
 
 @pytest.mark.django_db
-def test_a_job_that_lost_its_workers_too_often_is_poison(steward: Steward, valkey: Valkey) -> None:
+def test_a_job_that_lost_its_workers_too_often_is_poison(rescue: Rescue, valkey: Valkey) -> None:
     job = lost()
     Job.objects.update(worker_losses=conf().max_worker_losses - 1)
-    steward.rescue()
+    rescue.look()
     job.refresh_from_db()
     assert (job.state, job.worker_losses) == (State.DEAD, conf().max_worker_losses)
 
 
 @pytest.mark.django_db
-def test_a_job_of_a_task_unknown_here_is_rescued_by_its_own_limit(steward: Steward, valkey: Valkey) -> None:
+def test_a_job_of_a_task_unknown_here_is_rescued_by_its_own_limit(rescue: Rescue, valkey: Valkey) -> None:
     one, two = lost(task="elsewhere.task", max_retries=3), lost(task="elsewhere.task", max_retries=0)
-    steward.rescue()
+    rescue.look()
     one.refresh_from_db()
     two.refresh_from_db()
     assert (one.state, two.state) == (State.RETRYING, State.DEAD)
 
 
 @pytest.mark.django_db
-def test_a_worker_that_has_just_started_takes_nothing_back(steward: Steward) -> None:
+def test_a_worker_that_has_just_started_takes_nothing_back(rescue: Rescue) -> None:
     job = lost()
-    newcomer = make_steward()
+    newcomer = make_rescue()
     for _ in range(3):
-        assert not newcomer.rescue()
+        assert not newcomer.look()
     job.refresh_from_db()
     assert job.lease_id == LEASE
 
 
 @pytest.mark.django_db
-def test_after_a_long_silence_everybody_gets_the_time_to_renew_first(steward: Steward) -> None:
+def test_after_a_long_silence_everybody_gets_the_time_to_renew_first(rescue: Rescue) -> None:
     job = lost()
     # Its process, its machine or the database stood still.
-    steward._touched_at -= conf().lease_seconds / 2
-    steward.rescue()
+    rescue._touched_at -= conf().lease_seconds / 2
+    rescue.look()
     job.refresh_from_db()
     assert job.lease_id == LEASE
     # Then the time has passed.
-    steward._in_touch_since -= conf().lease_renew_seconds * 1.5
-    steward.rescue()
+    rescue._in_touch_since -= conf().lease_renew_seconds * 1.5
+    rescue.look()
     job.refresh_from_db()
     assert job.state == State.RETRYING
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_a_worker_without_jobs_notices_that_the_database_was_away(
-    database: Database, postgres: Postgres, steward: Steward
+    database: Database, postgres: Postgres, rescue: Rescue
 ) -> None:
     job = lost()
     connection.close()
     postgres.stop()
-    steward.renew_leases()
+    Leases().renew()
     with pytest.raises(OperationalError):
-        steward.rescue()
+        rescue.look()
     connection.close()
     postgres.start()
-    steward._touched_at = time.monotonic() - conf().lease_seconds
-    steward.rescue()
+    rescue._touched_at = time.monotonic() - conf().lease_seconds
+    rescue.look()
     job.refresh_from_db()
     assert (job.state, job.lease_id) == (State.RUNNING, LEASE)
 
 
 @pytest.mark.django_db
-def test_a_lease_renewed_at_the_last_moment_is_not_taken(steward: Steward) -> None:
+def test_a_lease_renewed_at_the_last_moment_is_not_taken(rescue: Rescue) -> None:
     job = lost()
     (overdue,) = maintain.overdue(10)
     maintain.renew([LEASE], 60)
-    steward._rescue(overdue)
+    rescue._rescue(overdue)
     job.refresh_from_db()
     assert (job.state, job.lease_id, job.attempts.count()) == (State.RUNNING, LEASE, 0)
 
 
 @pytest.mark.django_db
-def test_what_a_worker_runs_itself_it_never_takes_back(steward: Steward) -> None:
+def test_what_a_worker_runs_itself_it_never_takes_back(rescue: Rescue) -> None:
     row = written(task=tasks.noop.name)
     request = delivery_of(row)
     claim_as(row, request.lease_id, lease_seconds=-1)
     worker_state.active_requests.add(request)
     try:
-        steward.rescue()
+        rescue.look()
     finally:
         worker_state.active_requests.discard(request)
     row.refresh_from_db()
@@ -149,12 +148,12 @@ def test_what_a_worker_runs_itself_it_never_takes_back(steward: Steward) -> None
 
 
 @pytest.mark.django_db
-def test_the_worker_of_a_row_that_was_locked_for_long_may_renew_first(steward: Steward) -> None:
+def test_the_worker_of_a_row_that_was_locked_for_long_may_renew_first(rescue: Rescue) -> None:
     job = claimed(lease_seconds=-600)
-    steward.rescue()
+    rescue.look()
     job.refresh_from_db()
     assert job.lease_id == LEASE
-    steward.rescue()
+    rescue.look()
     job.refresh_from_db()
     assert job.state == State.RETRYING
 
@@ -177,24 +176,24 @@ def refusing_writes() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_that_the_database_can_be_read_is_no_sign_that_anybody_could_renew(steward: Steward) -> None:
+def test_that_the_database_can_be_read_is_no_sign_that_anybody_could_renew(rescue: Rescue) -> None:
     job = lost()
-    steward._touched_at -= conf().lease_seconds / 2
+    rescue._touched_at -= conf().lease_seconds / 2
     with refusing_writes():
         assert Job.objects.count() == 1
         for _ in range(2):
             with pytest.raises(DatabaseError):
-                steward.rescue()
-    steward.rescue()
+                rescue.look()
+    rescue.look()
     job.refresh_from_db()
     assert (job.state, job.lease_id) == (State.RUNNING, LEASE)
 
 
 @pytest.mark.django_db
-def test_after_a_write_that_was_refused_everybody_gets_the_time_to_renew(steward: Steward) -> None:
+def test_after_a_write_that_was_refused_everybody_gets_the_time_to_renew(rescue: Rescue) -> None:
     job = lost()
-    steward.out_of_touch()
-    steward.rescue()
+    rescue.out_of_touch()
+    rescue.look()
     job.refresh_from_db()
     assert job.lease_id == LEASE
 
@@ -204,10 +203,9 @@ def test_of_many_workers_one_rescues_each_job_and_sends_one_letter(valkey: Valke
     jobs = [lost(task="tests.tasks_app.tasks.broken", args='["x"]', max_retries=0) for _ in range(10)]
 
     def rescue(_: int) -> None:
-        own = make_steward()
+        own = make_rescue()
         own._in_touch_since, own._touched_at = time.monotonic() - 3600, time.monotonic()
-        own.rescue()
-        own._publisher.close()
+        own.look()
 
     at_once(rescue, 4)
     assert set(Job.objects.values_list("state", "worker_losses")) == {(State.DEAD, 1)}

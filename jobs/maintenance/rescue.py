@@ -1,0 +1,110 @@
+"""Rescue: jobs whose lease ran out are taken back. Their worker is gone."""
+
+import logging
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from celery import Celery
+from celery.exceptions import WorkerLostError
+
+from jobs.compose.followers import call_in_place
+from jobs.conf import conf
+from jobs.core import outcome as outcomes
+from jobs.core.retry import RetryPolicy
+from jobs.deadletters.publisher import BrokerGone
+from jobs.ledger import claims, maintain
+from jobs.ledger.attempts import Failure
+from jobs.ledger.maintain import Overdue
+from jobs.maintenance.renew import held_here
+from jobs.worker.executor import record
+
+logger = logging.getLogger(__name__)
+
+#: Jobs rescued in one go.
+BATCH = 500
+
+#: A lease that ran out this long before it could have been found, in seconds, was found before.
+LATE = 2.0
+
+
+class Rescue:
+    """Looks for lost jobs. Used by one thread of a worker."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        #: Since when the database has been written to without a longer silence, and when it last was.
+        self._in_touch_since = self._touched_at = float("-inf")
+        #: The leases that had run out long before they were first seen here.
+        self._seen_late: set[str] = set()
+
+    def look(self) -> bool:
+        """Take back jobs whose lease ran out: their worker is gone.
+
+        After the database could not be written to, every worker gets the time to renew first; else the first one to
+        reconnect would take the others' running jobs for lost. That it can be read says nothing.
+        """
+        asked_at = time.monotonic()
+        maintain.try_to_write()
+        found = maintain.overdue(BATCH, late_seconds=self.every() + LATE)
+        if not self._in_touch(asked_at):
+            return False
+        gone: BrokerGone | None = None
+        for job in self._lost(found):
+            try:
+                self._rescue(job)
+            except BrokerGone as exc:
+                # Its dead letter cannot be sent now; that is no reason to leave the others lying.
+                gone = exc
+        if gone is not None:
+            raise gone
+        return len(found) == BATCH
+
+    def every(self) -> float:
+        """Return how many seconds from one look for lost jobs to the next: no pause is taken for a silence."""
+        return min(conf().housekeeping_seconds * 5, (conf().lease_seconds - conf().lease_renew_seconds) / 4)
+
+    def out_of_touch(self) -> None:
+        """Note that the database could not be used: whatever runs may not have been renewed."""
+        self._touched_at = float("-inf")
+
+    def _lost(self, found: Sequence[Overdue]) -> list[Overdue]:
+        """Return the jobs whose workers are gone.
+
+        What runs here is not lost, whoever could not renew it. And what ran out long ago would have been rescued by
+        now, if its row had not been locked: then its worker has the time to renew it from one look to the next.
+        """
+        mine = held_here()
+        late = {job.lease_id for job in found if job.is_late}
+        unseen, self._seen_late = late - self._seen_late, late
+        return [job for job in found if job.lease_id not in mine and job.lease_id not in unseen]
+
+    def _in_touch(self, asked_at: float) -> bool:
+        """Return whether the database, which has just been written to, was there long enough for everybody to renew."""
+        now = time.monotonic()
+        # A lease can run out in a silence of this length: renewed just before it, and due again only after it.
+        if now - self._touched_at > (conf().lease_seconds - conf().lease_renew_seconds) / 2:
+            self._in_touch_since = now
+        self._touched_at = now
+        return asked_at - self._in_touch_since >= conf().lease_renew_seconds * 1.5
+
+    def _rescue(self, job: Overdue) -> None:
+        lease_id = secrets.token_hex(16)
+        if not maintain.take_over(job, lease_id, conf().lease_renew_seconds):
+            return
+        claimed = claims.held(job.id, lease_id)
+        if claimed is None:
+            return
+        policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy()
+        policy = replace(policy, max_retries=claimed.max_retries)
+        tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
+        outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
+        failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
+        if record(job.id, lease_id, outcome, failure, lost_worker=True):
+            # One that gives up is an error, and reported as such; nobody else says so.
+            level = logging.ERROR if isinstance(outcome, outcomes.Dead) else logging.WARNING
+            logger.log(level, "%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)
+            if isinstance(outcome, outcomes.Dead) and (dead := maintain.job(job.id)):
+                call_in_place(self._app, job.task, job.id, dead.options, WorkerLostError(failure.message))
