@@ -17,13 +17,19 @@ OFFLINE := DEBUG=true DATABASE_URL=sqlite://:memory: EXTRA_APPS=
 PRODUCTION := DEBUG=false DATABASE_URL=sqlite://:memory: REDIS_URL=redis://localhost ALLOWED_HOSTS=example.com \
 	FRONTEND_HOST=https://example.com SECRET_KEY=$$(head -c 48 /dev/urandom | base64 -w0)
 
-.PHONY: help up test check format bench chaos screenshots requirements clean reset
+.PHONY: help up shell manage test check format bench chaos screenshots requirements clean reset
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.runtime ## Run the whole system on embedded parts; Ctrl-C stops it
 	@exec $(BIN)/python -m project.embedded
+
+shell: $(VENV)/.runtime ## Open a Python shell on what `make up` runs
+	@exec $(BIN)/python manage.py shell
+
+manage: $(VENV)/.runtime ## Run a command of Django or Nightshift: make manage ARGS="jobs list"
+	@exec $(BIN)/python manage.py $(ARGS)
 
 test: $(VENV)/.dev ## Run every test, those of the engine on SQLite too
 	@tests/system-packages

@@ -3,3 +3,4 @@
 from project import flower
 
 flower.ask_for_the_login_everywhere()
+flower.follow_the_settings()

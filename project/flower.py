@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.conf import settings
 from flower import urls
+from flower.command import apply_env_options
 from flower.views import BaseHandler, monitor
 from flower.views.auth import LoginHandler
 from tornado.routing import URLSpec
@@ -16,6 +18,15 @@ OPEN = (LoginHandler, monitor.Healthcheck)
 def ask_for_the_login_everywhere() -> None:
     """Have every address of Flower ask for the login, also those to come; to be called before Flower starts."""
     urls.handlers[:] = [_closed_route(route) for route in urls.handlers]
+
+
+def follow_the_settings() -> None:
+    """Have Flower take its `FLOWER_…` variables from the environment that the settings have completed.
+
+    It has read them before: in a second terminal beside `make up`, the login came only with the settings.
+    """
+    if settings.FLOWER_BASIC_AUTH:
+        apply_env_options()
 
 
 def _closed_route(route: Any) -> Any:

@@ -5,16 +5,18 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from project import database, env, hosts, logs
+from project import database, env, hosts, logs, shared_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Where the embedded parts keep their data; nothing in production writes here.
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
+# What runs beside a `make up` belongs to it; what is production does not.
+shared_environment.adopt(VAR_DIR)
 
 #: Off is production: what has a default only for development must then be set, and browsers are told to be strict.
 DEBUG = env.boolean("DEBUG", False)
 if not DEBUG:
-    env.require("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", when="in production (DEBUG is off)")
+    env.require(*shared_environment.REQUIRED, when="in production (DEBUG is off)")
 
 SECRET_KEY = env.secret_key("SECRET_KEY", "insecure-development-key" if DEBUG else None, strict=not DEBUG)
 #: Keys of before: what was signed with them is good for its time.

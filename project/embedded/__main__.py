@@ -1,6 +1,5 @@
 """`make up`: the whole system on embedded parts, until Ctrl-C."""
 
-import fcntl
 import importlib
 import os
 import signal
@@ -12,12 +11,15 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from project import env, shared_environment
 from project.embedded import parts, ports
 from project.embedded.environment import DEMO_EMAIL, Development
 from project.embedded.manager import Interrupted, Manager, PartFailed
 
 BASE = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
+#: A command in another terminal that looks whether we run has the lock for a moment.
+LOCK_SECONDS = 0.5
 
 
 def main() -> int:
@@ -28,12 +30,21 @@ def main() -> int:
         with _alone(development.var):
             ports.check(development.ports(), development.host)
             os.environ.update(development.variables())
-            # Read here first, so that a bad value is one clear line and not a traceback of every part.
-            importlib.import_module("project.settings")
+            _read_settings(development)
             return _run(development)
     except ImproperlyConfigured as exc:
         print(exc, file=sys.stderr)
         return 1
+
+
+def _read_settings(development: Development) -> None:
+    """Read the settings here first, so that a bad value is one clear line; leave what they read to other terminals."""
+    ours = set(env.read)
+    importlib.import_module("project.settings")
+    theirs = {name: os.environ[name] for name in env.read if name not in ours and name in os.environ}
+    # A second Flower takes any free port and says which; its login is known, so it is for this machine alone.
+    flower = {"FLOWER_ADDRESS": development.host, "FLOWER_PORT": "0"}
+    shared_environment.leave(development.var, theirs | flower, port=development.web.number)
 
 
 @contextmanager
@@ -42,17 +53,19 @@ def _alone(var: Path) -> Iterator[None]:
     # Secrets, mails, other people's posts: what is made from here on, and by every part, is its owner's alone.
     os.umask(0o077)
     var.mkdir(parents=True, exist_ok=True)
-    if (var / "lock").exists() or not any(var.iterdir()):
+    lock_path = var / shared_environment.LOCK
+    if lock_path.exists() or not any(var.iterdir()):
         # Ours, or new; a folder that somebody shares with other things keeps its mode.
         var.chmod(0o700)
-    with (var / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ImproperlyConfigured(
-                f"Another `make up` runs on the data in {var}: stop it, "
-                "or give this one a VAR_DIR and ports of its own."
-            ) from None
+    with lock_path.open("a") as lock:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not shared_environment.lock_alone(lock):
+            if time.monotonic() > deadline:
+                raise ImproperlyConfigured(
+                    f"Another `make up` runs on the data in {var}: stop it, "
+                    "or give this one a VAR_DIR and ports of its own."
+                )
+            time.sleep(0.05)
         yield
 
 

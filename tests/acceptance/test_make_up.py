@@ -2,13 +2,14 @@
 
 import base64
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -108,6 +109,25 @@ class Up:
             with exc:
                 return exc.code, exc.read().decode()
 
+    def second_terminal(self) -> dict[str, str]:
+        """Return the environment of another terminal, in which nobody has set anything."""
+        bin_first = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        # The data of a checkout are in its `var`; here they are elsewhere, so that tests leave a developer's alone.
+        return {"PATH": bin_first, "HOME": os.environ.get("HOME", "/"), "VAR_DIR": self.variables["VAR_DIR"]}
+
+    def beside(self, *command: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run a command in another terminal, to its end."""
+        return subprocess.run(
+            command,
+            cwd=settings.BASE_DIR,
+            env=self.second_terminal(),
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=READY_SECONDS,
+            check=False,
+        )
+
     def stop(self, number: signal.Signals) -> int:
         """Ask it to stop and return its exit code."""
         self.process.send_signal(number)
@@ -154,6 +174,51 @@ def test_everything_runs_stops_and_goes_on_where_it_was(up: Up) -> None:
     running = up.processes()
     assert up.stop(signal.SIGTERM) == 0
     assert living(running) == []
+
+
+@pytest.fixture
+def running_beside(up: Up, tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Start a command in another terminal, which runs until the test ends, and return its log."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(*command: str) -> Path:
+        log = tmp_path / f"{len(started)}.log"
+        variables = [f"{name}={value}" for name, value in up.second_terminal().items()]
+        started.append(spawn(["env", "-i", *variables, *command], log=log, directory=settings.BASE_DIR))
+        return log
+
+    yield run
+    for process in started:
+        kill_group(process)
+
+
+def test_a_second_terminal_reaches_what_runs(up: Up, running_beside: Callable[..., Path]) -> None:
+    up.start()
+    up.wait_until_ready()
+    send = "from mail.tasks import send; send.delay(kind='custom', to='me@example.com', subject='From aside', body='b')"
+    shell = up.beside("make", "shell", given=send)
+    assert shell.returncode == 0, shell.stderr
+    wait_for(lambda: "From aside" in up.get("/inbox/")[1], what="the mail of another terminal")
+
+    listed = up.beside("make", "manage", "ARGS=jobs list --state succeeded")
+    assert "From aside" in listed.stdout, listed.stderr
+    assert "pong" in up.beside("celery", "-A", "project", "inspect", "ping").stdout
+
+    worker = running_beside("celery", "-A", "project", "worker", "--hostname", "second@%h")
+    wait_for(lambda: "second@" in worker.read_text() and " ready." in worker.read_text(), 30, what="a second worker")
+    flower = running_beside("celery", "-A", "project", "flower")
+    found = wait_for(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", flower.read_text()), 30, what="a second Flower")
+    assert found is not None
+    wait_for(lambda: is_taken(int(found[1])), what="its port")
+    port, login = int(found[1]), "admin:nightshift"
+    assert up.get("/workers", port=port)[0] == 401
+    wait_for(lambda: "second@" in up.get("/workers", port=port, login=login)[1], 30, what="the worker in Flower")
+
+    up.stop(signal.SIGINT)
+    stopped = up.beside(sys.executable, "manage.py", "jobs", "list")
+    assert stopped.returncode == 1
+    assert f"nobody answers at port {up.port}" in stopped.stderr
+    assert stopped.stderr.count("\n") == 1
 
 
 def test_killed_outright_it_takes_everything_with_it(up: Up) -> None:
