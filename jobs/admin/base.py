@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs.operations.actions import Change
+from jobs.operations.bulk import Change
 from jobs.operations.wording import duration
 from jobs.reports.counts import count
 

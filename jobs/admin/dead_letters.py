@@ -13,7 +13,7 @@ from jobs.admin.base import Choices, Lately, LedgerAdmin, act, as_tree, moment, 
 from jobs.admin.jobs import QueueFilter, TaskFilter
 from jobs.core.outcome import Reason
 from jobs.models import DeadLetter
-from jobs.operations import actions as operations
+from jobs.operations import dead_letter_actions
 from jobs.operations.dead_letter_json import letter_json
 from jobs.operations.filters import LetterFilter
 
@@ -112,7 +112,7 @@ class DeadLetterAdmin(LedgerAdmin):
             request,
             queryset,
             ("replay", "Replay", "dead letters"),
-            lambda ids: partial(operations.replay_letters, LetterFilter(ids=ids), actor=user_name(request)),
+            lambda ids: partial(dead_letter_actions.replay, LetterFilter(ids=ids), actor=user_name(request)),
         )
 
     @admin.action(description="Discard", permissions=["operate"])
@@ -122,5 +122,5 @@ class DeadLetterAdmin(LedgerAdmin):
             request,
             queryset,
             ("discard", "Discard", "dead letters"),
-            lambda ids: partial(operations.discard_letters, LetterFilter(ids=ids), actor=user_name(request)),
+            lambda ids: partial(dead_letter_actions.discard, LetterFilter(ids=ids), actor=user_name(request)),
         )

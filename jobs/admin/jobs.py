@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 from jobs.admin.base import Choices, Lately, LedgerAdmin, act, as_text, as_tree, moment, took, user_name
 from jobs.core.states import State
 from jobs.models import Attempt, Job
-from jobs.operations import actions as operations
+from jobs.operations import actions
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import named_arguments
 from jobs.operations.wording import short_id, tries
@@ -165,7 +165,7 @@ class JobAdmin(LedgerAdmin):
             request,
             queryset,
             ("retry", "Retry", "jobs"),
-            lambda ids: partial(operations.retry_jobs, JobFilter(ids=ids), actor=user_name(request)),
+            lambda ids: partial(actions.retry_jobs, JobFilter(ids=ids), actor=user_name(request)),
         )
 
     @admin.action(description="Cancel", permissions=["operate"])
@@ -175,7 +175,7 @@ class JobAdmin(LedgerAdmin):
             request,
             queryset,
             ("cancel", "Cancel", "jobs"),
-            lambda ids: partial(operations.cancel_jobs, JobFilter(ids=ids), actor=user_name(request)),
+            lambda ids: partial(actions.cancel_jobs, JobFilter(ids=ids), actor=user_name(request)),
         )
 
 

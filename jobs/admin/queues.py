@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from jobs.admin.base import LedgerAdmin, may_operate, user_name
 from jobs.models import Queue
-from jobs.operations import actions as operations
+from jobs.operations import actions
 from jobs.reports.queues import known
 
 
@@ -48,18 +48,18 @@ class QueueAdmin(LedgerAdmin):
 
     def save_model(self, request: HttpRequest, obj: Queue, form: Any, change: bool) -> None:
         """Pause the queue that was chosen."""
-        operations.pause_queue(obj.name, actor=user_name(request))
+        actions.pause_queue(obj.name, actor=user_name(request))
 
     @admin.action(description="Pause", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
         """Pause the queues chosen."""
         for queue in queryset:
-            operations.pause_queue(queue.name, actor=user_name(request))
+            actions.pause_queue(queue.name, actor=user_name(request))
             messages.success(request, f"Queue {queue.name} is paused.")
 
     @admin.action(description="Resume", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
         """Resume the queues chosen."""
         for queue in queryset:
-            operations.resume_queue(queue.name, actor=user_name(request))
+            actions.resume_queue(queue.name, actor=user_name(request))
             messages.success(request, f"Queue {queue.name} goes on.")

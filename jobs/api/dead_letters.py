@@ -22,10 +22,10 @@ from jobs.api.submit import public
 from jobs.deadletters.publisher import BrokerGone
 from jobs.errors import EnqueueError, TransitionRefused
 from jobs.models import DeadLetter
-from jobs.operations import actions
+from jobs.operations import dead_letter_actions
 from jobs.operations.access import OPERATE, READ, caller_of
-from jobs.operations.actions import Result
 from jobs.operations.arguments import errors_in
+from jobs.operations.bulk import Result
 from jobs.operations.dead_letter_json import letter_json
 from jobs.operations.filters import LetterFilter
 from jobs.operations.problems import Problem, invalid, missing, refused
@@ -55,7 +55,7 @@ def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]
     if selection.text:
         # How many match would say what stands in them.
         caller_of(request).require(Scope.READ, "A filter that looks into arguments or errors (q)")
-    act = actions.replay_letters if body.action == "replay" else actions.discard_letters
+    act = dead_letter_actions.replay if body.action == "replay" else dead_letter_actions.discard
     result = _through_broker(lambda: act(selection, actor=caller_of(request).name, dry_run=body.dry_run))
     return result_json(result, dry_run=body.dry_run, reads=Scope.READ in caller_of(request).scopes)
 
@@ -78,7 +78,7 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
         caller_of(request).require(Scope.SUBMIT, "A replay with other arguments")
         return {"job_id": _corrected(letter, body.kwargs, actor, force=body.force)}
     selection = LetterFilter(ids=(letter_id,), open_only=not body.force)
-    result = _through_broker(lambda: actions.replay_letters(selection, actor=actor, force=body.force))
+    result = _through_broker(lambda: dead_letter_actions.replay(selection, actor=actor, force=body.force))
     if result.refused:
         why = result.refused[0].why if Scope.READ in caller_of(request).scopes else UNTOLD
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"Dead letter {letter.pk} cannot be run again: {why}")
@@ -91,7 +91,7 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
 def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
     """Set a dead letter aside for good; its job stays dead."""
     letter = _letter(letter_id)
-    result = actions.discard_letters(LetterFilter(ids=(letter_id,)), actor=caller_of(request).name)
+    result = dead_letter_actions.discard(LetterFilter(ids=(letter_id,)), actor=caller_of(request).name)
     if not result.changed:
         raise _done_before(letter)
     letter = _letter(letter_id)
@@ -101,13 +101,13 @@ def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
 
 
 def _corrected(letter: DeadLetter, given: dict[str, Any], actor: str, *, force: bool) -> uuid.UUID:
-    args, kwargs = actions.corrected_arguments(letter, given)
+    args, kwargs = dead_letter_actions.corrected_arguments(letter, given)
     task = public(letter.task) if letter.task in registered() else None
     errors = errors_in(task, kwargs) if task else []
     if errors:
         raise refused(errors)
     try:
-        return actions.replay_corrected(letter, args, kwargs, actor=actor, force=force)
+        return dead_letter_actions.replay_corrected(letter, args, kwargs, actor=actor, force=force)
     except EnqueueError as exc:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)[:2000]) from exc
     except TransitionRefused as exc:

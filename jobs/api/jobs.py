@@ -25,7 +25,8 @@ from jobs.api.submit import submit, submit_many
 from jobs.models import Job
 from jobs.operations import actions
 from jobs.operations.access import OPERATE, READ, SUBMIT, caller_of
-from jobs.operations.actions import CANCELLABLE, RETRYABLE, Result
+from jobs.operations.actions import CANCELLABLE, RETRYABLE
+from jobs.operations.bulk import Result
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import attempt_json, job_json, maybe_time_json
 from jobs.operations.paging import InvalidCursor, Page, page

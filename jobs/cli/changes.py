@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 
 from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given
-from jobs.operations.actions import Change, Result
+from jobs.operations.bulk import Change, Result
 from jobs.operations.result_json import result_json
 
 

@@ -11,7 +11,7 @@ from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor
 from jobs.errors import EnqueueError, TransitionRefused
 from jobs.models import DeadLetter
-from jobs.operations import actions
+from jobs.operations import dead_letter_actions
 from jobs.operations.dead_letter_json import letter_json
 from jobs.operations.filters import LetterFilter
 from jobs.operations.paging import InvalidCursor, page
@@ -95,7 +95,7 @@ def _replay(given: Given, out: Output) -> Exit:
     if given["kwargs"] is not None:
         return _replay_corrected(given, out)
     selection = _chosen(given, open_only=not given["force"])
-    replay = partial(actions.replay_letters, selection, actor=actor(), force=given["force"])
+    replay = partial(dead_letter_actions.replay, selection, actor=actor(), force=given["force"])
     return change(given, out, "Replay {} dead letters", replay)
 
 
@@ -108,7 +108,7 @@ def _replay_corrected(given: Given, out: Output) -> Exit:
         out.line("It would become a new job. Nothing was changed.")
         return Exit.DONE
     try:
-        job_id = actions.replay_corrected(letter, (), given["kwargs"], actor=actor(), force=given["force"])
+        job_id = dead_letter_actions.replay_corrected(letter, (), given["kwargs"], actor=actor(), force=given["force"])
     except (EnqueueError, TransitionRefused) as exc:
         raise Failed(str(exc)) from exc
     out.json({"matched": 1, "changed": 1, "dry_run": False, "job_id": str(job_id)})
@@ -118,7 +118,7 @@ def _replay_corrected(given: Given, out: Output) -> Exit:
 
 def _discard(given: Given, out: Output) -> Exit:
     selection = _chosen(given, open_only=True)
-    discard = partial(actions.discard_letters, selection, actor=actor())
+    discard = partial(dead_letter_actions.discard, selection, actor=actor())
     return change(given, out, "Discard {} dead letters for good", discard)
 
 

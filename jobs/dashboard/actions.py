@@ -22,8 +22,8 @@ from jobs.dashboard.access import action, actor
 from jobs.dashboard.pages import plural, show
 from jobs.errors import JobError
 from jobs.models import Job
-from jobs.operations import actions, search
-from jobs.operations.actions import Result
+from jobs.operations import actions, dead_letter_actions, search
+from jobs.operations.bulk import Result
 from jobs.operations.filters import JobFilter, LetterFilter
 
 #: So many of those that could not be changed are told of one by one.
@@ -95,19 +95,19 @@ def cancel(request: HttpRequest) -> HttpResponse:
 @action
 def discard_jobs(request: HttpRequest) -> HttpResponse:
     """Discard the dead letters of the jobs chosen."""
-    return _on_jobs(request, DISCARD, actions.discard_jobs, set())
+    return _on_jobs(request, DISCARD, dead_letter_actions.discard_of_jobs, set())
 
 
 @action
 def replay(request: HttpRequest) -> HttpResponse:
     """Replay the dead letters chosen."""
-    return _on_letters(request, REPLAY, actions.replay_letters)
+    return _on_letters(request, REPLAY, dead_letter_actions.replay)
 
 
 @action
 def discard(request: HttpRequest) -> HttpResponse:
     """Discard the dead letters chosen."""
-    return _on_letters(request, DISCARD, actions.discard_letters)
+    return _on_letters(request, DISCARD, dead_letter_actions.discard)
 
 
 def _on_jobs(request: HttpRequest, verb: Verb, change: Callable[..., Result], harmless: set[State]) -> HttpResponse:

@@ -12,7 +12,7 @@ from jobs.dashboard import dead_letters
 from jobs.dashboard.access import action, actor
 from jobs.dashboard.pages import show
 from jobs.errors import JobError
-from jobs.operations import actions
+from jobs.operations import dead_letter_actions
 from jobs.operations.job_json import TOO_DEEP
 from jobs.operations.values import read_json
 
@@ -23,8 +23,8 @@ def replay_corrected(request: HttpRequest, letter_id: uuid.UUID) -> HttpResponse
     letter = dead_letters.get(letter_id)
     text = request.POST.get("arguments", "")
     try:
-        args, kwargs = actions.corrected_arguments(letter, read(text))
-        job_id = actions.replay_corrected(letter, args, kwargs, actor=actor(request))
+        args, kwargs = dead_letter_actions.corrected_arguments(letter, read(text))
+        job_id = dead_letter_actions.replay_corrected(letter, args, kwargs, actor=actor(request))
     except (ValueError, JobError) as exc:
         context = {**dead_letters.letter_context(request, letter), "edited": text, "problem": str(exc)}
         page = show(request, "letter", "dead-letters", **context)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.operations.actions import Result
+from jobs.operations.bulk import Result
 
 #: Stands for an error that repeats arguments, where the caller may not see these.
 UNTOLD = "It cannot be run again as it is."

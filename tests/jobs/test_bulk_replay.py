@@ -5,8 +5,9 @@ import pytest
 from jobs.core.states import State
 from jobs.deadletters.publisher import BrokerGone
 from jobs.models import DeadLetter, Job, OperatorAction
-from jobs.operations import actions as operations
-from jobs.operations.actions import replay_letters, retry_jobs
+from jobs.operations import bulk
+from jobs.operations.actions import retry_jobs
+from jobs.operations.dead_letter_actions import replay
 from jobs.operations.filters import JobFilter, LetterFilter
 from tests.jobs.letters import NOTE, dead_letter, letter_of_a_dead_job
 from tests.jobs.wire import messages, queue_length
@@ -22,7 +23,7 @@ def test_one_that_does_not_fit_stops_no_other() -> None:
     fitting = [dead_letter(task=NOTE, args=[f"{number}"]) for number in range(2)]
     odd = [dead_letter(task=NOTE, args=["a", "b", "c"]), dead_letter(task=NOTE, kwargs={"nobody": 1})]
     unreadable = dead_letter(task=NOTE, args=[{"__type__": "no-such", "__value__": 1}])
-    result = replay_letters(ALL, actor="ann")
+    result = replay(ALL, actor="ann")
     assert (result.matched, result.changed, result.left) == (5, 2, 0)
     assert {refusal.id for refusal in result.refused} == {letter.pk for letter in (*odd, unreadable)}
     assert all(refusal.why for refusal in result.refused)
@@ -33,7 +34,7 @@ def test_one_that_does_not_fit_stops_no_other() -> None:
 
 def test_a_plain_tasks_letter_is_delivered_as_it_was(valkey: Valkey) -> None:
     dead_letter(task=tasks.plain.name, args=["again"], headers={"task": tasks.plain.name, "id": "1"})
-    assert replay_letters(ALL, actor="ann").changed == 1
+    assert replay(ALL, actor="ann").changed == 1
     (message,) = messages(valkey, "default")
     assert (message.headers["task"], message.args) == (tasks.plain.name, ["again"])
     assert not Job.objects.exists()
@@ -43,11 +44,11 @@ def test_what_ends_amid_an_action_is_recorded_with_what_it_did(valkey: Valkey) -
     letters = [dead_letter(task="no.such.task") for _ in range(2)]
     valkey.stop()
     with pytest.raises(BrokerGone):
-        replay_letters(ALL, actor="ann")
+        replay(ALL, actor="ann")
     assert OperatorAction.objects.get().count == 0
     first, _ = sorted(letters, key=lambda letter: letter.pk)
     DeadLetter.objects.filter(pk=first.pk).update(task=NOTE, args=["x"])
-    result = replay_letters(ALL, actor="ann")
+    result = replay(ALL, actor="ann")
     assert (result.changed, len(result.refused)) == (1, 1)
     assert OperatorAction.objects.first().count == 1  # type: ignore[union-attr]
 
@@ -55,10 +56,10 @@ def test_what_ends_amid_an_action_is_recorded_with_what_it_did(valkey: Valkey) -
 def test_so_many_that_an_answer_would_be_late_are_done_in_several_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(60):
         dead_letter(task=NOTE, args=[str(number)])
-    monkeypatch.setattr(operations, "MOST_SECONDS", 0.0)
-    assert replay_letters(ALL, actor="ann").left == 60
+    monkeypatch.setattr(bulk, "MOST_SECONDS", 0.0)
+    assert replay(ALL, actor="ann").left == 60
     monkeypatch.undo()
-    result = replay_letters(ALL, actor="ann")
+    result = replay(ALL, actor="ann")
     assert (result.matched, result.changed, result.left) == (60, 60, 0)
     assert Job.objects.count() == 60
 
@@ -80,5 +81,5 @@ def test_many_jobs_are_retried_once_each_though_they_match_again() -> None:
 
 def test_nothing_is_sent_for_a_letter_that_is_refused(valkey: Valkey) -> None:
     dead_letter(task=NOTE, args=["a", "b"])
-    assert replay_letters(ALL, actor="ann").changed == 0
+    assert replay(ALL, actor="ann").changed == 0
     assert queue_length(valkey, "default") == 0

@@ -1,0 +1,186 @@
+"""What an operator can do with dead letters: replay, discard. One, or all that match a filter."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from kombu.utils.json import loads
+
+from jobs.deadletters import codec, publisher
+from jobs.enqueue.enqueuer import enqueue
+from jobs.errors import EnqueueError, TransitionRefused, UnknownTask
+from jobs.models import DeadLetter
+from jobs.operations.actions import requeue
+from jobs.operations.bulk import Progress, Result, record, recorded, slices
+from jobs.operations.filters import JobFilter, LetterFilter
+from jobs.tasks.options import Options
+from jobs.tasks.redaction import HIDDEN, is_hidden
+from jobs.tasks.registry import registered
+from jobs.tasks.task import JobTask
+
+#: Read at once, bodies included.
+BATCH = 25
+
+
+def replay(selection: LetterFilter, *, actor: str, dry_run: bool = False, force: bool = False) -> Result:
+    """Run dead letters again: each one's job goes back to its queue; a message without one is delivered anew.
+
+    Those replayed before are left alone, unless `force`.
+    """
+    return _on_letters("replay", selection, lambda letter: _replay(letter, force=force), actor, dry_run=dry_run)
+
+
+def discard(selection: LetterFilter, *, actor: str, dry_run: bool = False) -> Result:
+    """Set dead letters aside for good. Their jobs stay dead; the letters are deleted after their retention."""
+    return _on_letters("discard", selection, _discard, actor, dry_run=dry_run)
+
+
+def discard_of_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
+    """Set aside for good what jobs left in the dead letters; the jobs stay as they are."""
+    jobs = selection.jobs().order_by().values("pk")
+    letters = DeadLetter.objects.filter(job_id__in=jobs, replayed_at__isnull=True, discarded_at__isnull=True)
+    matched = letters.count()
+    if dry_run:
+        return Result(matched, 0)
+    with transaction.atomic():
+        changed = letters.update(discarded_at=timezone.now())
+        record("discard", actor, selection.as_json(), changed)
+    return Result(matched, changed)
+
+
+def replay_corrected(
+    letter: DeadLetter, args: Sequence[Any], kwargs: Mapping[str, Any], *, actor: str, force: bool = False
+) -> uuid.UUID:
+    """Replay a dead letter with other arguments: a new job, linked both ways.
+
+    Returns:
+        The new job's id.
+
+    Raises:
+        UnknownTask: nobody registered its task here.
+        EnqueueError: the arguments do not fit the task.
+        TransitionRefused: it was replayed or discarded before, and `force` is not given.
+    """
+    task = registered().get(letter.task)
+    if not isinstance(task, JobTask):
+        raise UnknownTask(f"The letter's task {letter.task!r} is not registered here, so it cannot be run again.")
+    with transaction.atomic():
+        _refuse_twice(letter, force=force)
+        options = Options(queue=letter.queue, correlation_id=letter.correlation_id or None, replay_of=letter.job_id)
+        job_id = enqueue(task, args, kwargs, options)
+        _mark_replayed(letter, job_id)
+        record("replay corrected", actor, {"letter": str(letter.pk), "job": str(job_id)}, 1)
+    return job_id
+
+
+def corrected_arguments(letter: DeadLetter, shown: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments for a replay as somebody has corrected them who was shown them by name.
+
+    Args:
+        letter: whose arguments they were.
+        shown: as they are to be; what reads `[redacted]` still has the value that nobody was shown.
+
+    Returns:
+        Those that have no name but their position, and the others by name.
+    """
+    originals = _named(letter)
+    kept = {name for name, value in shown.items() if value == HIDDEN and is_hidden(letter.task, name)}
+    kwargs = {name: originals.get(name, value) if name in kept else value for name, value in shown.items()}
+    positions = sorted((name for name in kwargs if name.isdecimal()), key=int)
+    return [kwargs.pop(position) for position in positions], kwargs
+
+
+def _named(letter: DeadLetter) -> dict[str, Any]:
+    signature = getattr(registered().get(letter.task), "_signature", None)
+    names = list(signature.parameters) if signature else []
+    values = letter.args or []
+    named = {names[index] if index < len(names) else str(index): value for index, value in enumerate(values)}
+    return {**named, **(letter.kwargs or {})}
+
+
+def _on_letters(
+    action: str, selection: LetterFilter, change: Callable[[DeadLetter], bool], actor: str, *, dry_run: bool
+) -> Result:
+    found = selection.letters()
+    matched = found.order_by().count()
+    if dry_run:
+        return Result(matched, 0)
+    with recorded(action, actor, selection.as_json()) as progress:
+        for ids in slices(found, BATCH):
+            for letter in DeadLetter.objects.filter(pk__in=ids).order_by("pk"):
+                if progress.is_late:
+                    break
+                _try(change, letter, progress)
+    return progress.result(matched)
+
+
+def _try(change: Callable[[DeadLetter], bool], letter: DeadLetter, progress: Progress) -> None:
+    """Change one letter. What does not fit is its own affair, and stops no other."""
+    progress.seen += 1
+    try:
+        with transaction.atomic():
+            progress.changed += change(letter)
+    except (EnqueueError, UnknownTask, ValueError, TypeError, LookupError) as exc:
+        progress.refuse(letter.pk, exc)
+    except publisher.BrokerGone as exc:
+        if not progress.changed:
+            raise
+        # The others would not go any better.
+        progress.refuse(letter.pk, exc)
+        progress.stop()
+
+
+def _replay(letter: DeadLetter, *, force: bool) -> bool:
+    try:
+        _refuse_twice(letter, force=force)
+    except TransitionRefused:
+        return False
+    if letter.job_id is None:
+        _mark_replayed(letter, _deliver_anew(letter))
+    elif requeue([letter.job_id]):
+        _mark_replayed(letter, letter.job_id)
+    else:
+        return False
+    return True
+
+
+def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
+    """Run a message that has no job: as a new job where it can be understood, else by delivering it as it was.
+
+    Raises:
+        BrokerGone: the broker did not take the message; nothing has changed.
+    """
+    task = registered().get(letter.task)
+    if isinstance(task, JobTask) and letter.args is not None and letter.kwargs is not None:
+        args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
+        return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None))
+    message = codec.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
+    publisher.send(letter.queue, message)
+    return None
+
+
+def _discard(letter: DeadLetter) -> bool:
+    return bool(
+        DeadLetter.objects.filter(pk=letter.pk, replayed_at__isnull=True, discarded_at__isnull=True).update(
+            discarded_at=timezone.now()
+        )
+    )
+
+
+def _refuse_twice(letter: DeadLetter, *, force: bool) -> None:
+    """Make sure, against a second operator as well, that a letter is replayed once."""
+    current = DeadLetter.objects.select_for_update().get(pk=letter.pk)
+    if force or current.is_open:
+        return
+    done = "replayed" if current.replayed_at else "discarded"
+    when = current.replayed_at or current.discarded_at
+    raise TransitionRefused(
+        f"Dead letter {letter.pk} was {done} at {when:%Y-%m-%d %H:%M:%S %Z}; force it if you mean it."
+    )
+
+
+def _mark_replayed(letter: DeadLetter, job_id: uuid.UUID | None) -> None:
+    DeadLetter.objects.filter(pk=letter.pk).update(replayed_at=timezone.now(), replay_job_id=job_id, discarded_at=None)
