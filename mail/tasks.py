@@ -1,13 +1,17 @@
-"""The one job of this app."""
+"""The jobs of this app."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from django.conf import settings
 from django.utils import timezone
 
 from jobs import Cancel, Permanent, job
 from mail import conf, executors, letters
 from mail.errors import MailError, NothingToSend
+from mail.fields import Body, EmailAddress, Language, Name, Subject
 from mail.messages import build
 from mail.rendering import render
 
@@ -37,8 +41,37 @@ def send(self: "Task[..., str]", kind: str, **details: str) -> str:
     The job ends as cancelled where there is nothing to send any more, dead at once where sending can never work,
     and is tried again after anything else.
     """
-    try:
+    with _as_outcome():
         return _send(self.request.id or str(uuid4()), kind, details)
+
+
+@job(
+    name="mail.send_custom",
+    bind=True,
+    queue="email",
+    max_retries=MAX_RETRIES,
+    retry_backoff_max=LONGEST_PAUSE_SECONDS,
+    time_limit=30,
+    public=True,
+    public_rate=f"{settings.MAIL_SUBMISSIONS_PER_HOUR}/h",
+)
+def send_custom(
+    self: "Task[..., str]", to: EmailAddress, subject: Subject, body: Body, name: Name = "", language: Language = "en"
+) -> str:
+    """Send a letter whose words come with the request, as clients may over HTTP; return who it went to.
+
+    `send` does as much and more, so it is not public: other kinds of letters carry links that open accounts.
+    """
+    details = {"to": to, "subject": subject, "body": body, "name": name, "language": language}
+    with _as_outcome():
+        return _send(self.request.id or str(uuid4()), "custom", details)
+
+
+@contextmanager
+def _as_outcome() -> Iterator[None]:
+    """Turn what this app raises into what becomes of the job."""
+    try:
+        yield
     except NothingToSend as exc:
         raise Cancel(str(exc)) from exc
     except MailError as exc:

@@ -155,6 +155,8 @@ SES_SECRET_KEY = env.text("SES_SECRET_KEY", "")
 #: Where the API is not at the region's usual address.
 SES_ENDPOINT = env.url("SES_ENDPOINT", "", schemes=("http", "https"))
 EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBUG else "")
+#: How many mails one client of the API may submit in an hour.
+MAIL_SUBMISSIONS_PER_HOUR = env.integer("MAIL_SUBMISSIONS_PER_HOUR", 1000, least=1, most=100_000_000)
 EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
 
 # --- Object storage -----------------------------------------------------------------------------

@@ -22,8 +22,8 @@ from jobs.api.submit import public
 from jobs.deadletters.publisher import BrokerGone
 from jobs.errors import EnqueueError, TransitionRefused
 from jobs.models import DeadLetter
-from jobs.operations import dead_letter_actions
-from jobs.operations.access import OPERATE, READ, caller_of
+from jobs.operations import dead_letter_actions, rates
+from jobs.operations.access import OPERATE, READ, Caller, caller_of
 from jobs.operations.arguments import errors_in
 from jobs.operations.bulk import Result
 from jobs.operations.dead_letter_json import letter_json
@@ -76,7 +76,7 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
     letter, actor = _letter(letter_id), caller_of(request).name
     if body.kwargs is not None:
         caller_of(request).require(Scope.SUBMIT, "A replay with other arguments")
-        return {"job_id": _corrected(letter, body.kwargs, actor, force=body.force)}
+        return {"job_id": _corrected(letter, body.kwargs, caller_of(request), force=body.force)}
     selection = LetterFilter(ids=(letter_id,), open_only=not body.force)
     result = _through_broker(lambda: dead_letter_actions.replay(selection, actor=actor, force=body.force))
     if result.refused:
@@ -100,14 +100,15 @@ def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
     return {"id": letter.pk, "job_id": letter.job_id, "discarded_at": letter.discarded_at}
 
 
-def _corrected(letter: DeadLetter, given: dict[str, Any], actor: str, *, force: bool) -> uuid.UUID:
+def _corrected(letter: DeadLetter, given: dict[str, Any], caller: Caller, *, force: bool) -> uuid.UUID:
     args, kwargs = dead_letter_actions.corrected_arguments(letter, given)
     task = public(letter.task) if letter.task in registered() else None
     errors = errors_in(task, kwargs) if task else []
     if errors:
         raise refused(errors)
+    rates.spend_submissions(caller.key, [task] if task else [])
     try:
-        return dead_letter_actions.replay_corrected(letter, args, kwargs, actor=actor, force=force)
+        return dead_letter_actions.replay_corrected(letter, args, kwargs, actor=caller.name, force=force)
     except EnqueueError as exc:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)[:2000]) from exc
     except TransitionRefused as exc:

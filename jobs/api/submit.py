@@ -19,6 +19,7 @@ from jobs.core.queue_names import is_queue_name
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.errors import EnqueueError
 from jobs.models import Job
+from jobs.operations import rates
 from jobs.operations.arguments import errors_in
 from jobs.operations.problems import MOST_ERRORS, FieldError, Problem, refused
 from jobs.tasks.registry import registered
@@ -43,10 +44,11 @@ def submit(job: JobIn, *, caller: str, key: str = "") -> tuple[Job, bool]:
         The job, and whether it is a new one.
 
     Raises:
-        Problem: it cannot be enqueued, or the key was used for something else.
+        Problem: it cannot be enqueued, is one too many, or the key was used for something else.
     """
     (task,) = _checked([job], at="")
     if not key:
+        rates.spend_submissions(caller, [task])
         with transaction.atomic():
             return _enqueued(task, job, caller, uuid7(), {})
     job_id = uuid.uuid5(_KEYS, f"{caller}:{key}")
@@ -54,6 +56,7 @@ def submit(job: JobIn, *, caller: str, key: str = "") -> tuple[Job, bool]:
     with transaction.atomic():
         there, new = Job.objects.filter(pk=job_id).first(), False
         if there is None:
+            rates.spend_submissions(caller, [task])
             there, new = _enqueued(task, job, caller, job_id, {IDEMPOTENCY_HEADER: known[0]})
     if there.pk == job_id and _digest_of(there) not in known:
         raise Problem(
@@ -71,6 +74,7 @@ def submit_many(jobs: Sequence[JobIn], *, caller: str) -> list[uuid.UUID]:
     for index, job in enumerate(jobs):
         # What jobs must have in common to be written in one statement.
         groups.setdefault((job.task, *options[index].items()), []).append(index)
+    rates.spend_submissions(caller, tasks)
     ids: list[uuid.UUID] = [uuid.UUID(int=0)] * len(jobs)
     with transaction.atomic():
         for members in groups.values():

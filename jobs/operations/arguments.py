@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -93,10 +94,23 @@ def _adapters(task_name: str, run: Callable[..., Any], batch: bool) -> dict[str,
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    hints: dict[str, Any]
     try:
         hints = get_type_hints(function, include_extras=True)
         if isinstance(function, type) and not hints:
             hints = get_type_hints(function.__init__, include_extras=True)  # type: ignore[misc]
     except (NameError, TypeError):
-        return {}
+        hints = _hints_one_by_one(function)
     return {name: hint for name, hint in hints.items() if name not in {"return", "self"}}
+
+
+def _hints_one_by_one(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the hints that mean something at run time; those that name what only type checkers load are left out."""
+    hints: dict[str, Any] = {}
+    for name, hint in inspect.get_annotations(function).items():
+        alone = SimpleNamespace(__annotations__={name: hint})
+        try:
+            hints |= get_type_hints(alone, getattr(function, "__globals__", {}), include_extras=True)
+        except (NameError, TypeError):
+            continue
+    return hints

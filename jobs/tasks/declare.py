@@ -6,6 +6,7 @@ from typing import Any, TypedDict, Unpack, cast, overload
 
 from celery import shared_task
 
+from jobs.core.public_rate import RULE as RATE_RULE, is_public_rate
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import MOST_TIMES, TOO_LONG
 from jobs.errors import InvalidOption
@@ -42,6 +43,8 @@ class JobOptions(TypedDict, total=False):
     redact: tuple[str, ...] | bool
     #: Whether clients may submit it over HTTP.
     public: bool
+    #: How many jobs of it one client may submit in a stretch of time: `"1000/h"`; None for no limit of its own.
+    public_rate: str | None
     #: Seconds to keep its finished jobs; the engine's own retention where None.
     retention: float | None
 
@@ -137,6 +140,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
         "true, false, or a tuple of argument names",
     ),
     "public": (lambda value: isinstance(value, bool), "true or false"),
+    "public_rate": (lambda value: value is None or is_public_rate(value), f"{RATE_RULE}, or None"),
     "retention": (_seconds, "seconds above zero, or None"),
     "time_limit": (_seconds, "seconds above zero, or None"),
     "soft_time_limit": (_seconds, "seconds above zero, or None"),

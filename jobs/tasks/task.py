@@ -76,6 +76,7 @@ class JobTask(Task):
     batch = 0
     redact: tuple[str, ...] | bool = ()
     public = False
+    public_rate: str | None = None
     retention: float | None = None
 
     # The ledger does what these would do, for every way a worker can end, and on every broker.

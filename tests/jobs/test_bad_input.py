@@ -229,6 +229,9 @@ DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a whole jitter": ({"retry_jitter": 1}, r"retry_jitter=1 .*share below 1"),
     "a time limit of nothing": ({"time_limit": 0}, r"time_limit=0 .*above zero"),
     "a time limit in words": ({"soft_time_limit": "1"}, r"soft_time_limit='1' .*above zero"),
+    "a rate of nothing": ({"public_rate": "0/h"}, r"public_rate='0/h' .*a number above zero and a unit"),
+    "a rate without a unit": ({"public_rate": 100}, r"public_rate=100 .*such as 10/s"),
+    "a rate by the week": ({"public_rate": "5/w"}, r"public_rate='5/w' .*5000/d"),
     "a name for an exception": ({"autoretry_for": ("OSError",)}, r"autoretry_for=\('OSError',\) .*exception classes"),
     "one exception": ({"dont_autoretry_for": OSError}, r"dont_autoretry_for=.*tuple of exception classes"),
 }

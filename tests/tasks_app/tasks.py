@@ -7,7 +7,7 @@ import sys
 import time
 from asyncio import CancelledError
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
@@ -16,6 +16,10 @@ from pydantic import BaseModel
 
 from jobs import Batch, Cancel, JobTask, Permanent, Snooze, job, progress
 from tests.tasks_app.effects import record
+
+if TYPE_CHECKING:
+    # Unknown when the task runs, as what is loaded for type checkers alone often is.
+    from jobs.worker.request import JobRequest
 
 #: A gate that nobody opens must not hold a worker for ever.
 GATE_SECONDS = 90.0
@@ -270,6 +274,12 @@ def public_note(effect: str, times: int = 1) -> None:
     """Leave some effects, for a client."""
     for _ in range(times):
         record(effect)
+
+
+@job(public=True, bind=True)
+def bound_note(self: "Task[..., JobRequest]", effect: str) -> None:
+    """Leave an effect, for a client; nobody can resolve one of its annotations at run time."""
+    record(effect)
 
 
 @job(public=True, pydantic=True, queue="tests.other")

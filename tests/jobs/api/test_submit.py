@@ -42,6 +42,12 @@ def test_a_job_is_enqueued_and_returned_whole(api: Api) -> None:
     assert str(Job.objects.get().pk) == job["id"]
 
 
+def test_an_annotation_that_nobody_can_resolve_spares_no_other_argument_its_check(api: Api) -> None:
+    response = api.post("jobs", {"task": f"{TASKS}bound_note", "kwargs": {"effect": 7}})
+    assert errors(response) == [("kwargs.effect", 7, "Input should be a valid string")]
+    assert api.post("jobs", {"task": f"{TASKS}bound_note", "kwargs": {"effect": "x"}}).status_code == 201
+
+
 def test_a_job_is_enqueued_as_asked(api: Api) -> None:
     later = (timezone.now() + timedelta(hours=1)).isoformat()
     body = note(run_at=later, priority=9, queue="tests.other", correlation_id="order-1")
