@@ -19,13 +19,13 @@ from celery import Celery, current_app
 from django.db import DatabaseError, connection
 
 from jobs.core.backoff import pause
-from jobs.enqueue.message import Outgoing
+from jobs.enqueue.message import HasMessage, outgoing
 from jobs.enqueue.publisher import BATCH, publisher_for
 from jobs.ledger.maintain import mark_dispatched
 
 logger = logging.getLogger(__name__)
 
-#: Messages held for publishing at most; beyond it they are left to housekeeping, so that memory stays bounded.
+#: Jobs held for publishing at most; beyond it they are left to housekeeping, so that memory stays bounded.
 MOST_PENDING = 20_000
 
 #: A message that comes sooner after the last round trip than this, in seconds, waits for others to share the next one.
@@ -52,7 +52,7 @@ class Dispatcher:
     def __init__(self, app: Celery) -> None:
         self.pid = os.getpid()
         self._publisher = publisher_for(app)
-        self._pending: queue.SimpleQueue[Sequence[Outgoing] | None] = queue.SimpleQueue()
+        self._pending: queue.SimpleQueue[Sequence[HasMessage] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._next_at = 0.0
@@ -63,12 +63,12 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._run, name="jobs-dispatch", daemon=True)
         self._thread.start()
 
-    def submit(self, messages: Sequence[Outgoing]) -> None:
-        """Have messages published soon. Returns at once and never raises."""
-        if self._waiting + len(messages) > MOST_PENDING or time.monotonic() < self._pause_until:
+    def submit(self, jobs: Sequence[HasMessage]) -> None:
+        """Have the messages of jobs published soon. Returns at once and never raises."""
+        if self._waiting + len(jobs) > MOST_PENDING or time.monotonic() < self._pause_until:
             return
-        self._count(len(messages))
-        self._pending.put(messages)
+        self._count(len(jobs))
+        self._pending.put(jobs)
 
     def close(self, timeout: float = 3.0) -> None:
         """Publish what is pending and note it, for at most `timeout` seconds; the rest is left to housekeeping."""
@@ -95,8 +95,8 @@ class Dispatcher:
                 connection.close()
                 return
 
-    def _gather(self) -> tuple[list[Outgoing], bool]:
-        """Wait for messages, then return all that are there, and whether to stop after them."""
+    def _gather(self) -> tuple[list[HasMessage], bool]:
+        """Wait for jobs, then return all that are there, and whether to stop after them."""
         timeout = max(0.0, self._note_at - time.monotonic()) if self._confirmed else None
         try:
             first = self._pending.get(timeout=timeout)
@@ -105,8 +105,8 @@ class Dispatcher:
         early = self._next_at - time.monotonic()
         if first is not None and early > 0:
             time.sleep(early)
-        batch: list[Outgoing] = []
-        item: Sequence[Outgoing] | None = first
+        batch: list[HasMessage] = []
+        item: Sequence[HasMessage] | None = first
         while item is not None:
             batch.extend(item)
             if len(batch) >= BATCH:
@@ -117,12 +117,12 @@ class Dispatcher:
                 return batch, False
         return batch, True
 
-    def _publish(self, batch: list[Outgoing]) -> None:
+    def _publish(self, batch: list[HasMessage]) -> None:
         self._count(-len(batch))
         if time.monotonic() < self._pause_until:
             return
         try:
-            refused = self._publisher.publish(batch)
+            refused = self._publisher.publish([outgoing(job, retries=job.attempt) for job in batch])
             self._next_at = time.monotonic() + (GATHER_MANY if len(batch) >= MANY else GATHER)
         except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
             self._pause(exc)
@@ -136,7 +136,7 @@ class Dispatcher:
             self._note_at = time.monotonic() + NOTE_AFTER
         # What was refused is left to housekeeping, which tries it again.
         unsent = {job_id for message in refused for job_id in message.job_ids}
-        self._confirmed.extend(job_id for message in batch for job_id in message.job_ids if job_id not in unsent)
+        self._confirmed.extend(job.id for job in batch if job.id not in unsent)
 
     def _pause(self, exc: Exception) -> None:
         self._failures += 1

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from kombu.utils.json import loads
 
 from jobs.conf import conf
@@ -17,10 +18,10 @@ from jobs.core import correlation
 from jobs.core.canonical import encode
 from jobs.enqueue import tracing
 from jobs.enqueue.dispatcher import dispatcher
-from jobs.enqueue.message import Outgoing, outgoing
+from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
-from jobs.tasks.options import Options, check_carried, due, expiry, job_id_of, placed, retries_of
+from jobs.tasks.options import Options, check_carried, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
 from jobs.tasks.uniqueness import unique_keys
 
@@ -29,19 +30,11 @@ if TYPE_CHECKING:
 
 
 #: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
-_MESSAGE_OPTIONS = (
-    "headers",
-    "link",
-    "link_error",
-    "chain",
-    "chord",
-    "group_id",
-    "group_index",
-    "root_id",
-    "shadow",
-    "time_limit",
-    "soft_time_limit",
-    "replaced_task_nesting",
+_MESSAGE_OPTIONS = frozenset(
+    {
+        *("headers", "link", "link_error", "chain", "chord", "group_id", "group_index", "root_id", "shadow"),
+        *("time_limit", "soft_time_limit", "replaced_task_nesting"),
+    }
 )
 
 
@@ -55,12 +48,9 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
         InvalidArguments: the arguments do not fit the signature, are not JSON, or are too large.
         InvalidOption: the queue is unknown, the priority out of range, a time of the wrong type, …
     """
-    job = _checked(task, args, kwargs, _ahead(task, options))
-    message = outgoing(job)
-    _check_size(task, message)
+    job = _Jobs(task, options).make(args, kwargs)
     job_id = insert(job)
-    if job_id == job.id and not job.waits:
-        _dispatch_on_commit([message])
+    _dispatch_on_commit([job], [job_id])
     return job_id
 
 
@@ -75,38 +65,31 @@ def enqueue_many(
     Raises:
         As `enqueue`; the message says which of the calls is at fault.
     """
-    options = _ahead(task, options)
+    alike = _Jobs(task, options)
     jobs: list[NewJob] = []
-    messages: list[Outgoing] = []
     for index, (args, kwargs) in enumerate(calls):
         try:
-            job = _checked(task, args, kwargs, options)
-            message = outgoing(job)
-            _check_size(task, message)
+            jobs.append(alike.make(args, kwargs))
         except InvalidArguments as exc:
             raise InvalidArguments(f"Job {index} of {len(calls)}: {exc}") from exc
-        jobs.append(job)
-        messages.append(message)
     with transaction.atomic():
         ids = insert_many(jobs)
-        ready = [
-            message
-            for job, job_id, message in zip(jobs, ids, messages, strict=True)
-            if job.id == job_id and not job.waits
-        ]
-        if ready:
-            _dispatch_on_commit(ready)
+        _dispatch_on_commit(jobs, ids)
     return ids
 
 
-def _dispatch_on_commit(messages: Sequence[Outgoing]) -> None:
-    """Have messages published after the caller's commit. Nothing that goes wrong there is the caller's error any more.
+def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> None:
+    """Have jobs dispatched after the caller's commit. Nothing that goes wrong there is the caller's error any more.
+
+    Left out is one that waits for its time, or was not written, since another is in its place: its id is not its own.
 
     Where the caller commits by hand (autocommit is off outside of `atomic`), Django tells nobody of the commit:
     maintenance finds the rows and dispatches them.
     """
-    if connection.in_atomic_block or connection.get_autocommit():
-        transaction.on_commit(lambda: dispatcher().submit(messages), robust=True)
+    ready = [job for job, job_id in zip(jobs, ids, strict=True) if job.id == job_id and not job.waits]
+    database = connections[DEFAULT_DB_ALIAS]
+    if ready and (database.in_atomic_block or database.get_autocommit()):
+        database.on_commit(lambda: dispatcher().submit(ready), robust=True)
 
 
 def _ahead(task: "JobTask", options: Options) -> Options:
@@ -115,38 +98,62 @@ def _ahead(task: "JobTask", options: Options) -> Options:
     return replace(options, eta=None) if run_at is not None and has_come(run_at) else options
 
 
-def _checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> NewJob:
-    task.check_arguments(args, kwargs)
-    delay, run_at = due(task, options)
-    expires_in, expires_at = expiry(task, options)
-    parent = _parent()
-    check_carried(task, options)
-    message = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
+class _Jobs:
+    """Makes the jobs of one call: what they have in common is checked and written out once.
+
+    Raises:
+        InvalidArguments, InvalidOption: as `enqueue`.
+    """
+
+    def __init__(self, task: "JobTask", options: Options) -> None:
+        options = _ahead(task, options)
+        check_carried(task, options)
+        delay, run_at = due(task, options)
+        expires_in, expires_at = expiry(task, options)
+        parent = _parent()
+        self._task, self._options = task, options
+        self._new = partial(
+            NewJob,
+            given_id=options.task_id is not None,
+            task=task.name,
+            replay_of=options.replay_of,
+            options=_carried(task, options),
+            max_retries=retries_of(task, options.max_retries),
+            delay=delay,
+            run_at=run_at,
+            expires_in=expires_in,
+            expires_at=expires_at,
+            correlation_id=options.correlation_id or parent.correlation_id,
+            parent_id=parent.id,
+        )
+        #: The queue and the priority of them all, unless the arguments have a say.
+        self._place = None if is_routed(task) else placed(task, options, (), {})
+
+    def make(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
+        """Return a job with these arguments."""
+        task, options = self._task, self._options
+        task.check_arguments(args, kwargs)
+        queue, priority = self._place or placed(task, options, args, kwargs)
+        key, *earlier = unique_keys(task, args, kwargs, options.unique) or (None,)
+        job = self._new(
+            id=job_id_of(task, options.task_id),
+            queue=queue,
+            priority=priority,
+            args=json_text(task, "args", list(args)),
+            kwargs=json_text(task, "kwargs", dict(kwargs)),
+            unique_key=key,
+            earlier_keys=tuple(earlier),
+        )
+        _check_size(job)
+        return job
+
+
+def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
+    """Return what a job's message says besides its arguments, ready for JSON; None where that is nothing."""
+    carried = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
     if traced := tracing.outgoing_headers():
-        message["headers"] = {**traced, **message.get("headers", {})}
-    queue, priority = placed(task, options, args, kwargs)
-    args_text, kwargs_text = json_text(task, "args", list(args)), json_text(task, "kwargs", dict(kwargs))
-    key, *earlier = unique_keys(task, args, kwargs, options.unique) or (None,)
-    return NewJob(
-        id=job_id_of(task, options.task_id),
-        given_id=options.task_id is not None,
-        task=task.name,
-        queue=queue,
-        args=args_text,
-        kwargs=kwargs_text,
-        unique_key=key,
-        earlier_keys=tuple(earlier),
-        replay_of=options.replay_of,
-        options=_json_ready(task, message) if message else None,
-        priority=priority,
-        max_retries=retries_of(task, options.max_retries),
-        delay=delay,
-        run_at=run_at,
-        expires_in=expires_in,
-        expires_at=expires_at,
-        correlation_id=options.correlation_id or parent.correlation_id,
-        parent_id=parent.id,
-    )
+        carried["headers"] = {**traced, **carried.get("headers", {})}
+    return json.loads(json_text(task, "options", carried)) if carried else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +235,10 @@ def _check_storable(task: "JobTask", name: str, text: str) -> None:
         raise InvalidArguments(f"{task.name}: {name} holds a NUL character, which PostgreSQL cannot store in JSON.")
 
 
-def _json_ready(task: "JobTask", value: dict[str, Any]) -> dict[str, Any]:
-    ready: dict[str, Any] = json.loads(json_text(task, "options", value))
-    return ready
-
-
-def _check_size(task: "JobTask", message: Outgoing) -> None:
-    limit = conf().max_message_bytes
-    if len(message.body) > limit:
+def _check_size(job: NewJob) -> None:
+    limit, size = conf().max_message_bytes, body_size(job)
+    if size > limit:
         raise InvalidArguments(
-            f"{task.name}: the message body has {len(message.body):,} bytes: it must not have more than {limit:,}"
+            f"{job.task}: the message body has {size:,} bytes: it must not have more than {limit:,}"
             " (JOBS_MAX_MESSAGE_BYTES). Store the data and pass its id."
         )

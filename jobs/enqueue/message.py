@@ -70,6 +70,8 @@ class HasMessage(Protocol):
     @property
     def priority(self) -> int: ...
     @property
+    def attempt(self) -> int: ...
+    @property
     def parent_id(self) -> uuid.UUID | None: ...
     @property
     def correlation_id(self) -> str: ...
@@ -127,24 +129,29 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         LEDGER_HEADER: 1,
         CORRELATION_HEADER: job.correlation_id or job_id,
     }
-    return Outgoing((job.id,), job.queue, job.priority, _body(job, options), headers)
+    return Outgoing((job.id,), job.queue, job.priority, f"[{job.args}, {job.kwargs}, {_embedded(options)}]", headers)
 
 
 _PLAIN_EMBED = json.dumps({"callbacks": None, "errbacks": None, "chain": None, "chord": None})
 
 
-def _body(job: HasMessage, options: dict[str, Any]) -> str:
-    embed = _PLAIN_EMBED
-    if options.keys() & {"link", "link_error", "chain", "chord"}:
-        embed = json.dumps(
-            {
-                "callbacks": options.get("link"),
-                "errbacks": options.get("link_error"),
-                "chain": options.get("chain"),
-                "chord": options.get("chord"),
-            }
-        )
-    return f"[{job.args}, {job.kwargs}, {embed}]"
+def body_size(job: HasMessage) -> int:
+    """Return how many bytes the body of a job's message has."""
+    # Its JSON is ASCII: a byte a sign.
+    return len(job.args) + len(job.kwargs) + len(_embedded(job.options or {})) + len("[, , ]")
+
+
+def _embedded(options: Mapping[str, Any]) -> str:
+    if not options.keys() & {"link", "link_error", "chain", "chord"}:
+        return _PLAIN_EMBED
+    return json.dumps(
+        {
+            "callbacks": options.get("link"),
+            "errbacks": options.get("link_error"),
+            "chain": options.get("chain"),
+            "chord": options.get("chord"),
+        }
+    )
 
 
 def chunk_message(queue: str, priority: int, job_ids: Sequence[uuid.UUID]) -> Outgoing:

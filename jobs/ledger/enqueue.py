@@ -3,9 +3,8 @@
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -15,8 +14,7 @@ from jobs.ledger import unique
 from jobs.ledger.sql import Dialect, cursor, dialect, marks, one
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(NamedTuple):
     """A job to be written, checked and with its arguments already in JSON.
 
     Attributes:
@@ -46,6 +44,11 @@ class NewJob:
     replay_of: uuid.UUID | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
+
+    @property
+    def attempt(self) -> int:
+        """How often it has run."""
+        return 0
 
     @property
     def waits(self) -> bool:
@@ -93,12 +96,12 @@ def insert(job: NewJob) -> uuid.UUID:
             if _is_written(job, values, parameters):
                 return job.id
         except unique.Taken:
-            return insert(replace(job, unique_key=None))
+            return insert(job._replace(unique_key=None))
         if there := _one_with_id(job):
             return there
     if job.unique_key:
         # Somebody's transaction has locked the job that waits, and may do so for hours: it cannot be relied on.
-        return insert(replace(job, unique_key=None, given_id=True))
+        return insert(job._replace(unique_key=None, given_id=True))
     raise EnqueueError(
         f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id,"
         " and shows none that has it."

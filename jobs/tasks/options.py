@@ -148,6 +148,11 @@ def placed(task: "JobTask", options: Options, args: Sequence[Any], kwargs: Mappi
     return _queue_of(task, queue), _priority_of(task, priority)
 
 
+def is_routed(task: "JobTask") -> bool:
+    """Return whether CELERY_TASK_ROUTES may send one call of the task elsewhere than another."""
+    return bool(task.app.amqp.router.routes)
+
+
 def route_of(task: "JobTask | type[JobTask]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what CELERY_TASK_ROUTES says of a call: `queue`, `priority`, or neither.
 

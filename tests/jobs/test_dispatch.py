@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -18,6 +17,7 @@ from jobs.enqueue.publisher import Publisher
 from jobs.ledger import maintain
 from jobs.models import Job
 from tests.jobs.races import at_once
+from tests.jobs.rows import new_job
 from tests.jobs.wire import messages, queue_length
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -100,17 +100,12 @@ def test_a_note_that_the_broker_has_a_job_is_taken_in_one_statement_for_many(val
     assert Job.objects.values("dispatched_at").distinct().count() < 20
 
 
-def outgoing() -> Outgoing:
-    job_id = uuid.uuid4()
-    return Outgoing((job_id,), "default", 5, "[[], {}, {}]", {"id": str(job_id), "task": "x"})
-
-
 def test_no_more_is_kept_in_memory_than_the_limit(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "MOST_PENDING", 1_000)
     valkey.pause()
     busy = Dispatcher(current_app)
     for _ in range(500):
-        busy.submit([outgoing() for _ in range(10)])
+        busy.submit([new_job() for _ in range(10)])
     assert busy._waiting <= 1_000
     assert busy._pending.qsize() <= 100
     busy.close(timeout=0.1)
@@ -120,7 +115,7 @@ def test_the_count_of_what_is_kept_stays_true_in_a_process_of_many_threads(valke
     crowded = Dispatcher(current_app)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
-    batch = [outgoing()]
+    batch = [new_job()]
 
     def submit_many(_: int) -> None:
         for _ in range(1_000):
@@ -143,7 +138,7 @@ def test_a_forked_process_gets_a_dispatcher_of_its_own(valkey: Valkey) -> None:
     if pid == 0:
         try:
             own = dispatcher()
-            own.submit([outgoing()])
+            own.submit([new_job()])
             flush(timeout=10)
             os._exit(0 if own is not parent and own.pid == os.getpid() else 1)
         finally:
@@ -203,7 +198,7 @@ def test_a_message_that_comes_alone_goes_at_once(
     monkeypatch.setattr(dispatch, "GATHER_MANY", 60.0)
     alone, publisher = noting
     for number in range(dispatch.MANY * 2):
-        alone.submit([outgoing()])
+        alone.submit([new_job()])
         publisher.wait_for(number + 1)
 
 
@@ -212,10 +207,10 @@ def test_many_messages_share_fewer_round_trips(
 ) -> None:
     monkeypatch.setattr(dispatch, "GATHER_MANY", 0.5)
     crowded, publisher = noting
-    crowded.submit([outgoing() for _ in range(dispatch.MANY)])
+    crowded.submit([new_job() for _ in range(dispatch.MANY)])
     publisher.wait_for(1)
     for _ in range(7):
-        crowded.submit([outgoing()])
+        crowded.submit([new_job()])
     publisher.wait_for(2)
     (first, _), (second, together) = publisher.rounds
     assert together == 7
