@@ -70,7 +70,6 @@ def _facts(now: datetime) -> Facts:
     letters = DeadLetter.objects.filter(replayed_at=None, discarded_at=None)
     present = list(workers.recent())
     alive = [worker for worker in present if workers.presence(worker) is workers.Presence.ALIVE]
-    names = {worker.name for worker in alive}
     enabled = _enabled()
     return Facts(
         queues=queues(),
@@ -80,11 +79,10 @@ def _facts(now: datetime) -> Facts:
         missed=_missed(enabled, now),
         faulty=[Faulty(entry.row.name, entry.fault) for entry in enabled if entry.fault],
         held_back=held_back(),
-        # One that came back under its name is not missed.
         silent=[
             Silence(worker.name, worker.seen_at, worker.running)
             for worker in present
-            if workers.presence(worker) is workers.Presence.SILENT and worker.name not in names
+            if workers.presence(worker) is workers.Presence.SILENT
         ],
         deaf=[Deaf(worker.name, reason) for worker in alive if (reason := workers.deaf(worker))],
         refused=workers.refused_queues(alive),

@@ -79,6 +79,10 @@ class Duties:
         """Drop the connections; called last."""
         self._publisher.close()
         self._archiver.close()
+        self.leave()
+
+    def leave(self) -> None:
+        """Write that this worker stops in order, so that nobody misses it."""
         try:
             self._roster.leave()
         except DatabaseError:

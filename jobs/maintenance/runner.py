@@ -180,7 +180,7 @@ class Housekeeping(bootsteps.StartStopStep):
         ]
         for housekeeper in self._housekeepers:
             housekeeper.start()
-        shutdown.bound(worker, conf().shutdown_seconds)
+        shutdown.bound(worker, conf().shutdown_seconds, duties.leave)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
         """Called whenever the worker's loop begins, after each connection to the broker."""

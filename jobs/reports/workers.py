@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from jobs.core.states import State
@@ -31,15 +32,19 @@ def alive() -> QuerySet[Worker]:
 
 
 def recent() -> QuerySet[Worker]:
-    """Return the workers that are there, and those that were until a short while ago."""
-    return Worker.objects.filter(seen_at__gte=timezone.now() - timedelta(hours=SHOWN_HOURS))
+    """Return the workers that are there, and those that were until a short while ago and were not replaced."""
+    gone = Q(stopped_at__isnull=False) | Q(seen_at__lt=_silent_before())
+    found = Worker.objects.filter(seen_at__gte=timezone.now() - timedelta(hours=SHOWN_HOURS))
+    return found.exclude(gone & Exists(_successors(OuterRef("name"), OuterRef("seen_at"))))
 
 
 def presence(worker: Worker) -> Presence:
-    """Return whether a worker is there."""
+    """Return whether a worker is there. Nobody misses one that another has replaced: it has stopped, too."""
     if worker.stopped_at is not None:
         return Presence.STOPPED
-    return Presence.ALIVE if worker.seen_at >= _silent_before() else Presence.SILENT
+    if worker.seen_at >= _silent_before():
+        return Presence.ALIVE
+    return Presence.STOPPED if _successors(worker.name, worker.seen_at).exists() else Presence.SILENT
 
 
 def deaf(worker: Worker) -> str:
@@ -60,6 +65,11 @@ def refused_queues(workers: Iterable[Worker]) -> dict[str, str]:
 def running_jobs(worker: Worker) -> QuerySet[Job]:
     """Return what runs under a worker's name, the longest running first."""
     return Job.objects.filter(state=State.RUNNING, worker=worker.name).order_by("started_at")
+
+
+def _successors(name: Any, seen_at: Any) -> QuerySet[Worker]:
+    """Return the workers that began under a name after another one of it was last heard of."""
+    return Worker.objects.filter(name=name, started_at__gt=seen_at, seen_at__gt=seen_at)
 
 
 def _silent_before() -> datetime:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery.worker import state
@@ -28,9 +28,14 @@ _renewing = threading.Event()
 _STOPPED = Failure("WorkerStopped", "The worker was stopped before the job ended; it goes back to its queue.")
 
 
-def bound(worker: Any, seconds: float) -> None:
-    """End this process at the latest `seconds` after it was told to stop, however long its jobs take."""
-    threading.Thread(target=_watch, args=(worker, seconds, os.getpid()), name="jobs-shutdown", daemon=True).start()
+def bound(worker: Any, seconds: float, at_end: Callable[[], None]) -> None:
+    """End this process at the latest `seconds` after it was told to stop, however long its jobs take.
+
+    `at_end` is called last, by a thread of its own.
+    """
+    threading.Thread(
+        target=_watch, args=(worker, seconds, os.getpid(), at_end), name="jobs-shutdown", daemon=True
+    ).start()
 
 
 def renew() -> None:
@@ -65,7 +70,7 @@ def _release(job_id: uuid.UUID, lease_id: str) -> None:
         logger.warning("A job could not be handed back, it is rescued when its lease runs out: %s", exc)
 
 
-def _watch(worker: Any, seconds: float, pid: int) -> None:
+def _watch(worker: Any, seconds: float, pid: int, at_end: Callable[[], None]) -> None:
     while state.should_stop is None and state.should_terminate is None:
         time.sleep(0.2)
     deadline = time.monotonic() + seconds
@@ -78,6 +83,7 @@ def _watch(worker: Any, seconds: float, pid: int) -> None:
     for child in _children(worker):
         _kill(child)
     hand_back(left, unbegun)
+    at_end()
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
     os._exit(0)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobs.enqueue.dispatcher import flush
-from jobs.models import Job
+from jobs.models import Job, Worker as Entry
+from jobs.reports.workers import Presence, presence
 from tests.acceptance.engine import PATIENT, QUICK, Gate, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
@@ -32,6 +33,11 @@ def start(start_worker: Start) -> Iterator[Start]:
     flush()
 
 
+def left_in_order(name: str) -> bool:
+    """Return whether every worker of this name has said that it stops."""
+    return {presence(entry) for entry in Entry.objects.filter(name=f"{name}@test")} == {Presence.STOPPED}
+
+
 @some_houses
 def test_what_runs_may_finish_what_does_not_goes_back_and_what_was_fetched_goes_back_at_once(
     start: Start, effects: Effects, tmp_path: Path, pool: str
@@ -53,6 +59,7 @@ def test_what_runs_may_finish_what_does_not_goes_back_and_what_was_fetched_goes_
     start(pool, name="other", concurrency=2)
     assert set(ended(*fetched)) == {"succeeded"}
     assert stopping.wait() == 0
+    assert left_in_order("stopping")
     # Its limit, the start of the other one, and what a busy machine takes to end processes.
     assert time.monotonic() - begin < 4 + 15
     happened(effects, "overlong began", 2)
@@ -97,6 +104,7 @@ def test_a_second_signal_ends_a_worker_at_once_and_its_jobs_go_back(
     wait_for(lambda: "Warm shutdown" in stopping.log_text())
     stopping.signal(signal.SIGQUIT)
     stopping.wait(20)
+    assert left_in_order("stopping")
     start("prefork", name="other", concurrency=1)
     happened(effects, "cut began", 2)
     gate.open()
@@ -116,6 +124,7 @@ def test_a_worker_told_to_quit_ends_at_once_and_its_jobs_go_back(
     begin = time.monotonic()
     quitting.signal(signal.SIGQUIT)
     quitting.wait(20)
+    assert left_in_order("quitting")
     assert time.monotonic() - begin < 10
     assert "Unrecoverable" not in quitting.log_text()
     start(pool, name="other", concurrency=1)

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.cli.verb import Exit
+from jobs.reports.workers import Presence, presence
 from tests.jobs.commands.conftest import Run
 from tests.jobs.worker_rows import worker
 
@@ -22,6 +23,30 @@ def test_workers_are_listed_with_what_became_of_them(run: Run) -> None:
     assert found == {"a@test": "alive", "b@test": "silent", "c@test": "stopped"}
     assert [one["name"] for one in run("workers", "--alive", "--json").answer["workers"]] == ["a@test"]
     assert "300 MB" in run("workers").out
+
+
+def test_a_worker_that_came_back_under_its_name_is_listed_once(run: Run) -> None:
+    now = timezone.now()
+    minutes_ago = [now - timedelta(minutes=minutes) for minutes in range(10)]
+    killed = worker(name="a@test", started_at=minutes_ago[9], seen_at=minutes_ago[6])
+    worker(name="a@test", started_at=minutes_ago[5], seen_at=minutes_ago[4], stopped_at=minutes_ago[4])
+    worker(name="a@test", started_at=minutes_ago[3])
+    assert [one["presence"] for one in run("workers", "--json").answer["workers"]] == ["alive"]
+    assert presence(killed) is Presence.STOPPED
+
+
+def test_one_of_two_workers_of_a_name_that_falls_silent_is_listed_beside_the_other(run: Run) -> None:
+    started = timezone.now() - timedelta(minutes=9)
+    worker(name="a@test", started_at=started)
+    worker(name="a@test", started_at=started + timedelta(minutes=1), silent=True)
+    assert {one["presence"] for one in run("workers", "--json").answer["workers"]} == {"alive", "silent"}
+
+
+def test_a_worker_that_left_after_it_had_replaced_another_is_what_is_listed(run: Run) -> None:
+    now = timezone.now()
+    worker(name="a@test", started_at=now - timedelta(minutes=9), silent=True)
+    worker(name="a@test", started_at=now - timedelta(minutes=4), stopped_at=now - timedelta(minutes=3))
+    assert [one["presence"] for one in run("workers", "--json").answer["workers"]] == ["stopped"]
 
 
 def test_no_worker_at_all_says_how_to_start_one(run: Run) -> None:
