@@ -24,9 +24,9 @@ _QUEUE, _PRIORITY, _RUN_AT = _COLUMNS.index("queue"), _COLUMNS.index("priority")
 _PAUSED = "SELECT 1 FROM jobs_queue WHERE name = {queue} AND paused_at IS NOT NULL"
 
 
-def hand_out(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[Dispatchable]:
+def fetch_jobs(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[Dispatchable]:
     """Take up to `limit` free jobs, of each queue the most urgent and oldest ones, from the first queue on."""
-    take = _hand_out_skipping if database.vendor == "postgresql" else _hand_out_in_turn
+    take = _fetch_skipping if database.vendor == "postgresql" else _fetch_in_turn
     place = {queue: number for number, queue in enumerate(queues)}
     # `RETURNING` keeps no order. The ids of one moment are in the order in which they were made.
     taken = sorted(
@@ -36,7 +36,7 @@ def hand_out(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -
     return [dispatchable(row[:_RUN_AT]) for row in taken]
 
 
-def _hand_out_skipping(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
+def _fetch_skipping(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
     # The limit stops the loop over queues as soon as it is reached; no further queue is even looked at.
     moving = (
         "SELECT wanted.queue FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (queue, place)"
@@ -54,7 +54,7 @@ def _hand_out_skipping(database: BaseDatabaseWrapper, queues: Sequence[str], lim
     )
 
 
-def _hand_out_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
+def _fetch_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
     # An UPDATE takes SQLite's one write lock even where it finds nothing; so a plain SELECT looks first.
     found: list[Any] = []
     for queue in queues:
@@ -76,7 +76,7 @@ def _hand_out_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limi
     )
 
 
-def give_back(database: BaseDatabaseWrapper, job_ids: Collection[uuid.UUID]) -> list[str]:
+def release(database: BaseDatabaseWrapper, job_ids: Collection[uuid.UUID]) -> list[str]:
     """Let others have jobs that were fetched and not begun. Returns their queues."""
     if not job_ids:
         return []
@@ -101,7 +101,7 @@ def queue_due(limit: int) -> tuple[int, list[str]]:
     )
 
 
-def take_back(waited_seconds: float, limit: int) -> tuple[int, list[str]]:
+def redispatch(waited_seconds: float, limit: int) -> tuple[int, list[str]]:
     """Let others have jobs fetched that long ago and not begun. Returns how many, and their queues.
 
     Their worker is dead or busy; it may still begin them, since only the claim decides who has a job.

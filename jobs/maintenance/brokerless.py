@@ -38,7 +38,7 @@ class LedgerRedispatch(Redispatch):
 
     def lost(self) -> bool:
         """Let other workers have what one fetched and has not begun: it is dead, or busy."""
-        count, queues = fetch.take_back(min(SOON, conf().resend_seconds), BATCH)
+        count, queues = fetch.redispatch(min(SOON, conf().resend_seconds), BATCH)
         if count:
             logger.debug("%d fetched jobs were not begun and may be fetched again.", count)
         announce(queues)

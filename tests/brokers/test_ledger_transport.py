@@ -15,7 +15,7 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
 from jobs.brokers.ledger import messages
-from jobs.brokers.ledger.fetcher import Desk
+from jobs.brokers.ledger.fetcher import Fetcher
 from jobs.brokers.ledger.transport import Transport
 from jobs.ledger import fetch
 from jobs.ledger.notify import GONE
@@ -328,10 +328,10 @@ def test_what_nobody_begins_may_be_fetched_again(connect: Callable[[], Connectio
     tasks.noop.delay_many([{}] * 5)
     assert len(Taker(connect(), DEFAULT).take()) == 5
     other = Taker(connect(), DEFAULT)
-    assert fetch.take_back(30, 100) == (0, [])
+    assert fetch.redispatch(30, 100) == (0, [])
     assert other.take() == []
     Job.objects.update(dispatched_at="2000-01-01T00:00Z")
-    assert fetch.take_back(30, 100) == (5, ["default"])
+    assert fetch.redispatch(30, 100) == (5, ["default"])
     wait_for(lambda: len(other.take()) == 5)
 
 
@@ -445,11 +445,11 @@ def test_no_connection_to_sqlite_is_carried_over_a_fork(link: Connection) -> Non
     taker = Taker(link, DEFAULT)
     drained(link)
     transport: Transport = link.transport
-    assert transport.desk.link.is_open
+    assert transport.fetcher.link.is_open
     django_connection.close()
     child = os.fork()
     if child == 0:
-        os._exit(int(transport.desk.link.is_open))
+        os._exit(int(transport.fetcher.link.is_open))
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     tasks.noop.delay()
@@ -529,11 +529,11 @@ def test_it_waits_on_any_descriptor(link: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     others = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
-        desk = Desk()
-        desk.look_around()
-        assert (desk.link.fileno() or 0) > 1023
-        desk.wait(0.01)
-        desk.close()
+        fetcher = Fetcher()
+        fetcher.look_around()
+        assert (fetcher.link.fileno() or 0) > 1023
+        fetcher.wait(0.01)
+        fetcher.close()
     finally:
         for other in others:
             os.close(other)

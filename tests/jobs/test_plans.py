@@ -49,7 +49,7 @@ QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "condemn": lambda job_id: attempts.condemn(job_id, ERROR),
     "mark_dispatched": lambda job_id: maintain.mark_dispatched([job_id]),
     "undispatch": lambda job_id: maintain.undispatch([job_id]),
-    "give_back": lambda job_id: fetch.give_back(connection, [job_id]),
+    "release": lambda job_id: fetch.release(connection, [job_id]),
     "cancel": lambda job_id: operate.cancel([job_id], "not wanted"),
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {

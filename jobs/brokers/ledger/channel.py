@@ -15,7 +15,7 @@ from jobs.brokers.envelopes import Message
 from jobs.brokers.eventloop import outside_event_loop
 from jobs.brokers.ledger import delivery, messages
 from jobs.brokers.ledger.delivery import Tag
-from jobs.brokers.ledger.fetcher import Desk
+from jobs.brokers.ledger.fetcher import Fetcher
 from jobs.brokers.ledger.messages import Envelope
 from jobs.ledger.notify import GONE
 
@@ -44,14 +44,14 @@ class QoS(virtual.QoS):
 
     def ack(self, delivery_tag: Tag) -> None:
         super().ack(delivery_tag)
-        self.channel.desk.settle(delivery_tag)
-        if self.room() and self.channel.desk.has_work:
+        self.channel.fetcher.settle(delivery_tag)
+        if self.room() and self.channel.fetcher.has_work:
             self.channel.connection.there_is_room()
 
     def reject(self, delivery_tag: Tag, requeue: bool = False) -> None:
         if requeue:
             self._quick_ack(delivery_tag)
-            self.channel.desk.give_back([delivery_tag])
+            self.channel.fetcher.release([delivery_tag])
         else:
             self.ack(delivery_tag)
 
@@ -64,7 +64,7 @@ class QoS(virtual.QoS):
         tags = self.tags()
         self._delivered.clear()
         self._dirty.clear()
-        self.channel.desk.give_back(tags)
+        self.channel.fetcher.release(tags)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """Give back what was delivered and not settled, when the channel closes. `stderr` is Kombu's."""
@@ -81,7 +81,7 @@ class Channel(virtual.Channel):
 
     def __init__(self, connection: Any, **kwargs: Any) -> None:
         super().__init__(connection, **kwargs)
-        self.desk: Desk = connection.desk
+        self.fetcher: Fetcher = connection.fetcher
         #: Fetched and not yet handed to a consumer.
         self._fetched: deque[tuple[str, Envelope]] = deque()
         self._got: dict[str, tuple[float, deque[Envelope]]] = {}
@@ -95,16 +95,16 @@ class Channel(virtual.Channel):
     def queue_declare(self, queue: str | None = None, passive: bool = False, **kwargs: Any) -> queue_declare_ok_t:
         queue = queue or f"amq.gen-{uuid()}"
         if kwargs.get("exclusive") or kwargs.get("auto_delete"):
-            self.desk.listener.declare(queue)
+            self.fetcher.listener.declare(queue)
         return queue_declare_ok_t(queue, self._size(queue) if passive else 0, 0)
 
     @outside_event_loop
     def queue_bind(
         self, queue: str, exchange: str | None = None, routing_key: str = "", arguments: Any = None, **kwargs: Any
     ) -> None:
-        listener = self.desk.listener
+        listener = self.fetcher.listener
         if queue in listener and not listener.is_bound(queue):
-            listener.bind(queue, self.desk.newest())
+            listener.bind(queue, self.fetcher.newest())
         super().queue_bind(queue, exchange, routing_key, arguments, **kwargs)
 
     def _queue_bind(self, exchange: str, *meta: Any) -> None:
@@ -121,8 +121,8 @@ class Channel(virtual.Channel):
 
     @outside_event_loop
     def _purge(self, queue: str) -> int:
-        if queue in self.desk.listener:
-            return self.desk.listener.clear(queue)
+        if queue in self.fetcher.listener:
+            return self.fetcher.listener.clear(queue)
         return messages.purge(queue)
 
     # Publishing.
@@ -132,7 +132,7 @@ class Channel(virtual.Channel):
         """Put a message into the queues bound to the exchange, or broadcast it where only listeners can be."""
         self._inplace_augment_message(message, exchange, routing_key)
         message["properties"]["delivery_tag"] = None
-        queues = [queue for queue in self._lookup(exchange, routing_key) if queue not in self.desk.listener]
+        queues = [queue for queue in self._lookup(exchange, routing_key) if queue not in self.fetcher.listener]
         for queue in queues:
             messages.put(queue, message, self._get_message_priority(message))
         if not queues or self.typeof(exchange).type != "direct":
@@ -155,7 +155,7 @@ class Channel(virtual.Channel):
         super().basic_consume(queue, no_ack, *args, **kwargs)
         if no_ack:
             self._without_ack.add(queue)
-        self.desk.waiting = dict.fromkeys(self.desk.waiting, True)
+        self.fetcher.waiting = dict.fromkeys(self.fetcher.waiting, True)
         self.connection.there_is_room()
 
     @outside_event_loop
@@ -164,8 +164,8 @@ class Channel(virtual.Channel):
         super().basic_cancel(consumer_tag)
         if not self._consumers:
             # The worker stops, or this channel closes: what has not begun need not wait for what has.
-            self._give_back_unseen()
-            self.desk.give_back([tag for tag in self.qos.tags() if tag.kind == "j"])
+            self._release_unseen()
+            self.fetcher.release([tag for tag in self.qos.tags() if tag.kind == "j"])
         self.connection.rest_if_idle()
 
     def deliver(self) -> int:
@@ -180,22 +180,22 @@ class Channel(virtual.Channel):
                 self.connection._deliver(envelope, queue)  # noqa: SLF001
                 self._settle_unacked(queue, envelope)
             else:
-                self.desk.give_back([envelope["properties"]["delivery_tag"]])
+                self.fetcher.release([envelope["properties"]["delivery_tag"]])
         return handed
 
     def _settle_unacked(self, queue: str, envelope: Envelope) -> None:
         if queue in self._without_ack:
-            self.desk.settle(envelope["properties"]["delivery_tag"])
+            self.fetcher.settle(envelope["properties"]["delivery_tag"])
 
     def _fetch(self) -> None:
         lasting = []
         for queue in self._active_queues:
-            if queue in self.desk.listener:
-                while (heard := self.desk.listener.next(queue)) is not None:
+            if queue in self.fetcher.listener:
+                while (heard := self.fetcher.listener.next(queue)) is not None:
                     self._fetched.append((queue, delivery.of_broadcast(heard, next(_numbers))))
             else:
                 lasting.append(queue)
-        room = self.qos.room() if lasting and (self.desk.waiting["j"] or self.desk.waiting["m"]) else 0
+        room = self.qos.room() if lasting and (self.fetcher.waiting["j"] or self.fetcher.waiting["m"]) else 0
         if room:
             self._fetch_lasting(lasting, room)
 
@@ -209,21 +209,21 @@ class Channel(virtual.Channel):
                 room -= fetch(queues, room)
 
     def _fetch_jobs(self, queues: Sequence[str], limit: int) -> int:
-        found = self.desk.jobs(queues, limit)
+        found = self.fetcher.jobs(queues, limit)
         self._fetched.extend((job.queue, delivery.of_job(job, next(_numbers))) for job in found)
         return len(found)
 
     def _fetch_messages(self, queues: Sequence[str], limit: int) -> int:
-        found = self.desk.messages(queues, limit)
+        found = self.fetcher.messages(queues, limit)
         self._fetched.extend((taken.queue, delivery.of_message(taken, next(_numbers))) for taken in found)
         return len(found)
 
-    def _give_back_unseen(self) -> None:
+    def _release_unseen(self) -> None:
         ahead = [envelope for _, kept in self._got.values() for envelope in kept]
         unseen = [envelope["properties"]["delivery_tag"] for _, envelope in self._fetched]
         self._fetched.clear()
         self._got.clear()
-        self.desk.give_back(unseen + [envelope["properties"]["delivery_tag"] for envelope in ahead])
+        self.fetcher.release(unseen + [envelope["properties"]["delivery_tag"] for envelope in ahead])
 
     # Getting one by one.
 
@@ -231,14 +231,14 @@ class Channel(virtual.Channel):
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
         message = super().basic_get(queue, no_ack, **kwargs)
         if no_ack and message is not None:
-            self.desk.settle(message.delivery_tag)
+            self.fetcher.settle(message.delivery_tag)
         return message
 
     def _get(self, queue: str, timeout: float | None = None) -> Envelope:
         """Return one message or job of a queue. Kombu's hook."""
-        if queue in self.desk.listener:
+        if queue in self.fetcher.listener:
             self.connection.listen()
-            heard = self.desk.listener.next(queue)
+            heard = self.fetcher.listener.next(queue)
             if heard is None:
                 raise Empty
             return delivery.of_broadcast(heard, next(_numbers))
@@ -251,10 +251,10 @@ class Channel(virtual.Channel):
         return kept.popleft()
 
     def _get_ahead(self, queue: str) -> Iterable[Envelope]:
-        self.desk.flush()
-        self.desk.waiting |= {"j": True, "m": True}
-        found = [delivery.of_message(taken, next(_numbers)) for taken in self.desk.messages([queue], GET_AHEAD)]
-        return found or [delivery.of_job(job, next(_numbers)) for job in self.desk.jobs([queue], 1)]
+        self.fetcher.flush()
+        self.fetcher.waiting |= {"j": True, "m": True}
+        found = [delivery.of_message(taken, next(_numbers)) for taken in self.fetcher.messages([queue], GET_AHEAD)]
+        return found or [delivery.of_job(job, next(_numbers)) for job in self.fetcher.jobs([queue], 1)]
 
     # The end.
 
@@ -264,7 +264,7 @@ class Channel(virtual.Channel):
         if self.closed:
             return
         transport = self.connection
-        self._give_back_unseen()
+        self._release_unseen()
         super().close()
         transport.rest_if_idle()
 

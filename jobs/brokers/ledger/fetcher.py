@@ -25,7 +25,7 @@ POLL_SECONDS = 1.0
 SQLITE_POLL_SECONDS = 0.01
 
 
-class Desk:
+class Fetcher:
     """Fetches, keeps and settles for the consumers of one connection. Used by one thread at a time."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Desk:
         # Before the look, so that news which come meanwhile are kept.
         self.waiting["j"] = False
         with self.link.use() as database:
-            found = fetch.hand_out(database, queues, limit)
+            found = fetch.fetch_jobs(database, queues, limit)
         if len(found) >= limit:
             self.waiting["j"] = True
         return found
@@ -139,7 +139,7 @@ class Desk:
             with self.link.use() as database:
                 messages.renew(database, ids, conf().lease_seconds)
 
-    def give_back(self, tags: Collection[Tag]) -> None:
+    def release(self, tags: Collection[Tag]) -> None:
         """Let others have what was fetched and not begun."""
         jobs = [tag.id for tag in tags if tag.kind == "j"]
         others = [tag.id for tag in tags if tag.kind == "m"]
@@ -147,7 +147,7 @@ class Desk:
             return
         try:
             with self.link.use() as database:
-                queues = fetch.give_back(database, jobs)
+                queues = fetch.release(database, jobs)
                 messages.release(database, others)
                 if queues and database.vendor == "postgresql":
                     announce_through(database, queues)

@@ -13,9 +13,9 @@ from kombu.transport import virtual
 
 from jobs.brokers.eventloop import outside_event_loop
 from jobs.brokers.ledger.channel import Channel
-from jobs.brokers.ledger.fetcher import POLL_SECONDS, SQLITE_POLL_SECONDS, Desk
+from jobs.brokers.ledger.fetcher import POLL_SECONDS, SQLITE_POLL_SECONDS, Fetcher
 from jobs.brokers.ledger.messages import Broadcast
-from jobs.brokers.ledger.wakeup import Bell
+from jobs.brokers.ledger.wakeup import Wakeup
 from jobs.core.backoff import pause
 from jobs.ledger.notify import GONE, LEDGER, left_as_found, rows
 
@@ -42,10 +42,10 @@ class Transport(virtual.Transport):
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
-        self.desk = Desk()
+        self.fetcher = Fetcher()
         self._loop: Any = None
         self._timer: Any = None
-        self._bell: Bell | None = None
+        self._wakeup: Wakeup | None = None
         self._watched: int | None = None
         #: Tries in a row at which the database was out of reach.
         self.failures = 0
@@ -74,25 +74,25 @@ class Transport(virtual.Transport):
         """Give back what was fetched and not begun, and let go of the database."""
         self._leave_event_loop()
         super().close_connection(connection)
-        self.desk.close()
+        self.fetcher.close()
 
     def rest_if_idle(self) -> None:
         """Close the consumers' database connection when there are none; it is opened again when needed."""
         if not any(channel._consumers for channel in self.channels):  # noqa: SLF001 (Kombu's own)
-            self.desk.close()
+            self.fetcher.close()
 
     # What consumers are handed.
 
     def deliver(self) -> int:
         """Hand over what waits for all consumers. Returns how much that was."""
-        self.desk.flush()
-        self.desk.renew(lambda: [tag for channel in self.channels for tag in channel.qos.tags()])
+        self.fetcher.flush()
+        self.fetcher.renew(lambda: [tag for channel in self.channels for tag in channel.qos.tags()])
         self.listen()
         return sum(channel.deliver() for channel in list(self.channels))
 
     def listen(self) -> None:
         """Take in the broadcasts that the short-lived queues are bound to."""
-        self.desk.listen(list(self.state.exchanges or ()), self._bound)
+        self.fetcher.listen(list(self.state.exchanges or ()), self._bound)
 
     def _bound(self, broadcast: Broadcast) -> Iterable[str]:
         channel = self.channels[0]
@@ -103,13 +103,13 @@ class Transport(virtual.Transport):
         """Deliver what waits, or wait for it for at most `timeout` seconds. For consumers without an event loop."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            self.desk.look_around()
+            self.fetcher.look_around()
             if self.deliver():
                 return
             left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            self.desk.wait(left)
+            self.fetcher.wait(left)
 
     # The worker's event loop. A database that is away stops nothing there: what runs goes on, and slots get free.
 
@@ -126,34 +126,34 @@ class Transport(virtual.Transport):
         loop would wait for the next event.
         """
         self._leave_event_loop()
-        self._loop, self._bell = loop, Bell()
-        self.desk.link.on_close = self._unwatch
-        loop.add_reader(self._bell.fileno(), self._on_bell)
+        self._loop, self._wakeup = loop, Wakeup()
+        self.fetcher.link.on_close = self._unwatch
+        loop.add_reader(self._wakeup.fileno(), self._on_wakeup)
         seconds = SQLITE_POLL_SECONDS if django_connection.vendor == "sqlite" else POLL_SECONDS
         self._timer = loop.call_repeatedly(seconds, self._on_news)
-        self._bell.ring()
+        self._wakeup.set()
 
     def _leave_event_loop(self) -> None:
         loop, self._loop = self._loop, None
-        if loop is not None and self._bell is not None:
+        if loop is not None and self._wakeup is not None:
             self._timer.cancel()
             self._unwatch_in(loop)
-            loop.remove(self._bell.fileno())
-            self._bell.close()
-            self._bell = None
+            loop.remove(self._wakeup.fileno())
+            self._wakeup.close()
+            self._wakeup = None
 
     def there_is_room(self) -> None:
         """Have the event loop fetch more, soon. May be called by any thread."""
-        if self._bell is not None:
-            self._bell.ring()
+        if self._wakeup is not None:
+            self._wakeup.set()
 
     def _on_news(self) -> None:
-        self._patiently(self.desk.look_around)
+        self._patiently(self.fetcher.look_around)
         self._patiently(self.deliver)
 
-    def _on_bell(self) -> None:
-        if self._bell is not None:
-            self._bell.hush()
+    def _on_wakeup(self) -> None:
+        if self._wakeup is not None:
+            self._wakeup.clear()
         self._patiently(self.deliver)
 
     def _patiently(self, act: Any) -> None:
@@ -166,7 +166,7 @@ class Transport(virtual.Transport):
             self._lost(exc)
             return
         # Without a connection nothing was tried.
-        if self.desk.link.is_open:
+        if self.fetcher.link.is_open:
             self._watch()
             self._regained()
 
@@ -182,10 +182,10 @@ class Transport(virtual.Transport):
                 logger.warning("The database is back after %d tries.", self.failures)
             self.failures = 0
             # What was heard before is not to be relied on.
-            self.desk.waiting = dict.fromkeys(self.desk.waiting, True)
+            self.fetcher.waiting = dict.fromkeys(self.fetcher.waiting, True)
 
     def _watch(self) -> None:
-        fileno = self.desk.link.fileno()
+        fileno = self.fetcher.link.fileno()
         if fileno is not None and fileno != self._watched and self._loop is not None:
             self._watched = fileno
             self._loop.add_reader(fileno, self._on_news)

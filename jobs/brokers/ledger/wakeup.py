@@ -1,30 +1,30 @@
-"""A bell that rings an event loop: a pipe with at most one byte in it."""
+"""Wakes an event loop from another thread: a pipe with at most one byte in it (a self-pipe)."""
 
 import os
 
 
-class Bell:
-    """Wakes whoever watches `fileno`. May be rung by any thread, any number of times."""
+class Wakeup:
+    """Wakes whoever watches `fileno`. May be set by any thread, any number of times."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
-        self._rung = False
+        self._is_set = False
 
     def fileno(self) -> int:
-        """Return what becomes readable when the bell was rung."""
+        """Return what becomes readable once it is set."""
         return self._read
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Wake the loop, unless it is on its way already."""
-        if not self._rung:
-            self._rung = True
+        if not self._is_set:
+            self._is_set = True
             os.write(self._write, b"!")
 
-    def hush(self) -> None:
-        """Be ready to ring again."""
-        self._rung = False
+    def clear(self) -> None:
+        """Be ready to be set again."""
+        self._is_set = False
         try:
             os.read(self._read, 64)
         except BlockingIOError:
