@@ -50,8 +50,8 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended by itself
 chaos: $(VENV)/.dev ## Kill, cut and wipe for minutes, account for every job, write docs/CHAOS.md
 	@$(BIN)/python -m tests.chaos --write
 
-bench: $(VENV)/.dev ## Measure beside plain Celery and the naive ways, a large ledger and many listeners; write bench/*.md
-	@$(BIN)/python -m bench
+bench: $(VENV)/.dev ## Measure beside plain Celery (PEERS=1: Dramatiq and Huey too) and the naive ways; write bench/*.md
+	@$(BIN)/python -m bench $(if $(PEERS),--peers) $(ARGS)
 	@$(BIN)/python -m bench.work
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.streams
@@ -61,7 +61,7 @@ screenshots: $(VENV)/.dev ## Photograph every page into docs/screenshots
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 requirements: $(VENV)/.dev ## Pin what requirements*.in ask for in requirements*.txt
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev bench/peers/requirements; do \
 		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
 			--no-emit-trusted-host $(ARGS) --output-file $$name.txt $$name.in; done
 

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+from bench import peers
 from bench.brokers import BROKERS
 from bench.databases import DATABASES
-from bench.enqueue import WARM_UP
 from bench.marks import ROOM
 from bench.report import line, report
 from bench.scenarios import SCENARIOS, Scale, Scenario
 from bench.servers import Servers, scratch
 from bench.setups import Results, Setup
 from bench.stage import stage
-from bench.variants import POOLS, USUAL, VARIANTS, Variant
+from bench.variants import PEERS, POOLS, USUAL, VARIANTS, Variant
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -26,7 +26,9 @@ _QUICK |= {"database": ["postgresql"], "pools": ["prefork"]}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the rounds that the command line, or these arguments instead, ask for."""
     options = _options(arguments)
-    variants = [variant for variant in VARIANTS if variant.name in options.only]
+    variants = [one for one in VARIANTS if one.name in options.only or (options.peers and one in PEERS)]
+    if any(variant in PEERS for variant in variants):
+        peers.install()
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios]
     scale = Scale(options.jobs, options.latency_jobs, options.rate, options.idle_seconds)
     results, versions = Results(), dict[str, None]()
@@ -73,6 +75,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=50, help="jobs/s for the latency (default: %(default)s)")
     parser.add_argument("--idle-seconds", type=float, default=5, help="watched without jobs (default: %(default)s)")
     _choice(parser, "--only", "variants", [variant.name for variant in VARIANTS], [one.name for one in USUAL])
+    parser.add_argument("--peers", action="store_true", help="besides, install and measure Dramatiq and Huey")
     _choice(parser, "--scenarios", "what is measured", [scenario.name for scenario in SCENARIOS])
     _choice(parser, "--broker", "brokers", list(BROKERS))
     _choice(parser, "--database", "databases", list(DATABASES))
@@ -82,10 +85,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if parser.parse_known_args(arguments)[0].quick:
         parser.set_defaults(**_QUICK)
     options = parser.parse_args(arguments)
-    if not 0 < options.jobs <= ROOM - WARM_UP:
-        parser.error(f"--jobs {options.jobs} is not valid: there is room for 1 to {ROOM - WARM_UP:,}.")
-    if options.latency_jobs < 2:
-        parser.error(f"--latency-jobs {options.latency_jobs} is not valid: a percentile takes at least 2.")
+    for name, least in (("jobs", 1), ("latency_jobs", 2)):
+        if not least <= (number := getattr(options, name)) <= ROOM:
+            parser.error(f"--{name.replace('_', '-')} {number} is not valid: it must be {least} to {ROOM:,}.")
     return options
 
 

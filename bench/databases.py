@@ -15,8 +15,10 @@ from tests.servers import Postgres
 
 NAME = "bench"
 
-#: Every job has its end.
-_SETTLED = "SELECT NOT EXISTS (SELECT 1 FROM jobs_job WHERE state NOT IN ('succeeded', 'dead', 'cancelled'))"
+#: Every job has its end: as a list of the others, for which there are indexes.
+_SETTLED = (
+    "SELECT NOT EXISTS (SELECT 1 FROM jobs_job WHERE state IN ('scheduled', 'queued', 'running', 'retrying') LIMIT 1)"
+)
 
 #: Needed to count statements.
 _COUNTER = {"shared_preload_libraries": "pg_stat_statements"}

@@ -1,24 +1,40 @@
-"""The process that enqueues: `python -m bench.enqueue`, started by a scenario. Prints what it measured as JSON.
+"""The process that enqueues, as a web process would: `python -m bench.enqueue SIDE`, which `bench.producer` starts.
 
-It runs with the packages of whichever variant is measured, so it needs none but the standard library's.
+It reads orders and writes what each took, as JSON, a line each. It runs with the packages of whichever variant is
+measured, so it needs none but the standard library's.
 """
 
-import argparse
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol, TypedDict, cast
 
 from bench.marks import marks
 
-#: Jobs enqueued before the clock starts: connections are open and code is warm, as in a web process.
+#: Jobs enqueued before anything is measured: connections are open and code is warm.
 WARM_UP = 50
 
 #: Jobs in one call of a bulk.
 BULK = 1000
+
+
+class Order(TypedDict):
+    """What is to be enqueued: how many jobs of which task, at how many a second (0: as many as possible)."""
+
+    task: str
+    jobs: int
+    rate: float
+    bulk: bool
+
+
+class Took(TypedDict):
+    """Seconds until the broker had all, and CPU seconds of this process."""
+
+    seconds: float
+    cpu: float
 
 
 class Side(Protocol):
@@ -35,43 +51,28 @@ class Side(Protocol):
 
 
 def main() -> None:
-    """Enqueue and report."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--app", required=True)
-    parser.add_argument("--side", required=True)
-    parser.add_argument("--task", required=True)
-    parser.add_argument("--jobs", type=int, required=True)
-    parser.add_argument("--rate", type=float, default=0, help="jobs/s; 0: as many as possible")
-    parser.add_argument("--bulk", action="store_true")
-    arguments = parser.parse_args()
-
+    """Warm up, then do what each line says, until there is none."""
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         import django  # noqa: PLC0415 (others have none)
 
         django.setup()
-    import_module(arguments.app)
-    side = cast("Side", import_module(arguments.side))
-    _warm_up(side, arguments.jobs)
-    if arguments.bulk:
-        send = side.bulk_sender(arguments.task)
-        took = _measured(lambda: _enqueue_many(send, arguments.jobs), side.settle)
-    else:
-        one = side.sender(arguments.task)
-        took = _measured(lambda: _enqueue(one, arguments.jobs, arguments.rate), side.settle)
-    json.dump(took, sys.stdout)
+    side = cast("Side", import_module(sys.argv[1]))
+    _answer(_measured(side, {"task": "nothing", "jobs": WARM_UP, "rate": 0, "bulk": False}))
+    for line in sys.stdin:
+        _answer(_measured(side, json.loads(line)))
 
 
-def _warm_up(side: Side, first: int) -> None:
-    send = side.sender("nothing")
-    for number in range(first, first + WARM_UP):
-        send(number)
-    side.settle()
+def _answer(took: Took) -> None:
+    print(json.dumps(took), flush=True)
 
 
-def _measured(act: Callable[[], None], settle: Callable[[], None]) -> dict[str, float]:
+def _measured(side: Side, order: Order) -> Took:
     began, cpu = time.monotonic(), time.process_time()
-    act()
-    settle()
+    if order["bulk"]:
+        _enqueue_many(side.bulk_sender(order["task"]), order["jobs"])
+    else:
+        _enqueue(side.sender(order["task"]), order["jobs"], order["rate"])
+    side.settle()
     return {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}
 
 

@@ -1,6 +1,8 @@
 """What a scenario measures once."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,7 +11,7 @@ class Work:
 
     Attributes:
         jobs: how many.
-        seconds: from the first call until the broker has all; or from the first body until the last outcome is kept.
+        seconds: from the first call until the broker has all; or from the worker's release to the last outcome kept.
         cpu, database, broker: CPU seconds of the enqueuing process, or of the worker with its children; of the servers.
         memory: most bytes the worker and its children had meanwhile, shared ones once; 0 where nobody looked.
     """
@@ -60,3 +62,12 @@ class Idle:
 
 
 Figures = Work | Latency | Idle
+
+
+def ratios(ours: Sequence[Figures], theirs: Sequence[Figures], of: Callable[[Any], float]) -> list[float]:
+    """Return what ours is divided by theirs, round by round: the machine's speed drifts, the ratio within a round less.
+
+    Rounds in which theirs was too little for the clock, as CPU below its 10 ms can be, are left out.
+    """
+    pairs = [(of(one), of(two)) for one, two in zip(ours, theirs, strict=False)]
+    return [one / two for one, two in pairs if two]

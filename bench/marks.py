@@ -55,10 +55,6 @@ class Marks:
         # The last ones first: most jobs run in order.
         return all(self._ran[number] for number in range(jobs - 1, -1, -1))
 
-    def first(self, jobs: int) -> float:
-        """Return when the first of these jobs ran."""
-        return min(self._ran[:jobs].tolist())
-
     def last(self, jobs: int) -> float:
         """Return when the last of these jobs ran."""
         return max(self._ran[:jobs].tolist())

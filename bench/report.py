@@ -5,7 +5,7 @@ from importlib.metadata import version
 from statistics import median
 
 from bench import bars
-from bench.figures import Figures, Idle, Latency, Work
+from bench.figures import Figures, Idle, Latency, Work, ratios
 from bench.scenarios import Case, Scale
 from bench.servers import circumstances
 from bench.setups import Results, Setup
@@ -13,9 +13,9 @@ from bench.variants import LATE, Variant
 
 INTRODUCTION = """# What `make bench` measured
 
-Jobs that do nothing. The worker is held still while everything is enqueued; then it runs it all, timed from the first
-body to the last outcome kept (of plain Celery and the peers, which keep none: to the last body). PostgreSQL with every
-commit on the disk, Valkey in memory only. CPU is that of the enqueuing process, or of the worker with its children;
+Jobs that do nothing. The worker is held still while everything is enqueued; then it runs it all, timed to
+the last outcome kept (of plain Celery and the peers, which keep none: to the last body). PostgreSQL with every commit
+on the disk, Valkey in memory only. CPU is that of the enqueuing process, or of the worker with its children;
 that of the servers is said apart. "All" is their sum, and what the bars judge. Latency is from the call to the body, at
 a modest rate. Variants alternate within each round; medians of all rounds, ratios round by round.
 """
@@ -32,7 +32,7 @@ def report(results: Results, rounds: int, scale: Scale, versions: Sequence[str])
     parts = [
         INTRODUCTION,
         f"{circumstances([*versions, *packages])}.\n{measured}",
-        "## Bars\n\n" + bars.table(results),
+        *(f"## Bars\n\n{judged}" for judged in [bars.table(results)] if judged),
         "## Who keeps what\n\n" + "\n".join(f"- {one.title}: {one.durability}" for one in results.variants()),
         *(_section(results, setup) for setup in results.setups()),
     ]
@@ -89,8 +89,8 @@ def _median(rounds: Sequence[Work], of: Callable[[Work], float]) -> float:
 
 
 def _ratio(rounds: Sequence[Work], late: Sequence[Work], of: Callable[[Work], float]) -> str:
-    ratios = [of(one) / of(other) for one, other in zip(rounds, late, strict=False)]
-    return f"{median(ratios):.2f}" if ratios else ""
+    values = ratios(rounds, late, of)
+    return f"{median(values):.2f}" if values else ""
 
 
 def _latency(variant: Variant, rounds: Sequence[Latency]) -> str:

@@ -1,18 +1,16 @@
 """A variant's worker on its servers, warm, and what can be measured with it."""
 
 import contextlib
-import json
-import os
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import quantiles
 
 from bench import enqueue
 from bench.figures import Idle, Latency, Work
 from bench.marks import VARIABLE, Marks
-from bench.servers import ROOT, Servers
+from bench.producer import Producer
+from bench.servers import Servers
 from bench.variants import Pool, Variant
 from bench.worker import Worker
 
@@ -28,56 +26,43 @@ _CALM = 1.0
 
 @contextlib.contextmanager
 def stage(variant: Variant, pool: Pool, servers: Servers, directory: Path) -> Iterator["Stage"]:
-    """Start a worker on empty servers and yield what it can do once it is warm."""
+    """Start a worker, and what enqueues, on empty servers; yield what they can do once they are warm."""
     path = directory / "marks"
     marks = Marks.create(path)
-    environment = {
-        **servers.environment(),
-        **variant.environment,
-        "DJANGO_SETTINGS_MODULE": variant.settings,
-        VARIABLE: str(path),
-    }
+    environment = {**servers.environment(), **variant.environment, VARIABLE: str(path)}
     servers.clear()
-    with Worker(variant, pool, environment, directory / "worker.log") as worker:
-        play = Stage(variant, servers, worker, marks, environment)
-        play.warm_up()
-        yield play
+    with (
+        Worker(variant, pool, environment, directory / "worker.log") as worker,
+        Producer(variant, environment) as producer,
+    ):
+        warm = Stage(variant, servers, worker, producer, marks)
+        warm.wait(enqueue.WARM_UP)
+        yield warm
 
 
 class Stage:
-    """A running worker, with the variables and the marks that lead to it."""
+    """A running worker, what enqueues for it, and the marks of what ran."""
 
-    def __init__(
-        self, variant: Variant, servers: Servers, worker: Worker, marks: Marks, environment: Mapping[str, str]
-    ) -> None:
-        self._variant, self._servers, self._worker = variant, servers, worker
-        self._marks, self._environment = marks, environment
-
-    def warm_up(self) -> None:
-        """Let the worker run something, so that all it needs is loaded and connected."""
-        self._enqueue("nothing", 0)
-        self._wait(enqueue.WARM_UP)
+    def __init__(self, variant: Variant, servers: Servers, worker: Worker, producer: Producer, marks: Marks) -> None:
+        self._variant, self._servers, self._marks = variant, servers, marks
+        self._worker, self._producer = worker, producer
 
     def drain(self, task: str, jobs: int, *, bulk: bool = False) -> tuple[Work, Work]:
         """Return what enqueueing took while the worker was held still, and what running it all took then."""
         self._marks.clear()
         with self._worker.frozen(self._servers):
             before = self._servers_cpu()
-            took = self._enqueue(task, jobs, bulk=bulk)
-            database, broker = self._servers_since(before)
-            before, cpu = self._servers_cpu(), self._worker.cpu()
-        enqueued = Work(jobs, took["seconds"], took["cpu"], database, broker)
-        every = jobs + enqueue.WARM_UP
-        ended, memory = self._wait(every)
-        seconds = ended - self._marks.first(every)
-        ran = Work(every, seconds, self._worker.cpu() - cpu, *self._servers_since(before), memory)
-        return enqueued, ran
+            took = self._producer.enqueue(task, jobs, bulk=bulk)
+            enqueued = Work(jobs, took["seconds"], took["cpu"], *self._servers_since(before))
+            before, cpu, began = self._servers_cpu(), self._worker.cpu(), time.monotonic()
+        ended, memory = self.wait(jobs)
+        return enqueued, Work(jobs, ended - began, self._worker.cpu() - cpu, *self._servers_since(before), memory)
 
     def latency(self, jobs: int, rate: float) -> Latency:
         """Return how long single jobs waited to begin, so many of them in a second."""
         self._marks.clear()
-        self._enqueue("nothing", jobs, rate=rate)
-        self._wait(jobs + enqueue.WARM_UP)
+        self._producer.enqueue("nothing", jobs, rate=rate)
+        self.wait(jobs)
         steps = quantiles(self._marks.latencies(jobs), n=100)
         return Latency(steps[49] * 1000, steps[98] * 1000)
 
@@ -92,22 +77,7 @@ class Stage:
         each = tuple((calls / seconds, statement) for calls, statement in told)
         return Idle(sum(rate for rate, _ in each), spent, each)
 
-    def _enqueue(self, task: str, jobs: int, *, rate: float = 0, bulk: bool = False) -> Mapping[str, float]:
-        result = subprocess.run(
-            [
-                *(self._variant.python, "-m", "bench.enqueue", "--app", self._variant.app),
-                *("--side", self._variant.side, "--task", task, "--jobs", str(jobs), "--rate", str(rate)),
-                *(["--bulk"] if bulk else []),
-            ],
-            env={**os.environ, **self._environment},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        measured: Mapping[str, float] = json.loads(result.stdout)
-        return measured
-
-    def _wait(self, jobs: int) -> tuple[float, int]:
+    def wait(self, jobs: int) -> tuple[float, int]:
         """Wait until these jobs ran and their outcomes are kept; return when that was, and the worker's most memory."""
         deadline = time.monotonic() + _PATIENCE
         memory, weighed = self._worker.memory(), time.monotonic()
@@ -115,7 +85,7 @@ class Stage:
             self._look(deadline)
             if time.monotonic() > weighed + _WEIGHED:
                 memory, weighed = max(memory, self._worker.memory()), time.monotonic()
-        if not self._variant.uses_database:
+        if not self._variant.keeps_outcomes:
             return self._marks.last(jobs), memory
         while not self._servers.settled():
             self._look(deadline)

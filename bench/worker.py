@@ -21,7 +21,7 @@ class Worker:
     """Started on entering, gone on leaving."""
 
     def __init__(self, variant: Variant, pool: Pool, environment: Mapping[str, str], log: Path) -> None:
-        self._command = [variant.python, *map(str, variant.worker(pool))]
+        self._command = [str(variant.python), *map(str, variant.worker(pool))]
         self._environment, self._log = environment, log
         self._process: subprocess.Popen[bytes] | None = None
 
