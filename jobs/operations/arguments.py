@@ -36,7 +36,7 @@ def errors_in(task: JobTask, kwargs: Mapping[str, Any], at: str = "kwargs") -> l
 
 
 def _errors(task: JobTask, kwargs: Mapping[str, Any], at: str) -> Iterator[FieldError]:
-    parameters = task._signature.parameters  # noqa: SLF001 (it is ours)
+    parameters = task.takes.parameters
     for name, value, rule in _misfits(parameters, kwargs):
         hidden = value is not None and is_hidden(task.name, name)
         yield FieldError(field=f"{at}.{name}", value=HIDDEN if hidden else shortened(value), rule=rule)

@@ -94,7 +94,7 @@ def corrected_arguments(letter: DeadLetter, shown: Mapping[str, Any]) -> tuple[l
 
 
 def _named(letter: DeadLetter) -> dict[str, Any]:
-    signature = getattr(registered().get(letter.task), "_signature", None)
+    signature = getattr(registered().get(letter.task), "takes", None)
     names = list(signature.parameters) if signature else []
     values = letter.args or []
     named = {names[index] if index < len(names) else str(index): value for index, value in enumerate(values)}

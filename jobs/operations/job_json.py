@@ -84,7 +84,7 @@ def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, An
     fewer, stands under its position: `"0"`.
     """
     shown_args, shown_kwargs = shown_arguments(task_name, args, kwargs)
-    signature = getattr(registered().get(task_name), "_signature", None)
+    signature = getattr(registered().get(task_name), "takes", None)
     names = list(signature.parameters) if signature else []
     positional = {names[index] if index < len(names) else str(index): value for index, value in enumerate(shown_args)}
     return {name: _within(value, DEEPEST) for name, value in {**positional, **shown_kwargs}.items()}

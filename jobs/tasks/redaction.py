@@ -169,7 +169,7 @@ def tasks_taking(argument: str) -> dict[int, list[str]]:
 
 def _parameters(task: Any) -> list[str]:
     try:
-        return list(task._signature.parameters) if hasattr(type(task), "_signature") else []  # noqa: SLF001 (it is ours)
+        return list(task.takes.parameters) if hasattr(type(task), "takes") else []
     except InvalidOption:
         # A batch task that does not say what its jobs take: it cannot have any.
         return []

@@ -1,46 +1,29 @@
 """A Celery task whose every call is a row of the ledger; `jobs.tasks.declare` makes them."""
 
-import inspect
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast, get_type_hints
+from typing import Any, ClassVar, NoReturn, cast
 
 from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
-from celery.result import AsyncResult
-from django.apps import apps
 from django.utils import timezone
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from jobs.core.course import course_of
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
-from jobs.errors import InvalidArguments, InvalidOption, Permanent
+from jobs.errors import InvalidOption, Permanent
+from jobs.tasks.calls import JobResult, arguments_of, message_of, plain_arguments
 from jobs.tasks.coroutines import finished
 from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.options import moment, options_of, route_of, seconds
-from jobs.tasks.redaction import is_hidden
+from jobs.tasks.signature import TaskSignature
 from jobs.worker.batch import Batch, Item, execute_batch, item_type
 from jobs.worker.executor import execute
 from jobs.worker.tracer import Tracer, guarded, within_attempt
-
-if TYPE_CHECKING:
-    from jobs.models import Job
-
-
-class JobResult(AsyncResult):
-    """What `.delay()` returns: Celery's result, and the job behind it."""
-
-    @property
-    def job(self) -> "Job":
-        """The job's row, read anew. Raises Job.DoesNotExist where the transaction was rolled back."""
-        job: Job = apps.get_model("jobs", "Job").objects.get(pk=self.id)
-        return job
 
 
 class RetryCall(Retry):
@@ -152,55 +135,18 @@ class JobTask(Task):
         )
 
     @cached_property
-    def _signature(self) -> inspect.Signature:
+    def takes(self) -> TaskSignature:
+        """What the task takes."""
         called = item_type(self.run) if self.batch else self.run
-        try:
-            return inspect.signature(called)
-        except ValueError:
-            # Classes of Python's own, such as `str`, do not say what they take: their constructor will.
-            return inspect.signature(_anything)
+        return TaskSignature(self.name, called, None if self._dump_pydantic_arguments is None else self.run)
 
     def named_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by their names, defaults included. Raises InvalidArguments as the check."""
-        self.check_arguments(args, kwargs)
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return dict(bound.arguments)
+        return self.takes.named(args, kwargs)
 
     def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise InvalidArguments where the task could not be called with these."""
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError as exc:
-            raise InvalidArguments(
-                f"{self.name}: the arguments do not fit the task's signature {self._signature}: {exc}."
-            ) from None
-        for name, model in self._models.items():
-            if bound.arguments.get(name) is not None:
-                self._check_model(name, model, bound.arguments[name])
-
-    @cached_property
-    def _models(self) -> dict[str, type[BaseModel]]:
-        """The parameters that a `pydantic=True` task wants validated."""
-        if self._dump_pydantic_arguments is None:
-            return {}
-        hints = get_type_hints(inspect.unwrap(self.run))
-        return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, BaseModel)}
-
-    def _check_model(self, name: str, model: type[BaseModel], value: Any) -> None:
-        try:
-            model.model_validate(value)
-        except ValidationError as exc:
-            # Without the values: whoever enqueues has them, and the error of a job is seen by others.
-            rules = "; ".join(self._misfit(name, error) for error in exc.errors(include_url=False, include_input=False))
-            raise InvalidArguments(f"{self.name}: {name} is not valid: {rules}.") from None
-
-    def _misfit(self, name: str, error: ErrorDetails) -> str:
-        """Return where in an argument something is wrong, and what it must be; of a hidden one neither."""
-        if is_hidden(self.name, name):
-            return error["type"]
-        place = ".".join(map(str, error["loc"]))
-        return f"{place}: {error['msg']}" if place else error["msg"]
+        self.takes.check(args, kwargs)
 
     @property
     def __trace__(self) -> Tracer | None:
@@ -258,7 +204,7 @@ class JobTask(Task):
             jobs.errors.EnqueueError: an argument or option is not valid; nothing was written.
         """
         args, kwargs = self._plain_arguments(args, kwargs)
-        message = _message(options, link=link, link_error=link_error) | {"shadow": shadow}
+        message = message_of(options, link=link, link_error=link_error) | {"shadow": shadow}
         chosen = options_of(self, options, task_id, message)
         if self.app.conf["task_always_eager"]:
             self.check_arguments(args, kwargs)
@@ -282,8 +228,8 @@ class JobTask(Task):
         Raises:
             jobs.errors.EnqueueError: naming the first job at fault; nothing was written.
         """
-        arguments = [self._plain_arguments(*_call(index, call)) for index, call in enumerate(calls)]
-        message = _message(options, link=options.get("link"), link_error=options.get("link_error"))
+        arguments = [self._plain_arguments(*arguments_of(index, call)) for index, call in enumerate(calls)]
+        message = message_of(options, link=options.get("link"), link_error=options.get("link_error"))
         if options.get("task_id") is not None:
             raise InvalidOption(f"{self.name}: task_id={options['task_id']!r} cannot be the id of many jobs.")
         chosen = options_of(self, options, None, message)
@@ -295,11 +241,7 @@ class JobTask(Task):
     def _plain_arguments(
         self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if args is not None and (isinstance(args, (str, bytes)) or not isinstance(args, Iterable)):
-            raise InvalidArguments(f"{self.name}: args={args!r} is not valid: it must be a list or tuple.")
-        if kwargs is not None and not isinstance(kwargs, Mapping):
-            raise InvalidArguments(f"{self.name}: kwargs={kwargs!r} is not valid: it must be a mapping.")
-        plain = tuple(args or ()), dict(kwargs or {})
+        plain = plain_arguments(self.name, args, kwargs)
         if self._dump_pydantic_arguments is None:
             return plain
         self.check_arguments(*plain)
@@ -345,32 +287,3 @@ class JobTask(Task):
     def replace(self, sig: Any) -> NoReturn:
         """Refuse: a job's id belongs to one task. Enqueue the other task, or link it, instead."""
         raise Permanent(f"{self.name}: replace() would give this job's id to {sig.task}; enqueue that task instead.")
-
-
-def _anything(*args: Any, **kwargs: Any) -> None:
-    """Have the signature of what takes any arguments."""
-
-
-def _message(options: Mapping[str, Any], *, link: Any, link_error: Any) -> dict[str, Any]:
-    """Return what the message of a job carries of these options, under Celery's names."""
-    message = {**options, "link": _listed(link), "link_error": _listed(link_error)}
-    if names := options.get("stamped_headers"):
-        # https://docs.celeryq.dev/en/stable/userguide/canvas.html#stamping
-        stamps = {"stamped_headers": list(names), "stamps": {name: options[name] for name in names if name in options}}
-        message["headers"] = {**(options.get("headers") or {}), **stamps}
-    return message
-
-
-def _listed(signature: Any) -> list[Any] | None:
-    """Return links as Celery's message wants them: a list of signatures, or None."""
-    if signature is None:
-        return None
-    return list(signature) if isinstance(signature, (list, tuple)) else [signature]
-
-
-def _call(index: int, call: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    if isinstance(call, Mapping):
-        return (), call
-    if isinstance(call, Sequence) and not isinstance(call, (str, bytes)):
-        return call, {}
-    raise InvalidArguments(f"Job {index}: {call!r:.200} is not valid: it must be a mapping or a sequence of arguments.")

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from jobs.core.states import State
 from jobs.ledger import attempts, operate
 from jobs.models import Job
-from jobs.tasks.task import JobResult
+from jobs.tasks.calls import JobResult
 from jobs.worker.losses import Loss, Losses, Recalled
 from jobs.worker.request import JobRequest
 from jobs.worker.revoke import Revoked
