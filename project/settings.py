@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "accounts",
     "posts",
     "mail",
+    "notify",
     "search",
     "storage",
     "jobs",
@@ -158,6 +159,12 @@ EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBU
 #: How many mails one client of the API may submit in an hour.
 MAIL_SUBMISSIONS_PER_HOUR = env.integer("MAIL_SUBMISSIONS_PER_HOUR", 1000, least=1, most=100_000_000)
 EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
+
+# --- Messages by Telegram ----------------------------------------------------------------------------
+
+#: Without a token the site works; a message's job then fails and says why.
+TELEGRAM_BOT_TOKEN = env.text("TELEGRAM_BOT_TOKEN", "")
+TELEGRAM_API_URL = env.url("TELEGRAM_API_URL", "https://api.telegram.org", schemes=("http", "https"))
 
 # --- Object storage -----------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = (
     (re.compile(r"[.:][\w-]{43}"), re.compile(r"(?<![\w-])[\w-]+([.:])[\w-]{6,}\1[\w-]{43}(?![\w-])"), MASK),
     # Tokens of the API (`jobs.operations.tokens.MARK`).
     (re.compile("nst_"), re.compile(r"nst_[\w-]{8,}"), f"nst_{MASK}"),
+    # Tokens of Telegram's bots, which stand in paths.
+    (re.compile(r"\d:[\w-]{35}"), re.compile(r"(?<!\d)\d{5,20}:[\w-]{35}(?![\w-])"), MASK),
     # Headers, repeated. `Basic authentication` is no password.
     (re.compile("[Bb]earer "), re.compile(r"\b([Bb]earer)\s+[\w.~+/-]{8,}=*"), rf"\1 {MASK}"),
     (re.compile("[Bb]asic "), re.compile(r"\b([Bb]asic)\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}=*"), rf"\1 {MASK}"),

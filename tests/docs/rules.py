@@ -12,11 +12,12 @@ import jobs
 MAY_IMPORT = {
     "jobs": set(),
     "mail": {"jobs"},
+    "notify": {"jobs"},
     "search": {"jobs"},
     "storage": {"jobs"},
-    "accounts": {"jobs", "mail", "search", "storage"},
-    "posts": {"jobs", "mail", "search", "storage", "accounts"},
-    "project": {"jobs", "mail", "search", "storage", "accounts", "posts"},
+    "accounts": {"jobs", "mail", "notify", "search", "storage"},
+    "posts": {"jobs", "mail", "notify", "search", "storage", "accounts"},
+    "project": {"jobs", "mail", "notify", "search", "storage", "accounts", "posts"},
 }
 APPS = frozenset(MAY_IMPORT)
 

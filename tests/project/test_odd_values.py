@@ -118,7 +118,7 @@ _READ = re.compile(r"\.(?:GET|POST|FILES)(?:\.get(?:list)?\(|\[)\s*\"([\w-]+)\""
 @cache
 def read_names() -> list[str]:
     """Return the names that our sources read from queries and forms."""
-    apps = ("accounts", "jobs", "mail", "posts", "project", "search", "storage")
+    apps = ("accounts", "jobs", "mail", "notify", "posts", "project", "search", "storage")
     texts = (path.read_text() for app in apps for path in Path(settings.BASE_DIR, app).rglob("*.py"))
     return sorted({name for text in texts for name in _READ.findall(text)})
 

@@ -6,6 +6,7 @@ from tests.servers.postgres import Postgres
 from tests.servers.seaweedfs import SeaweedFS
 from tests.servers.ses import SesServer
 from tests.servers.smtp import ReceivedMail, SmtpServer
+from tests.servers.telegram import TelegramServer
 from tests.servers.valkey import Valkey
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ServerError",
     "SesServer",
     "SmtpServer",
+    "TelegramServer",
     "Valkey",
     "free_port",
 ]

@@ -16,6 +16,7 @@ SECRETS = [
     ("/verify/AAAAAAAAAAAAAAAAAAAAAA.1abcde." + "s" * 43 + "/", "/verify/…/"),
     ("/log-in/?next=%2Fverify%2FAAAAAAAAAAAAAAAAAAAAAA.1abcde." + "s" * 43, "/log-in/?next=%2Fverify%…"),
     ("nst_" + "a" * 43, "nst_…"),
+    ("https://api.telegram.org/bot123456789:AAE-x_" + "a" * 29 + "/send", "https://api.telegram.org/bot…/send"),
     ("Authorization: Bearer abcdef-0123.456~/+==", "Authorization: Bearer …"),
     ("authorization: basic YWRtaW46aHVzaA==", "authorization: basic …"),
     ("redis://:hush@cache:6379/0", "redis://:…@cache:6379/0"),

@@ -1,0 +1,1 @@
+"""Messages by other ways than mail."""
