@@ -18,6 +18,7 @@ class JobsConf:
         resend_seconds: how long a dispatched job may wait unclaimed before its message is suspected lost.
         max_worker_losses: a job whose worker died this often is poison.
         max_message_bytes: the largest message body that is accepted at enqueue.
+        max_result_bytes: the largest result that is kept of a job, as JSON.
         shutdown_seconds: how long a stopping worker lets running jobs finish before it hands them back.
         deploy_grace: how long a job may wait for a worker with newer code before it gives up.
         retention_seconds: how long a job that succeeded or was cancelled is kept, where its task says nothing else.
@@ -35,6 +36,7 @@ class JobsConf:
     resend_seconds: float = 30
     max_worker_losses: int = 3
     max_message_bytes: int = 256 * 1024
+    max_result_bytes: int = 1024 * 1024
     shutdown_seconds: float = 25
     deploy_grace: float = 3600
     retention_seconds: float = 7 * 86_400

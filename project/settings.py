@@ -3,6 +3,7 @@
 from importlib.metadata import distribution
 from pathlib import Path
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from project import database, env, hosts, logs, shared_environment
@@ -48,6 +49,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_celery_beat",
+    # From Django 6.0 on a part of it: `django.tasks`.
+    *(["django_tasks"] if django.VERSION < (6, 0) else []),
     *env.words("EXTRA_APPS", []),
 ]
 
@@ -124,6 +127,7 @@ JOBS_HOUSEKEEPING_SECONDS = env.decimal("JOBS_HOUSEKEEPING_SECONDS", 1, least=0.
 JOBS_RESEND_SECONDS = env.decimal("JOBS_RESEND_SECONDS", 30, least=1, most=3600)
 JOBS_MAX_WORKER_LOSSES = env.integer("JOBS_MAX_WORKER_LOSSES", 3, least=1, most=100)
 JOBS_MAX_MESSAGE_BYTES = env.integer("JOBS_MAX_MESSAGE_BYTES", 256 * 1024, least=1024, most=64 * 1024 * 1024)
+JOBS_MAX_RESULT_BYTES = env.integer("JOBS_MAX_RESULT_BYTES", 1024 * 1024, least=1024, most=64 * 1024 * 1024)
 JOBS_SHUTDOWN_SECONDS = env.decimal("JOBS_SHUTDOWN_SECONDS", 25, least=1, most=3600)
 JOBS_DEPLOY_GRACE = env.decimal("JOBS_DEPLOY_GRACE", 3600, least=0.1, most=30 * 86_400)
 JOBS_RETENTION_SECONDS = env.integer("JOBS_RETENTION_SECONDS", 7 * 86_400, least=60, most=3650 * 86_400)
@@ -135,6 +139,9 @@ JOBS_STREAMS_PER_PERSON = env.integer("JOBS_STREAMS_PER_PERSON", 50, least=1, mo
 JOBS_STREAMS_PER_PROCESS = env.integer("JOBS_STREAMS_PER_PROCESS", 800, least=1, most=100_000)
 
 CELERY_BEAT_SCHEDULER = "jobs.schedules.beat:LedgerScheduler"
+
+#: Django Tasks (`@task`, `.enqueue()`) of other people's apps run as jobs, in any queue that a worker knows.
+TASKS = {"default": {"BACKEND": "jobs.django_tasks.LedgerBackend", "QUEUES": []}}
 
 # --- Mail ---------------------------------------------------------------------------------------
 

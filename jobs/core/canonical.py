@@ -5,6 +5,7 @@
 may have them from its message, and SQLite keeps the text: they must not differ.
 """
 
+import json
 import re
 import uuid
 from collections.abc import Callable
@@ -36,6 +37,20 @@ def encode(value: Any) -> str:
     """
     text = _encode(_canonical(value))
     return _QUOTED_NUMBER.sub(r"\1", text) if _NUMBER in text else text
+
+
+def why_not_storable(text: str) -> str:
+    """Return what JSON can spell and PostgreSQL's `jsonb` cannot hold, if a JSON text holds it; else nothing."""
+    if "\\u0000" not in text and "\\ud" not in text.lower():
+        return ""
+    plain = json.dumps(json.loads(text), ensure_ascii=False)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        return "a lone surrogate, which is no valid text"
+    if "\\u0000" in plain.replace("\\\\", ""):
+        return "a NUL character, which PostgreSQL cannot store in JSON"
+    return ""
 
 
 def _canonical(value: Any, depth: int = 0) -> Any:

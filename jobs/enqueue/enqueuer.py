@@ -15,7 +15,7 @@ from kombu.utils.json import loads
 
 from jobs.conf import conf
 from jobs.core import correlation
-from jobs.core.canonical import encode
+from jobs.core.canonical import encode, why_not_storable
 from jobs.enqueue import tracing
 from jobs.enqueue.dispatcher import dispatcher
 from jobs.enqueue.message import body_size
@@ -198,8 +198,8 @@ def json_text(task: "JobTask", name: str, value: object) -> str:
     except (TypeError, ValueError, RecursionError) as exc:
         shown = "" if hidden_names(task.name) else f"={_shown(value)}"
         raise InvalidArguments(f"{task.name}: {name}{shown} cannot be written as JSON: {exc}.") from None
-    if "\\u0000" in text or "\\ud" in text.lower():
-        _check_storable(task, name, text)
+    if why := why_not_storable(text):
+        raise InvalidArguments(f"{task.name}: {name} holds {why}.")
     if '"__type__"' in text:
         _check_readable(task, name, text)
     return text
@@ -222,17 +222,6 @@ def _check_readable(task: "JobTask", name: str, text: str) -> None:
             f'{task.name}: {name} holds an object with the key "__type__", which marks a value of Kombu\'s own, and it'
             f" cannot be read: {reason}. Use another key."
         ) from None
-
-
-def _check_storable(task: "JobTask", name: str, text: str) -> None:
-    """Refuse what JSON can spell and PostgreSQL's jsonb cannot hold, on every database alike."""
-    plain = json.dumps(json.loads(text), ensure_ascii=False)
-    try:
-        plain.encode()
-    except UnicodeEncodeError:
-        raise InvalidArguments(f"{task.name}: {name} holds a lone surrogate, which is no valid text.") from None
-    if "\\u0000" in plain.replace("\\\\", ""):
-        raise InvalidArguments(f"{task.name}: {name} holds a NUL character, which PostgreSQL cannot store in JSON.")
 
 
 def _check_size(job: NewJob) -> None:

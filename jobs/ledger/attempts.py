@@ -86,6 +86,16 @@ def note_progress(job_id: uuid.UUID, lease_id: str, progress: str, over: BaseDat
     )
 
 
+def keep_result(job_id: uuid.UUID, lease_id: str, result: str) -> bool:
+    """Keep what a running job's task returned (JSON). Returns false where the lease was lost.
+
+    Raises:
+        RowLocked: somebody else's transaction holds the job's row.
+    """
+    words = dialect()
+    return _ended(job_id, lease_id, f"UPDATE jobs_job SET result = {words.json}", [result])
+
+
 def exists(job_id: uuid.UUID) -> bool:
     """Return whether the ledger has the job."""
     return one("SELECT 1 FROM jobs_job WHERE id = %s", (dialect().key(job_id),)) is not None

@@ -33,7 +33,7 @@ def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
             _AGAIN,
             f"state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
             f" run_at = {words.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
-            f" held_by = NULL, held_since = NULL, changed_at = {words.now}",
+            f" result = NULL, held_by = NULL, held_since = NULL, changed_at = {words.now}",
             returning=DISPATCHABLE,
         )
     ]

@@ -52,6 +52,8 @@ class Job(models.Model):
     unique_key = models.CharField(max_length=200, null=True)
     #: What the task last said of its progress: `{"done": …, "total": …, "message": …}`.
     progress = models.JSONField(null=True)
+    #: What the task returned, of a task whose results are kept; it counts where the job has succeeded.
+    result = models.JSONField(null=True)
     #: When an operator asked a running job to stop.
     cancel_requested_at = models.DateTimeField(null=True)
     #: Why it is not to be claimed now though it is queued (`jobs.core.held_by`), and since when; null where nothing is.

@@ -25,7 +25,9 @@ ROOMS = (
 )
 
 #: They come last, and none imports another.
-INTERFACES = frozenset({"api", "events", "dashboard", "admin", "cli", "metrics", "observability", "testing"})
+INTERFACES = frozenset(
+    {"api", "events", "dashboard", "admin", "cli", "metrics", "observability", "testing", "django_tasks"}
+)
 
 #: Packages whose names Django fixes, and the rooms they belong to.
 DJANGOS = {"management": "cli", "migrations": "models"}

@@ -1,0 +1,37 @@
+"""What a task returned, as the ledger keeps it for whoever asks for it."""
+
+from typing import Any
+
+from jobs.conf import conf
+from jobs.core.canonical import encode, why_not_storable
+
+
+class NoResult(Exception):
+    """Raised for what a task returned and the ledger cannot keep. Another attempt would return the same."""
+
+    permanent = True
+
+
+def encoded(value: Any) -> str:
+    """Return what a task returned as JSON.
+
+    Raises:
+        NoResult: it is none, or longer than JOBS_MAX_RESULT_BYTES.
+    """
+    try:
+        text = encode(value)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise NoResult(f"The result cannot be kept: it cannot be written as JSON: {exc}.") from None
+    size, limit = len(text.encode("utf-8", "surrogatepass")), conf().max_result_bytes
+    if size > limit:
+        raise NoResult(
+            f"The result cannot be kept: it has {_megabytes(size)}; the limit is {_megabytes(limit)}"
+            " (JOBS_MAX_RESULT_BYTES). Store the data and return its id."
+        )
+    if why := why_not_storable(text):
+        raise NoResult(f"The result cannot be kept: it holds {why}.")
+    return text
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
