@@ -14,8 +14,8 @@ from jobs.admin.jobs import QueueFilter, TaskFilter
 from jobs.core.outcome import Reason
 from jobs.models import DeadLetter
 from jobs.operations import dead_letter_actions
-from jobs.operations.dead_letter_json import letter_json
-from jobs.operations.filters import LetterFilter
+from jobs.operations.dead_letter_json import dead_letter_json
+from jobs.operations.filters import DeadLetterFilter
 
 
 class ReasonFilter(Choices):
@@ -90,7 +90,7 @@ class DeadLetterAdmin(LedgerAdmin):
     @admin.display(description="arguments")
     def arguments(self, letter: DeadLetter) -> SafeString:
         """The arguments, redacted."""
-        return as_tree(letter_json(letter)["kwargs"])
+        return as_tree(dead_letter_json(letter)["kwargs"])
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[DeadLetter], search_term: str
@@ -101,7 +101,7 @@ class DeadLetterAdmin(LedgerAdmin):
         try:
             key = uuid.UUID(term)
         except ValueError:
-            found = LetterFilter(text=term, open_only=False).letters().order_by().values("pk")
+            found = DeadLetterFilter(text=term, open_only=False).letters().order_by().values("pk")
             return queryset.filter(pk__in=found), False
         return queryset.filter(Q(pk=key) | Q(job_id=key)), False
 
@@ -112,7 +112,7 @@ class DeadLetterAdmin(LedgerAdmin):
             request,
             queryset,
             ("replay", "Replay", "dead letters"),
-            lambda ids: partial(dead_letter_actions.replay, LetterFilter(ids=ids), actor=user_name(request)),
+            lambda ids: partial(dead_letter_actions.replay, DeadLetterFilter(ids=ids), actor=user_name(request)),
         )
 
     @admin.action(description="Discard", permissions=["operate"])
@@ -122,5 +122,5 @@ class DeadLetterAdmin(LedgerAdmin):
             request,
             queryset,
             ("discard", "Discard", "dead letters"),
-            lambda ids: partial(dead_letter_actions.discard, LetterFilter(ids=ids), actor=user_name(request)),
+            lambda ids: partial(dead_letter_actions.discard, DeadLetterFilter(ids=ids), actor=user_name(request)),
         )

@@ -9,11 +9,11 @@ from ninja import Body, Query, Router
 
 from jobs.api.jobs import refuse_unknown, turned
 from jobs.api.schemas.dead_letters import (
-    LetterActionIn,
-    LetterOut,
-    LetterPage,
-    LetterQuery,
-    LetterRef,
+    DeadLetterActionIn,
+    DeadLetterOut,
+    DeadLetterPage,
+    DeadLetterQuery,
+    DeadLetterRef,
     ReplayIn,
     ReplayOut,
 )
@@ -26,8 +26,8 @@ from jobs.operations import dead_letter_actions, rates
 from jobs.operations.access import OPERATE, READ, Caller, caller_of
 from jobs.operations.arguments import errors_in
 from jobs.operations.bulk import Result
-from jobs.operations.dead_letter_json import letter_json
-from jobs.operations.filters import LetterFilter
+from jobs.operations.dead_letter_json import dead_letter_json
+from jobs.operations.filters import DeadLetterFilter
 from jobs.operations.problems import Problem, invalid, missing, refused
 from jobs.operations.result_json import UNTOLD, result_json
 from jobs.operations.tokens import Scope
@@ -36,18 +36,18 @@ from jobs.tasks.registry import registered
 router = Router(tags=["dead letters"])
 
 
-@router.get("", response=LetterPage, auth=READ, summary="List dead letters")
-def list_letters(request: HttpRequest, query: Annotated[LetterQuery, Query()]) -> Any:
+@router.get("", response=DeadLetterPage, auth=READ, summary="List dead letters")
+def list_dead_letters(request: HttpRequest, query: Annotated[DeadLetterQuery, Query()]) -> Any:
     """Return dead letters, the latest first."""
     refuse_unknown(request, query)
     found = turned(query.filter().letters().defer("body", "headers", "properties"), "failed_at", query)
-    return {"dead_letters": [letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor}
+    return {"dead_letters": [dead_letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor}
 
 
 @router.post(
     "/actions", response=ActionOut, exclude_unset=True, auth=OPERATE, summary="Replay or discard all that match"
 )
-def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]) -> Any:
+def act_on_dead_letters(request: HttpRequest, body: Annotated[DeadLetterActionIn, Body()]) -> Any:
     """Replay or discard every dead letter that matches the filter and that nobody has dealt with."""
     selection = body.filter.filter()
     if set(selection.as_json()) <= {"open_only"}:
@@ -60,14 +60,16 @@ def act_on_letters(request: HttpRequest, body: Annotated[LetterActionIn, Body()]
     return result_json(result, dry_run=body.dry_run, reads=Scope.READ in caller_of(request).scopes)
 
 
-@router.get("/{uuid:letter_id}", response=LetterOut, auth=READ, summary="Show a dead letter")
-def show_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
+@router.get("/{uuid:letter_id}", response=DeadLetterOut, auth=READ, summary="Show a dead letter")
+def show_dead_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
     """Return a dead letter."""
-    return letter_json(_letter(letter_id))
+    return dead_letter_json(_letter(letter_id))
 
 
 @router.post("/{uuid:letter_id}/replay", response=ReplayOut, auth=OPERATE, summary="Replay a dead letter")
-def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[ReplayIn | None, Body()] = None) -> Any:
+def replay_dead_letter(
+    request: HttpRequest, letter_id: uuid.UUID, body: Annotated[ReplayIn | None, Body()] = None
+) -> Any:
     """Run a dead letter again: its job goes back to its queue; with other arguments it becomes a new job.
 
     Other arguments are a new submission: they take the scope `submit`, and a public task.
@@ -77,7 +79,7 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
     if body.kwargs is not None:
         caller_of(request).require(Scope.SUBMIT, "A replay with other arguments")
         return {"job_id": _corrected(letter, body.kwargs, caller_of(request), force=body.force)}
-    selection = LetterFilter(ids=(letter_id,), open_only=not body.force)
+    selection = DeadLetterFilter(ids=(letter_id,), open_only=not body.force)
     result = _through_broker(lambda: dead_letter_actions.replay(selection, actor=actor, force=body.force))
     if result.refused:
         why = result.refused[0].why if Scope.READ in caller_of(request).scopes else UNTOLD
@@ -87,16 +89,18 @@ def replay_letter(request: HttpRequest, letter_id: uuid.UUID, body: Annotated[Re
     return {"job_id": _letter(letter_id).replay_job_id}
 
 
-@router.post("/{uuid:letter_id}/discard", response=LetterOut | LetterRef, auth=OPERATE, summary="Discard a dead letter")
-def discard_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
+@router.post(
+    "/{uuid:letter_id}/discard", response=DeadLetterOut | DeadLetterRef, auth=OPERATE, summary="Discard a dead letter"
+)
+def discard_dead_letter(request: HttpRequest, letter_id: uuid.UUID) -> Any:
     """Set a dead letter aside for good; its job stays dead."""
     letter = _letter(letter_id)
-    result = dead_letter_actions.discard(LetterFilter(ids=(letter_id,)), actor=caller_of(request).name)
+    result = dead_letter_actions.discard(DeadLetterFilter(ids=(letter_id,)), actor=caller_of(request).name)
     if not result.changed:
         raise _done_before(letter)
     letter = _letter(letter_id)
     if Scope.READ in caller_of(request).scopes:
-        return letter_json(letter)
+        return dead_letter_json(letter)
     return {"id": letter.pk, "job_id": letter.job_id, "discarded_at": letter.discarded_at}
 
 

@@ -12,8 +12,8 @@ from jobs.cli.verb import Exit, Failed, Given, Verb, actor
 from jobs.errors import EnqueueError, TransitionRefused
 from jobs.models import DeadLetter
 from jobs.operations import dead_letter_actions
-from jobs.operations.dead_letter_json import letter_json
-from jobs.operations.filters import LetterFilter
+from jobs.operations.dead_letter_json import dead_letter_json
+from jobs.operations.filters import DeadLetterFilter
 from jobs.operations.paging import InvalidCursor, page
 
 
@@ -30,7 +30,7 @@ def _list(given: Given, out: Output) -> Exit:
         found = page(selection.letters(), "failed_at", limit=given["limit"], cursor=given["cursor"])
     except InvalidCursor as exc:
         raise Failed(str(exc), Exit.USAGE) from exc
-    out.json({"dead_letters": [letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor})
+    out.json({"dead_letters": [dead_letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor})
     out.table(
         ["id", "task", "queue", "reason", "attempt>", "failed", "dealt with", "error"],
         [_row(letter) for letter in found.rows],
@@ -51,7 +51,7 @@ def _show_arguments(parser: ArgumentParser) -> None:
 
 
 def _show(given: Given, out: Output) -> Exit:
-    shown = letter_json(_letter(given["id"]))
+    shown = dead_letter_json(_letter(given["id"]))
     out.json(shown)
     out.pairs([*shown.items()])
     return Exit.DONE
@@ -122,7 +122,7 @@ def _discard(given: Given, out: Output) -> Exit:
     return change(given, out, "Discard {} dead letters for good", discard)
 
 
-def _chosen(given: Given, *, open_only: bool) -> LetterFilter:
+def _chosen(given: Given, *, open_only: bool) -> DeadLetterFilter:
     selection = filters.letter_filter(given, open_only=open_only)
     filters.refuse_everything(selection, given, what="dead letters")
     if len(selection.ids) == 1:

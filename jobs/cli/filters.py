@@ -15,7 +15,7 @@ from jobs.cli.verb import Exit, Failed, Given
 from jobs.core.correlation import VALID
 from jobs.core.outcome import Reason
 from jobs.core.states import State
-from jobs.operations.filters import JobFilter, LetterFilter
+from jobs.operations.filters import DeadLetterFilter, JobFilter
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 #: As words: an error repeats them as they are.
@@ -134,9 +134,9 @@ def job_filter(given: Given) -> JobFilter:
     )
 
 
-def letter_filter(given: Given, *, open_only: bool = True) -> LetterFilter:
+def letter_filter(given: Given, *, open_only: bool = True) -> DeadLetterFilter:
     """Return the filter that the command line says."""
-    return LetterFilter(
+    return DeadLetterFilter(
         ids=tuple(given.get("ids") or ()),
         queue=given["queue"],
         task=given["task"],
@@ -148,7 +148,7 @@ def letter_filter(given: Given, *, open_only: bool = True) -> LetterFilter:
     )
 
 
-def refuse_everything(selection: JobFilter | LetterFilter, given: Given, *, what: str) -> None:
+def refuse_everything(selection: JobFilter | DeadLetterFilter, given: Given, *, what: str) -> None:
     """Raise Failed where nothing restricts a change and `--all` does not say that this is meant."""
     restricted = {name for name in selection.as_json() if name != "open_only"}
     if not restricted and not given["all"]:

@@ -24,7 +24,7 @@ from jobs.errors import JobError
 from jobs.models import Job
 from jobs.operations import actions, dead_letter_actions, search
 from jobs.operations.bulk import Result
-from jobs.operations.filters import JobFilter, LetterFilter
+from jobs.operations.filters import DeadLetterFilter, JobFilter
 
 #: So many of those that could not be changed are told of one by one.
 MOST_TOLD = 10
@@ -101,13 +101,13 @@ def discard_jobs(request: HttpRequest) -> HttpResponse:
 @action
 def replay(request: HttpRequest) -> HttpResponse:
     """Replay the dead letters chosen."""
-    return _on_letters(request, REPLAY, dead_letter_actions.replay)
+    return _on_dead_letters(request, REPLAY, dead_letter_actions.replay)
 
 
 @action
 def discard(request: HttpRequest) -> HttpResponse:
     """Discard the dead letters chosen."""
-    return _on_letters(request, DISCARD, dead_letter_actions.discard)
+    return _on_dead_letters(request, DISCARD, dead_letter_actions.discard)
 
 
 def _on_jobs(request: HttpRequest, verb: Verb, change: Callable[..., Result], harmless: set[State]) -> HttpResponse:
@@ -131,13 +131,13 @@ def _on_jobs(request: HttpRequest, verb: Verb, change: Callable[..., Result], ha
     return _asked_first(request, verb, act, "jobs:jobs", alone=alone)
 
 
-def _on_letters(request: HttpRequest, verb: Verb, change: Callable[..., Result]) -> HttpResponse:
-    chosen: LetterFilter | None
+def _on_dead_letters(request: HttpRequest, verb: Verb, change: Callable[..., Result]) -> HttpResponse:
+    chosen: DeadLetterFilter | None
     if request.POST.get("all") == "1":
         chosen = dead_letters.selection(_without_all(request.POST))
     else:
         ids = _ids(request.POST)
-        chosen = LetterFilter(ids=ids) if ids else None
+        chosen = DeadLetterFilter(ids=ids) if ids else None
     if chosen is None:
         return _nothing_chosen(request, verb, "jobs:letters")
 

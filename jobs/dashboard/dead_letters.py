@@ -19,7 +19,7 @@ from jobs.dashboard.pages import query, show
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.models import DeadLetter
 from jobs.operations import paging, search
-from jobs.operations.filters import LetterFilter
+from jobs.operations.filters import DeadLetterFilter
 from jobs.operations.job_json import named_arguments
 from jobs.reports import counts
 
@@ -56,7 +56,7 @@ class Group:
 @page
 def groups(request: HttpRequest) -> HttpResponse:
     """Show what gave up, by task and error."""
-    found = _groups(LetterFilter())
+    found = _groups(DeadLetterFilter())
     return show(
         request,
         "dead_letters",
@@ -122,7 +122,7 @@ def get(letter_id: uuid.UUID) -> DeadLetter:
     return found
 
 
-def selection(given: QueryDict) -> LetterFilter:
+def selection(given: QueryDict) -> DeadLetterFilter:
     """Return the filter that an address or a form says."""
     fields: dict[str, Any] = {name: given.get(name, "").replace("\x00", "")[:2000] for name in FIELDS}
     since = given.get("since", "")
@@ -130,7 +130,7 @@ def selection(given: QueryDict) -> LetterFilter:
         failed_after = search.moment(since, timezone.now()) if since else None
     except ValueError:
         failed_after = None
-    return LetterFilter(**fields, failed_after=failed_after, open_only=given.get("all") != "1")
+    return DeadLetterFilter(**fields, failed_after=failed_after, open_only=given.get("all") != "1")
 
 
 def as_query(given: QueryDict) -> str:
@@ -138,7 +138,7 @@ def as_query(given: QueryDict) -> str:
     return query(**{name: given.get(name, "") for name in (*FIELDS, "since", "all")})
 
 
-def _groups(wanted: LetterFilter) -> list[Group]:
+def _groups(wanted: DeadLetterFilter) -> list[Group]:
     rows = (
         wanted.letters()
         .order_by()

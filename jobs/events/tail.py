@@ -105,10 +105,10 @@ class Tail:
 
 def _keys(since: datetime) -> Iterator[Key]:
     """Return time and id of the jobs that changed since a time, the earliest first."""
-    words = dialect()
+    sql = dialect()
     statement = "SELECT changed_at, id FROM jobs_job WHERE changed_at >= %s ORDER BY changed_at, id"
-    for at, job_id in rows(statement, [words.time(since)]):
-        yield _moment(at), words.to_uuid(job_id)
+    for at, job_id in rows(statement, [sql.time(since)]):
+        yield _moment(at), sql.to_uuid(job_id)
 
 
 def _moment(value: datetime | str) -> datetime:

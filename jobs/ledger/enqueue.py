@@ -11,7 +11,7 @@ from django.db import connection
 from jobs.core.states import State
 from jobs.errors import EnqueueError
 from jobs.ledger import unique
-from jobs.ledger.sql import Dialect, cursor, dialect, marks, one
+from jobs.ledger.sql import Dialect, cursor, dialect, one, placeholders
 
 
 class NewJob(NamedTuple):
@@ -241,7 +241,7 @@ def _write(jobs: Sequence[NewJob]) -> None:
                 copy.write_row(record)
     else:
         with connection.cursor() as opened:
-            opened.executemany(f"{_INSERT} VALUES ({marks(records[0])})", records)
+            opened.executemany(f"{_INSERT} VALUES ({placeholders(records[0])})", records)
 
 
 def _write_keyed(jobs: Sequence[NewJob]) -> set[uuid.UUID]:

@@ -67,12 +67,12 @@ def _fetch_in_turn(database: BaseDatabaseWrapper, queues: Sequence[str], limit: 
             )
     if not found:
         return []
-    words = dialect()
+    sql = dialect()
     return _rows(
         database,
-        f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {_FREE} AND id {words.is_one_of_ids}"
+        f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {_FREE} AND id {sql.is_one_of_ids}"
         f" RETURNING {DISPATCHABLE}, run_at",
-        [words.ids(words.to_uuid(job_id) for (job_id,) in found)],
+        [sql.ids(sql.to_uuid(job_id) for (job_id,) in found)],
     )
 
 
@@ -80,24 +80,24 @@ def release(database: BaseDatabaseWrapper, job_ids: Collection[uuid.UUID]) -> li
     """Let others have jobs that were fetched and not begun. Returns their queues."""
     if not job_ids:
         return []
-    words = dialect()
-    waiting = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)}"
+    sql = dialect()
+    waiting = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)}"
     return _queues(
         _rows(
             database,
             f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(waiting)} RETURNING queue",
-            [words.ids(job_ids)],
+            [sql.ids(job_ids)],
         )
     )
 
 
 def queue_due(limit: int) -> tuple[int, list[str]]:
     """scheduled, retrying → queued for jobs whose time has come. Returns how many, and their queues."""
-    words = dialect()
+    sql = dialect()
     return _freed(
-        f"state IN ({_WAITING}) AND run_at <= {words.now} ORDER BY run_at LIMIT %s",
+        f"state IN ({_WAITING}) AND run_at <= {sql.now} ORDER BY run_at LIMIT %s",
         [limit],
-        f"state = '{State.QUEUED}', dispatched_at = NULL, changed_at = {words.now}",
+        f"state = '{State.QUEUED}', dispatched_at = NULL, changed_at = {sql.now}",
     )
 
 

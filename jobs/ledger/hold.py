@@ -37,26 +37,26 @@ class HeldJob:
 
 def hold_queued(job_id: uuid.UUID, by: HeldBy, failure: Failure) -> bool:
     """Hold back a queued job. Returns false where it does not wait any more. Raises RowLocked."""
-    words = dialect()
+    sql = dialect()
     change = (
-        f"UPDATE jobs_job SET held_by = %s, held_since = COALESCE(held_since, {words.now}), dispatched_at = NULL,"
-        f" last_error = %s, changed_at = {words.now}"
+        f"UPDATE jobs_job SET held_by = %s, held_since = COALESCE(held_since, {sql.now}), dispatched_at = NULL,"
+        f" last_error = %s, changed_at = {sql.now}"
     )
     waits = f"id = %s AND {in_state(State.QUEUED)}"
-    return change_one(job_id, waits, [words.key(job_id)], change, [by, failure.summary]) is not None
+    return change_one(job_id, waits, [sql.key(job_id)], change, [by, failure.summary]) is not None
 
 
 def held(grace_seconds: float, limit: int, after: uuid.UUID | None = None) -> list[HeldJob]:
     """Return jobs that are held back, in the order of their ids, those after `after` first of all."""
-    words = dialect()
+    sql = dialect()
     found = rows(
-        f"SELECT id, task, args, kwargs, held_by, held_since, held_since <= {words.after}, last_error FROM jobs_job"
+        f"SELECT id, task, args, kwargs, held_by, held_since, held_since <= {sql.after}, last_error FROM jobs_job"
         f" WHERE state = '{State.QUEUED}' AND held_by IS NOT NULL{'' if after is None else ' AND id > %s'}"
         " ORDER BY id LIMIT %s",
-        [-grace_seconds, *([] if after is None else [words.key(after)]), limit],
+        [-grace_seconds, *([] if after is None else [sql.key(after)]), limit],
     )
     return [
-        HeldJob(words.to_uuid(job_id), task, str(args), str(kwargs), HeldBy(by), since, bool(overdue), error)
+        HeldJob(sql.to_uuid(job_id), task, str(args), str(kwargs), HeldBy(by), since, bool(overdue), error)
         for job_id, task, args, kwargs, by, since, overdue, error in found
     ]
 
@@ -65,46 +65,46 @@ def unhold(job_ids: Sequence[uuid.UUID]) -> list[str]:
     """Let jobs go on that were held back; they are dispatched as any other. Returns their queues."""
     if not job_ids:
         return []
-    words = dialect()
-    where = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NOT NULL"
+    sql = dialect()
+    where = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NOT NULL"
     found = rows(
-        f"UPDATE jobs_job SET held_by = NULL, dispatched_at = NULL, changed_at = {words.now} WHERE {free(where)}"
+        f"UPDATE jobs_job SET held_by = NULL, dispatched_at = NULL, changed_at = {sql.now} WHERE {free(where)}"
         " RETURNING queue",
-        [words.ids(job_ids)],
+        [sql.ids(job_ids)],
     )
     return sorted({queue for (queue,) in found})
 
 
 def take(job: HeldJob, lease_id: str, seconds: float) -> Dispatchable | None:
     """Queued → running for a held job, to end it under this lease. No attempt is counted: it does not run."""
-    words = dialect()
+    sql = dialect()
     waits = f"id = %s AND {in_state(State.QUEUED)} AND held_by = %s"
     row = one(
-        f"UPDATE jobs_job SET state = '{State.RUNNING}', lease_id = %s, lease_expires_at = {words.after},"
-        f" changed_at = {words.now} WHERE {free(waits)} RETURNING {DISPATCHABLE}",
-        (lease_id, seconds, words.key(job.id), job.by),
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', lease_id = %s, lease_expires_at = {sql.after},"
+        f" changed_at = {sql.now} WHERE {free(waits)} RETURNING {DISPATCHABLE}",
+        (lease_id, seconds, sql.key(job.id), job.by),
     )
     return None if row is None else dispatchable(row)
 
 
 def hold_again(job: HeldJob, lease_id: str) -> bool:
     """Running → queued and held back as before, for one that was taken and could not be ended. False: lease lost."""
-    words = dialect()
+    sql = dialect()
     change = (
-        f"UPDATE jobs_job SET state = '{State.QUEUED}', changed_at = {words.now}, lease_id = NULL,"
+        f"UPDATE jobs_job SET state = '{State.QUEUED}', changed_at = {sql.now}, lease_id = NULL,"
         " lease_expires_at = NULL, cancel_requested_at = NULL"
     )
-    return change_one(job.id, _TAKEN, (words.key(job.id), lease_id), change, ()) is not None
+    return change_one(job.id, _TAKEN, (sql.key(job.id), lease_id), change, ()) is not None
 
 
 def give_up(job: HeldJob, lease_id: str, failure: Failure) -> bool:
     """Running → dead for one that was taken. Its dead letter is with the broker. False where the lease was lost."""
-    words = dialect()
+    sql = dialect()
     change = (
-        f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"
+        f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {sql.now}, changed_at = {sql.now},"
         f" unique_key = NULL, last_error = %s, {NO_LEASE}"
     )
-    return change_one(job.id, _TAKEN, (words.key(job.id), lease_id), change, (failure.summary,)) is not None
+    return change_one(job.id, _TAKEN, (sql.key(job.id), lease_id), change, (failure.summary,)) is not None
 
 
 #: A job taken under a lease, found by its id.

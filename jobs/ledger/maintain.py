@@ -55,11 +55,11 @@ def take_due(limit: int) -> list[Dispatchable]:
     The caller publishes them, and says `undispatch` of those it could not. Where it dies in between, they are
     re-sent as any lost message is.
     """
-    words = dialect()
+    sql = dialect()
     return _take(
-        f"state IN ({_WAITING}) AND run_at <= {words.now} ORDER BY run_at LIMIT %s",
+        f"state IN ({_WAITING}) AND run_at <= {sql.now} ORDER BY run_at LIMIT %s",
         [limit],
-        f"state = '{State.QUEUED}', dispatched_at = {words.now}, changed_at = {words.now}",
+        f"state = '{State.QUEUED}', dispatched_at = {sql.now}, changed_at = {sql.now}",
     )
 
 
@@ -68,12 +68,12 @@ def take_undispatched(grace_seconds: float, limit: int, without: Sequence[str] =
 
     Those of queues in `without` are left: the broker refuses these queues just now.
     """
-    words = dialect()
+    sql = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL AND run_at <= {words.after}"
-        f" AND {NOT_PAUSED} AND NOT queue {words.is_one_of} ORDER BY run_at LIMIT %s",
-        [-grace_seconds, words.array(without), limit],
-        f"dispatched_at = {words.now}",
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL AND run_at <= {sql.after}"
+        f" AND {NOT_PAUSED} AND NOT queue {sql.is_one_of} ORDER BY run_at LIMIT %s",
+        [-grace_seconds, sql.array(without), limit],
+        f"dispatched_at = {sql.now}",
     )
 
 
@@ -82,17 +82,17 @@ def take_suspects(queue: str, waited_seconds: float, limit: int) -> list[Dispatc
 
     The caller has made sure that their messages are gone.
     """
-    words = dialect()
+    sql = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at <= {words.after} ORDER BY dispatched_at LIMIT %s",
+        f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at <= {sql.after} ORDER BY dispatched_at LIMIT %s",
         [queue, -waited_seconds, limit],
-        f"dispatched_at = {words.now}",
+        f"dispatched_at = {sql.now}",
     )
 
 
 def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispatchable]:
     """Like `take_suspects`, for jobs overtaken by one that runs, is no more urgent, and was dispatched well after."""
-    words = dialect()
+    sql = dialect()
     # Of each priority the running job that was dispatched last says all; and what was dispatched after that less the
     # time waited is not even looked at, which is everything where nothing was overtaken.
     latest = (
@@ -100,8 +100,8 @@ def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispat
         f" WHERE state = '{State.RUNNING}' AND queue = %s GROUP BY priority)"
     )
     early = (
-        f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at <= {words.after}"
-        f" AND dispatched_at <= (SELECT {words.later('MAX(at)')} FROM latest)"
+        f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at <= {sql.after}"
+        f" AND dispatched_at <= (SELECT {sql.later('MAX(at)')} FROM latest)"
     )
     parameters: list[object] = [queue, queue, -waited_seconds, -waited_seconds]
     # For the first one alone PostgreSQL is sure to go by the index, whatever it believes the table to hold.
@@ -109,9 +109,9 @@ def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispat
         return []
     return _take(
         f"{early} AND EXISTS (SELECT 1 FROM latest WHERE latest.priority <= jobs_job.priority"
-        f" AND latest.at >= {words.later('jobs_job.dispatched_at')}) ORDER BY dispatched_at LIMIT %s",
+        f" AND latest.at >= {sql.later('jobs_job.dispatched_at')}) ORDER BY dispatched_at LIMIT %s",
         [*parameters, waited_seconds, limit],
-        f"dispatched_at = {words.now}",
+        f"dispatched_at = {sql.now}",
         before=f"{latest},",
     )
 
@@ -124,20 +124,20 @@ def job(job_id: uuid.UUID) -> Dispatchable | None:
 
 def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
     """Return the job if it runs under this lease, as its message needs it."""
-    words = dialect()
+    sql = dialect()
     found = rows(
         f"SELECT {DISPATCHABLE} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
-        (words.key(job_id), lease_id),
+        (sql.key(job_id), lease_id),
     )
     return dispatchable(found[0]) if found else None
 
 
 def suspect_queues(waited_seconds: float) -> list[str]:
     """Return the queues in which a dispatched job has waited that long unclaimed."""
-    words = dialect()
+    sql = dialect()
     found = rows(
         f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}'"
-        f" AND dispatched_at <= {words.after} AND {NOT_PAUSED}",
+        f" AND dispatched_at <= {sql.after} AND {NOT_PAUSED}",
         (-waited_seconds,),
     )
     return [queue for (queue,) in found]
@@ -151,11 +151,11 @@ def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
     """
     if not job_ids:
         return
-    words = dialect()
+    sql = dialect()
     unmarked = (
-        f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND attempt = attempt_base"
+        f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND attempt = attempt_base"
     )
-    changed(f"UPDATE jobs_job SET dispatched_at = {words.now} WHERE {free(unmarked)}", [words.ids(job_ids)])
+    changed(f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {free(unmarked)}", [sql.ids(job_ids)])
 
 
 def undispatch(job_ids: Collection[uuid.UUID]) -> None:
@@ -166,12 +166,12 @@ def undispatch(job_ids: Collection[uuid.UUID]) -> None:
     """
     if not job_ids:
         return
-    words = dialect()
-    marked = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NOT NULL"
-    ids = [words.ids(job_ids)]
+    sql = dialect()
+    marked = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NOT NULL"
+    ids = [sql.ids(job_ids)]
     noted = changed(f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(marked)}", ids)
     if noted < len(job_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {marked}", ids)):
-        raise RowLocked(words.to_uuid(job_id) for (job_id,) in passed_by)
+        raise RowLocked(sql.to_uuid(job_id) for (job_id,) in passed_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +191,15 @@ def renew(lease_ids: Collection[str], seconds: float) -> Renewal:
     """Renew all leases of a worker in one statement, which no locked row holds up. A lease that was lost stays lost."""
     if not lease_ids:
         return Renewal({}, ())
-    words = dialect()
-    mine = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of}"
+    sql = dialect()
+    mine = f"state = '{State.RUNNING}' AND lease_id {sql.is_one_of}"
     renewed = rows(
-        f"UPDATE jobs_job SET lease_expires_at = {words.after} WHERE {free(mine)} RETURNING id",
-        [seconds, words.array(lease_ids)],
+        f"UPDATE jobs_job SET lease_expires_at = {sql.after} WHERE {free(mine)} RETURNING id",
+        [seconds, sql.array(lease_ids)],
     )
-    running = rows(f"SELECT id, lease_id FROM jobs_job WHERE {mine}", [words.array(lease_ids)])
+    running = rows(f"SELECT id, lease_id FROM jobs_job WHERE {mine}", [sql.array(lease_ids)])
     passed_by = {job_id for job_id, _ in running} - {job_id for (job_id,) in renewed}
-    locked = {lease_id: words.to_uuid(job_id) for job_id, lease_id in running if job_id in passed_by}
+    locked = {lease_id: sql.to_uuid(job_id) for job_id, lease_id in running if job_id in passed_by}
     return Renewal(locked, set(lease_ids) - {lease_id for _, lease_id in running})
 
 
@@ -226,37 +226,37 @@ def overdue(limit: int, late_seconds: float = 3600) -> list[Overdue]:
     Left out are those whose rows somebody's transaction holds: their workers could not renew them. Late is what ran
     out more than `late_seconds` ago.
     """
-    words = dialect()
+    sql = dialect()
     found = rows(
-        f"SELECT id, lease_id, task, worker, lease_expires_at <= {words.after} FROM jobs_job"
-        f" WHERE state = '{State.RUNNING}' AND lease_expires_at <= {words.now}"
-        f" ORDER BY lease_expires_at LIMIT %s {words.skip_locked}",
+        f"SELECT id, lease_id, task, worker, lease_expires_at <= {sql.after} FROM jobs_job"
+        f" WHERE state = '{State.RUNNING}' AND lease_expires_at <= {sql.now}"
+        f" ORDER BY lease_expires_at LIMIT %s {sql.skip_locked}",
         (-late_seconds, limit),
     )
     return [
-        Overdue(words.to_uuid(job_id), lease_id, task, worker, bool(is_late))
+        Overdue(sql.to_uuid(job_id), lease_id, task, worker, bool(is_late))
         for job_id, lease_id, task, worker, is_late in found
     ]
 
 
 def take_over(job: Overdue, lease_id: str, seconds: float) -> bool:
     """Make an overdue job's lease one's own, to end it. Returns false where it was renewed, taken or locked."""
-    words = dialect()
-    late = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s AND lease_expires_at <= {words.now}"
+    sql = dialect()
+    late = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s AND lease_expires_at <= {sql.now}"
     return (
         changed(
-            f"UPDATE jobs_job SET lease_id = %s, lease_expires_at = {words.after} WHERE {free(late)}",
-            (lease_id, seconds, words.key(job.id), job.lease_id),
+            f"UPDATE jobs_job SET lease_id = %s, lease_expires_at = {sql.after} WHERE {free(late)}",
+            (lease_id, seconds, sql.key(job.id), job.lease_id),
         )
         == 1
     )
 
 
 def _take(where: str, parameters: list[object], changes: str, before: str = "") -> list[Dispatchable]:
-    words = dialect()
+    sql = dialect()
     # MATERIALIZED: the planner must not run the locking, limited select more than once.
     taken = rows(
-        f"WITH {before} taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {words.skip_locked})"
+        f"WITH {before} taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE {where} {sql.skip_locked})"
         f" UPDATE jobs_job SET {changes} WHERE id IN (SELECT id FROM taken) RETURNING {DISPATCHABLE}",
         parameters,
     )
@@ -265,10 +265,10 @@ def _take(where: str, parameters: list[object], changes: str, before: str = "") 
 
 def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
     """Return a row read with the columns `DISPATCHABLE`."""
-    words = dialect()
+    sql = dialect()
     job_id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id = row
     return Dispatchable(
-        id=words.to_uuid(job_id),
+        id=sql.to_uuid(job_id),
         task=task,
         queue=queue,
         args=_json_text(args),
@@ -276,7 +276,7 @@ def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
         options=read_json(options),
         priority=priority,
         attempt=attempt,
-        parent_id=None if parent_id is None else words.to_uuid(parent_id),
+        parent_id=None if parent_id is None else sql.to_uuid(parent_id),
         correlation_id=correlation_id,
     )
 
@@ -287,9 +287,9 @@ def _json_text(value: object) -> str:
 
 def fates(job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[State, str]]:
     """Return the state and the latest error of jobs."""
-    words = dialect()
+    sql = dialect()
     found = rows(
-        f"SELECT id, state, last_error FROM jobs_job WHERE id {words.is_one_of_ids}",
-        [words.ids(job_ids)],
+        f"SELECT id, state, last_error FROM jobs_job WHERE id {sql.is_one_of_ids}",
+        [sql.ids(job_ids)],
     )
-    return {words.to_uuid(job_id): (State(state), error) for job_id, state, error in found}
+    return {sql.to_uuid(job_id): (State(state), error) for job_id, state, error in found}

@@ -1,4 +1,4 @@
-"""What the ledger forgets: ended jobs past their retention, with their attempts, and what else piles up."""
+"""Pruning: ended jobs past their retention, with their attempts, and what else piles up."""
 
 import uuid
 from collections.abc import Collection
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from jobs.core.states import FINAL, State
-from jobs.ledger.sql import Dialect, changed, dialect, free, marks, rows
+from jobs.ledger.sql import Dialect, changed, dialect, free, placeholders, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,55 +32,55 @@ class Past:
 
 
 @transaction.atomic
-def forget_jobs(past: Past, limit: int) -> int:
+def prune_jobs(past: Past, limit: int) -> int:
     """Delete up to `limit` such jobs, those that ended first, with their attempts. Dead letters are kept.
 
     One that is being replayed at this moment is passed over, and so is one of which somebody's transaction holds the
     row, an attempt or a dead letter.
     """
-    words = dialect()
+    sql = dialect()
     where, parameters = _condition(past)
     found = rows(
-        f"SELECT id FROM jobs_job WHERE {where} ORDER BY changed_at LIMIT %s {_lock(words)}",
+        f"SELECT id FROM jobs_job WHERE {where} ORDER BY changed_at LIMIT %s {_lock(sql)}",
         [*parameters, limit],
     )
-    ids = {words.to_uuid(job_id) for (job_id,) in found}
+    ids = {sql.to_uuid(job_id) for (job_id,) in found}
     for table in ("jobs_attempt", "jobs_deadletter"):
         ids -= _held(table, ids)
     if ids:
-        _forget([words.key(job_id) for job_id in ids])
+        _delete([sql.key(job_id) for job_id in ids])
     return len(ids)
 
 
-def _lock(words: Dialect) -> str:
+def _lock(sql: Dialect) -> str:
     # What is deleted must be locked against references as well.
-    return words.skip_locked.replace("NO KEY ", "")
+    return sql.skip_locked.replace("NO KEY ", "")
 
 
 def _held(table: str, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Lock the rows of these jobs in another table. Returns the jobs of which somebody else holds one."""
-    words = dialect()
-    of_them = f"FROM {table} WHERE job_id {words.is_one_of_ids}"
+    sql = dialect()
+    of_them = f"FROM {table} WHERE job_id {sql.is_one_of_ids}"
     # What is not locked now is not there for long: nobody can add to a job whose row is locked.
-    locked = rows(f"SELECT id, job_id {of_them} {_lock(words)}", [words.ids(ids)])
-    there = rows(f"SELECT id, job_id {of_them}", [words.ids(ids)])
-    return {words.to_uuid(job_id) for _, job_id in set(there) - set(locked)}
+    locked = rows(f"SELECT id, job_id {of_them} {_lock(sql)}", [sql.ids(ids)])
+    there = rows(f"SELECT id, job_id {of_them}", [sql.ids(ids)])
+    return {sql.to_uuid(job_id) for _, job_id in set(there) - set(locked)}
 
 
 def _condition(past: Past) -> tuple[str, list[object]]:
-    words = dialect()
+    sql = dialect()
     # `changed_at`, which for an ended job is when it ended, has the index.
-    where = f"state {words.is_one_of} AND changed_at <= {words.after}"
-    parameters: list[object] = [words.array(str(state) for state in past.states), -past.seconds]
+    where = f"state {sql.is_one_of} AND changed_at <= {sql.after}"
+    parameters: list[object] = [sql.array(str(state) for state in past.states), -past.seconds]
     for tasks, negation in ((past.tasks, ""), (past.other_than, "NOT ")):
         if tasks:
-            where += f" AND {negation}(task {words.is_one_of})"
-            parameters.append(words.array(tasks))
+            where += f" AND {negation}(task {sql.is_one_of})"
+            parameters.append(sql.array(tasks))
     return where, parameters
 
 
-def _forget(keys: list[object]) -> None:
-    ids = marks(keys)
+def _delete(keys: list[object]) -> None:
+    ids = placeholders(keys)
     changed(f"UPDATE jobs_deadletter SET job_id = NULL WHERE job_id IN ({ids})", keys)
     changed(f"DELETE FROM jobs_attempt WHERE job_id IN ({ids})", keys)
     changed(f"DELETE FROM jobs_job WHERE id IN ({ids})", keys)
@@ -96,9 +96,9 @@ _AGES = {
 
 
 @transaction.atomic
-def forget_rows(table: str, seconds: float, limit: int) -> int:
+def prune_rows(table: str, seconds: float, limit: int) -> int:
     """Delete up to `limit` rows of one of these tables that are as old as that."""
-    words = dialect()
+    sql = dialect()
     age = _AGES[table]
-    old = free(f"{age} <= {words.after} ORDER BY {age} LIMIT %s", table, _lock(words))
+    old = free(f"{age} <= {sql.after} ORDER BY {age} LIMIT %s", table, _lock(sql))
     return changed(f"DELETE FROM {table} WHERE {old}", [-seconds, limit])

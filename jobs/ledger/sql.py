@@ -102,8 +102,8 @@ NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL
 NOT_PAUSED = "queue NOT IN (SELECT name FROM jobs_queue WHERE paused_at IS NOT NULL)"
 
 
-def marks(items: Sequence[object]) -> str:
-    """Return as many parameter marks as there are items: `%s, %s, %s`."""
+def placeholders(items: Sequence[object]) -> str:
+    """Return as many placeholders as there are items: `%s, %s, %s`."""
     return ", ".join(["%s"] * len(items))
 
 

@@ -41,12 +41,12 @@ class Taken(Exception):
 
 def waiting(keys: Collection[str]) -> dict[str, uuid.UUID]:
     """Return the jobs that wait under these keys. None of them begins before the transaction ends."""
-    words = dialect()
-    lock = "FOR SHARE SKIP LOCKED" if words.name == "postgresql" else ""
+    sql = dialect()
+    lock = "FOR SHARE SKIP LOCKED" if sql.name == "postgresql" else ""
     found = rows(
-        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {words.is_one_of} {lock}", [words.array(list(keys))]
+        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {sql.is_one_of} {lock}", [sql.array(list(keys))]
     )
-    return {key: words.to_uuid(job_id) for key, job_id in found}
+    return {key: sql.to_uuid(job_id) for key, job_id in found}
 
 
 def written(columns: str, values: str, source: str, parameters: Sequence[Any]) -> set[uuid.UUID]:
@@ -64,14 +64,14 @@ def written(columns: str, values: str, source: str, parameters: Sequence[Any]) -
     Raises:
         Taken: nothing was written. Another transaction has written a job with one of the keys, and goes on.
     """
-    words = dialect()
+    sql = dialect()
     insert = f"INSERT INTO jobs_job ({columns}) SELECT {values} FROM {{source}} ON CONFLICT DO NOTHING RETURNING id"
-    if words.name == "postgresql":
+    if sql.name == "postgresql":
         found = _written_impatiently(insert.format(source=", ".join(filter(None, ["patience", source]))), parameters)
     else:
         # Without a condition SQLite takes ON CONFLICT for a part of the SELECT.
         found = rows(insert.format(source=f"{source or '(SELECT 1)'} WHERE TRUE"), parameters)
-    return {words.to_uuid(job_id) for (job_id,) in found}
+    return {sql.to_uuid(job_id) for (job_id,) in found}
 
 
 def _written_impatiently(insert: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

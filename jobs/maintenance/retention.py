@@ -20,30 +20,30 @@ DONE = frozenset({State.SUCCEEDED, State.CANCELLED})
 
 def register_cleaners() -> None:
     """Have the engine's tables cleaned. Called once, at start."""
-    register_cleaner("ended jobs", forget_jobs)
+    register_cleaner("ended jobs", prune_jobs)
     register_cleaner(
-        "dead jobs", lambda limit: prune.forget_jobs(Past({State.DEAD}, conf().dead_retention_seconds), limit)
+        "dead jobs", lambda limit: prune.prune_jobs(Past({State.DEAD}, conf().dead_retention_seconds), limit)
     )
     register_cleaner("dead letters", _rows("jobs_deadletter", lambda: conf().dead_retention_seconds))
     register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
-    register_cleaner("ended API tokens", forget_tokens)
+    register_cleaner("ended API tokens", prune_tokens)
     register_cleaner("gone workers", _rows("jobs_worker", lambda: conf().retention_seconds))
 
 
-def forget_jobs(limit: int) -> int:
+def prune_jobs(limit: int) -> int:
     """Delete jobs that succeeded or were cancelled, each after its task's own retention, else the engine's."""
     own = _own_retentions()
     named = [name for names in own.values() for name in names]
-    deleted = prune.forget_jobs(Past(DONE, conf().retention_seconds, other_than=named), limit)
+    deleted = prune.prune_jobs(Past(DONE, conf().retention_seconds, other_than=named), limit)
     for seconds, names in own.items():
         if deleted == limit:
             break
-        deleted += prune.forget_jobs(Past(DONE, seconds, tasks=names), limit - deleted)
+        deleted += prune.prune_jobs(Past(DONE, seconds, tasks=names), limit - deleted)
     return deleted
 
 
-def forget_tokens(limit: int) -> int:
+def prune_tokens(limit: int) -> int:
     """Delete tokens that expired or were revoked so long ago that nobody asks any more whose they were."""
     past = timezone.now() - timedelta(seconds=conf().history_seconds)
     ended = ApiToken.objects.filter(Q(expires_at__lt=past) | Q(revoked_at__lt=past)).order_by("pk")
@@ -61,4 +61,4 @@ def _own_retentions() -> dict[float, list[str]]:
 
 
 def _rows(table: str, seconds: Callable[[], float]) -> Callable[[int], int]:
-    return lambda limit: prune.forget_rows(table, seconds(), limit)
+    return lambda limit: prune.prune_rows(table, seconds(), limit)

@@ -15,7 +15,7 @@ from jobs.errors import EnqueueError, TransitionRefused, UnknownTask
 from jobs.models import DeadLetter
 from jobs.operations.actions import requeue
 from jobs.operations.bulk import Progress, Result, record, recorded, slices
-from jobs.operations.filters import JobFilter, LetterFilter
+from jobs.operations.filters import DeadLetterFilter, JobFilter
 from jobs.tasks.options import Options
 from jobs.tasks.redaction import HIDDEN, is_hidden
 from jobs.tasks.registry import registered
@@ -25,17 +25,17 @@ from jobs.tasks.task import JobTask
 BATCH = 25
 
 
-def replay(selection: LetterFilter, *, actor: str, dry_run: bool = False, force: bool = False) -> Result:
+def replay(selection: DeadLetterFilter, *, actor: str, dry_run: bool = False, force: bool = False) -> Result:
     """Run dead letters again: each one's job goes back to its queue; a message without one is delivered anew.
 
     Those replayed before are left alone, unless `force`.
     """
-    return _on_letters("replay", selection, lambda letter: _replay(letter, force=force), actor, dry_run=dry_run)
+    return _on_dead_letters("replay", selection, lambda letter: _replay(letter, force=force), actor, dry_run=dry_run)
 
 
-def discard(selection: LetterFilter, *, actor: str, dry_run: bool = False) -> Result:
+def discard(selection: DeadLetterFilter, *, actor: str, dry_run: bool = False) -> Result:
     """Set dead letters aside for good. Their jobs stay dead; the letters are deleted after their retention."""
-    return _on_letters("discard", selection, _discard, actor, dry_run=dry_run)
+    return _on_dead_letters("discard", selection, _discard, actor, dry_run=dry_run)
 
 
 def discard_of_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
@@ -101,8 +101,8 @@ def _named(letter: DeadLetter) -> dict[str, Any]:
     return {**named, **(letter.kwargs or {})}
 
 
-def _on_letters(
-    action: str, selection: LetterFilter, change: Callable[[DeadLetter], bool], actor: str, *, dry_run: bool
+def _on_dead_letters(
+    action: str, selection: DeadLetterFilter, change: Callable[[DeadLetter], bool], actor: str, *, dry_run: bool
 ) -> Result:
     found = selection.letters()
     matched = found.order_by().count()

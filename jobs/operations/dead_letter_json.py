@@ -6,7 +6,7 @@ from jobs.models import DeadLetter
 from jobs.operations.job_json import maybe_time_json, named_arguments, time_json
 
 
-class LetterJson(TypedDict):
+class DeadLetterJson(TypedDict):
     """The fields of a dead letter that leave the house; times in ISO 8601, UTC."""
 
     id: str
@@ -25,10 +25,10 @@ class LetterJson(TypedDict):
     discarded_at: str | None
 
 
-def letter_json(letter: DeadLetter) -> LetterJson:
+def dead_letter_json(letter: DeadLetter) -> DeadLetterJson:
     """Return a dead letter, its arguments by name and redacted; null where nobody can read them."""
     readable = letter.args is not None or letter.kwargs is not None
-    return LetterJson(
+    return DeadLetterJson(
         id=str(letter.pk),
         job_id=None if letter.job_id is None else str(letter.job_id),
         task=letter.task,

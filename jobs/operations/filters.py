@@ -100,7 +100,7 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterFilter:
+class DeadLetterFilter:
     """Which dead letters. What is not given does not restrict; all that is given must hold.
 
     Attributes:
@@ -203,7 +203,7 @@ def _path(field: str, keys: Sequence[str | int]) -> Combinable:
     return found
 
 
-def _given(selection: JobFilter | LetterFilter) -> dict[str, Any]:
+def _given(selection: JobFilter | DeadLetterFilter) -> dict[str, Any]:
     return {name: _plain(value) for name, value in asdict(selection).items() if value}
 
 

@@ -111,9 +111,9 @@ def _count(span: Span, first: int) -> _Counted:
 
 
 def _statement(span: Span, first: int) -> tuple[str, list[Any]]:
-    words = dialect()
+    sql = dialect()
     states = ", ".join(f"'{state}'" for state in sorted(FINAL))
-    if words.name == "postgresql":
+    if sql.name == "postgresql":
         bounds = ", ".join(str(float(bound)) for bound in WAITS)
         number = f"floor(extract(epoch FROM changed_at) / {span.step_seconds})::bigint"
         waited = f"width_bucket(extract(epoch FROM started_at - run_at)::float, ARRAY[{bounds}]::float[])"
@@ -127,7 +127,7 @@ def _statement(span: Span, first: int) -> tuple[str, list[Any]]:
         f"SELECT {number}, state, {waited}, count(*) FROM jobs_job"  # noqa: S608 (constants of this module)
         f" WHERE changed_at >= %s AND state IN ({states}) GROUP BY 1, 2, 3"
     )
-    return statement, [words.time(since)]
+    return statement, [sql.time(since)]
 
 
 def _step(span: Span, number: int, counted: _Counted) -> Step:

@@ -12,7 +12,7 @@ from django.db import connection
 from jobs.enqueue.dispatcher import flush
 from jobs.models import DeadLetter, Job, Worker as WorkerEntry
 from jobs.operations.dead_letter_actions import discard, replay, replay_corrected
-from jobs.operations.filters import LetterFilter
+from jobs.operations.filters import DeadLetterFilter
 from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, ended, happened
 from tests.acceptance.worker import Worker
 from tests.databases import Database
@@ -126,10 +126,10 @@ def test_a_replayed_job_goes_on_with_its_history_and_only_once(worker: Worker, e
     assert ended(job, seconds=60) == ["dead"]
     (letter,) = _letters(1)
     attempts = Job.objects.get(id=job.id).attempt
-    selection = LetterFilter(ids=(letter.pk,))
+    selection = DeadLetterFilter(ids=(letter.pk,))
     assert replay(selection, actor="ann", dry_run=True).matched == 1
     assert replay(selection, actor="ann").changed == 1
-    assert replay(LetterFilter(ids=(letter.pk,), open_only=False), actor="ann").changed == 0
+    assert replay(DeadLetterFilter(ids=(letter.pk,), open_only=False), actor="ann").changed == 0
     wait_for(lambda: Job.objects.get(id=job.id).attempt > attempts, 20)
     assert Job.objects.get(id=job.id).attempts.count() >= attempts
     letter.refresh_from_db()
@@ -155,7 +155,7 @@ def test_a_message_without_a_job_becomes_one_when_it_is_replayed(
     # Its time is none; its task and arguments are fine.
     valkey.client.lpush("default", _envelope(b'[["from a letter"], {}, {}]', eta="tomorrow"))
     (letter,) = _letters(1)
-    assert replay(LetterFilter(), actor="ann").changed == 1
+    assert replay(DeadLetterFilter(), actor="ann").changed == 1
     happened(effects, "from a letter")
     letter.refresh_from_db()
     assert letter.replay_job_id is not None
@@ -167,8 +167,8 @@ def test_a_discarded_letter_is_out_of_the_way_and_its_job_stays_dead(worker: Wor
     job = tasks.steer.delay("permanent").job
     assert ended(job) == ["dead"]
     _letters(1)
-    assert discard(LetterFilter(), actor="ann").changed == 1
-    assert replay(LetterFilter(), actor="ann").matched == 0
+    assert discard(DeadLetterFilter(), actor="ann").changed == 1
+    assert replay(DeadLetterFilter(), actor="ann").matched == 0
     assert Job.objects.get(id=job.id).state == "dead"
 
 

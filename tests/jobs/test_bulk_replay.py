@@ -8,7 +8,7 @@ from jobs.models import DeadLetter, Job, OperatorAction
 from jobs.operations import bulk
 from jobs.operations.actions import retry_jobs
 from jobs.operations.dead_letter_actions import replay
-from jobs.operations.filters import JobFilter, LetterFilter
+from jobs.operations.filters import DeadLetterFilter, JobFilter
 from tests.jobs.letters import NOTE, dead_letter, letter_of_a_dead_job
 from tests.jobs.wire import messages, queue_length
 from tests.servers import Valkey
@@ -16,7 +16,7 @@ from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ALL = LetterFilter(queue="default")
+ALL = DeadLetterFilter(queue="default")
 
 
 def test_one_that_does_not_fit_stops_no_other() -> None:

@@ -39,7 +39,7 @@ def exists(job: Job) -> bool:
 def test_ended_jobs_go_with_their_attempts_after_their_time() -> None:
     old, young = aged(State.CANCELLED, 8), aged(State.CANCELLED, 6)
     assert Attempt.objects.count() == 2
-    assert prune.forget_jobs(Past({State.CANCELLED}, 7 * DAY), 10) == 1
+    assert prune.prune_jobs(Past({State.CANCELLED}, 7 * DAY), 10) == 1
     assert (exists(old), exists(young)) == (False, True)
     assert Attempt.objects.count() == 1
 
@@ -78,7 +78,7 @@ def test_tasks_say_themselves_how_long_their_jobs_are_kept(monkeypatch: pytest.M
         for task in ("slow.one", "quick.one", "other")
         for days in (2, 8, 31)
     }
-    assert retention.forget_jobs(100) == 6
+    assert retention.prune_jobs(100) == 6
     assert sorted(key for key, job in jobs.items() if exists(job)) == [("other", 2), ("slow.one", 2), ("slow.one", 8)]
 
 
@@ -90,13 +90,13 @@ def test_a_task_s_own_retention_is_read_from_its_option() -> None:
 def test_a_batch_is_no_larger_than_asked_for(limit: int) -> None:
     for _ in range(3):
         aged(State.SUCCEEDED, 8)
-    assert retention.forget_jobs(limit) == limit
+    assert retention.prune_jobs(limit) == limit
     assert Job.objects.count() == 3 - limit
 
 
 def test_the_oldest_go_first() -> None:
     newer, older = aged(State.SUCCEEDED, 8), aged(State.SUCCEEDED, 9)
-    prune.forget_jobs(Past(retention.DONE, 7 * DAY), 1)
+    prune.prune_jobs(Past(retention.DONE, 7 * DAY), 1)
     assert (exists(newer), exists(older)) == (True, False)
 
 

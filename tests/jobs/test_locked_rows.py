@@ -141,7 +141,7 @@ MANY: dict[str, tuple[Callable[[], Job], Callable[[], int]]] = {
     "fetch_jobs": (written, lambda: len(fetch.fetch_jobs(connection, ["default"], 10))),
     "redispatch_queue": (lambda: dispatched(0), lambda: maintain.redispatch_queue("default")),
     "overdue": (lambda: overdue(uuid.uuid4().hex), lambda: len(maintain.overdue(10))),
-    "forget_jobs": (old, lambda: prune.forget_jobs(Past(FINAL, 60), 10)),
+    "prune_jobs": (old, lambda: prune.prune_jobs(Past(FINAL, 60), 10)),
 }
 
 
@@ -162,8 +162,8 @@ def test_a_job_stays_of_which_somebody_holds_what_goes_with_it(model: type[Model
     dead_letter(job=job)
     with elsewhere() as other:
         other.execute(sql.SQL("SELECT 1 FROM {} FOR UPDATE").format(sql.Identifier(model._meta.db_table)))
-        assert prune.forget_jobs(Past(FINAL, 60), 10) == 0
-    assert prune.forget_jobs(Past(FINAL, 60), 10) == 1
+        assert prune.prune_jobs(Past(FINAL, 60), 10) == 0
+    assert prune.prune_jobs(Past(FINAL, 60), 10) == 1
 
 
 def test_a_held_job_is_not_rescued() -> None:

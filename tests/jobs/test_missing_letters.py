@@ -11,7 +11,7 @@ from jobs.core.states import State
 from jobs.deadletters.missing import MissingLetters, reason_of
 from jobs.models import DeadLetter, Job
 from jobs.operations.dead_letter_actions import replay
-from jobs.operations.filters import LetterFilter
+from jobs.operations.filters import DeadLetterFilter
 from tests.jobs.letters import dead_letter
 from tests.jobs.rows import in_state
 
@@ -34,7 +34,7 @@ def test_a_dead_job_without_a_letter_gets_one_that_can_be_replayed() -> None:
     assert (letter.job_id, letter.task, letter.queue, letter.attempt) == (job.pk, job.task, job.queue, 6)
     assert (letter.reason, letter.error, letter.failed_at) == ("exhausted", "Broken: it failed", job.finished_at)
     assert (letter.args, letter.kwargs) == (job.args, job.kwargs)
-    assert replay(LetterFilter(ids=(letter.pk,)), actor="ann").changed == 1
+    assert replay(DeadLetterFilter(ids=(letter.pk,)), actor="ann").changed == 1
     job.refresh_from_db()
     assert job.state == State.QUEUED
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, StrictBool
 
 from jobs.api.schemas.common import MOST, In, Limit, Moment, Text
 from jobs.core.outcome import Reason
-from jobs.operations.filters import LetterFilter
+from jobs.operations.filters import DeadLetterFilter
 
 
-class LetterOut(BaseModel):
+class DeadLetterOut(BaseModel):
     """A dead letter: what is kept of a job that gave up, or of a message nobody could read."""
 
     id: uuid.UUID
@@ -31,7 +31,7 @@ class LetterOut(BaseModel):
     discarded_at: datetime | None
 
 
-class LetterRef(BaseModel):
+class DeadLetterRef(BaseModel):
     """Which dead letter: all that is said to a caller without the scope `read`."""
 
     id: uuid.UUID
@@ -39,14 +39,14 @@ class LetterRef(BaseModel):
     discarded_at: datetime | None
 
 
-class LetterPage(BaseModel):
+class DeadLetterPage(BaseModel):
     """Some dead letters, the latest first."""
 
-    dead_letters: list[LetterOut]
+    dead_letters: list[DeadLetterOut]
     next_cursor: str | None
 
 
-class LetterQuery(Schema):
+class DeadLetterQuery(Schema):
     """Which dead letters."""
 
     queue: Text = ""
@@ -59,12 +59,12 @@ class LetterQuery(Schema):
     limit: Limit = 50
     cursor: Text = ""
 
-    def filter(self) -> LetterFilter:
+    def filter(self) -> DeadLetterFilter:
         """Return the filter."""
         return _letter_filter(self, ids=(), open_only=self.open)
 
 
-class LetterFilterIn(In):
+class DeadLetterFilterIn(In):
     """Which dead letters an action concerns. All that is given must hold, and something must be."""
 
     ids: list[uuid.UUID] = Field(default=[], max_length=MOST)
@@ -75,13 +75,15 @@ class LetterFilterIn(In):
     failed_after: Moment | None = None
     failed_before: Moment | None = None
 
-    def filter(self) -> LetterFilter:
+    def filter(self) -> DeadLetterFilter:
         """Return the filter."""
         return _letter_filter(self, ids=tuple(self.ids), open_only=True)
 
 
-def _letter_filter(given: LetterQuery | LetterFilterIn, *, ids: tuple[uuid.UUID, ...], open_only: bool) -> LetterFilter:
-    return LetterFilter(
+def _letter_filter(
+    given: DeadLetterQuery | DeadLetterFilterIn, *, ids: tuple[uuid.UUID, ...], open_only: bool
+) -> DeadLetterFilter:
+    return DeadLetterFilter(
         ids=ids,
         queue=given.queue,
         task=given.task,
@@ -93,11 +95,11 @@ def _letter_filter(given: LetterQuery | LetterFilterIn, *, ids: tuple[uuid.UUID,
     )
 
 
-class LetterActionIn(In):
+class DeadLetterActionIn(In):
     """Something to do with all dead letters that match."""
 
     action: Literal["replay", "discard"]
-    filter: LetterFilterIn
+    filter: DeadLetterFilterIn
     dry_run: StrictBool = Field(default=False, description="Only say how many it would concern.")
 
 

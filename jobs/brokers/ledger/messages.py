@@ -10,7 +10,7 @@ from kombu.utils.json import dumps, loads
 
 from jobs.brokers.envelopes import readable
 from jobs.ledger.notify import CHANNEL, RELAXED, left_as_found, rows
-from jobs.ledger.sql import dialect, marks
+from jobs.ledger.sql import dialect, placeholders
 
 #: How long a broadcast is kept for those who listen, in seconds. A listener that is away longer has missed it, as
 #: on any broker.
@@ -73,14 +73,14 @@ def prune() -> None:
 
 def take(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int, lease_seconds: float) -> list[Taken]:
     """Take up to `limit` messages, of each queue the most urgent and oldest ones, from the first queue on."""
-    words = dialect()
+    sql = dialect()
     chosen, parameters = _chosen(database, queues, limit)
     relaxed = f", {RELAXED}" if database.vendor == "postgresql" else ""
     found = (
         rows(
             database,
             f"WITH taken AS MATERIALIZED ({chosen})"
-            f" UPDATE jobs_brokermessage SET taken_until = {words.after}, deliveries = deliveries + 1"
+            f" UPDATE jobs_brokermessage SET taken_until = {sql.after}, deliveries = deliveries + 1"
             f" WHERE id IN (SELECT id FROM taken) RETURNING priority, id, queue, envelope, deliveries{relaxed}",
             [*parameters, lease_seconds],
         )
@@ -115,13 +115,13 @@ def _chosen(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) ->
                 [queue, limit - len(found)],
             )
         ]
-    return f"SELECT id FROM jobs_brokermessage WHERE {free} AND id IN ({marks(found)})", found
+    return f"SELECT id FROM jobs_brokermessage WHERE {free} AND id IN ({placeholders(found)})", found
 
 
 def delete(database: BaseDatabaseWrapper, ids: Collection[int]) -> None:
     """Forget messages that were settled."""
     if ids:
-        rows(database, f"DELETE FROM jobs_brokermessage WHERE id IN ({marks(list(ids))})", list(ids))
+        rows(database, f"DELETE FROM jobs_brokermessage WHERE id IN ({placeholders(list(ids))})", list(ids))
 
 
 def release(database: BaseDatabaseWrapper, ids: Collection[int]) -> None:
@@ -129,7 +129,7 @@ def release(database: BaseDatabaseWrapper, ids: Collection[int]) -> None:
     if ids:
         rows(
             database,
-            f"UPDATE jobs_brokermessage SET taken_until = NULL WHERE id IN ({marks(list(ids))})",
+            f"UPDATE jobs_brokermessage SET taken_until = NULL WHERE id IN ({placeholders(list(ids))})",
             list(ids),
         )
 
@@ -139,7 +139,7 @@ def renew(database: BaseDatabaseWrapper, ids: Collection[int], lease_seconds: fl
     if ids:
         rows(
             database,
-            f"UPDATE jobs_brokermessage SET taken_until = {dialect().after} WHERE id IN ({marks(list(ids))})",
+            f"UPDATE jobs_brokermessage SET taken_until = {dialect().after} WHERE id IN ({placeholders(list(ids))})",
             [lease_seconds, *ids],
         )
 
@@ -152,11 +152,11 @@ def newest(database: BaseDatabaseWrapper) -> int:
 
 def heard(database: BaseDatabaseWrapper, exchanges: Sequence[str], after: int, seen: Sequence[int]) -> list[Broadcast]:
     """Return the broadcasts to these exchanges after the one with the id `after`, without those seen already."""
-    fresh = f"AND id NOT IN ({marks(seen)})" if seen else ""
+    fresh = f"AND id NOT IN ({placeholders(seen)})" if seen else ""
     found = rows(
         database,
         "SELECT id, exchange, routing_key, envelope FROM jobs_brokermessage"
-        f" WHERE queue IS NULL AND id > %s AND exchange IN ({marks(exchanges)}) {fresh} ORDER BY id",
+        f" WHERE queue IS NULL AND id > %s AND exchange IN ({placeholders(exchanges)}) {fresh} ORDER BY id",
         [after, *exchanges, *seen],
     )
     return [Broadcast(*row) for row in found]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from jobs.dashboard.fingerprints import LENGTH, fingerprint
-from jobs.operations.filters import LetterFilter
+from jobs.operations.filters import DeadLetterFilter
 from tests.jobs.dashboard.letters import letter
 
 
@@ -56,4 +56,4 @@ def test_a_long_error_costs_no_more_than_its_length(shape: str) -> None:
 def test_a_kind_finds_its_letters_and_no_others(error: str) -> None:
     found = letter(error=error)
     letter(error="Other: 100x no-such user")
-    assert list(LetterFilter(error=fingerprint(error)).letters()) == [found]
+    assert list(DeadLetterFilter(error=fingerprint(error)).letters()) == [found]
