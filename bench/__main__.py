@@ -1,7 +1,7 @@
 """`python -m bench`: measure, print progress, judge the bars, write RESULTS.md."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from bench.brokers import BROKERS
 from bench.databases import DATABASES
 from bench.marks import ROOM
 from bench.report import line, report
-from bench.scenarios import SCENARIOS, Scale, Scenario
+from bench.scenarios import SCENARIOS, Scale, measured
 from bench.servers import Servers, scratch
 from bench.setups import Results, Setup
 from bench.stage import stage
@@ -37,34 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         able = [variant for variant in variants if broker in variant.brokers]
         with scratch() as directory, Servers(directory, database=database, broker=broker) as servers:
             versions |= dict.fromkeys(servers.versions())
-            for setup, number in product(setups, range(options.rounds)):
-                print(f"{setup.title}, round {number + 1} of {options.rounds}", flush=True)
-                # Every other round backwards, so that nobody always comes after the same one.
-                for variant in able if number % 2 == 0 else reversed(able):
-                    _measure(results, setup, variant, scenarios, scale, servers, directory)
+            for setup, variant in _turns(setups, able, options.rounds):
+                with stage(variant, setup.pool, servers, directory) as running:
+                    for case, figures in measured(running, variant, scenarios, scale):
+                        results.add(setup, variant, case, figures)
+                        print(f"    {line(case, figures)}", flush=True)
     page = report(results, options.rounds, scale, list(versions))
     if options.output:
         Path(options.output).write_text(page)
     print(page)
 
 
-def _measure(
-    results: Results,
-    setup: Setup,
-    variant: Variant,
-    scenarios: Sequence[Scenario],
-    scale: Scale,
-    servers: Servers,
-    directory: Path,
-) -> None:
-    """Measure one variant once."""
-    print(f"  {variant.title}", flush=True)
-    with stage(variant, setup.pool, servers, directory) as running:
-        for scenario in scenarios:
-            if scenario.fits(variant):
-                for case, figures in scenario.measure(running, scale):
-                    results.add(setup, variant, case, figures)
-                    print(f"    {line(case, figures)}", flush=True)
+def _turns(setups: Sequence[Setup], variants: Sequence[Variant], rounds: int) -> Iterator[tuple[Setup, Variant]]:
+    """Give who is measured next, and on what; tell whoever watches."""
+    for setup, number in product(setups, range(rounds)):
+        print(f"{setup.title}, round {number + 1} of {rounds}", flush=True)
+        # Every other round backwards, so that nobody always comes after the same one.
+        for variant in variants if number % 2 == 0 else reversed(variants):
+            print(f"  {variant.title}", flush=True)
+            yield setup, variant
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -61,6 +61,10 @@ def _usual(setup: Setup) -> bool:
     return (setup.broker, setup.database) == ("valkey", "postgresql")
 
 
+def _usual_prefork(setup: Setup) -> bool:
+    return _usual(setup) and setup.pool.name == "prefork"
+
+
 def _embedded(setup: Setup) -> bool:
     return (setup.broker, setup.database, setup.pool.name) == ("ledger", "sqlite", "prefork")
 
@@ -83,6 +87,8 @@ def _bars() -> Iterator[Bar]:
     yield from _ratio(f"{Case.ENQUEUE}, {plain}", Case.ENQUEUE, (LATE, Case.ENQUEUE), faster=1, cheaper=0.7)
     yield Bar("SQLite ledger: jobs/s", Case.DRAIN, Work, _RATE, None, 2000, least=True, unit="/s", fits=_embedded)
     yield Bar("SQLite ledger: CPU per 1,000", Case.DRAIN, Work, _CPU, None, 0.4, least=False, unit=" s", fits=_embedded)
+    title, memory = f"memory of a worker, {late}", operator.attrgetter("memory")
+    yield Bar(title, Case.DRAIN, Work, memory, (LATE, Case.DRAIN), 1.3, least=False, unit="x", fits=_usual_prefork)
     for name, bound in (("p50", 1.2), ("p99", 1.5)):
         figure = operator.attrgetter(name)
         beside = LATE, Case.LATENCY

@@ -38,21 +38,32 @@ class Broker(Protocol):
         """Return what it says of itself; empty where there is none."""
 
 
-class ValkeyBroker:
+class _Served:
+    """What brokers with a server have in common."""
+
+    def __init__(self, server: Valkey | RabbitMQ) -> None:
+        self._any = server
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return self._any.url
+
+    def start(self) -> None:
+        self._any.start()
+
+    def cpu(self) -> float:
+        return usage.cpu(self._any.pid)
+
+
+class ValkeyBroker(_Served):
     """Valkey, in memory only."""
 
     title = "Valkey"
 
     def __init__(self, directory: Path) -> None:
         self._server = Valkey(directory / "valkey")
-
-    @property
-    def url(self) -> str:
-        """Where clients find it."""
-        return self._server.url
-
-    def start(self) -> None:
-        self._server.start()
+        super().__init__(self._server)
 
     def kill(self) -> None:
         self._server.kill()
@@ -60,29 +71,19 @@ class ValkeyBroker:
     def clear(self) -> None:
         self._server.flush()
 
-    def cpu(self) -> float:
-        return usage.cpu(self._server.pid)
-
     def version(self) -> str:
         info = self._server.client.info("server")
         return f"Valkey {info.get('valkey_version') or info['redis_version']}"
 
 
-class RabbitBroker:
+class RabbitBroker(_Served):
     """RabbitMQ, which writes to the disk what is persistent."""
 
     title = "RabbitMQ"
 
     def __init__(self, directory: Path) -> None:
         self._server = RabbitMQ(directory / "rabbitmq")
-
-    @property
-    def url(self) -> str:
-        """Where clients find it."""
-        return self._server.url
-
-    def start(self) -> None:
-        self._server.start()
+        super().__init__(self._server)
 
     def kill(self) -> None:
         self._server.close()
@@ -94,9 +95,6 @@ class RabbitBroker:
                 for suffix in ("", ".urgent", ".dead", ".DQ", ".XQ"):
                     with connection.channel() as channel:
                         channel.queue_delete(name + suffix)
-
-    def cpu(self) -> float:
-        return usage.cpu(self._server.pid)
 
     def version(self) -> str:
         connection: amqp.Connection

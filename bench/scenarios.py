@@ -97,3 +97,10 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("idle", _idle, _is_ours),
     Scenario("failing", _failing, _fails),
 )
+
+
+def measured(stage: Stage, variant: Variant, scenarios: Sequence[Scenario], scale: Scale) -> Measured:
+    """Do what fits the variant of these scenarios, and give each figure when it is there."""
+    for scenario in scenarios:
+        if scenario.fits(variant):
+            yield from scenario.measure(stage, scale)
