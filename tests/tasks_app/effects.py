@@ -30,5 +30,9 @@ class Effects:
         """Return how often exactly this effect happened."""
         return self.lines().count(effect)
 
+    def clear(self) -> None:
+        """Forget what happened so far."""
+        self.path.unlink(missing_ok=True)
+
     def __len__(self) -> int:
         return len(self.lines())
