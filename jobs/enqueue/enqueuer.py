@@ -139,8 +139,8 @@ class _Jobs:
             id=job_id_of(task, options.task_id),
             queue=queue,
             priority=priority,
-            args=json_text(task, "args", list(args)),
-            kwargs=json_text(task, "kwargs", dict(kwargs)),
+            args=json_text(task, "args", list(args)) if args else "[]",
+            kwargs=json_text(task, "kwargs", dict(kwargs)) if kwargs else "{}",
             unique_key=key,
             earlier_keys=tuple(earlier),
         )
