@@ -101,7 +101,7 @@ class DeadLetterAdmin(LedgerAdmin):
         try:
             key = uuid.UUID(term)
         except ValueError:
-            found = DeadLetterFilter(text=term, open_only=False).letters().order_by().values("pk")
+            found = DeadLetterFilter(text=term, open_only=False).dead_letters().order_by().values("pk")
             return queryset.filter(pk__in=found), False
         return queryset.filter(Q(pk=key) | Q(job_id=key)), False
 

@@ -40,7 +40,7 @@ router = Router(tags=["dead letters"])
 def list_dead_letters(request: HttpRequest, query: Annotated[DeadLetterQuery, Query()]) -> Any:
     """Return dead letters, the latest first."""
     refuse_unknown(request, query)
-    found = turned(query.filter().letters().defer("body", "headers", "properties"), "failed_at", query)
+    found = turned(query.filter().dead_letters().defer("body", "headers", "properties"), "failed_at", query)
     return {"dead_letters": [dead_letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor}
 
 

@@ -27,7 +27,7 @@ def _list_arguments(parser: ArgumentParser) -> None:
 def _list(given: Given, out: Output) -> Exit:
     selection = filters.letter_filter(given, open_only=not given["dealt_with"])
     try:
-        found = page(selection.letters(), "failed_at", limit=given["limit"], cursor=given["cursor"])
+        found = page(selection.dead_letters(), "failed_at", limit=given["limit"], cursor=given["cursor"])
     except InvalidCursor as exc:
         raise Failed(str(exc), Exit.USAGE) from exc
     out.json({"dead_letters": [dead_letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor})

@@ -139,13 +139,13 @@ def _on_dead_letters(request: HttpRequest, verb: Verb, change: Callable[..., Res
         ids = _ids(request.POST)
         chosen = DeadLetterFilter(ids=ids) if ids else None
     if chosen is None:
-        return _nothing_chosen(request, verb, "jobs:letters")
+        return _nothing_chosen(request, verb, "jobs:dead-letter-list")
 
     def act(*, dry_run: bool = False) -> Result:
         return change(chosen, actor=actor(request), dry_run=dry_run)
 
     alone = len(chosen.ids) == 1 and verb is REPLAY
-    return _asked_first(request, verb, act, "jobs:letters", alone=alone)
+    return _asked_first(request, verb, act, "jobs:dead-letter-list", alone=alone)
 
 
 def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone: bool) -> HttpResponse:

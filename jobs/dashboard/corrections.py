@@ -26,8 +26,8 @@ def replay_corrected(request: HttpRequest, letter_id: uuid.UUID) -> HttpResponse
         args, kwargs = dead_letter_actions.corrected_arguments(letter, read(text))
         job_id = dead_letter_actions.replay_corrected(letter, args, kwargs, actor=actor(request))
     except (ValueError, JobError) as exc:
-        context = {**dead_letters.letter_context(request, letter), "edited": text, "problem": str(exc)}
-        page = show(request, "letter", "dead-letters", **context)
+        context = {**dead_letters.page_context(request, letter), "edited": text, "problem": str(exc)}
+        page = show(request, "dead_letter", "dead-letters", **context)
         page.status_code = 422
         return page
     messages.success(request, "Replayed with these arguments, as this new job.")

@@ -69,11 +69,11 @@ def groups(request: HttpRequest) -> HttpResponse:
 
 
 @page
-def letters(request: HttpRequest) -> HttpResponse:
+def dead_letter_list(request: HttpRequest) -> HttpResponse:
     """Show the letters of a group, or of a filter."""
     wanted = selection(request.GET)
     cursor = request.GET.get("after", "")
-    rows = wanted.letters().defer("body", "headers", "properties")
+    rows = wanted.dead_letters().defer("body", "headers", "properties")
     try:
         found = paging.page(rows, "failed_at", limit=PAGE, cursor=cursor)
     except paging.InvalidCursor:
@@ -81,12 +81,12 @@ def letters(request: HttpRequest) -> HttpResponse:
         return redirect(f"{request.path}?{as_query(request.GET)}")
     return show(
         request,
-        "letters",
+        "dead_letter_list",
         "dead-letters",
         wanted=wanted,
         fields={name: request.GET[name] for name in (*FIELDS, "all") if request.GET.get(name)},
         letters=[(letter, _arguments(letter)) for letter in found.rows],
-        count=counts.count(wanted.letters()),
+        count=counts.count(wanted.dead_letters()),
         cursor=cursor,
         first_query=as_query(request.GET),
         next_query=f"{as_query(request.GET)}&after={found.next_cursor}" if found.next_cursor else "",
@@ -94,13 +94,13 @@ def letters(request: HttpRequest) -> HttpResponse:
 
 
 @page
-def letter(request: HttpRequest, letter_id: uuid.UUID) -> HttpResponse:
+def dead_letter(request: HttpRequest, letter_id: uuid.UUID) -> HttpResponse:
     """Show one letter, and the form to replay it with other arguments."""
     found = get(letter_id)
-    return show(request, "letter", "dead-letters", **letter_context(request, found))
+    return show(request, "dead_letter", "dead-letters", **page_context(request, found))
 
 
-def letter_context(request: HttpRequest, found: DeadLetter) -> dict[str, object]:
+def page_context(request: HttpRequest, found: DeadLetter) -> dict[str, object]:
     """Return what a letter's page shows."""
     arguments = _arguments(found)
     return {
@@ -140,7 +140,7 @@ def as_query(given: QueryDict) -> str:
 
 def _groups(wanted: DeadLetterFilter) -> list[Group]:
     rows = (
-        wanted.letters()
+        wanted.dead_letters()
         .order_by()
         .values_list("task", "reason", "error")
         .annotate(number=Count("pk"), first=Min("failed_at"), latest=Max("failed_at"))

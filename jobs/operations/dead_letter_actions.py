@@ -104,7 +104,7 @@ def _named(letter: DeadLetter) -> dict[str, Any]:
 def _on_dead_letters(
     action: str, selection: DeadLetterFilter, change: Callable[[DeadLetter], bool], actor: str, *, dry_run: bool
 ) -> Result:
-    found = selection.letters()
+    found = selection.dead_letters()
     matched = found.order_by().count()
     if dry_run:
         return Result(matched, 0)

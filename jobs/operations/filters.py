@@ -122,7 +122,7 @@ class DeadLetterFilter:
     failed_before: datetime | None = None
     open_only: bool = True
 
-    def letters(self) -> QuerySet[DeadLetter]:
+    def dead_letters(self) -> QuerySet[DeadLetter]:
         """Return the letters, the latest first."""
         conditions = {
             "pk__in": self.ids,

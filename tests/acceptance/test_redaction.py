@@ -147,7 +147,7 @@ def pages(client: Client) -> Iterator[tuple[str, str]]:
     jobs, letters = list(Job.objects.all()), list(DeadLetter.objects.all())
     for name in ("jobs:job", "jobs:job-json", "admin:jobs_job_change"):
         paths += [reverse(name, args=[job.pk]) for job in jobs]
-    for name in ("jobs:letter", "admin:jobs_deadletter_change"):
+    for name in ("jobs:dead-letter", "admin:jobs_deadletter_change"):
         paths += [reverse(name, args=[letter.pk]) for letter in letters]
     for attempt in Attempt.objects.all():
         paths.append(reverse("admin:jobs_attempt_change", args=[attempt.pk]))

@@ -12,7 +12,7 @@ from jobs.models import Job, OperatorAction, Queue
 from tests.jobs import people
 from tests.jobs.rows import in_state
 
-PAGES = [reverse(f"jobs:{name}") for name, _, _ in ROOMS] + [reverse("jobs:letters")]
+PAGES = [reverse(f"jobs:{name}") for name, _, _ in ROOMS] + [reverse("jobs:dead-letter-list")]
 
 SOME = uuid.UUID(int=7)
 ACTIONS = [

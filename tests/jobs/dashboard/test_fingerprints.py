@@ -56,4 +56,4 @@ def test_a_long_error_costs_no_more_than_its_length(shape: str) -> None:
 def test_a_kind_finds_its_letters_and_no_others(error: str) -> None:
     found = letter(error=error)
     letter(error="Other: 100x no-such user")
-    assert list(DeadLetterFilter(error=fingerprint(error)).letters()) == [found]
+    assert list(DeadLetterFilter(error=fingerprint(error)).dead_letters()) == [found]
