@@ -13,6 +13,7 @@ class Work:
         jobs: how many.
         seconds: from the first call until the broker has all; or from the worker's release to the last outcome kept.
         cpu, database, broker: CPU seconds of the enqueuing process, or of the worker with its children; of the servers.
+        parent: what of `cpu` is the worker's main process alone; 0 where jobs were enqueued.
         memory: most bytes the worker and its children had meanwhile, shared ones once; 0 where nobody looked.
     """
 
@@ -21,6 +22,7 @@ class Work:
     cpu: float
     database: float
     broker: float
+    parent: float = 0.0
     memory: int = 0
 
     @property

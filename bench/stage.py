@@ -54,9 +54,11 @@ class Stage:
             before = self._servers_cpu()
             took = self._producer.enqueue(task, jobs, bulk=bulk)
             enqueued = Work(jobs, took["seconds"], took["cpu"], *self._servers_since(before))
-            before, cpu, began = self._servers_cpu(), self._worker.cpu(), time.monotonic()
+            before, cpu, parent = self._servers_cpu(), self._worker.cpu(), self._worker.parent_cpu()
+            began = time.monotonic()
         ended, memory = self.wait(jobs)
-        return enqueued, Work(jobs, ended - began, self._worker.cpu() - cpu, *self._servers_since(before), memory)
+        cpu, parent = self._worker.cpu() - cpu, self._worker.parent_cpu() - parent
+        return enqueued, Work(jobs, ended - began, cpu, *self._servers_since(before), parent, memory)
 
     def latency(self, jobs: int, rate: float) -> Latency:
         """Return how long single jobs waited to begin, so many of them in a second."""

@@ -8,6 +8,12 @@ def cpu(pid: int) -> float:
     return sum(_cpu(process) for process in _tree(pid))
 
 
+def own_cpu(pid: int) -> float:
+    """Return the CPU seconds that a process has used itself."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def _cpu(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()

@@ -56,6 +56,10 @@ class Worker:
         """Return the CPU seconds it has used with its children."""
         return usage.cpu(self._running.pid)
 
+    def parent_cpu(self) -> float:
+        """Return the CPU seconds its main process has used alone."""
+        return usage.own_cpu(self._running.pid)
+
     def memory(self) -> int:
         """Return the bytes it has in memory with its children."""
         return usage.memory(self._running.pid)
