@@ -15,10 +15,11 @@ class MailConfig(AppConfig):
     name = "mail"
 
     def ready(self) -> None:
-        """Register the letters that need no other app, and the system checks."""
-        from mail import checks  # noqa: F401, PLC0415 (importing it registers them; apps must be loaded first)
+        """Register the letters that need no other app, the system checks, and what is cleaned."""
+        from mail import checks, cleanup  # noqa: F401, PLC0415 (importing checks registers them; apps come first)
 
         letters.register("custom", custom.write)
+        cleanup.register()
         worker_init.connect(_load_client)
 
 

@@ -18,7 +18,7 @@ from email.policy import SMTP, SMTPUTF8
 from mail.addresses import Address
 from mail.conf import SmtpConf
 from mail.errors import MailError
-from mail.failures import Reply, failure, refusal
+from mail.failures import Reply, failure, no_utf8, refusal
 from mail.smtp import Smtp, SmtpOverTls
 
 SERVICE_CLOSING = 421
@@ -62,8 +62,9 @@ class SmtpClient:
         body = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
         with self._cleaning_up():
             smtp = self._begin(sender, utf8=utf8)
-            self._expect(self._timed(smtp).rcpt(str(recipient)), f"the recipient {recipient}")
-            self._expect(self._timed(smtp).data(body), "the message")
+            self._expect(self._timed(smtp).rcpt(str(recipient)), f"the recipient {recipient}", of_recipient=True)
+            # What a recipient does not want to read, servers say only here.
+            self._expect(self._timed(smtp).data(body), "the message", of_recipient=True)
             self._used_at = time.monotonic()
 
     def close(self) -> None:
@@ -132,7 +133,7 @@ class SmtpClient:
     def _mail(self, smtp: Smtp, sender: Address, *, utf8: bool) -> Reply:
         # smtplib overlooks what a server without any extension (one that knows HELO only) cannot do.
         if utf8 and not smtp.has_extn("smtputf8"):
-            raise smtplib.SMTPNotSupportedError("SMTPUTF8 not supported by server.")
+            raise no_utf8(self.conf, of_recipient=not sender.needs_utf8)
         return self._timed(smtp).mail(str(sender), ["SMTPUTF8"] if utf8 else [])
 
     def _timed(self, smtp: Smtp) -> Smtp:
@@ -147,9 +148,9 @@ class SmtpClient:
             raise TimeoutError(f"not done within {self.conf.delivery_seconds:g} s")
         return min(left, self.conf.reply_seconds)
 
-    def _expect(self, reply: Reply, what: str) -> None:
+    def _expect(self, reply: Reply, what: str, *, of_recipient: bool = False) -> None:
         if not 200 <= reply[0] < 300:
-            raise refusal(self.conf, reply, what)
+            raise refusal(self.conf, reply, what, of_recipient=of_recipient)
 
     @contextmanager
     def _cleaning_up(self) -> Iterator[None]:

@@ -9,10 +9,7 @@ MAX_SUBJECT = 200
 
 def write(to: str, subject: str, body: str, name: str = "", language: str = "en") -> Letter:
     """Return a letter with the given subject and text; empty lines part its paragraphs."""
-    if not subject.strip() or not body.strip():
-        raise InvalidMail("A custom letter needs a subject and a body; one of them is empty.")
-    if len(subject) > MAX_SUBJECT:
-        raise InvalidMail(f"A subject has at most {MAX_SUBJECT} characters; this one has {len(subject)}.")
+    check_words(subject, body)
     return Letter(
         to=addresses.parse(to, name),
         subject=subject,
@@ -20,3 +17,11 @@ def write(to: str, subject: str, body: str, name: str = "", language: str = "en"
         context={"body": body.strip()},
         language=language,
     )
+
+
+def check_words(subject: str, body: str) -> None:
+    """Raise InvalidMail for a subject or a body that is none."""
+    if not subject.strip() or not body.strip():
+        raise InvalidMail("A custom letter needs a subject and a body; one of them is empty.")
+    if len(subject) > MAX_SUBJECT:
+        raise InvalidMail(f"A subject has at most {MAX_SUBJECT} characters; this one has {len(subject)}.")

@@ -10,11 +10,13 @@ class MailError(Exception):
     Args:
         message: what happened, to what, and where it can be mended, what to do.
         permanent: whether trying again later is pointless.
+        of_recipient: whether it concerns this recipient, and others may be reached all the same.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, of_recipient: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.of_recipient = of_recipient
 
 
 def one_line(text: str) -> str:

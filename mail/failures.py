@@ -10,10 +10,17 @@ from mail.errors import MailError, one_line
 Reply = tuple[int, bytes]
 
 
-def refusal(conf: SmtpConf, reply: Reply, what: str) -> MailError:
+def refusal(conf: SmtpConf, reply: Reply, what: str, *, of_recipient: bool) -> MailError:
     """Return the error for a server that did not take `what`: refused for good by 5xx, else put off."""
     code, words = reply
-    return MailError(f"{_server(conf)} {_verb(code)} {what}: {_shown(code, words)}", permanent=_is_final(code))
+    said = f"{_server(conf)} {_verb(code)} {what}: {_shown(code, words)}"
+    return MailError(said, permanent=_is_final(code), of_recipient=of_recipient)
+
+
+def no_utf8(conf: SmtpConf, *, of_recipient: bool) -> MailError:
+    """Return the error for a server that takes no mailbox outside ASCII."""
+    said = f"{_server(conf)} cannot do what this mail needs: SMTPUTF8 not supported by server."
+    return MailError(said, permanent=True, of_recipient=of_recipient)
 
 
 def failure(conf: SmtpConf, exc: OSError | UnicodeError) -> MailError:

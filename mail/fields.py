@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from mail import addresses
 from mail.addresses import MAX_NAME_CHARACTERS, refuse_control_characters
+from mail.bulk import MAX_RECIPIENTS
 from mail.custom import MAX_SUBJECT
 from mail.errors import InvalidMail
 
@@ -51,3 +52,4 @@ Name = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS), _kept(_check_line)]
 Subject = Annotated[str, Field(max_length=MAX_SUBJECT), _kept(_check_words), _kept(_check_line)]
 Body = Annotated[str, Field(max_length=MAX_BODY_CHARACTERS), _kept(_check_words)]
 Language = Annotated[str, _kept(_check_language)]
+Recipients = Annotated[list[EmailAddress], Field(min_length=1, max_length=MAX_RECIPIENTS)]

@@ -23,6 +23,7 @@ def build(
     sender: Address,
     message_id: str,
     now: datetime,
+    unsubscribe: str = "",
 ) -> EmailMessage:
     """Return the message: plain text with an HTML alternative.
 
@@ -33,6 +34,7 @@ def build(
         message_id: the left part of the `Message-ID`, the same for every attempt, so that a server or reader can
             tell a repetition from a new letter.
         now: its `Date`, with a time zone.
+        unsubscribe: of a mailing, the link by which its reader ends them.
 
     Raises InvalidMail where a value could forge a header, or cannot be sent.
     """
@@ -48,6 +50,13 @@ def build(
         # Keeps out-of-office replies and other robots from answering (RFC 3834).
         headers.text("Auto-Submitted", "auto-generated"),
     )
+    if unsubscribe:
+        # RFC 2369, 3.2, and RFC 8058, 3.1: mail programs show a button beside the subject, and post to the link.
+        _add(
+            message,
+            headers.text("List-Unsubscribe", f"<{unsubscribe}>"),
+            headers.text("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        )
     message.set_content(_body(rendered.text), cte="quoted-printable")
     message.add_alternative(_body(rendered.html), subtype="html", cte="quoted-printable")
     # Last: setting contents moves every Content-* header away.

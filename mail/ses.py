@@ -33,9 +33,11 @@ def deliver(conf: SesConf, message: EmailMessage, *, sender: Address, recipient:
     for address in (sender, recipient):
         if address.needs_utf8:
             raise MailError(
-                f"Amazon SES takes no mailbox outside ASCII, such as {address}: SMTPUTF8 not supported.", permanent=True
+                f"Amazon SES takes no mailbox outside ASCII, such as {address}: SMTPUTF8 not supported.",
+                permanent=True,
+                of_recipient=address is recipient,
             )
-    with explained(conf, f"the mail to {recipient}"):
+    with explained(conf, sender, recipient):
         answer = _connected(conf).send_email(
             FromEmailAddress=str(sender),
             Destination={"ToAddresses": [str(recipient)]},

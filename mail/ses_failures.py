@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from botocore import exceptions as boto
 
+from mail.addresses import Address
 from mail.conf import SesConf
 from mail.errors import MailError, one_line
 
@@ -55,17 +56,21 @@ _CREDENTIALS = frozenset(
     }
 )
 
+#: Refused because of this mail, unless it says that the sender is at fault; another recipient's may be taken.
+_OF_RECIPIENT = frozenset({"BadRequestException", "MessageRejected"})
+
 #: What a signature is refused with where our clock is wrong; the clock will be set.
 _CLOCK = ("Signature expired", "Signature not yet current")
 
 
 @contextmanager
-def explained(conf: SesConf, what: str) -> Iterator[None]:
-    """Turn whatever boto3 raises while SES is given `what` into a MailError."""
+def explained(conf: SesConf, sender: Address, recipient: Address) -> Iterator[None]:
+    """Turn whatever boto3 raises while SES is given a mail into a MailError."""
+    what = f"the mail to {recipient}"
     try:
         yield
     except boto.ClientError as exc:
-        raise _refusal(conf, what, exc) from exc
+        raise _refusal(conf, what, exc, sender) from exc
     except boto.ConnectTimeoutError as exc:
         raise _failure(conf, f"does not accept a connection within {conf.connect_seconds:g} s") from exc
     except boto.ReadTimeoutError as exc:
@@ -81,7 +86,7 @@ def explained(conf: SesConf, what: str) -> Iterator[None]:
         raise _failure(conf, f"is out of reach: {one_line(str(exc))}") from exc
 
 
-def _refusal(conf: SesConf, what: str, exc: boto.ClientError) -> MailError:
+def _refusal(conf: SesConf, what: str, exc: boto.ClientError, sender: Address) -> MailError:
     error = exc.response.get("Error", {})
     code, words = str(error.get("Code", "")), one_line(str(error.get("Message", "")))
     status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -89,7 +94,8 @@ def _refusal(conf: SesConf, what: str, exc: boto.ClientError) -> MailError:
     said = f"{'refused' if permanent else 'put off'} {what}: {code}{words and ': '}{words.rstrip('.')}"
     if permanent and code in _CREDENTIALS:
         said += ". Check SES_ACCESS_KEY and SES_SECRET_KEY, and what they may do"
-    return _failure(conf, said, permanent=permanent)
+    of_recipient = permanent and code in _OF_RECIPIENT and str(sender) not in words and sender.domain not in words
+    return _failure(conf, said, permanent=permanent, of_recipient=of_recipient)
 
 
 def _passes(code: str, words: str, status: int) -> bool:
@@ -97,5 +103,5 @@ def _passes(code: str, words: str, status: int) -> bool:
     return code in _PASSING or words.startswith(_CLOCK) or not 400 <= status < 500 or status in {408, 429}
 
 
-def _failure(conf: SesConf, said: str, *, permanent: bool = False) -> MailError:
-    return MailError(f"Amazon SES in {conf.region} {said}.", permanent=permanent)
+def _failure(conf: SesConf, said: str, *, permanent: bool = False, of_recipient: bool = False) -> MailError:
+    return MailError(f"Amazon SES in {conf.region} {said}.", permanent=permanent, of_recipient=of_recipient)

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import Cancel, Permanent, job
-from mail import conf, executors, letters
+from jobs import Cancel, Permanent, Snooze, job
+from mail import bulk, conf, executors, letters
+from mail.bulk import Mailing, Unfinished
 from mail.errors import MailError, NothingToSend
-from mail.fields import Body, EmailAddress, Language, Name, Subject
+from mail.fields import Body, EmailAddress, Language, Name, Recipients, Subject
 from mail.messages import build
 from mail.rendering import render
 
@@ -67,11 +68,39 @@ def send_custom(
         return _send(self.request.id or str(uuid4()), "custom", details)
 
 
+@job(
+    name="mail.send_bulk",
+    bind=True,
+    queue="email",
+    # Behind the mails that somebody waits for.
+    priority=2,
+    max_retries=MAX_RETRIES,
+    retry_backoff_max=LONGEST_PAUSE_SECONDS,
+    time_limit=60,
+    public=True,
+    public_rate=f"{settings.MAIL_BULK_SUBMISSIONS_PER_HOUR}/h",
+)
+def send_bulk(
+    self: "Task[..., dict[str, str]]", recipients: Recipients, subject: Subject, body: Body, language: Language = "en"
+) -> dict[str, str]:
+    """Send a letter to each of up to 1,000 addresses, none of whom sees the others; return what became of each.
+
+    Each mail has a link by which its reader ends such mails; who has used it gets none. What was sent is not sent again
+    by a later attempt. One recipient's refusal fails no other's mail.
+    """
+    job_id = UUID(self.request.id) if self.request.id else uuid4()
+    mailing = Mailing(job_id, self.request.retries, recipients, subject, body, language)
+    with _as_outcome():
+        return bulk.carry_on(mailing)
+
+
 @contextmanager
 def _as_outcome() -> Iterator[None]:
     """Turn what this app raises into what becomes of the job."""
     try:
         yield
+    except Unfinished as exc:
+        raise Snooze(0, str(exc)) from exc
     except NothingToSend as exc:
         raise Cancel(str(exc)) from exc
     except MailError as exc:

@@ -165,6 +165,8 @@ SES_ENDPOINT = env.url("SES_ENDPOINT", "", schemes=("http", "https"))
 EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBUG else "")
 #: How many mails one client of the API may submit in an hour.
 MAIL_SUBMISSIONS_PER_HOUR = env.integer("MAIL_SUBMISSIONS_PER_HOUR", 1000, least=1, most=100_000_000)
+#: How many mailings, each to up to 1,000 addresses.
+MAIL_BULK_SUBMISSIONS_PER_HOUR = env.integer("MAIL_BULK_SUBMISSIONS_PER_HOUR", 10, least=1, most=1_000_000)
 EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
 
 # --- Messages by Telegram ----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ urlpatterns = [
     path("", front, name="front"),
     path("", include("accounts.urls")),
     path("", include("posts.urls")),
+    path("mail/", include("mail.urls")),
     path("media/", include("storage.urls")),
     # Whose password changes gets a notice by mail, from here too.
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password-change")),

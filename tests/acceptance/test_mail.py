@@ -1,5 +1,6 @@
 """The whole way of a mail: from a form through ledger, broker, worker and SMTP conversation."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,9 @@ from django.urls import reverse
 
 from accounts.models import User
 from jobs.models import Job
-from mail.tasks import send
+from mail.models import Recipient
+from mail.tasks import send, send_bulk
+from tests.acceptance.engine import IMPATIENT
 from tests.acceptance.worker import Worker
 from tests.servers import SmtpServer
 from tests.waiting import always, wait_for
@@ -71,3 +74,27 @@ def test_a_letter_nobody_needs_any_more_is_cancelled(smtp: SmtpServer, start_wor
     start_worker(pool="threads")
     job_once("cancelled")
     assert not smtp.mails
+
+
+def test_a_mailing_over_a_killed_worker_reaches_everybody_and_nobody_gets_another_mail(
+    smtp: SmtpServer, start_worker: StartWorker
+) -> None:
+    readers = [f"reader{number}@example.com" for number in range(300)]
+    smtp.refuse("RCPT", "550 5.1.1 no such user", recipient="reader7@")
+    send_bulk.delay(recipients=readers, subject="News", body="Hi")
+    worker = start_worker(pool="prefork", concurrency=1, environment=IMPATIENT)
+    wait_for(lambda: len(smtp.mails) >= 50, 30, what="50 mails")
+    worker.kill()
+    killed_at = len(smtp.mails)
+    start_worker(pool="prefork", concurrency=1, environment=IMPATIENT)
+    job_once("succeeded", 60)
+    assert killed_at < len(readers) - 1
+    ids: dict[str, set[str]] = {}
+    for mail in smtp.mails:
+        ids.setdefault(mail.recipients[0], set()).add(str(mail.message["Message-ID"]))
+    assert set(ids) == set(readers) - {"reader7@example.com"}
+    assert {len(found) for found in ids.values()} == {1}
+    # The kill may have struck between a mail and its row.
+    assert len(smtp.mails) - len(ids) <= 1
+    found = Counter(Recipient.objects.values_list("outcome", flat=True))
+    assert found == {"sent": len(readers) - 1, "refused": 1}
