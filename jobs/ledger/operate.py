@@ -25,15 +25,15 @@ def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
 
     Attempts count on, and the retries begin anew. Returns the jobs changed, to be dispatched by the caller.
     """
-    words = dialect()
+    sql = dialect()
     return [
         dispatchable(row)
         for row in _change(
             job_ids,
             _AGAIN,
             f"state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
-            f" run_at = {words.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
-            f" result = NULL, held_by = NULL, held_since = NULL, changed_at = {words.now}",
+            f" run_at = {sql.now}, expires_at = NULL, dispatched_at = NULL, finished_at = NULL, progress = NULL,"
+            f" result = NULL, held_by = NULL, held_since = NULL, changed_at = {sql.now}",
             returning=DISPATCHABLE,
         )
     ]
@@ -61,22 +61,22 @@ def _change(
     returning: str = "id",
 ) -> list[tuple[Any, ...]]:
     """Change the jobs for which the condition holds. Returns what is asked for of each."""
-    words = dialect()
+    sql = dialect()
     left = list(job_ids)
     done: list[tuple[Any, ...]] = []
     for pause in (*_LOOKS, 0.0):
         if not left:
             break
-        meant = f"id {words.is_one_of_ids} AND {condition}"
+        meant = f"id {sql.is_one_of_ids} AND {condition}"
         done += rows(
             f"UPDATE jobs_job SET {changes} WHERE {free(meant)} RETURNING id, {returning}",
-            [*parameters, words.ids(left)],
+            [*parameters, sql.ids(left)],
         )
-        missing = set(left) - {words.to_uuid(row[0]) for row in done}
+        missing = set(left) - {sql.to_uuid(row[0]) for row in done}
         if not missing:
             break
-        still = rows(f"SELECT id FROM jobs_job WHERE {meant}", [words.ids(missing)])
-        left = [words.to_uuid(job_id) for (job_id,) in still]
+        still = rows(f"SELECT id FROM jobs_job WHERE {meant}", [sql.ids(missing)])
+        left = [sql.to_uuid(job_id) for (job_id,) in still]
         if left:
             time.sleep(pause)
     return [row[1:] for row in done]

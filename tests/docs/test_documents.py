@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs import rooms
+
 BASE = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*BASE.glob("*.md"), *(BASE / "docs").glob("**/*.md")])
 
 #: In their order (https://keepachangelog.com/en/1.1.0/).
 KINDS_OF_CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 
+MODULE = re.compile(r"(?<![\w./-])[a-z_]+(?:/[a-z_0-9]+)+\.py\b")
+ROOM = re.compile(r"\b([a-z_]+)/(?= |`)")
 LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)[^)]*\)")
 
 
@@ -19,6 +23,24 @@ LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)[^)]*\)")
 def test_links_lead_somewhere(document: Path) -> None:
     links = LINK.findall(document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "document", [one for one in DOCUMENTS if one.name != "CHANGELOG.md"], ids=lambda path: path.name
+)
+def test_modules_are_where_they_are_said_to_be(document: Path) -> None:
+    named = set(MODULE.findall(document.read_text()))
+    assert [one for one in sorted(named) if not any((base / one).exists() for base in (BASE, BASE / "jobs"))] == []
+
+
+def test_the_engines_rooms_are_listed_in_their_order() -> None:
+    table = (BASE / "ARCHITECTURE.md").read_text().partition("| room |")[2]
+    listed = [
+        room for row in re.findall(r"^\| `([a-z_/ ]+)` \|", table, re.MULTILINE) for room in ROOM.findall(row + " ")
+    ]
+    there = {file.parent.name for file in (BASE / "jobs").glob("*/__init__.py")} - set(rooms.DJANGOS)
+    assert set(listed) == there
+    assert [room for room in listed if room in rooms.ROOMS] == [room for room in rooms.ROOMS if room in there]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
