@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from statistics import median
 
-from bench import bars
+from bench import bars, peers
 from bench.figures import Figures, Idle, Latency, Work, ratios
 from bench.scenarios import Case, Scale
 from bench.servers import circumstances
 from bench.setups import Results, Setup
-from bench.variants import LATE, Variant
+from bench.variants import LATE, PEERS, Variant
 
 INTRODUCTION = """# What `make bench` measured
 
@@ -44,15 +44,20 @@ _RATIOS: Sequence[tuple[str, Callable[[Work], float]]] = (
 def report(results: Results, rounds: int, scale: Scale, versions: Sequence[str]) -> str:
     """Return the page: the bars, who was measured, and the figures of each setup."""
     packages = [f"{name} {version(name)}" for name in ("celery", "kombu", "redis", "django", "psycopg")]
+    packages += [peers.version(variant.name) for variant in results.variants() if variant in PEERS]
     measured = f"{rounds} rounds of {scale.jobs:,} jobs; latency of {scale.latency_jobs} jobs at {scale.rate:g}/s."
     parts = [
         INTRODUCTION,
         f"{circumstances([*versions, *packages])}.\n{measured}",
         *(f"## Bars\n\n{judged}" for judged in [bars.table(results)] if judged),
-        "## Who keeps what\n\n" + "\n".join(f"- {one.title}: {one.durability}" for one in results.variants()),
+        "## Who is measured\n\n" + "\n".join(map(_terms, results.variants())),
         *(_section(results, setup) for setup in results.setups()),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _terms(variant: Variant) -> str:
+    return f"- {variant.title}: {variant.settings} {variant.durability}"
 
 
 def _section(results: Results, setup: Setup) -> str:

@@ -33,6 +33,7 @@ class Variant:
         side: the module with the tasks, see `bench.enqueue`.
         worker: gives the arguments of the interpreter that start a worker.
         brokers: those it can use, of `bench.brokers`.
+        settings: how it is set up.
         durability: what is lost when.
         python: the interpreter that has its packages.
         fails: whether its side has the tasks that fail.
@@ -45,6 +46,7 @@ class Variant:
     side: str
     worker: Callable[[Pool], Sequence[object]]
     brokers: Sequence[str]
+    settings: str
     durability: str
     python: Path = Path(sys.executable)
     fails: bool = True
@@ -93,6 +95,7 @@ def _plain(
         side="bench.plain",
         worker=partial(_celery, "bench.plain"),
         brokers=brokers,
+        settings="A Django project with as many apps as ours, set up as Celery's guide has it.",
         durability=durability,
         environment={"DJANGO_SETTINGS_MODULE": "bench.plain_settings", **environment},
     )
@@ -104,6 +107,7 @@ OURS = Variant(
     side="bench.tasks",
     worker=partial(_celery, "project"),
     brokers=("valkey", "rabbitmq", "ledger"),
+    settings="As in production.",
     durability="Each job is a committed row when the call returns, and its outcome is one; a lost broker loses none.",
     keeps_outcomes=True,
     environment={"DJANGO_SETTINGS_MODULE": "project.settings", "EXTRA_APPS": "bench"},
@@ -144,6 +148,7 @@ DRAMATIQ = Variant(
     side="bench.peers.on_dramatiq",
     worker=_dramatiq,
     brokers=("valkey", "rabbitmq"),
+    settings="Its defaults, as its guide has it: a process for each of prefork's, with eight threads; no results.",
     durability="Acknowledged when done: what a killed worker ran runs again, on Valkey after a minute. RabbitMQ"
     " confirms nothing to the caller. No outcome is kept. Lost with the broker.",
     python=peers.PYTHON,
@@ -156,6 +161,7 @@ HUEY = Variant(
     side="bench.peers.on_huey",
     worker=_huey,
     brokers=("valkey", "ledger"),
+    settings="Its defaults, as its guide has it: `-k process` for prefork, `-k thread` for threads.",
     durability="Taken off the queue when begun: what a killed worker ran is lost. No outcome is kept. Lost with the"
     " broker. Where ours needs none it uses the database too, with every commit on the disk.",
     python=peers.PYTHON,

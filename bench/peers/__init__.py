@@ -1,5 +1,6 @@
 """Other frameworks that run jobs, installed from PyPI in the versions of `requirements.txt` here, apart from ours."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,9 @@ def install() -> None:
         check=True,
     )
     _INSTALLED.write_text(wanted)
+
+
+def version(name: str) -> str:
+    """Return the package's name with the version that `requirements.txt` asks for."""
+    [pinned] = re.findall(rf"^{name}==(\S+)", _REQUIREMENTS.read_text(), re.MULTILINE)
+    return f"{name} {pinned}"

@@ -68,4 +68,5 @@ def test_each_peer_is_installed_in_one_version_whose_files_are_known() -> None:
     pinned = [line for line in lines if line and line[0] not in " #"]
 
     assert {line.partition("==")[0] for line in pinned} >= {"dramatiq", "huey"}
+    assert peers.version("dramatiq").startswith("dramatiq 2.")
     assert all("==" in line and line.endswith("\\") for line in pinned)
