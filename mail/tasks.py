@@ -34,7 +34,7 @@ LONGEST_PAUSE_SECONDS = 2 * 3600
     retry_backoff_max=LONGEST_PAUSE_SECONDS,
     time_limit=30,
 )
-def send(self: "Task[..., str]", kind: str, **details: str) -> str:
+def send(self: "Task[..., str]", /, kind: str, **details: str) -> str:
     """Write the letter of this kind about `details` and hand it to the configured executor; return who it went to.
 
     Details are ids and plain words, never secrets: what must stay secret is made by the letter's writer, here.

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, Unpack, cast, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from celery import shared_task
 
@@ -14,11 +14,10 @@ from jobs.tasks.options import PRIORITIES
 from jobs.tasks.task import JobTask
 
 
-class JobOptions(TypedDict, total=False):
-    """What `@job` takes. Names that Celery has keep Celery's meaning; durations in seconds."""
+class TaskOptions(TypedDict, total=False):
+    """What `@job` takes besides `bind` and `batch`. Names that Celery has keep its meaning; durations in seconds."""
 
     name: str
-    bind: bool
     queue: str
     priority: int
     autoretry_for: tuple[type[BaseException], ...]
@@ -37,8 +36,6 @@ class JobOptions(TypedDict, total=False):
     #: A template such as `"post:{post_id}"`, or true for task and arguments: while such a job waits to begin, another
     #: call returns that job instead of enqueueing a second one.
     unique: str | bool
-    #: How many waiting jobs of the task one call takes at most; the function then takes a `Batch`.
-    batch: int
     #: Names of arguments that nobody is shown, or true for all.
     redact: tuple[str, ...] | bool
     #: Whether clients may submit it over HTTP.
@@ -49,10 +46,30 @@ class JobOptions(TypedDict, total=False):
     retention: float | None
 
 
+class JobOptions(TaskOptions, total=False):
+    """What `@job` takes."""
+
+    bind: bool
+    #: How many waiting jobs of the task one call takes at most; the function then takes a `Batch`.
+    batch: int
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
 @overload
-def job(function: Callable[..., Any], /) -> JobTask: ...
+def job(function: Callable[P, R], /) -> JobTask[P, R]: ...
 @overload
-def job(**options: Unpack[JobOptions]) -> Callable[[Callable[..., Any]], JobTask]: ...
+def job(
+    *, batch: int, bind: bool = ..., **options: Unpack[TaskOptions]
+) -> Callable[[Callable[..., Any]], JobTask[..., Any]]: ...
+@overload
+def job(
+    *, bind: Literal[True], **options: Unpack[TaskOptions]
+) -> Callable[[Callable[Concatenate[Any, P], R]], JobTask[P, R]]: ...
+@overload
+def job(*, bind: Literal[False] = ..., **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], JobTask[P, R]]: ...
 def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
     """Make a function a task whose calls are jobs: `@job` or `@job(queue="email", max_retries=5)`.
 
@@ -88,7 +105,7 @@ def _check_function(function: Callable[..., Any]) -> None:
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    known = JobOptions.__annotations__
+    known = JobOptions.__annotations__ | TaskOptions.__annotations__
     for name, value in options.items():
         if name not in known:
             raise InvalidOption(f"@job has no option {name!r}. It takes: {', '.join(sorted(known))}.")

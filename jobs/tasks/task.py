@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, Unpack, cast
 
 from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
@@ -21,6 +21,7 @@ from jobs.tasks.coroutines import finished
 from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.options import moment, options_of, route_of, seconds
 from jobs.tasks.signature import TaskSignature
+from jobs.tasks.typed import CallOptions, ManyOptions, P, R_co, TypedCalls
 from jobs.worker.batch import Batch, Item, execute_batch, item_type
 from jobs.worker.executor import execute
 from jobs.worker.tracer import Tracer, guarded, within_attempt
@@ -35,8 +36,11 @@ class RetryCall(Retry):
         self.max_retries = max_retries
 
 
-class JobTask(Task):
-    """A Celery task whose calls are written to the ledger before anything is sent, and which runs under a lease."""
+class JobTask(TypedCalls[P, R_co], Task):
+    """A Celery task whose calls are written to the ledger before anything is sent, and which runs under a lease.
+
+    Type checkers know its calls: `P` are the parameters of its function, `R_co` is what that returns.
+    """
 
     abstract = True
     #: Writes the jobs; set when Django is ready.
@@ -157,17 +161,17 @@ class JobTask(Task):
     def __trace__(self, tracer: Tracer | None) -> None:
         self._tracer = tracer and guarded(self, tracer)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
         if self.request.called_directly:
-            return super().__call__(*args, **kwargs)
+            return cast("R_co", super().__call__(*args, **kwargs))
         if self.request.is_eager:
-            return self._run_eagerly(args, kwargs)
+            return cast("R_co", self._run_eagerly(args, kwargs))
         course = course_of(self.request)
         course.has_begun = True
         result = execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
         course.has_returned = True
-        return result
+        return cast("R_co", result)
 
     def _run_eagerly(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run the body at once, for tests with CELERY_TASK_ALWAYS_EAGER: there is neither a row nor a lease."""
@@ -188,7 +192,7 @@ class JobTask(Task):
         link: Any = None,
         link_error: Any = None,
         shadow: str | None = None,
-        **options: Any,
+        **options: Unpack[CallOptions],
     ) -> JobResult:
         """Write a job in the caller's transaction; it is dispatched when that commits.
 
@@ -215,7 +219,9 @@ class JobTask(Task):
         job_id = self.enqueuer.enqueue(self, args, kwargs, chosen)
         return JobResult(str(job_id), app=self.app)
 
-    def delay_many(self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Any) -> list[JobResult]:
+    def delay_many(
+        self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Unpack[ManyOptions]
+    ) -> list[JobResult]:
         """Write many jobs in one insert and publish them together on commit: all of them or none.
 
         Args:
@@ -230,8 +236,9 @@ class JobTask(Task):
         """
         arguments = [self._plain_arguments(*arguments_of(index, call)) for index, call in enumerate(calls)]
         message = message_of(options, link=options.get("link"), link_error=options.get("link_error"))
-        if options.get("task_id") is not None:
-            raise InvalidOption(f"{self.name}: task_id={options['task_id']!r} cannot be the id of many jobs.")
+        given: Mapping[str, Any] = options
+        if given.get("task_id") is not None:
+            raise InvalidOption(f"{self.name}: task_id={given['task_id']!r} cannot be the id of many jobs.")
         chosen = options_of(self, options, None, message)
         if self.app.conf["task_always_eager"]:
             return [self.apply_async(args, kwargs, **options) for args, kwargs in arguments]

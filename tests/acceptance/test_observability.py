@@ -39,7 +39,7 @@ def test_every_line_about_a_job_says_which_and_none_its_secrets(
     start_worker: Callable[..., Worker], effects: Effects
 ) -> None:
     with correlated("order-4711"):
-        jobs = [flaky.delay("x", failures=1), discreet.delay("name", SECRET), discreet.delay(7, secret=SECRET)]
+        jobs = [flaky.delay("x", failures=1), discreet.delay("name", SECRET), discreet.delay(7, secret=SECRET)]  # type: ignore[arg-type]
     worker = start_worker(pool="threads", environment={"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"})
     wait_for(lambda: ended(*jobs), 30)
     worker.stop()

@@ -11,12 +11,16 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 
-from jobs import EnqueueError, InvalidArguments, InvalidOption, job
+from jobs import EnqueueError, InvalidArguments, InvalidOption, JobTask, job
 from jobs.conf import conf
 from jobs.models import Job
 from tests.jobs.wire import queue_length
 from tests.servers import Valkey
 from tests.tasks_app import tasks
+
+#: Tasks as whoever has no type checker calls them.
+note: JobTask = tasks.note
+step: JobTask = tasks.step
 
 SELF_CONTAINING: list[Any] = []
 SELF_CONTAINING.append(SELF_CONTAINING)
@@ -31,54 +35,54 @@ class Unspeakable:
 
 #: A call, the error, and what its message must say: the thing, the value, the rule.
 ARGUMENTS: dict[str, tuple[Callable[[], Any], str]] = {
-    "too few": (lambda: tasks.step.delay("a"), r"tests\.tasks_app\.tasks\.step: .*signature.*missing.*'name'"),
-    "too many": (lambda: tasks.note.delay("a", "b"), r"note: .*signature \(effect: str\).*too many positional"),
-    "unknown name": (lambda: tasks.note.delay(wrong="a"), r"note: .*(missing|unexpected).*"),
-    "twice": (lambda: tasks.note.apply_async(["a"], {"effect": "b"}), r"note: .*multiple values.*'effect'"),
-    "a string for args": (lambda: tasks.note.apply_async("abc"), r"note: args='abc' .*must be a list or tuple"),
-    "a number for args": (lambda: tasks.note.apply_async(cast("Any", 7)), r"note: args=7 .*must be a list or tuple"),
+    "too few": (lambda: step.delay("a"), r"tests\.tasks_app\.tasks\.step: .*signature.*missing.*'name'"),
+    "too many": (lambda: note.delay("a", "b"), r"note: .*signature \(effect: str\).*too many positional"),
+    "unknown name": (lambda: note.delay(wrong="a"), r"note: .*(missing|unexpected).*"),
+    "twice": (lambda: note.apply_async(["a"], {"effect": "b"}), r"note: .*multiple values.*'effect'"),
+    "a string for args": (lambda: note.apply_async("abc"), r"note: args='abc' .*must be a list or tuple"),
+    "a number for args": (lambda: note.apply_async(cast("Any", 7)), r"note: args=7 .*must be a list or tuple"),
     "a list for kwargs": (
-        lambda: tasks.note.apply_async((), cast("Any", ["a"])),
+        lambda: note.apply_async((), cast("Any", ["a"])),
         r"note: kwargs=\['a'\] .*must be a mapping",
     ),
-    "an object": (lambda: tasks.note.delay(object()), r"note: args=\[<object.*cannot be written as JSON"),
-    "a set": (lambda: tasks.note.delay(effect={1}), r"note: kwargs=\{'effect': \{1\}\} cannot be written as JSON"),
-    "itself": (lambda: tasks.note.delay(SELF_CONTAINING), r"note: args=.*cannot be written as JSON"),
-    "not a number": (lambda: tasks.note.delay(math.nan), r"note: args=\[nan\] cannot be written as JSON"),
-    "infinite": (lambda: tasks.note.delay([math.inf]), r"note: args=\[\[inf\]\] cannot be written as JSON"),
-    "NUL": (lambda: tasks.note.delay("a\x00b"), r"note: args holds a NUL character, which PostgreSQL cannot store"),
-    "NUL in a key": (lambda: tasks.note.delay({"\x00": 1}), r"note: args holds a NUL character"),
-    "NUL after a backslash": (lambda: tasks.note.delay("\\\x00"), r"note: args holds a NUL character"),
-    "a lone surrogate": (lambda: tasks.note.delay(effect="\udc80"), r"note: kwargs holds a lone surrogate"),
+    "an object": (lambda: note.delay(object()), r"note: args=\[<object.*cannot be written as JSON"),
+    "a set": (lambda: note.delay(effect={1}), r"note: kwargs=\{'effect': \{1\}\} cannot be written as JSON"),
+    "itself": (lambda: note.delay(SELF_CONTAINING), r"note: args=.*cannot be written as JSON"),
+    "not a number": (lambda: note.delay(math.nan), r"note: args=\[nan\] cannot be written as JSON"),
+    "infinite": (lambda: note.delay([math.inf]), r"note: args=\[\[inf\]\] cannot be written as JSON"),
+    "NUL": (lambda: note.delay("a\x00b"), r"note: args holds a NUL character, which PostgreSQL cannot store"),
+    "NUL in a key": (lambda: note.delay({"\x00": 1}), r"note: args holds a NUL character"),
+    "NUL after a backslash": (lambda: note.delay("\\\x00"), r"note: args holds a NUL character"),
+    "a lone surrogate": (lambda: note.delay(effect="\udc80"), r"note: kwargs holds a lone surrogate"),
     "a large body": (
-        lambda: tasks.note.delay("x" * 300_000),
+        lambda: note.delay("x" * 300_000),
         r"note: the message body has 300,\d{3} bytes: it must not have more than 262,144 \(JOBS_MAX_MESSAGE_BYTES\)",
     ),
     "a large body of large letters": (
-        lambda: tasks.note.delay("\U0001f600" * 60_000),
+        lambda: note.delay("\U0001f600" * 60_000),
         r"note: the message body has .* bytes: it must not have more than 262,144",
     ),
     "a type of Kombu's that is none": (
-        lambda: tasks.note.delay({"__type__": "no-such", "__value__": 1}),
+        lambda: note.delay({"__type__": "no-such", "__value__": 1}),
         r"note: args holds an object with the key \"__type__\".*Use another key",
     ),
     "a type of Kombu's with another value": (
-        lambda: tasks.note.delay([{"__type__": "uuid", "__value__": {"hex": "x"}}]),
+        lambda: note.delay([{"__type__": "uuid", "__value__": {"hex": "x"}}]),
         r"note: args holds an object with the key \"__type__\".*Use another key",
     ),
     "what cannot even be shown": (
-        lambda: tasks.note.delay(Unspeakable()),
+        lambda: note.delay(Unspeakable()),
         r"note: args=a list that cannot be shown \(RuntimeError\) cannot be written as JSON",
     ),
     "one of many": (
-        lambda: tasks.note.delay_many([["a"], ["b"], ["c", "d"]]),
+        lambda: note.delay_many([["a"], ["b"], ["c", "d"]]),
         r"Job 2 of 3: .*note: .*too many positional",
     ),
     "one of many in no form": (
-        lambda: tasks.note.delay_many(cast("Any", [["a"], 5])),
+        lambda: note.delay_many(cast("Any", [["a"], 5])),
         r"Job 1: 5 .*must be a mapping or a sequence",
     ),
-    "one of many a string": (lambda: tasks.note.delay_many(["abc"]), r"Job 0: 'abc' .*must be a mapping or a sequence"),
+    "one of many a string": (lambda: note.delay_many(["abc"]), r"Job 0: 'abc' .*must be a mapping or a sequence"),
 }
 
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
@@ -172,30 +176,30 @@ def test_options_that_cannot_be(options: dict[str, Any], words: str, many: bool)
         # It could not be the id of all of them.
         words = r"task_id=.*"
     with pytest.raises(EnqueueError, match=words) as error:
-        tasks.note.delay_many([["a"], ["b"]], **options) if many else tasks.note.apply_async(["a"], **options)
+        note.delay_many([["a"], ["b"]], **options) if many else note.apply_async(["a"], **options)
     assert "tests.tasks_app.tasks.note" in str(error.value)
 
 
 @pytest.mark.django_db
 def test_errors_are_those_python_programs_expect() -> None:
     with pytest.raises(TypeError):
-        tasks.note.delay()
+        note.delay()
     with pytest.raises(ValueError, match="priority"):
-        tasks.note.apply_async(["a"], priority=11)
+        note.apply_async(["a"], priority=11)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_refused_call_leaves_the_callers_transaction_whole(valkey: Valkey) -> None:
     with transaction.atomic():
-        tasks.note.delay("kept")
+        note.delay("kept")
         with pytest.raises(InvalidArguments):
-            tasks.note.delay_many([["a"], [object()]])
+            note.delay_many([["a"], [object()]])
     assert [row.args for row in Job.objects.all()] == [["kept"]]
 
 
 @pytest.mark.django_db
 def test_an_option_about_sending_changes_nothing() -> None:
-    result = tasks.note.apply_async(["a"], retry=False, serializer="json", ignore_result=True)
+    result = note.apply_async(["a"], retry=False, serializer="json", ignore_result=True)
     assert result.job.options is None
 
 
@@ -204,9 +208,9 @@ def test_the_limit_of_a_body_is_the_settings(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(settings, "JOBS_MAX_MESSAGE_BYTES", 200, raising=False)
     conf.cache_clear()
     try:
-        tasks.note.delay("x" * 50)
+        note.delay("x" * 50)
         with pytest.raises(InvalidArguments, match="must not have more than 200"):
-            tasks.note.delay("x" * 200)
+            note.delay("x" * 200)
     finally:
         monkeypatch.undo()
         conf.cache_clear()
@@ -241,5 +245,5 @@ DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_declaration_that_cannot_be(options: dict[str, Any], words: str) -> None:
     before = set(current_app.tasks)
     with pytest.raises(InvalidOption, match=words):
-        job(**options)(lambda: None)
+        cast("Any", job)(**options)(lambda: None)
     assert set(current_app.tasks) == before

@@ -184,7 +184,7 @@ def test_a_plain_task_may_follow_a_job(effects: Effects, valkey: Valkey) -> None
 @pytest.mark.django_db(transaction=True)
 def test_a_plain_task_is_not_sent_before_what_it_follows_is_recorded(effects: Effects, valkey: Valkey) -> None:
     # The other link cannot be enqueued, so the success is not recorded.
-    links = [tasks.plain.s(), group(tasks.plain.s()), tasks.note.s("too", "many")]
+    links = [tasks.plain.s(), group(tasks.plain.s()), tasks.note.s("too", "many")]  # type: ignore[call-overload]
     job = tasks.step.apply_async((None, "a"), link=links).job
     deliver(job)
     assert job.state == State.DEAD

@@ -65,7 +65,7 @@ def test_the_jobs_of_a_batch_task_run_and_fail_one_by_one() -> None:
 
 def test_what_a_call_would_refuse_is_refused() -> None:
     with pytest.raises(InvalidArguments):
-        plain.delay("a", "b")
+        plain.delay("a", "b")  # type: ignore[call-arg]
     with pytest.raises(InvalidOption):
-        plain.apply_async(["a"], nonsense=1)
+        plain.apply_async(["a"], nonsense=1)  # type: ignore[call-arg]
     assert seen == []

@@ -249,7 +249,7 @@ def test_whatever_json_can_say_comes_back_as_it_was(value: Any) -> None:
 @pytest.mark.django_db
 def test_dates_uuids_and_decimals_are_written_as_celery_writes_them() -> None:
     moment = timezone.now()
-    job = tasks.note.delay({"at": moment, "id": uuid.UUID(int=7)}).job
+    job = tasks.note.apply_async([{"at": moment, "id": uuid.UUID(int=7)}]).job
     assert job.args[0]["id"] is not None
 
 

@@ -182,7 +182,7 @@ def test_no_page_shows_headers_made_of_arguments(header: str) -> None:
 @pytest.mark.parametrize("value", [{SECRET}, object, float("nan")])
 def test_what_cannot_be_written_is_not_repeated(value: Any) -> None:
     with pytest.raises(InvalidArguments) as raised:
-        tasks.discreet.delay("ada", [SECRET, value])
+        tasks.discreet.delay("ada", [SECRET, value])  # type: ignore[arg-type]
     assert SECRET not in str(raised.value)
     assert "JSON" in str(raised.value)
 

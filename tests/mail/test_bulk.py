@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 JOB_ID = uuid.UUID(int=7)
 THREE = ["jane@example.com", "john@example.com", "zoe@example.com"]
-NEWS = {"recipients": THREE, "subject": "News", "body": "Hi"}
+NEWS: dict[str, Any] = {"recipients": THREE, "subject": "News", "body": "Hi"}
 
 
 def mailing(*recipients: str, retries: int = 0, job_id: uuid.UUID = JOB_ID) -> Mailing:

@@ -200,7 +200,7 @@ def warned(effect: str, gate: str) -> None:
 
 
 @job(bind=True)
-def steer(self: JobTask, how: str, **options: Any) -> str:
+def steer(self: JobTask, /, how: str, **options: Any) -> str:
     """End as told."""
     match how:
         case "return":
