@@ -2,7 +2,7 @@
 
 access        who may look, who may act
 pages         what every page has
-overview, jobs, job, deadletters, queues, schedules, workers, history    one module for each page
+overview, jobs, job, dead_letters, queues, schedules, workers, history    one module for each page
 actions       what a page's buttons do: one address for each verb
 verdict, timeline, charts, tracebacks, fingerprints    pure: from rows to what is shown
 """

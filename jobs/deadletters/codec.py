@@ -1,6 +1,6 @@
 """Dead letters as messages: the original body, properties and headers, and beside them what went wrong.
 
-Pure: building a letter and reading one back; `deadletters` sends them, `archiver` stores them.
+Pure: building a letter and reading one back; `publisher` sends them, `archiver` stores them.
 """
 
 import json

@@ -2,6 +2,12 @@
 
 enqueue   rows come in: inserted by a caller, adopted from a foreign message
 attempts  a worker claims a job and records what became of it
+hold      jobs that are held back, and why
+fetch     with `ledger://`: rows for delivery
+notify    with `ledger://`: waking who waits for rows
 maintain  maintenance: what is due, lost or overdue
 operate   what a person or program asks for: retry, cancel
+unique    unique keys
+prune     ended jobs past their retention
+sql       what the databases say differently
 """

@@ -1,4 +1,4 @@
-"""Handing jobs out without a broker: with `ledger://` a queued row is its own message.
+"""Fetching jobs for delivery without a broker: with `ledger://` a queued row is its own message.
 
 A worker that fetches a row stamps it `dispatched_at`, and others pass it by. Its state does not change: only a claim
 does that. The stamp comes off when the worker gives the row back, or has not begun it for a while.

@@ -1,4 +1,4 @@
-"""The weekly upkeep of tables: each app says at start what of its own goes, and one job does it, a little at a time."""
+"""The weekly clean-up: each app says at start what of its own goes, and one job does it, a little at a time."""
 
 import logging
 from collections.abc import Callable, Iterator

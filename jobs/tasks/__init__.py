@@ -1,1 +1,10 @@
-"""How a task is defined: the decorator, `JobTask`, its options, and the tasks known here."""
+"""How a task is defined.
+
+declare                  `@job`
+task                     `JobTask`
+signature, options       what a call gives, and whether it fits
+calls, coroutines        what callers get; what a task's function returns
+uniqueness, redaction    keys of jobs, and what nobody is shown
+registry                 the tasks known here
+enqueuer                 who writes the jobs
+"""
