@@ -15,6 +15,7 @@ from project import env, shared_environment
 from project.embedded import parts, ports
 from project.embedded.environment import DEMO_EMAIL, Development
 from project.embedded.manager import Interrupted, Manager, PartFailed
+from project.embedded.reload import Reloader
 
 BASE = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
@@ -78,6 +79,9 @@ def _run(development: Development) -> int:
         signal.signal(number, lambda *_: manager.interrupt())
     servers = parts.servers(development)
     site = parts.site(development)
+    reloader = Reloader(manager, [part for part in site if part.reloads], base=BASE, var=development.var)
+    # Before anything is loaded: what changes while it starts is not missed.
+    reloader.start()
     try:
         manager.say("Starting …")
         manager.start(*servers)
@@ -87,7 +91,7 @@ def _run(development: Development) -> int:
         manager.start(*site)
         manager.wait_until_ready(*site, seconds=START_SECONDS)
         manager.say(_welcome(development, time.monotonic() - began))
-        manager.watch()
+        manager.watch(reloader.look)
     except Interrupted:
         manager.say("Stopping; running jobs may finish. Ctrl-C again stops at once.")
         return 0
@@ -95,6 +99,7 @@ def _run(development: Development) -> int:
         manager.say(f"Could not start: {exc}")
         return 1
     finally:
+        reloader.stop()
         # The servers last: until then workers hand back what they hold.
         manager.stop(site)
         manager.stop_all()
@@ -115,7 +120,7 @@ def _welcome(development: Development, seconds: float) -> str:
         f"  Admin    {site}/admin/   {login}\n"
         f"  Flower   {flower}/   {flower_login}\n"
         f"\n"
-        f"  Data and logs are in {development.var}. Ctrl-C stops everything.\n"
+        f"  Changed code is run by itself. Data and logs are in {development.var}. Ctrl-C stops everything.\n"
     )
 
 

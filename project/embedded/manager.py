@@ -3,6 +3,7 @@
 honcho's own manager ends everything as soon as one process ends, and all at once; so its parts are put together anew.
 """
 
+import math
 import os
 import queue
 import shutil
@@ -64,6 +65,8 @@ class Part:
     stop_seconds: float = 10.0
     #: Whether its output goes to its log only.
     quiet: bool = False
+    #: Whether it is started anew when code of ours has changed.
+    reloads: bool = False
 
 
 @dataclass
@@ -76,6 +79,10 @@ class _Run:
     started_at: float
     failures: int = 0
     start_again_at: float | None = None
+    #: Since when it is asked to end, to be started anew as soon as it has.
+    ending_since: float | None = None
+    #: Whether it is being started anew, and it is still to be said that it is there.
+    renewed: bool = False
     said_ready: bool = False
     said: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
 
@@ -124,12 +131,15 @@ class Manager:
         said = self._runs[part.name].said_ready or not part.ready_words
         return said and part.ready()
 
-    def run_to_end(self, part: Part) -> None:
-        """Run a command that ends by itself. Raises PartFailed unless it succeeds."""
+    def run_to_end(self, part: Part, *, seconds: float = math.inf) -> None:
+        """Run a command that ends by itself. Raises PartFailed unless it succeeds, and that in time."""
         self.start(part)
         run = self._runs[part.name]
         while run.alive:
             self._turn()
+            if time.monotonic() - run.started_at > seconds:
+                self.stop([part])
+                raise PartFailed(f"{part.name} did not end within {seconds:g} seconds.{_tail(run)}")
         # What it said last may still be on its way.
         self._pump()
         del self._runs[part.name]
@@ -138,18 +148,49 @@ class Manager:
 
     # Running.
 
-    def watch(self) -> NoReturn:
-        """Keep every part running until interrupted: one that ends is started again, later each time."""
+    def watch(self, look: Callable[[], None] = lambda: None) -> NoReturn:
+        """Keep every part running until interrupted: one that ends is started again, later each time.
+
+        `look` is called again and again, and may start, run to its end and restart what it likes.
+        """
         while True:
             self._turn()
+            look()
             for run in self._runs.values():
-                if run.alive:
-                    continue
-                if run.start_again_at is None:
-                    self._plan_restart(run)
-                elif time.monotonic() >= run.start_again_at:
-                    run.process = self._launch(run.part, run.colour)
-                    run.started_at, run.start_again_at = time.monotonic(), None
+                self._keep(run)
+
+    def restart(self, parts: Iterable[Part]) -> None:
+        """Ask parts to end, and start each anew when it has; do not wait. Running jobs may finish as at a stop."""
+        for part in parts:
+            run = self._runs[part.name]
+            run.failures = 0
+            if run.alive and run.ending_since is None:
+                run.process.terminate()
+                run.ending_since = time.monotonic()
+            elif not run.alive:
+                run.start_again_at, run.renewed = time.monotonic(), True
+
+    def _keep(self, run: _Run) -> None:
+        if run.alive:
+            if run.ending_since is not None and time.monotonic() - run.ending_since > run.part.stop_seconds:
+                _signal_group(run.process.pid, signal.SIGKILL)
+            elif run.renewed and run.ending_since is None and self._is_ready(run.part):
+                run.renewed = False
+                self.say(f"{run.part.name} runs the changed code.")
+        elif run.ending_since is not None:
+            # What it left behind must not go on beside its successor.
+            _signal_group(run.process.pid, signal.SIGKILL)
+            run.ending_since, run.renewed = None, True
+            self._start_again(run)
+        elif run.start_again_at is None:
+            self._plan_restart(run)
+        elif time.monotonic() >= run.start_again_at:
+            self._start_again(run)
+
+    def _start_again(self, run: _Run) -> None:
+        run.said_ready = False
+        run.process = self._launch(run.part, run.colour)
+        run.started_at, run.start_again_at = time.monotonic(), None
 
     def _plan_restart(self, run: _Run) -> None:
         now = time.monotonic()

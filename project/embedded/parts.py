@@ -110,8 +110,9 @@ def site(development: Development) -> list[Part]:
             ],
             ready_words=" ready.",
             stop_seconds=WORKER_STOP_SECONDS,
+            reloads=True,
         ),
-        Part("beat", [*celery, "beat", "--loglevel", "INFO"], ready_words="beat: Starting"),
+        Part("beat", [*celery, "beat", "--loglevel", "INFO"], ready_words="beat: Starting", reloads=True),
         _flower(development, celery),
     ]
 
@@ -124,6 +125,7 @@ def _web(development: Development) -> Part:
         # Live pages keep connections open; they need not hold up a stop.
         [*command, "--host", development.host, "--port", port, "--graceful-seconds", "3"],
         ready=partial(_answers_http, f"http://127.0.0.1:{port}/readyz", accept=(200,)),
+        reloads=True,
     )
 
 

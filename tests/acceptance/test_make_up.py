@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +27,17 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
 pytestmark = pytest.mark.timeout(240)
+
+#: Says when it runs, and waits until it may end.
+SLOW_TASK = """
+
+@job(queue="email")
+def slow() -> None:
+    import pathlib, time
+    pathlib.Path("slow").touch()
+    while not pathlib.Path("go on").exists():
+        time.sleep(0.05)
+"""
 
 
 def row_of_free_ports(count: int) -> int:
@@ -56,7 +68,8 @@ def open_to_others(directory: Path) -> list[Path]:
 class Up:
     """One `make up`."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, *, code: Path = settings.BASE_DIR) -> None:
+        self.code = code
         self.port, self.flower_port = free_port(), free_port()
         self.log = var.parent / "up.log"
         self.variables = {
@@ -84,7 +97,7 @@ class Up:
                 *(sys.executable, "-m", "project.embedded"),
             ],
             log=self.log,
-            directory=settings.BASE_DIR,
+            directory=self.code,
         )
 
     def wait_until_ready(self) -> None:
@@ -119,7 +132,7 @@ class Up:
         """Run a command in another terminal, to its end."""
         return subprocess.run(
             command,
-            cwd=settings.BASE_DIR,
+            cwd=self.code,
             env=self.second_terminal(),
             input=given,
             capture_output=True,
@@ -132,6 +145,13 @@ class Up:
         """Ask it to stop and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project's code, for a test to change."""
+    left_out = shutil.ignore_patterns(".*", "var", "tests", "bench", "docs", "staticfiles", "__pycache__")
+    return Path(shutil.copytree(settings.BASE_DIR, tmp_path / "code", ignore=left_out))
 
 
 @pytest.fixture
@@ -219,6 +239,53 @@ def test_a_second_terminal_reaches_what_runs(up: Up, running_beside: Callable[..
     assert stopped.returncode == 1
     assert f"nobody answers at port {up.port}" in stopped.stderr
     assert stopped.stderr.count("\n") == 1
+
+
+def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Path) -> None:
+    up.code = copy
+    up.start()
+    up.wait_until_ready()
+    tasks, front = copy / "mail" / "tasks.py", copy / "templates" / "posts" / "list.html"
+    task_text, front_text = tasks.read_text(), front.read_text()
+
+    def workers() -> set[int]:
+        children = psutil.Process(up.process.pid).children()
+        return {child.pid for child in children if "worker@%h" in child.cmdline()}
+
+    before = workers()
+    tasks.write_text(task_text + "\ndef broken(:\n")
+    wait_for(lambda: "broken-code.txt" in os.listdir(up.variables["VAR_DIR"]), 30, what="the error to be noticed")
+    wait_for(lambda: "mail/tasks.py" in up.said() and "SyntaxError: invalid syntax" in up.said())
+    _, page = up.get("/posts/")
+    assert "The changed code cannot run" in page
+    assert "SyntaxError: invalid syntax" in page
+
+    front.write_text(front_text.replace("<h1>Posts</h1>", "<h1>{% no_such_tag %}</h1>"))
+    tasks.write_text(task_text + SLOW_TASK)
+    wait_for(lambda: "posts/list.html: TemplateSyntaxError: Invalid block tag" in up.said(), 30)
+    assert "<h1>Posts</h1>" in up.get("/posts/")[1]
+    assert workers() == before
+
+    front.write_text(front_text.replace("<h1>Posts</h1>", "<h1>Changed</h1>"))
+    wait_for(lambda: "worker runs the changed code." in up.said(), 40)
+    wait_for(lambda: up.get("/readyz")[0] == 200)
+    _, page = up.get("/posts/")
+    assert "<h1>Changed</h1>" in page
+    assert "cannot run" not in page
+    assert not workers() & before
+
+    # It is running when its code changes, and ends in the worker that began it.
+    submitted = up.beside(sys.executable, "manage.py", "jobs", "submit", "mail.tasks.slow")
+    assert submitted.returncode == 0, submitted.stderr
+    wait_for((copy / "slow").exists, 20, what="the job to begin")
+    said = up.said().count("worker runs the changed code.")
+    tasks.write_text(task_text)
+    wait_for(lambda: up.said().count("Restarting web, worker, beat") == 2, 30)
+    (copy / "go on").touch()
+    wait_for(lambda: up.said().count("worker runs the changed code.") > said, 40)
+    listed = up.beside(sys.executable, "manage.py", "jobs", "list", "--task", "mail.tasks.slow")
+    assert re.search(r"succeeded +mail\.tasks\.slow +email +1/6", listed.stdout), listed
+    assert up.stop(signal.SIGINT) == 0
 
 
 def test_killed_outright_it_takes_everything_with_it(up: Up) -> None:

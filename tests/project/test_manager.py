@@ -39,20 +39,21 @@ def manager(tmp_path: Path, output: io.StringIO) -> Iterator[Manager]:
 
 
 @pytest.fixture
-def watched(manager: Manager) -> Iterator[Callable[[Part], psutil.Process]]:
+def watched(manager: Manager) -> Iterator[Callable[..., psutil.Process]]:
     """Start a part and let the manager watch over it meanwhile."""
     watcher: list[threading.Thread] = []
 
-    def watch() -> None:
+    def watch(look: Callable[[], None]) -> None:
         with suppress(Interrupted):
-            manager.watch()
+            manager.watch(look)
 
-    def start(part: Part) -> psutil.Process:
+    def start(part: Part, look: Callable[[], None] = lambda: None) -> psutil.Process:
         manager.start(part)
         manager.wait_until_ready(part, seconds=10)
-        watcher.append(threading.Thread(target=watch))
+        child = only_child()
+        watcher.append(threading.Thread(target=watch, args=(look,)))
         watcher[0].start()
-        return only_child()
+        return child
 
     yield start
     manager.interrupt()
@@ -130,8 +131,7 @@ def test_a_part_that_dies_comes_back_and_its_children_do_not_linger(
     first.kill()
     wait_for(lambda: "a was killed by SIGKILL unexpectedly; it starts again in 1 s" in output.getvalue())
     wait_for(lambda: not grandchild.is_running())
-    wait_for(lambda: output.getvalue().count("| up") >= 2, what="the second start")
-    assert only_child().pid != first.pid
+    wait_for(lambda: [child for child in living() if child.pid != first.pid], what="the second start")
 
 
 def test_a_part_that_keeps_dying_comes_back_later_each_time(
@@ -143,6 +143,49 @@ def test_a_part_that_keeps_dying_comes_back_later_each_time(
     wait_for(lambda: output.getvalue().count("| up") == 2)
     only_child().kill()
     wait_for(lambda: "again in 2 s" in output.getvalue())
+
+
+@pytest.mark.parametrize("code", [WAIT, DEAF])
+def test_a_restart_ends_a_part_in_time_and_starts_it_anew(
+    watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO, code: str
+) -> None:
+    part = python("a", code, stop_seconds=1)
+    asked: list[bool] = []
+
+    def look() -> None:
+        if not asked:
+            manager.restart([part])
+            asked.append(True)
+
+    first = watched(part, look)
+    wait_for(lambda: "a runs the changed code." in output.getvalue())
+    assert not first.is_running()
+    assert "unexpectedly" not in output.getvalue()
+
+
+def test_a_restart_does_not_wait_for_the_next_try_of_a_part_that_keeps_dying(
+    watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO
+) -> None:
+    part = python("a", WAIT)
+    dead: list[bool] = []
+
+    def look() -> None:
+        if "again in 2 s" in output.getvalue() and not dead:
+            dead.append(True)
+            manager.restart([part])
+
+    watched(part, look).kill()
+    wait_for(lambda: output.getvalue().count("| up") == 2)
+    only_child().kill()
+    wait_for(lambda: "a runs the changed code." in output.getvalue())
+    only_child().kill()
+    wait_for(lambda: output.getvalue().count("again in 1 s") == 2)
+
+
+def test_a_command_that_does_not_end_in_time_is_ended_and_named(manager: Manager) -> None:
+    with pytest.raises(PartFailed, match=r"a did not end within 0\.5 seconds"):
+        manager.run_to_end(python("a", WAIT), seconds=0.5)
+    assert living() == []
 
 
 def test_stop_asks_the_main_process_alone_and_waits_for_it(manager: Manager, output: io.StringIO) -> None:

@@ -1,0 +1,121 @@
+"""Reload: `make up` runs changed code by itself, where that code can run at all."""
+
+import queue
+import sys
+import textwrap
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import watchfiles
+
+from project import broken_code
+from project.embedded.manager import Manager, Part, PartFailed
+
+#: Longer than it takes to load the project; code that waits for something while it is loaded takes for ever.
+CHECK_SECONDS = 60.0
+
+#: Names of changed files that are said; another branch changes hundreds.
+SHOWN_FILES = 5
+
+#: Code of ours lies in all folders of the project but these, and those that begin with a dot.
+_NO_CODE = frozenset({"bench", "deploy", "docs", "htmlcov", "locale", "static", "staticfiles", "tests", "var"})
+
+
+class Watcher:
+    """Notes which Python files and templates change, from a thread of its own."""
+
+    def __init__(self, base: Path) -> None:
+        self._folders = [
+            one for one in base.iterdir() if one.is_dir() and not one.name.startswith(".") and one.name not in _NO_CODE
+        ]
+        self._changes: queue.SimpleQueue[set[Path]] = queue.SimpleQueue()
+        #: Why nothing can be watched, if so.
+        self.trouble = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread: it must not be in the middle of a call when Python ends."""
+        self._stop.set()
+        self._thread.join()
+
+    def changes(self) -> set[Path]:
+        """Return what changed since it was last asked; does not wait."""
+        changed: set[Path] = set()
+        while not self._changes.empty():
+            changed |= self._changes.get()
+        return changed
+
+    def _watch(self) -> None:
+        try:
+            # It waits for the last of several files that are written together.
+            for changes in watchfiles.watch(*self._folders, watch_filter=_is_code, stop_event=self._stop):
+                self._changes.put({Path(path) for _, path in changes})
+        except (OSError, RuntimeError) as exc:
+            # The system lets one user watch so many folders and no more.
+            self.trouble = str(exc)
+
+
+def _is_code(_: watchfiles.Change, path: str) -> bool:
+    return path.endswith(".py") or "templates" in Path(path).parts
+
+
+class Reloader:
+    """Restarts parts when code has changed, unless it cannot run: then the old ones go on, and everybody is told.
+
+    Args:
+        base: the project's folder.
+        var: where pages look for what is wrong with the code.
+    """
+
+    def __init__(self, manager: Manager, parts: Sequence[Part], *, base: Path, var: Path) -> None:
+        self._manager = manager
+        self._parts = parts
+        self._base = base
+        self._var = var
+        self._watcher = Watcher(base)
+        #: What changed since the code that runs was started, as people read it.
+        self._changed: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to watch. What was wrong with the code before is forgotten: it has just been started."""
+        broken_code.forget(self._var)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._watcher.stop()
+        broken_code.forget(self._var)
+
+    def look(self) -> None:
+        """Do what is to be done if something has changed."""
+        changed = self._watcher.changes()
+        if self._watcher.trouble:
+            self._manager.say(f"Changed code is not run by itself: {self._watcher.trouble}")
+            self._watcher.trouble = ""
+        if not changed:
+            return
+        self._changed |= {str(path.relative_to(self._base)) for path in changed}
+        check = Part("check", [sys.executable, "-m", "project.embedded.preflight"], quiet=True)
+        try:
+            self._manager.run_to_end(check, seconds=CHECK_SECONDS)
+        except PartFailed as exc:
+            # Its first line tells of the check, those that follow of the code.
+            said = textwrap.dedent(str(exc).partition("\n")[2]) or str(exc)
+            broken_code.tell(self._var, said)
+            self._manager.say(f"The changed code cannot run; what ran before goes on.\n{said}")
+            return
+        broken_code.forget(self._var)
+        shown = sorted(self._changed)
+        names = ", ".join(
+            [*shown[:SHOWN_FILES], *([f"{len(shown) - SHOWN_FILES} more"] if shown[SHOWN_FILES:] else [])]
+        )
+        parts = ", ".join(part.name for part in self._parts)
+        self._manager.say(f"Changed: {names}. Restarting {parts}; running jobs may finish.")
+        self._changed.clear()
+        self._manager.restart(self._parts)
