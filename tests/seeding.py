@@ -240,7 +240,7 @@ def _plan(now: datetime) -> None:
     plans: tuple[dict[str, Any], ...] = (
         {"name": "Sitemap", "task": "posts.sitemap", "crontab": nightly},
         {"name": "Orphaned objects", "task": "storage.orphans", "crontab": office},
-        {"name": "Reconcile invoices with the payment provider", "task": LONG, "interval": often},
+        {"name": "Posts rendered anew after a release", "task": "posts.render", "interval": often},
         {"name": "Old sitemap", "task": "posts.sitemap", "interval": often, "enabled": False},
     )
     for index, plan in enumerate(plans):

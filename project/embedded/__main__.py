@@ -85,9 +85,9 @@ def _run(development: Development) -> int:
     try:
         manager.say("Starting …")
         manager.start(*servers)
-        for command in parts.preparation():
-            manager.run_to_end(command)
+        manager.run_to_end(parts.migration())
         manager.wait_until_ready(*servers, seconds=START_SECONDS)
+        manager.run_to_end(parts.demo())
         manager.start(*site)
         manager.wait_until_ready(*site, seconds=START_SECONDS)
         manager.say(_welcome(development, time.monotonic() - began))

@@ -88,13 +88,14 @@ def _listens(port: int) -> bool:
     return True
 
 
-def preparation() -> list[Part]:
-    """Return the commands that bring the data up to date before the site starts."""
-    manage = [sys.executable, "manage.py"]
-    return [
-        Part("migrate", [*manage, "migrate", "--verbosity", "0"]),
-        Part("demo", [*manage, "demo"]),
-    ]
+def migration() -> Part:
+    """Return the command that brings the database up to date; it needs no server of ours."""
+    return Part("migrate", [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
+
+
+def demo() -> Part:
+    """Return the command that fills a new database; it needs the content store."""
+    return Part("demo", [sys.executable, "manage.py", "demo"])
 
 
 def site(development: Development) -> list[Part]:

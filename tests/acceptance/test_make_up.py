@@ -174,6 +174,7 @@ def test_everything_runs_stops_and_goes_on_where_it_was(up: Up) -> None:
     assert open_to_others(Path(up.variables["VAR_DIR"])) == []
     assert "admin@example.com / nightshift" in up.said()
     wait_for(lambda: "Welcome to Nightshift" in up.get("/inbox/")[1], what="the first mail in the inbox")
+    wait_for(lambda: up.get("/posts/")[1].count("<img") == 12, 60, what="the pictures of the posts")
     assert up.get("/", port=up.flower_port)[0] == 401
     assert up.get("/", port=up.flower_port, login="admin:nightshift")[0] == 200
 

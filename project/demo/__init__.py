@@ -1,0 +1,1 @@
+"""What a new development site begins with: people, posts with pictures, and an hour of history."""
