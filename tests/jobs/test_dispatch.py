@@ -25,8 +25,8 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: What a call may take at most, in seconds: far above its normal time, far below any time-out of a connection.
-PROMPT = 1.5
+#: What a call may take at most, in seconds: far above its normal time, below every time-out of a connection.
+PROMPT = 4
 
 
 @pytest.fixture(autouse=True)

@@ -81,11 +81,11 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str, number: int) -> None:
 def test_many_hidden_values_cost_no_more_than_their_length() -> None:
     numbers = list(range(100, 60_000))
     text = "99 100 59999 60000 " * 1_000
-    began = time.perf_counter()
+    began = time.process_time()
     assert cleaned(text, numbers) == f"99 {HIDDEN} {HIDDEN} 60000 " * 1_000
     assert without_hidden(DISCREET, (), {"secret": "x" * 1_000_000}, "y" * 20_000) == "y" * 20_000
     assert cleaned("a- b" * 5_000, [f"{n}-{n}" for n in range(100, 60_000)]) == "a- b" * 5_000
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_nothing_is_known_of_a_task_that_is_not_known_here() -> None:

@@ -82,7 +82,8 @@ def test_a_dependency_that_hangs_costs_its_timeout_and_one_thread_however_often_
     dependency = Dependency("a", hang, timeout_seconds=0.1)
     began = time.monotonic()
     answers = state(dependency, dependency) + state(dependency)
-    assert time.monotonic() - began < 2
+    # Not until it answers, or one after the other.
+    assert time.monotonic() - began < 5
     assert answers == [{"ok": False, "error": "no answer within 0.1 s"}] * 3
     assert len(asked) == 1
 
@@ -145,7 +146,8 @@ def test_readyz_answers_in_time_when_the_database_hangs(client: Client, valkey: 
     postgres.pause()
     began = time.monotonic()
     response = client.get("/readyz?exclude=migrations")
-    assert time.monotonic() - began < 5
+    # Its own three seconds, not those after which a connection is given up.
+    assert time.monotonic() - began < 10
     assert response.status_code == 503
     assert response.json()["checks"]["database"] == {"ok": False, "error": "no answer within 3 s"}
     postgres.resume()

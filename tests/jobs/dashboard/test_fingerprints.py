@@ -36,10 +36,10 @@ def test_a_kind_is_short_and_its_own_kind(error: str) -> None:
 @pytest.mark.parametrize("shape", ["a", "a.", "a-", "a+", "a@", "x@y-", "1", "f", "0x", "…", "… ", "a@b.", "12345 "])
 def test_a_long_error_costs_no_more_than_its_length(shape: str) -> None:
     errors = [(f"{number} " + shape * 100_000)[:50_000] for number in range(200)]
-    began = time.perf_counter()
+    began = time.process_time()
     assert all(len(fingerprint(error)) <= LENGTH for error in errors)
     # One of them took ten seconds.
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.django_db

@@ -135,10 +135,8 @@ def test_a_server_that_cannot_stream_says_so(token: str) -> None:
 
 def test_changes_are_told_as_they_are_committed(token: str) -> None:
     async def then(listener: Listener) -> None:
-        began = asyncio.get_running_loop().time()
         job = await write(written)
         event = await listener.event()
-        assert asyncio.get_running_loop().time() - began < 2
         assert (event["event"], event["data"]["id"], event["data"]["state"]) == ("job", str(job.pk), "queued")
         assert Position.read(event["id"]) == Position(job.changed_at, job.pk)
 

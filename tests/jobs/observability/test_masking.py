@@ -92,8 +92,8 @@ def test_a_line_of_json_is_json_whatever_was_masked_in_it(text: str) -> None:
 def test_masking_takes_no_more_time_than_a_line_is_long(piece: str) -> None:
     def seconds(length: int) -> float:
         line = "@a://x:.?Bearer Basic " + piece * (length // len(piece)) + "." + "s" * 43
-        began = time.perf_counter()
+        began = time.process_time()
         masked(line)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert seconds(1_000_000) < 5
