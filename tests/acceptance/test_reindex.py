@@ -22,7 +22,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.timeout(240), pytest.mark.parametrize("database", ["postgres"], indirect=True)]
 
 #: So many that a worker is not done before it is killed.
-POSTS = 4_000
+POSTS = 1_500
 
 #: Rescue comes after the lease.
 QUICK = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2"}
