@@ -1,6 +1,6 @@
 """The job engine. What other apps may import is here; everything else is its own business."""
 
-from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze
+from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze, UnknownJob
 from jobs.maintenance.cleanup import register_cleaner
 from jobs.tasks.declare import job
 from jobs.tasks.task import JobTask
@@ -24,4 +24,6 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "EnqueueError",
     "InvalidArguments",
     "InvalidOption",
+    # What asking for a result may raise
+    "UnknownJob",
 ]

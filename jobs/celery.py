@@ -103,7 +103,7 @@ def _ours() -> dict[str, Any]:
         "result_expires": None,
         "beat_scheduler": "jobs.schedules.beat:LedgerScheduler",
         # The ledger answers what happened to a job; nothing else is kept.
-        "result_backend": "disabled",
+        "result_backend": "jobs.compose.backend:LedgerBackend",
         "worker_prefetch_multiplier": 4,
         **for_broker(getattr(settings, "CELERY_BROKER_URL", "")),
         "worker_consumer": "jobs.worker.consumer:JobsConsumer",

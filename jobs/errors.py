@@ -31,6 +31,10 @@ class TransitionRefused(JobError):
     """Raised when an operator asks for a state that the job cannot take from the one it is in."""
 
 
+class UnknownJob(JobError, LookupError):
+    """Raised by `AsyncResult.get()` for an id that no job has."""
+
+
 class TaskError(JobError):
     """The base of what a task raises to steer its own job."""
 

@@ -28,7 +28,7 @@ from jobs.operations.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.bulk import Result
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import attempt_json, job_json, maybe_time_json
+from jobs.operations.job_json import attempt_json, job_json, maybe_time_json, shown_result
 from jobs.operations.paging import InvalidCursor, Page, page
 from jobs.operations.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.operations.result_json import result_json
@@ -157,7 +157,11 @@ def _job(job_id: uuid.UUID) -> Job:
 
 def _detail(job: Job) -> dict[str, Any]:
     latest = list(job.attempts.order_by("-number", "-pk")[:ATTEMPTS])
-    return {**job_json(job), "attempts": [attempt_json(attempt) for attempt in reversed(latest)]}
+    return {
+        **job_json(job),
+        "result": shown_result(job),
+        "attempts": [attempt_json(attempt) for attempt in reversed(latest)],
+    }
 
 
 def _after(request: HttpRequest, job_id: uuid.UUID, result: Result, states: tuple[str, ...], what: str) -> Any:

@@ -13,7 +13,7 @@ from jobs.models import Attempt, Job
 from jobs.operations import actions
 from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import attempt_json, job_json
+from jobs.operations.job_json import attempt_json, job_json, shown_result
 from jobs.operations.paging import InvalidCursor, page
 from jobs.operations.wording import tries
 
@@ -54,7 +54,9 @@ def _show(given: Given, out: Output) -> Exit:
     if job is None:
         raise Failed(f"There is no job {given['id']}. It may have been pruned, or its transaction rolled back.")
     attempts = list(job.attempts.all())
-    out.json({**job_json(job), "attempts": [attempt_json(attempt) for attempt in attempts]})
+    out.json(
+        {**job_json(job), "result": shown_result(job), "attempts": [attempt_json(attempt) for attempt in attempts]}
+    )
     out.pairs(_facts(job))
     for attempt in attempts:
         _print_attempt(attempt, out)

@@ -1,5 +1,6 @@
 """What a task returned, as the ledger keeps it for whoever asks for it."""
 
+import re
 from typing import Any
 
 from jobs.conf import conf
@@ -10,6 +11,15 @@ class NoResult(Exception):
     """Raised for what a task returned and the ledger cannot keep. Another attempt would return the same."""
 
     permanent = True
+
+
+def class_of(error_type: str, traceback: str) -> tuple[str, str]:
+    """Return module and name of an attempt's exception class. The ledger keeps the name, the traceback the module."""
+    found = re.findall(rf"^(?:([\w.]+)\.)?{re.escape(error_type)}(?::|$)", traceback, re.MULTILINE)
+    if found:
+        return found[-1] or "builtins", error_type
+    # What a worker's parent process writes down has no traceback: a time limit, a lost process.
+    return "billiard.exceptions", error_type
 
 
 def encoded(value: Any) -> str:

@@ -18,7 +18,7 @@ from jobs.enqueue.message import IDEMPOTENCY_HEADER, outgoing
 from jobs.models import Attempt, DeadLetter, Job
 from jobs.operations import search
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import job_json, named_arguments
+from jobs.operations.job_json import job_json, named_arguments, shown_result
 from jobs.tasks.redaction import shown_unique_key
 
 #: Headers that tell nothing, or nobody but our own code: those without arguments, who asked for the page, a digest.
@@ -44,6 +44,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         events=f"/api/events?job={found.pk}",
         job=found,
         arguments=named_arguments(found.task, found.args, found.kwargs),
+        result=shown_result(found),
         stretches=timeline(found, attempts, now),
         attempts=[(attempt, folded(attempt.traceback) if attempt.traceback else []) for attempt in attempts],
         more_attempts=found.attempts.count() - len(attempts) if len(attempts) == ATTEMPTS else 0,

@@ -1,6 +1,5 @@
 """A job as the result of a Django Task."""
 
-import re
 import uuid
 from copy import copy
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery import current_app
 from django.apps import apps
 
+from jobs.compose.results import class_of
 from jobs.core.states import State
 from jobs.django_tasks.framework import Task, TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus
 
@@ -123,17 +123,8 @@ def _as_enqueued(task: Task[..., Any], job: "Job") -> Task[..., Any]:
 
 
 def _error(attempt: "Attempt") -> TaskError:
-    return TaskError(exception_class_path=_path_in(attempt), traceback=attempt.traceback)
-
-
-def _path_in(attempt: "Attempt") -> str:
-    """Return the path of an attempt's exception class. The ledger keeps its name; the traceback says its module."""
-    name = re.escape(attempt.error_type)
-    found = re.findall(rf"^(?:([\w.]+)\.)?{name}(?::|$)", attempt.traceback, re.MULTILINE)
-    if found:
-        return f"{found[-1] or 'builtins'}.{attempt.error_type}"
-    # What a worker's parent process writes down has no traceback: a time limit, a lost process.
-    return f"billiard.exceptions.{attempt.error_type}"
+    path = ".".join(class_of(attempt.error_type, attempt.traceback))
+    return TaskError(exception_class_path=path, traceback=attempt.traceback)
 
 
 def path_of(kind: type) -> str:

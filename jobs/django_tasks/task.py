@@ -8,7 +8,6 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from jobs.compose.results import encoded
 from jobs.django_tasks.framework import (
     InvalidTask,
     Task,
@@ -21,10 +20,8 @@ from jobs.django_tasks.framework import (
 )
 from jobs.django_tasks.priority import ledger_priority
 from jobs.django_tasks.result import path_of, read
-from jobs.ledger import attempts
 from jobs.tasks.coroutines import finished
 from jobs.tasks.task import JobTask
-from jobs.worker.database import PATIENCE_AFTER, patiently
 
 #: The parameter under which a task's body gets the Celery task; no function of Python's can have one of this name.
 _TASK = "__task__"
@@ -38,6 +35,7 @@ class DjangoTask(JobTask):
     """
 
     abstract = True
+    ignore_result = False
     django_task: Task[..., Any]
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
@@ -58,23 +56,6 @@ class DjangoTask(JobTask):
         error = TaskError(exception_class_path=path_of(type(exc)), traceback=str(einfo.traceback))
         self._send(signals.task_finished, self._ended(TaskResultStatus.FAILED, errors=[*begun.errors, error]))
 
-    def kept(self, value: Any) -> Any:
-        """Keep what the task returned under the job's lease; return it as JSON has it.
-
-        Raises:
-            TypeError, ValueError, NoResult: it cannot be kept.
-        """
-        try:
-            plain = normalize_json(value)
-        except (TypeError, ValueError) as exc:
-            # Another attempt would return the same.
-            exc.permanent = True  # type: ignore[union-attr]
-            raise
-        text = encoded(plain)
-        job_id, lease_id = self.request.job_id, self.request.lease_id
-        patiently(lambda _: attempts.keep_result(job_id, lease_id, text), PATIENCE_AFTER)
-        return plain
-
     def _ended(self, status: TaskResultStatus, **values: Any) -> TaskResult[Any]:
         result: TaskResult[Any] = self.request.task_result
         for name, value in {"status": status, "finished_at": timezone.now(), **values}.items():
@@ -84,6 +65,16 @@ class DjangoTask(JobTask):
 
     def _send(self, signal: Any, result: TaskResult[Any]) -> None:
         signal.send(sender=type(result.task.get_backend()), task_result=result)
+
+
+def _plain(value: Any) -> Any:
+    """Return what a task returned as the framework has it. Raises TypeError or ValueError where it is no JSON."""
+    try:
+        return normalize_json(value)
+    except (TypeError, ValueError) as exc:
+        # Another attempt would return the same.
+        exc.permanent = True  # type: ignore[union-attr]
+        raise
 
 
 def register(task: Task[..., Any]) -> None:
@@ -112,7 +103,7 @@ def _body(task: Task[..., Any]) -> Callable[..., Any]:
     @wraps(task.func)
     def run(self: DjangoTask, *args: Any, **kwargs: Any) -> Any:
         context = (TaskContext(task_result=self.request.task_result),) if task.takes_context else ()
-        return self.kept(finished(task.func(*context, *args, **kwargs)))
+        return _plain(finished(task.func(*context, *args, **kwargs)))
 
     signature = inspect.signature(task.func)
     parameters = list(signature.parameters.values())[1 if task.takes_context else 0 :]

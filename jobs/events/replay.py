@@ -47,7 +47,7 @@ def missed(since: Position, wanted: Wanted) -> Iterator[bytes]:
 
 def _rows(wanted: Wanted) -> QuerySet[Job]:
     """Return the jobs that may matter to a stream; their states are looked at one by one."""
-    rows = Job.objects.all()
+    rows = Job.objects.defer("result")
     if wanted.queues:
         rows = rows.filter(queue__in=sorted(wanted.queues))
     if wanted.tasks:

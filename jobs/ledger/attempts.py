@@ -96,6 +96,12 @@ def keep_result(job_id: uuid.UUID, lease_id: str, result: str) -> bool:
     return _ended(job_id, lease_id, f"UPDATE jobs_job SET result = {words.json}", [result])
 
 
+def forget_result(job_id: uuid.UUID) -> None:
+    """Delete what a job's task returned."""
+    words = dialect()
+    changed("UPDATE jobs_job SET result = NULL WHERE id = %s AND result IS NOT NULL", (words.key(job_id),))
+
+
 def exists(job_id: uuid.UUID) -> bool:
     """Return whether the ledger has the job."""
     return one("SELECT 1 FROM jobs_job WHERE id = %s", (dialect().key(job_id),)) is not None

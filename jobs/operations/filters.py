@@ -59,7 +59,8 @@ class JobFilter:
             found = _holding(found, self.error, "last_error")
         if self.text:
             found = _holding(found, self.text, "last_error", "args", "kwargs")
-        return found.order_by("-created_at", "-id")
+        # A result may be large, and no list shows it.
+        return found.defer("result").order_by("-created_at", "-id")
 
     def candidates(self) -> QuerySet[Job]:
         """Return jobs among which are all that match, as few as indexes lead to."""

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
+from jobs.core.states import State
 from jobs.models import Attempt, Job
-from jobs.tasks.redaction import shown_arguments
+from jobs.tasks.redaction import HIDDEN, hidden_names, shown_arguments
 from jobs.tasks.registry import registered
 
 #: Arguments are shown so many levels deep: writers of JSON and templates come to their end at some hundred.
@@ -61,6 +62,13 @@ def job_json(job: Job) -> JobJson:
         replay_of=None if job.replay_of is None else str(job.replay_of),
         held_by=job.held_back or None,
     )
+
+
+def shown_result(job: Job) -> Any:
+    """Return what a job's task returned, as people may see it: a task that hides arguments may have made it of them."""
+    if job.result is None or job.state != State.SUCCEEDED:
+        return None
+    return HIDDEN if hidden_names(job.task) else _within(job.result, DEEPEST)
 
 
 def attempt_json(attempt: Attempt) -> dict[str, Any]:

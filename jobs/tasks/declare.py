@@ -42,6 +42,8 @@ class TaskOptions(TypedDict, total=False):
     public: bool
     #: How many jobs of it one client may submit in a stretch of time: `"1000/h"`; None for no limit of its own.
     public_rate: str | None
+    #: Whether what the function returns is not kept; if false, `AsyncResult.get()` returns it.
+    ignore_result: bool
     #: Seconds to keep its finished jobs; the engine's own retention where None.
     retention: float | None
 
@@ -112,6 +114,10 @@ def _check_options(options: Mapping[str, Any]) -> None:
         rule = _RULES.get(name)
         if rule is not None and not rule[0](value):
             raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
+    if "batch" in options and not options.get("ignore_result", True):
+        raise InvalidOption(
+            "@job: ignore_result=False and batch= exclude each other: one call has no result for each job."
+        )
 
 
 def _number(value: object) -> bool:
@@ -156,6 +162,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda value: isinstance(value, (bool, tuple, list)),
         "true, false, or a tuple of argument names",
     ),
+    "ignore_result": (lambda value: isinstance(value, bool), "true or false"),
     "public": (lambda value: isinstance(value, bool), "true or false"),
     "public_rate": (lambda value: value is None or is_public_rate(value), f"{RATE_RULE}, or None"),
     "retention": (_seconds, "seconds above zero, or None"),

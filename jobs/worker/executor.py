@@ -35,6 +35,7 @@ from jobs.worker.claim import claim
 from jobs.worker.contained import contained
 from jobs.worker.database import PATIENCE_AFTER, DatabaseGone, patiently
 from jobs.worker.redacted import RedactedError, redacted
+from jobs.worker.results import kept
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -149,7 +150,7 @@ def _run(task: "JobTask", *args: Any, **kwargs: Any) -> Any:
         raise error
     with sessions.of_a_task(), started_flags.of_body(request):
         task.before_start(request.id, request.args, request.kwargs)
-        return finished(task.run(*args, **kwargs))
+        return kept(task, finished(task.run(*args, **kwargs)))
 
 
 class Misfit(Exception):

@@ -52,6 +52,22 @@ def note(effect: str) -> None:
     record(effect)
 
 
+@job(ignore_result=False)
+def double(number: int) -> int:
+    """Return twice a number, kept."""
+    return 2 * number
+
+
+@job(ignore_result=False)
+def impatient() -> str:
+    """Wait for another job, which Celery forbids; return what it says of that."""
+    try:
+        double.delay(1).get(timeout=1)
+    except RuntimeError as exc:
+        return str(exc)
+    return "it waited"
+
+
 @job(queue="tests.other", priority=2, max_retries=1, expires=3600)
 def elsewhere(effect: str) -> None:
     """Leave one effect from a queue of its own."""

@@ -98,8 +98,11 @@ class AttemptOut(BaseModel):
 
 
 class JobDetail(JobOut):
-    """A job with its failed attempts."""
+    """A job with its result and its failed attempts."""
 
+    result: Any = Field(
+        description="What it returned, of a task whose results are kept; `[redacted]` where the task hides arguments."
+    )
     attempts: list[AttemptOut]
 
 

@@ -1,0 +1,22 @@
+"""Results of jobs that real workers run."""
+
+from collections.abc import Callable
+
+import pytest
+from celery.result import AsyncResult
+
+from jobs import Permanent
+from tests.acceptance.engine import QUICK
+from tests.acceptance.worker import Worker
+from tests.tasks_app import tasks
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_get_waits_for_what_a_worker_returns(start_worker: Callable[..., Worker], pool: str) -> None:
+    start_worker(options=QUICK, pool=pool)
+    asked = AsyncResult(tasks.double.delay(21).id)
+    assert (asked.get(timeout=30), asked.state) == (42, "SUCCESS")
+    refused: AsyncResult = tasks.impatient.delay()
+    assert "Never call result.get() within a task" in refused.get(timeout=30)
+    with pytest.raises(Permanent, match="no retry can mend it"):
+        tasks.steer.delay("permanent").get(timeout=30)
