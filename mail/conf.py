@@ -84,25 +84,13 @@ def ses_conf() -> SesConf:
 
 def ses_problem() -> str:
     """Return what is wrong with the settings of Amazon SES and what to set, or an empty text."""
-    region, endpoint = settings.SES_REGION, settings.SES_ENDPOINT
+    region: str = settings.SES_REGION
     if not _REGION.fullmatch(region):
         return f"SES_REGION={region!r} is not valid: it must be 1 to 63 letters, digits and dashes, such as eu-west-1."
     if bool(settings.SES_ACCESS_KEY) != bool(settings.SES_SECRET_KEY):
         missing = "SES_SECRET_KEY" if settings.SES_ACCESS_KEY else "SES_ACCESS_KEY"
         return f"{missing} is missing: set it too, or unset both, and boto3 finds the credentials of the machine."
-    if endpoint and not _is_endpoint(endpoint):
-        return "SES_ENDPOINT is not valid: it must be http or https and a host, without a user or a path."
     return ""
-
-
-def _is_endpoint(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        # Reading the port is what finds one that is none.
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return has_host and parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
 
 
 def smtp_conf() -> SmtpConf:

@@ -4,9 +4,9 @@ botocore's own retries are off: the job's own policy decides on that, from `Mail
 """
 
 import os
-import threading
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -19,10 +19,6 @@ from mail.ses_failures import explained
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
-
-_lock = threading.Lock()
-#: Each with the process that made it: a connection inherited through a fork is the parent's.
-_clients: dict[SesConf, tuple[int, "SESV2Client"]] = {}
 
 
 def deliver(conf: SesConf, message: EmailMessage, *, sender: Address, recipient: Address) -> None:
@@ -38,7 +34,7 @@ def deliver(conf: SesConf, message: EmailMessage, *, sender: Address, recipient:
                 of_recipient=address is recipient,
             )
     with explained(conf, sender, recipient):
-        answer = _connected(conf).send_email(
+        answer = _connected(conf, os.getpid()).send_email(
             FromEmailAddress=str(sender),
             Destination={"ToAddresses": [str(recipient)]},
             Content={"Raw": {"Data": message.as_bytes(policy=SMTP)}},
@@ -48,17 +44,9 @@ def deliver(conf: SesConf, message: EmailMessage, *, sender: Address, recipient:
         raise MailError(f"Amazon SES in {conf.region} did not say that it took the mail to {recipient}.")
 
 
-def _connected(conf: SesConf) -> "SESV2Client":
-    pid, client = _clients.get(conf, (0, None))
-    if client is not None and pid == os.getpid():
-        return client
-    with _lock:
-        client = _connect(conf)
-        _clients[conf] = (os.getpid(), client)
-    return client
-
-
-def _connect(conf: SesConf) -> "SESV2Client":
+@lru_cache(maxsize=8)
+def _connected(conf: SesConf, pid: int) -> "SESV2Client":
+    """Return a process's client; a connection inherited through a fork is the parent's."""
     return boto3.session.Session().client(
         "sesv2",
         region_name=conf.region,

@@ -11,6 +11,6 @@ from notify.conf import telegram_problem
 
 @checks.register
 def telegram_can_work(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The bot's token and the API's address are usable, where they are set."""
+    """The bot's token is usable, where it is set."""
     problem = telegram_problem()
     return [checks.Error(problem, id="notify.E001")] if problem else []

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -34,7 +33,7 @@ def telegram_conf() -> TelegramConf:
         problem = "No Telegram bot is configured: set TELEGRAM_BOT_TOKEN."
     if problem:
         raise NotifyError(f"{problem} Restart the workers, then replay this job.", permanent=True)
-    return TelegramConf(settings.TELEGRAM_BOT_TOKEN, settings.TELEGRAM_API_URL.rstrip("/"))
+    return TelegramConf(settings.TELEGRAM_BOT_TOKEN, settings.TELEGRAM_API_URL)
 
 
 def telegram_problem() -> str:
@@ -42,21 +41,4 @@ def telegram_problem() -> str:
     token: str = settings.TELEGRAM_BOT_TOKEN
     if token and not _TOKEN.fullmatch(token):
         return "TELEGRAM_BOT_TOKEN (secret) is not valid: it must be what @BotFather gave, such as 123456:ABC-DEF…"
-    if not _is_bare(settings.TELEGRAM_API_URL):
-        return "TELEGRAM_API_URL is not valid: it must be http or https and a host in ASCII, without a user or a path."
     return ""
-
-
-def _is_bare(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        # Reading the port is what finds one that is none.
-        has_host = bool(parts.hostname) and address.isascii() and parts.port != 0
-    except ValueError:
-        return False
-    return (
-        parts.scheme in {"http", "https"}
-        and has_host
-        and parts.path in {"", "/"}
-        and not (parts.query or parts.fragment or "@" in parts.netloc)
-    )

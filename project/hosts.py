@@ -24,6 +24,15 @@ def allowed(name: str, default: list[str]) -> list[str]:
 
 def site(name: str, default: str) -> str:
     """Return the address of the site: scheme, host in ASCII, and the port where it is not the usual one."""
+    return _root(name, default, "the site does not run under a path")
+
+
+def server(name: str, default: str) -> str:
+    """Return the address of another server's API, in the form of the site's, or an empty text."""
+    return _root(name, default, "each call has a path of its own") if env.text(name, default) else ""
+
+
+def _root(name: str, default: str, why: str) -> str:
     address = env.url(name, default, schemes=("http", "https"))
     try:
         parts = urlsplit(address)
@@ -31,7 +40,7 @@ def site(name: str, default: str) -> str:
     except ValueError as exc:
         raise _invalid(name, _shown(address), f"an address whose host can be called ({exc})") from exc
     if not _is_bare(parts):
-        rule = "scheme and host alone, such as https://example.com: the site does not run under a path"
+        rule = f"scheme and host alone, such as https://example.com: {why}"
         raise _invalid(name, _shown(address), rule)
     scheme = parts.scheme.lower()
     return f"{scheme}://{host}" + (f":{port}" if port not in {None, _PORTS[scheme]} else "")

@@ -161,7 +161,7 @@ SES_REGION = env.text("SES_REGION", "")
 SES_ACCESS_KEY = env.text("SES_ACCESS_KEY", "")
 SES_SECRET_KEY = env.text("SES_SECRET_KEY", "")
 #: Where the API is not at the region's usual address.
-SES_ENDPOINT = env.url("SES_ENDPOINT", "", schemes=("http", "https"))
+SES_ENDPOINT = hosts.server("SES_ENDPOINT", "")
 EMAILS_FROM_EMAIL = env.text("EMAILS_FROM_EMAIL", "nightshift@localhost" if DEBUG else "")
 #: How many mails one client of the API may submit in an hour.
 MAIL_SUBMISSIONS_PER_HOUR = env.integer("MAIL_SUBMISSIONS_PER_HOUR", 1000, least=1, most=100_000_000)
@@ -173,7 +173,7 @@ EMAILS_FROM_NAME = env.text("EMAILS_FROM_NAME", PROJECT_NAME)
 
 #: Without a token the site works; a message's job then fails and says why.
 TELEGRAM_BOT_TOKEN = env.text("TELEGRAM_BOT_TOKEN", "")
-TELEGRAM_API_URL = env.url("TELEGRAM_API_URL", "https://api.telegram.org", schemes=("http", "https"))
+TELEGRAM_API_URL = hosts.server("TELEGRAM_API_URL", "https://api.telegram.org")
 
 # --- Object storage -----------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from mail.conf import SesConf, SmtpConf
 from mail.executors import Executor
 from tests.servers import ReceivedMail, SesServer, SmtpServer
 
-#: Shorter than the promise, so that a silent server costs a test a moment.
-SECONDS = 0.4
+#: How long our side waits: for a server that is to be silent a moment only, lest it cost a test the whole time.
+SECONDS = 10.0
+MOMENT = 0.4
 
 
 class OtherSide(Protocol):
@@ -70,6 +71,7 @@ class SmtpSide:
     def __init__(self, server: SmtpServer) -> None:
         self.server = server
         self._user = ""
+        self._seconds = SECONDS
 
     @property
     def mails(self) -> Sequence[ReceivedMail]:
@@ -77,7 +79,7 @@ class SmtpSide:
 
     def executor(self) -> Executor:
         conf = SmtpConf(
-            "127.0.0.1", self.server.port, self._user, tls=False, reply_seconds=SECONDS, delivery_seconds=2 * SECONDS
+            "127.0.0.1", self.server.port, self._user, tls=False, reply_seconds=self._seconds, delivery_seconds=SECONDS
         )
         return partial(client.deliver, conf)
 
@@ -91,6 +93,7 @@ class SmtpSide:
         self._user = "nobody"
 
     def fall_silent(self) -> None:
+        self._seconds = MOMENT
         self.server.fall_silent_at("CONTENT")
 
     def hang_up(self) -> None:
@@ -100,6 +103,7 @@ class SmtpSide:
         self.server.stop()
 
     def behave(self) -> None:
+        self._seconds = SECONDS
         self.server.start()
         self.server.behave()
 
@@ -112,6 +116,7 @@ class SesSide:
     def __init__(self, server: SesServer) -> None:
         self.server = server
         self._secret = server.secret_key
+        self._seconds = SECONDS
 
     @property
     def mails(self) -> Sequence[ReceivedMail]:
@@ -120,7 +125,7 @@ class SesSide:
     def conf(self) -> SesConf:
         """Return how to reach it."""
         server = self.server
-        return SesConf(server.region, server.access_key, self._secret, server.url, SECONDS, SECONDS)
+        return SesConf(server.region, server.access_key, self._secret, server.url, self._seconds, self._seconds)
 
     def executor(self) -> Executor:
         return partial(ses.deliver, self.conf())
@@ -135,6 +140,7 @@ class SesSide:
         self._secret = "another"  # noqa: S105  Guards nothing.
 
     def fall_silent(self) -> None:
+        self._seconds = MOMENT
         self.server.fall_silent()
 
     def hang_up(self) -> None:
@@ -144,6 +150,7 @@ class SesSide:
         self.server.stop()
 
     def behave(self) -> None:
+        self._seconds = SECONDS
         self.server.start()
         self.server.behave()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from jobs import Permanent, Snooze
@@ -333,3 +334,22 @@ def test_a_thousand_addresses_fit_into_one_job(api: Api) -> None:
 def test_a_client_submits_ten_mailings_an_hour(api: Api) -> None:
     body = {"task": "mail.send_bulk", "kwargs": NEWS}
     assert [api.post("jobs", body).status_code for _ in range(11)] == [201] * 10 + [429]
+
+
+# --- In the admin -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["", "jane", "jane@example.com", str(JOB_ID), "550", "x" * 300])
+def test_the_admin_finds_recipients_by_job_and_address(smtp: SmtpServer, admin_client: Client, query: str) -> None:
+    carry_on(mailing("jane@example.com"))
+    page = admin_client.get(reverse("admin:mail_recipient_changelist"), {"q": query})
+    assert page.status_code == 200
+    assert ("jane@example.com</a>" in page.content.decode()) is (query not in {"550", "x" * 300})
+
+
+def test_the_admin_lets_somebody_get_mailings_again(admin_client: Client) -> None:
+    unsubscribing.unsubscribe("jane@example.com")
+    [row] = Unsubscription.objects.all()
+    assert "jane@example.com" in admin_client.get(reverse("admin:mail_unsubscription_changelist")).content.decode()
+    admin_client.post(reverse("admin:mail_unsubscription_delete", args=[row.pk]), {"post": "yes"})
+    assert not Unsubscription.objects.exists()

@@ -138,3 +138,13 @@ def test_limits_counted_for_the_wrong_visitor_are_warned_of(
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if behind_proxy else None
     settings.FORWARDED_ALLOW_IPS = proxies
     assert [warning.id for warning in check_proxies()] == warnings
+
+
+def test_the_address_of_another_server_may_be_left_out_and_has_no_path(variable: Variable) -> None:
+    assert hosts.server("X", "") == ""
+    assert hosts.server("X", "https://api.example.com") == "https://api.example.com"
+    variable("https://API.example.com:443/")
+    assert hosts.server("X", "") == "https://api.example.com"
+    variable("https://api.example.com/v2")
+    with pytest.raises(ImproperlyConfigured, match="each call has a path of its own"):
+        hosts.server("X", "")
