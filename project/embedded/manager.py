@@ -27,6 +27,8 @@ from project.embedded.lifeline import Starter, die_with_parent
 
 #: How often conditions are looked at while there is nothing else to do.
 TICK_SECONDS = 0.1
+#: How often it is asked whether a part that was started anew is ready.
+LOOK_SECONDS = 0.5
 #: A part that ends unexpectedly comes back after 1, 2, 4, … seconds, at most this many;
 LONGEST_BACK_OFF_SECONDS = 30.0
 #: one that has run this long before begins again with 1.
@@ -61,6 +63,8 @@ class Part:
     ready: Callable[[], bool] = lambda: True
     #: What it prints when it does its work, where there is no other way to tell.
     ready_words: str = ""
+    #: How long it may take until then, once it was started anew, before it is said that it does not.
+    ready_seconds: float = 30.0
     #: How long it may take to stop before it is killed.
     stop_seconds: float = 10.0
     #: Whether its output goes to its log only.
@@ -81,8 +85,9 @@ class _Run:
     start_again_at: float | None = None
     #: Since when it is asked to end, to be started anew as soon as it has.
     ending_since: float | None = None
-    #: Whether it is being started anew, and it is still to be said that it is there.
+    #: Whether it is being started anew, and it is still to be said that it is there; and when that is looked at next.
     renewed: bool = False
+    look_at: float = 0.0
     said_ready: bool = False
     said: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
 
@@ -174,9 +179,8 @@ class Manager:
         if run.alive:
             if run.ending_since is not None and time.monotonic() - run.ending_since > run.part.stop_seconds:
                 _signal_group(run.process.pid, signal.SIGKILL)
-            elif run.renewed and run.ending_since is None and self._is_ready(run.part):
-                run.renewed = False
-                self.say(f"{run.part.name} runs the changed code.")
+            elif run.renewed and run.ending_since is None and time.monotonic() >= run.look_at:
+                self._welcome_back(run)
         elif run.ending_since is not None:
             # What it left behind must not go on beside its successor.
             _signal_group(run.process.pid, signal.SIGKILL)
@@ -186,6 +190,16 @@ class Manager:
             self._plan_restart(run)
         elif time.monotonic() >= run.start_again_at:
             self._start_again(run)
+
+    def _welcome_back(self, run: _Run) -> None:
+        run.look_at = time.monotonic() + LOOK_SECONDS
+        if self._is_ready(run.part):
+            run.renewed = False
+            self.say(f"{run.part.name} runs the changed code.")
+        elif time.monotonic() - run.started_at > run.part.ready_seconds:
+            # It may still come: a database whose migrations are not applied, say, is a matter of whoever wrote them.
+            run.renewed = False
+            self.say(f"{run.part.name} runs the changed code and is not ready after {run.part.ready_seconds:g} s.")
 
     def _start_again(self, run: _Run) -> None:
         run.said_ready = False

@@ -163,6 +163,29 @@ def test_a_restart_ends_a_part_in_time_and_starts_it_anew(
     assert "unexpectedly" not in output.getvalue()
 
 
+def test_a_part_that_is_not_ready_after_a_restart_is_asked_for_a_while_and_then_named(
+    watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO
+) -> None:
+    answers: list[bool] = []
+    restarted: list[bool] = []
+
+    def ready() -> bool:
+        # The first time it is, and not again.
+        answers.append(not answers)
+        return answers[-1]
+
+    part = python("a", WAIT, ready=ready, ready_seconds=1)
+
+    def look() -> None:
+        if not restarted:
+            restarted.append(True)
+            manager.restart([part])
+
+    watched(part, look)
+    wait_for(lambda: "a runs the changed code and is not ready after 1 s." in output.getvalue())
+    assert len(answers) < 8
+
+
 def test_a_restart_does_not_wait_for_the_next_try_of_a_part_that_keeps_dying(
     watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO
 ) -> None:
