@@ -9,11 +9,13 @@ and a worker that is to stop need not wait long.
 """
 
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils import timezone
 
 from jobs import progress
@@ -143,10 +145,12 @@ class _Slice:
         refused = self._of(Outcome.REFUSED)
         if refused and not self._of(Outcome.SENT, Outcome.UNSUBSCRIBED):
             raise MailError(f"None of {len(self._wanted)} got it; the first: {refused[0].reason}", permanent=True)
-        return {
-            row.address: f"{row.outcome}: {row.reason}" if row.reason else str(row.outcome)
-            for row in map(self._rows.__getitem__, self._wanted)
-        }
+        rows = [self._rows[address] for address in self._wanted]
+        whole = {row.address: f"{row.outcome}: {row.reason}" if row.reason else str(row.outcome) for row in rows}
+        if len(json.dumps(whole)) <= settings.JOBS_MAX_RESULT_BYTES:
+            return whole
+        # A job whose result is too large to be kept is dead. The reasons stand in the rows as well.
+        return {row.address: str(row.outcome) for row in rows}
 
 
 class _Deliverer:

@@ -77,6 +77,7 @@ def send_custom(
     max_retries=MAX_RETRIES,
     retry_backoff_max=LONGEST_PAUSE_SECONDS,
     time_limit=60,
+    ignore_result=False,
     public=True,
     public_rate=f"{settings.MAIL_BULK_SUBMISSIONS_PER_HOUR}/h",
 )

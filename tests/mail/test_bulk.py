@@ -189,7 +189,17 @@ def test_the_job_says_how_far_it_is_and_stands_behind_single_mails(smtp: SmtpSer
     assert job.priority < 5
     deliver(job)
     assert (job.state, job.progress) == ("succeeded", {"done": 3, "total": 3, "message": "3 sent"})
+    assert job.result == dict.fromkeys(THREE, "sent")
     assert {row.job_id for row in Recipient.objects.all()} == {job.pk}
+
+
+def test_reasons_that_would_make_the_result_too_large_stand_in_the_rows_alone(
+    smtp: SmtpServer, settings: Settings
+) -> None:
+    settings.JOBS_MAX_RESULT_BYTES = 150
+    smtp.refuse("RCPT", "550 5.1.1 no such user", recipient="john@")
+    assert carry_on(mailing()) == {**dict.fromkeys(THREE, "sent"), "john@example.com": "refused"}
+    assert "no such user" in Recipient.objects.get(address="john@example.com").reason
 
 
 def test_an_attempt_after_a_failed_one_sends_nothing_twice(smtp: SmtpServer) -> None:
