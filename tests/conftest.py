@@ -46,8 +46,14 @@ os.environ.update(environment.variables())
 os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
 django.setup()
 
+from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402  The settings come first.
+
 from tests.databases import Database, default_database_at, migrate  # noqa: E402  The settings come first.
 from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey  # noqa: E402
+
+# Hundreds of tests make users, a quarter of a second of a processor each, and few ask for a password. A hash names its
+# own iterations, so the sites that tests start can check it.
+PBKDF2PasswordHasher.iterations = 1
 
 # The two cores are shared with servers, so how long one example takes says nothing about the code.
 hypothesis.settings.register_profile("local", deadline=None)
