@@ -1,8 +1,9 @@
 """A worker takes jobs, one or a batch: each attempt is counted, and held under a lease."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jobs.core.states import State
@@ -11,12 +12,14 @@ from jobs.ledger.sql import (
     NOT_PAUSED,
     Dialect,
     RowLocked,
+    change_named,
     change_one,
     changed,
     dialect,
     free,
     in_state,
     one,
+    pairs_of,
     read_json,
     rows,
 )
@@ -54,6 +57,154 @@ class ClaimedJob:
     options: dict[str, Any] | None
     correlation_id: str
     claimed: Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A job that runs now, with everything its executor must know. `args` and `kwargs` are JSON texts.
+
+    Attributes:
+        attempt: attempts begun, this one included.
+        attempt_base: attempts that a replay has written off.
+        expired: whether its time has passed; then it must not run.
+    """
+
+    id: uuid.UUID
+    lease_id: str
+    task: str
+    queue: str
+    priority: int
+    args: str
+    kwargs: str
+    options: dict[str, Any] | None
+    attempt: int
+    attempt_base: int
+    max_retries: int | None
+    worker_losses: int
+    expired: bool
+    correlation_id: str
+    parent_id: uuid.UUID | None
+
+    @property
+    def retries(self) -> int:
+        """Celery's `request.retries`: the attempts before this one, since the job was enqueued or replayed."""
+        return self.attempt - self.attempt_base - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What became of an attempt to claim some jobs.
+
+    Attributes:
+        claimed: those that were, in the order in which they were asked for.
+        locked: those that could be claimed, but for somebody else's transaction, which holds their rows.
+    """
+
+    claimed: list[Taken]
+    locked: set[uuid.UUID]
+
+
+#: Holds for jobs that may begin, named by their ids.
+_CLAIMABLE = f"{in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
+
+
+def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: str, again: bool = False) -> Claims:
+    """Queued → running for jobs, each under a lease of its own: the attempt is counted, and the unique key let go.
+
+    Left are jobs that somebody else has claimed, that have ended or wait for their time, that are held back, and those
+    of paused queues.
+
+    Args:
+        asked: the leases, by job.
+        lease_seconds: how long they last.
+        worker: who claims.
+        again: whether the answer to the same question was lost, so that some may have been claimed. These are returned
+            too. While a row is `locked` it may be the first try that holds it: ask again as `again`.
+    """
+    if not asked:
+        return Claims([], set())
+    words = dialect()
+    pairs = pairs_of(asked)
+    taken: dict[str, Sequence[Any]] = {row[0]: row for row in rows(_claim(words), (pairs, lease_seconds, worker))}
+    locked = set()
+    if len(taken) < len(asked) and (again or words.skip_locked):
+        ids = {lease_id: job_id for job_id, lease_id in asked.items()}
+        for job_id, *row in rows(_left(words, again=again), [pairs]):
+            if row[0] is None:
+                locked.add(words.to_uuid(job_id))
+            elif row[0] in ids:
+                taken[row[0]] = row
+    return Claims([_taken(job_id, taken[lease], words) for job_id, lease in asked.items() if lease in taken], locked)
+
+
+def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Taken]:
+    """Queued → running for jobs of a task, as many as there are leases, the most urgent first; each gets one lease."""
+    if not leases:
+        return []
+    words = dialect()
+    found = rows(_claim_waiting(words), (task, queue, len(leases), words.array(leases), lease_seconds, worker))
+    taken = {row[1]: row for row in found}
+    return [_taken(words.to_uuid(taken[lease][0]), taken[lease][1:], words) for lease in leases if lease in taken]
+
+
+@cache
+def _claim(words: Dialect) -> str:
+    return change_named(words.leased_jobs, _CLAIMABLE, taking(words, "named.lease"), _taken_columns(words), words)
+
+
+@cache
+def _left(words: Dialect, *, again: bool) -> str:
+    """Return the query for asked jobs that were not claimed now, though they could be, or, `again`, have been."""
+    held = f" OR {in_state(State.RUNNING)} AND lease_id = named.lease" if again else ""
+    return (
+        f"SELECT id, {_taken_columns(words)} FROM ({words.leased_jobs}) AS named JOIN jobs_job ON id = named.job"
+        f" WHERE {_CLAIMABLE}{held}"
+    )
+
+
+@cache
+def _claim_waiting(words: Dialect) -> str:
+    # The words are those of the index `jobs_job_waiting` and of no other.
+    wanted = (
+        f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
+        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED}"
+        f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked}"
+    )
+    return (
+        f"WITH wanted AS MATERIALIZED ({wanted}),"
+        " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
+        " FROM wanted),"
+        f" named AS MATERIALIZED (SELECT job, {words.item('place')} AS lease FROM placed)"
+        f" {taking(words, 'named.lease')} FROM named WHERE id = named.job RETURNING id, {_taken_columns(words)}"
+    )
+
+
+def _taken_columns(words: Dialect) -> str:
+    """Return the columns of a `Taken` after its id."""
+    ahead = "lease_id, task, queue, priority, args, kwargs, options"
+    return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id"
+
+
+def _taken(job_id: uuid.UUID, row: Sequence[Any], words: Dialect) -> Taken:
+    lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
+    expired, correlation_id, parent_id = rest
+    return Taken(
+        job_id,
+        lease_id,
+        task,
+        queue,
+        priority,
+        args,
+        kwargs,
+        read_json(options),
+        attempt,
+        base,
+        max_retries,
+        losses,
+        bool(expired),
+        correlation_id,
+        None if parent_id is None else words.to_uuid(parent_id),
+    )
 
 
 def taking(words: Dialect, lease_id: str = "%s") -> str:

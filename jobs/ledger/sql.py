@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ class Dialect:
             table, which PostgreSQL guards with a weaker lock, is in nobody's way.
         is_one_of_ids, is_one_of: what a column of UUIDs, or of texts, is compared with: an `array`. However many
             there are, the statement is the same, and is planned once.
+        leased_jobs: a query for jobs (`job`) and their leases (`lease`) that are given as `pairs_of`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dialect:
     skip_locked: str
     is_one_of_ids: str
     is_one_of: str
+    leased_jobs: str
 
     def key(self, value: uuid.UUID) -> object:
         """Return `value` as the database's parameter."""
@@ -56,6 +58,16 @@ class Dialect:
         if value is None or self.name == "postgresql":
             return value
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+    def item(self, place: str) -> str:
+        """Return one item, counted from 1, of the `array` that is given as parameter."""
+        return (
+            f"(%s::text[])[{place}]" if self.name == "postgresql" else f"json_extract(%s, '$[' || ({place} - 1) || ']')"
+        )
+
+    def after_seconds(self, column: str) -> str:
+        """Return the clock plus the number of seconds in `column`; NULL where that is."""
+        return self.after.replace("%s", column)
 
     def later(self, column: str) -> str:
         """Return the time in `column` plus a number of seconds given as parameter."""
@@ -76,6 +88,9 @@ POSTGRESQL = Dialect(
     skip_locked="FOR NO KEY UPDATE SKIP LOCKED",
     is_one_of_ids="= ANY(%s::uuid[])",
     is_one_of="= ANY(%s::text[])",
+    # Of an array the planner knows the length where it is told the value; then it plans anew each time. The condition
+    # always holds, and has the planner believe in a single row: of more it would rather read the whole table.
+    leased_jobs="SELECT key::uuid AS job, value AS lease FROM json_each_text(%s::json) WHERE key || '' = key",
 )
 
 SQLITE = Dialect(
@@ -87,7 +102,13 @@ SQLITE = Dialect(
     skip_locked="",
     is_one_of_ids="IN (SELECT value FROM json_each(%s))",
     is_one_of="IN (SELECT value FROM json_each(%s))",
+    leased_jobs="SELECT key AS job, value AS lease FROM json_each(%s)",
 )
+
+
+def pairs_of(leases: Mapping[uuid.UUID, str]) -> str:
+    """Return jobs with their leases as the parameter of `leased_jobs`."""
+    return json.dumps({job_id.hex: lease_id for job_id, lease_id in leases.items()})
 
 
 def dialect() -> Dialect:
@@ -136,6 +157,27 @@ def free(where: str, table: str = "jobs_job", lock: str = "") -> str:
         return where if "LIMIT" not in where else f"id IN (SELECT id FROM {table} WHERE {where})"
     # An array, lest the planner runs the locking select more than once, and takes more than the limit.
     return f"id = ANY(ARRAY(SELECT id FROM {table} WHERE {where} {lock or words.skip_locked}))"
+
+
+def change_named(named: str, condition: str, change: str, returning: str, words: Dialect) -> str:
+    """Return the statement that changes jobs named by a query, but not those that somebody else's transaction holds.
+
+    Args:
+        named: the query: `job` is the job's id, and all its columns are known as `named` to the others.
+        condition: which of these jobs are changed.
+        change: an UPDATE without its FROM and WHERE.
+        returning: columns of the changed rows.
+        words: the database's.
+    """
+    if not words.skip_locked:
+        # Who writes is alone.
+        found = f"WITH named AS MATERIALIZED ({named})"
+        return f"{found} {change} FROM named WHERE id = named.job AND {condition} RETURNING {returning}"
+    return (
+        f"WITH named AS MATERIALIZED (SELECT named.* FROM ({named}) AS named CROSS JOIN LATERAL"
+        f" (SELECT FROM jobs_job WHERE id = named.job AND {condition} {words.skip_locked}) AS free)"
+        f" {change} FROM named WHERE id = named.job RETURNING {returning}"
+    )
 
 
 #: How long a row is waited for that is changed at this moment, in seconds from one look to the next: what others of
