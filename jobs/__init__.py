@@ -2,9 +2,9 @@
 
 from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze, UnknownJob
 from jobs.maintenance.cleanup import register_cleaner
+from jobs.tasks.batch import Batch
 from jobs.tasks.declare import job
 from jobs.tasks.task import JobTask
-from jobs.worker.batch import Batch
 from jobs.worker.progress import progress
 
 __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)

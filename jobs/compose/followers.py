@@ -22,9 +22,8 @@ from django.db import DataError, IntegrityError, transaction
 
 from jobs.core import described
 from jobs.enqueue.enqueuer import enqueuing_for
-from jobs.enqueue.message import CORRELATION_HEADER
+from jobs.enqueue.message import CORRELATION_HEADER, HasMessage
 from jobs.errors import EnqueueError
-from jobs.ledger.maintain import Dispatchable
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -91,7 +90,7 @@ def enqueue_followers(app: Celery, following: Following, result: Any) -> None:
             _call(app, source, step, result, {**lineage, "chain": rest})
 
 
-def enqueue_error_links(app: Celery, job: Dispatchable) -> None:
+def enqueue_error_links(app: Celery, job: HasMessage) -> None:
     """Call the error links of a job that gave up, within the transaction that records that: each gets the job's id.
 
     Those that take more than an id are not called here but in place, as Celery does (`in_place`). One that cannot be

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from celery.exceptions import Ignore, Retry
 from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
+
+from jobs.core.outcome import Dead, Outcome
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -89,17 +90,20 @@ def _attempt_span(task: "JobTask") -> Iterator[None]:
             # Another attempt follows, or there was nothing to run: no error of the trace.
             record_exception=False,
             set_status_on_exception=False,
-        ) as span,
+        ),
     ):
-        try:
-            yield
-        except (Retry, Ignore) as exc:
-            span.set_attribute("job.outcome", type(exc).__name__.lower())
-            raise
-        except Exception as exc:
-            span.set_attribute("job.outcome", "dead")
-            span.set_status(Status(StatusCode.ERROR, type(exc).__name__))
-            raise
+        yield
+
+
+def attempt_ended(outcome: Outcome, error: Exception | None) -> None:
+    """Let the attempt at hand say what became of it. Only one that gives up is an error of the trace."""
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return
+    dead = isinstance(outcome, Dead)
+    span.set_attribute("job.outcome", "dead" if dead else type(outcome).__name__.lower())
+    if dead:
+        span.set_status(Status(StatusCode.ERROR, type(error).__name__))
 
 
 @contextmanager

@@ -165,23 +165,16 @@ def has_come(moment: datetime) -> bool:
     return row is not None and bool(row[0])
 
 
-def adopt(job: NewJob, *, lease_id: str, lease_seconds: float, worker: str) -> bool:
-    """Write a job for a message that came without one, as running under this lease, or for later if it waits.
+def adopt(job: NewJob) -> bool:
+    """Write a job for a message that came without one: queued with its message at hand, or for later if it waits.
 
     Returns:
         Whether this call wrote it; false where another delivery of the message was first.
     """
     words = dialect()
     values, parameters = _values(job, words)
-    if job.waits:
-        statement = f"INSERT INTO jobs_job ({_COLUMNS}) VALUES ({values})"
-    else:
-        parameters[3] = State.RUNNING
-        statement = (
-            f"INSERT INTO jobs_job ({_COLUMNS}, attempt, dispatched_at, started_at, lease_id, lease_expires_at, worker)"
-            f" VALUES ({values}, 1, {words.now}, {words.now}, %s, {words.after}, %s)"
-        )
-        parameters += [lease_id, lease_seconds, worker]
+    dispatched = "NULL" if job.waits else words.now
+    statement = f"INSERT INTO jobs_job ({_COLUMNS}, dispatched_at) VALUES ({values}, {dispatched})"
     return one(statement + " ON CONFLICT (id) DO NOTHING RETURNING id", parameters) is not None
 
 

@@ -1,12 +1,11 @@
 """Running jobs that an operator wants ended."""
 
 from jobs.ledger import operate
-from jobs.worker import running_requests
+from jobs.worker.engine import Engine
 
 
-def cancel_asked() -> bool:
+def cancel_asked(engine: Engine) -> bool:
     """End those that run in this worker."""
-    running = {request.lease_id: request for request in running_requests.running()}
-    for lease_id in operate.to_cancel(list(running)):
-        running[lease_id].cancel_by_operator()
+    running = [job.job.lease_id for job in engine.reserved.running()]
+    engine.cancel(operate.to_cancel(running))
     return False

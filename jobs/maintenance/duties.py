@@ -1,5 +1,6 @@
 """What one worker's housekeeping does, how often, and with what: the lists of its duties."""
 
+from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -14,11 +15,10 @@ from jobs.maintenance.cancel import cancel_asked
 from jobs.maintenance.held_back import HeldBack
 from jobs.maintenance.rescue import Rescue
 from jobs.maintenance.runner import Duty
-from jobs.worker import heartbeat
-from jobs.worker.claimer import PATIENCE, handover
-from jobs.worker.event_sync import untold
+from jobs.worker import heartbeat, watchdog
 from jobs.worker.heartbeat import Roster
 from jobs.worker.losses import losses
+from jobs.worker.pool import PATIENCE
 from jobs.worker.watchdog import Watchdog
 
 
@@ -28,8 +28,8 @@ class Duties:
     def __init__(self, worker: Any) -> None:
         self._worker = worker
         self._publisher = publisher_for(worker.app)
-        self._leases = renew.Leases()
-        self._rescue = Rescue(worker.app)
+        self._leases = renew.Leases(worker.consumer.engine)
+        self._rescue = Rescue(worker.app, worker.consumer.engine)
         self._redispatch = redispatch_for(self._publisher)
         self._held_back = HeldBack(worker.app, self._redispatch.freed)
         self._archiver = Archiver(worker.app)
@@ -42,22 +42,19 @@ class Duties:
 
         Else the leases of jobs that run would run out, and others would take them for lost.
         """
-        found = [
+        return [
             Duty("leases", self._leases.renew, conf().lease_renew_seconds, longest_pause=1.0),
             Duty("leases again", self._leases.renew_again, renew.AGAIN_EVERY, longest_pause=1.0),
-            Duty("handover", handover.tend, min(conf().housekeeping_seconds, PATIENCE / 2)),
+            Duty("late jobs", self._worker.consumer.engine.look, min(conf().housekeeping_seconds, PATIENCE / 4)),
+            Duty("time limits", Watchdog(self._worker).check, watchdog.EVERY),
         ]
-        if Watchdog.needed(self._worker):
-            every = min(conf().housekeeping_seconds, 0.5)
-            found.append(Duty("time limits", Watchdog(self._worker).check, every))
-        return found
 
     def others(self) -> list[Duty]:
         """Return what else is to be done, the most urgent first."""
         beat, redispatch = conf().housekeeping_seconds, self._redispatch
         return [
             Duty("losses", _record_losses, beat, at_end=True),
-            Duty("cancel", cancel_asked, beat),
+            Duty("cancel", partial(cancel_asked, self._worker.consumer.engine), beat),
             Duty("due", redispatch.due, beat),
             Duty("undispatched", redispatch.undispatched, beat),
             Duty("roster", self._sign, min(heartbeat.EVERY, beat * 5)),
@@ -67,7 +64,6 @@ class Duties:
             Duty("resend", redispatch.lost, redispatch.every()),
             Duty("dead letters", self._archiver.archive, beat * 2),
             Duty("missing dead letters", self._missing_letters.mend, beat * 15),
-            Duty("events", untold.tell, beat),
         ]
 
     def database_failed(self, error: DatabaseError) -> None:

@@ -14,12 +14,12 @@ from jobs.compose.followers import call_in_place
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.retry import RetryPolicy
-from jobs.deadletters.publisher import BrokerGone
+from jobs.deadletters.publisher import BrokerGone, bury
 from jobs.ledger import claims, maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.maintain import Overdue
-from jobs.maintenance.renew import held_here
-from jobs.worker.executor import record
+from jobs.ledger.record import Ended, record_many
+from jobs.worker.engine import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ LATE = 2.0
 class Rescue:
     """Looks for lost jobs. Used by one thread of a worker."""
 
-    def __init__(self, app: Celery) -> None:
-        self._app = app
+    def __init__(self, app: Celery, engine: Engine) -> None:
+        self._app, self._engine = app, engine
         #: Since when the database has been written to without a longer silence, and when it last was.
         self._in_touch_since = self._touched_at = float("-inf")
         #: The leases that had run out long before they were first seen here.
@@ -76,7 +76,7 @@ class Rescue:
         What runs here is not lost, whoever could not renew it. And what ran out long ago would have been rescued by
         now, if its row had not been locked: then its worker has the time to renew it from one look to the next.
         """
-        mine = held_here()
+        mine = set(self._engine.reserved.leases())
         late = {job.lease_id for job in found if job.is_late}
         unseen, self._seen_late = late - self._seen_late, late
         return [job for job in found if job.lease_id not in mine and job.lease_id not in unseen]
@@ -102,9 +102,15 @@ class Rescue:
         tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses)
         outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
         failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
-        if record(job.id, lease_id, outcome, failure, lost_worker=True):
+        if self._record(Ended(job.id, lease_id, claimed.attempt, outcome, failure, lost_worker=True)):
             # One that gives up is an error, and reported as such; nobody else says so.
             level = logging.ERROR if isinstance(outcome, outcomes.Dead) else logging.WARNING
             logger.log(level, "%s[%s] was rescued from worker %s: %s.", job.task, job.id, job.worker, outcome)
             if isinstance(outcome, outcomes.Dead) and (dead := maintain.job(job.id)):
                 call_in_place(self._app, job.task, job.id, dead.options, WorkerLostError(failure.message))
+
+    def _record(self, end: Ended) -> bool:
+        """Write a lost job's end. Returns false where it is not this worker's any more, or its row is locked."""
+        if isinstance(end.outcome, outcomes.Dead) and end.failure is not None:
+            return bury(end.id, end.lease_id, end.outcome.reason, end.failure, lost_worker=True)
+        return bool(record_many([end]).became)

@@ -19,10 +19,8 @@ from django.db import Error as DatabaseError, connection
 from jobs.conf import conf
 from jobs.core import backoff
 from jobs.core.queue_names import RULE, is_queue_name
-from jobs.worker import forks, orphan_guard, running_requests, shutdown
-from jobs.worker.claimer import handover
+from jobs.worker import forks, orphan_guard, shutdown
 from jobs.worker.database import is_outage, of_the_engine
-from jobs.worker.exchange import exchange
 from jobs.worker.losses import losses
 
 logger = logging.getLogger(__name__)
@@ -180,32 +178,32 @@ class Housekeeping(bootsteps.StartStopStep):
         ]
         for housekeeper in self._housekeepers:
             housekeeper.start()
+        worker.consumer.engine.start()
         shutdown.bound(worker, conf().shutdown_seconds, duties.leave)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
         """Called whenever the worker's loop begins, after each connection to the broker."""
-        if not worker.pool.is_green:
-            exchange.attach(hub)
+        worker.consumer.engine.main.attach(hub)
 
     def stop(self, worker: Any) -> None:
         """Called when the worker stops, after its consumer: nothing new comes in, what runs may finish.
 
         The pool is joined here, not in its own step after this one: leases must be renewed until it is empty.
         """
+        worker.consumer.engine.stop()
         worker.pool.stop()
-        self._end()
+        self._end(worker)
 
     def terminate(self, worker: Any) -> None:
         """Called when the worker stops for good: nothing may run on, and then it is handed back."""
+        worker.consumer.engine.stop()
         worker.pool.terminate()
-        self._end()
+        self._end(worker)
 
-    def _end(self) -> None:
+    def _end(self, worker: Any) -> None:
         housekeepers, self._housekeepers = self._housekeepers, []
         if housekeepers and self._pid == os.getpid():
-            # First of all: what cannot be written now is left to the last duty.
-            exchange.close()
-            handover.close()
+            worker.consumer.engine.end()
             for housekeeper in housekeepers:
                 housekeeper.stop(timeout=3)
-            shutdown.hand_back(running_requests.running())
+            shutdown.hand_back(worker.consumer.engine.reserved)

@@ -1,21 +1,26 @@
 """Sentry: errors with the job they happened in; no error while a job is still tried again; Beat's check-ins.
 
-Celery's integration reports what a task raises, and passes over Celery's own Retry. Our executor raises Retry for an
-attempt that is followed by another, and the task's error when the job gives up: so each job is reported once.
+Celery's integration reports what plain tasks raise: it wraps Celery's tracer, which jobs do without. A job is reported
+here, once, when it gives up; in a scope of its attempt's own, so that it shows what that attempt did and no other.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import sentry_sdk
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import current_task
 from celery.signals import task_failure, task_prerun, task_success
 from sentry_sdk.crons import capture_checkin
 from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.types import Event, Hint
+from sentry_sdk.utils import event_from_exception
 
 from jobs.core import correlation
 from jobs.observability.masking import without_secrets
 from jobs.tasks.redaction import shown_arguments
+from jobs.worker import observers as attempts
 
 #: The header in which Beat says which schedule a job is a run of.
 SCHEDULE_HEADER = "periodic_task_name"
@@ -41,6 +46,37 @@ def configure(dsn: str, *, environment: str, release: str = "") -> None:
     task_prerun.connect(_began, weak=False)
     task_success.connect(_succeeded, weak=False)
     task_failure.connect(_failed, weak=False)
+    attempts.add_scope(_scope)
+
+
+@contextmanager
+def _scope() -> Iterator[None]:
+    """Keep what is told during an attempt to itself, and name it as Celery's integration names that of plain tasks."""
+    task, request = current_task, current_task.request
+    with sentry_sdk.isolation_scope() as scope:
+        scope.clear_breadcrumbs()
+        scope.set_tag("celery_task_id", request.id)
+        # It may go on with a trace that whoever sent the job has begun.
+        transaction = sentry_sdk.continue_trace(
+            request.headers or {}, op="queue.task.celery", name=task.name, source="task", origin="auto.queue.celery"
+        )
+        with sentry_sdk.start_transaction(transaction):
+            yield
+
+
+def _capture(task: Any, error: BaseException) -> None:
+    """Report an error of a job that gives up, unless its task says that it is to be expected (`throws`)."""
+    if span := sentry_sdk.get_current_span():
+        span.set_status("internal_error")
+    if isinstance(error, tuple(task.throws)):
+        return
+    event, hint = event_from_exception(
+        error, client_options=sentry_sdk.get_client().options, mechanism={"type": "celery", "handled": False}
+    )
+    if isinstance(error, SoftTimeLimitExceeded):
+        # They are raised wherever the task just is.
+        event["fingerprint"] = ["celery", "SoftTimeLimitExceeded", task.name]
+    sentry_sdk.capture_event(event, hint=hint)
 
 
 def _reported(event: Event, hint: Hint) -> Event:
@@ -92,8 +128,10 @@ def _succeeded(sender: Any = None, **_: Any) -> None:
         capture_checkin(monitor_slug=slug, check_in_id=_check_in(sender.request), status="ok")
 
 
-def _failed(sender: Any = None, **_: Any) -> None:
+def _failed(sender: Any = None, exception: BaseException | None = None, **_: Any) -> None:
     request = getattr(sender, "request", None)
+    if exception is not None and getattr(request, "lease_id", None):
+        _capture(sender, exception)
     if slug := _slug(request):
         capture_checkin(monitor_slug=slug, check_in_id=_check_in(request), status="error")
 

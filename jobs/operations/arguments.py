@@ -13,9 +13,9 @@ from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import ErrorDetails
 
 from jobs.operations.problems import MOST_ERRORS, FieldError, shortened
+from jobs.tasks.batch import item_type
 from jobs.tasks.redaction import HIDDEN, is_hidden
 from jobs.tasks.task import JobTask
-from jobs.worker.batch import item_type
 
 #: Errors whose text is written by a validator of the task's author, who may repeat the value in it.
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})

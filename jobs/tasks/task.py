@@ -11,20 +11,17 @@ from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
 from django.utils import timezone
 
-from jobs.core.course import course_of
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
 from jobs.errors import InvalidOption, Permanent
+from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.calls import JobResult, arguments_of, message_of, plain_arguments
 from jobs.tasks.coroutines import finished
 from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.options import moment, options_of, route_of, seconds
 from jobs.tasks.signature import TaskSignature
 from jobs.tasks.typed import CallOptions, ManyOptions, P, R_co, TypedCalls
-from jobs.worker.batch import Batch, Item, execute_batch, item_type
-from jobs.worker.executor import execute
-from jobs.worker.tracer import Tracer, guarded, within_attempt
 
 
 class RetryCall(Retry):
@@ -45,7 +42,8 @@ class JobTask(TypedCalls[P, R_co], Task):
     abstract = True
     #: Writes the jobs; set when Django is ready.
     enqueuer: ClassVar[Enqueuer]
-    Request = "jobs.worker.request:JobRequest"
+    #: How a worker takes messages of this task: as hints that jobs are due.
+    Strategy = "jobs.worker.consumer:job_strategy"
 
     queue = "default"
     priority = 5
@@ -74,14 +72,7 @@ class JobTask(TypedCalls[P, R_co], Task):
 
     # Celery wraps `run` in its own automatic retry unless it finds it wrapped already; ours is in `core.outcome`.
     _orig_run = None
-    _tracer: Tracer | None = None
     _dump_pydantic_arguments: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Have a task's `before_start` called where its errors are the attempt's."""
-        super().__init_subclass__(**kwargs)
-        if "before_start" in vars(cls):
-            cls.before_start = within_attempt(vars(cls)["before_start"])
 
     @classmethod
     def bind(cls, app: Any) -> Any:
@@ -152,26 +143,11 @@ class JobTask(TypedCalls[P, R_co], Task):
         """Raise InvalidArguments where the task could not be called with these."""
         self.takes.check(args, kwargs)
 
-    @property
-    def __trace__(self) -> Tracer | None:
-        """What Celery runs around the body. It makes one for each task when a worker starts."""
-        return self._tracer
-
-    @__trace__.setter
-    def __trace__(self, tracer: Tracer | None) -> None:
-        self._tracer = tracer and guarded(self, tracer)
-
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the body: under the job's lease in a worker, plainly when called as a function or eagerly."""
-        if self.request.called_directly:
-            return cast("R_co", super().__call__(*args, **kwargs))
-        if self.request.is_eager:
+        """Run the body: plainly when called as a function, or eagerly. A worker calls it otherwise (`jobs.worker`)."""
+        if self.request.is_eager and not self.request.called_directly:
             return cast("R_co", self._run_eagerly(args, kwargs))
-        course = course_of(self.request)
-        course.has_begun = True
-        result = execute_batch(self, args, kwargs) if self.batch else execute(self, args, kwargs)
-        course.has_returned = True
-        return cast("R_co", result)
+        return cast("R_co", super().__call__(*args, **kwargs))
 
     def _run_eagerly(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run the body at once, for tests with CELERY_TASK_ALWAYS_EAGER: there is neither a row nor a lease."""

@@ -1,89 +1,88 @@
-"""A message for a job that the ledger does not know: `send_task` from elsewhere, an older Beat, another language."""
+"""A message for a job that the ledger does not know: `send_task` from elsewhere, an older Beat, another language.
+
+Its row is written by the worker's parent process before anything of it runs; from then on it is a job like any other.
+"""
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import InvalidTaskError
 from kombu.utils.json import dumps
 
-from jobs.conf import conf
-from jobs.core.delivery import OWN
+from jobs.core.delivery import Body
+from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
-from jobs.ledger import claims
-from jobs.ledger.claims import Claimed
-from jobs.ledger.enqueue import NewJob, adopt as write, has_come
+from jobs.enqueue.enqueuer import json_text
+from jobs.errors import InvalidArguments
+from jobs.ledger.enqueue import NewJob
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
 
-#: In a request of a foreign message: from when it may run, and after when it must not begin, as texts.
-FOREIGN_ETA, FOREIGN_EXPIRES = OWN + "eta", OWN + "expires"
 
+def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_info: Mapping[str, Any]) -> NewJob:
+    """Return the row of a foreign message. Its headers and body have been read with care (`core.delivery`).
 
-def adopt(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Claimed | None:
-    """Write the job of a foreign message, as running under this delivery's lease.
-
-    Returns:
-        The claim, or None where there is nothing to run now: another delivery was first, or its time has not come.
+    Raises:
+        InvalidTaskError: its arguments, or what follows it, are no JSON that the ledger can hold.
     """
-    request = task.request
-    job = _new_job(task, job_id, args, kwargs)
-    written = write(job, lease_id=request.lease_id, lease_seconds=conf().lease_seconds, worker=request.hostname)
-    if not written or job.waits:
-        return None
-    return claims.held(job_id, request.lease_id)
-
-
-def _new_job(task: "JobTask", job_id: uuid.UUID, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-    request = task.request
+    try:
+        json_text(task, "args", body.args)
+        json_text(task, "kwargs", body.kwargs)
+        json_text(task, "what follows", body.embedded)
+    except InvalidArguments as exc:
+        raise InvalidTaskError(str(exc)) from exc
+    job_id = ledger_id(str(headers["id"]))
+    hard, soft = headers.get("timelimit") or (None, None)
     message = {
-        "link": request.callbacks,
-        "link_error": request.errbacks,
-        "chain": request.chain,
-        "chord": request.chord,
-        "group_id": request.group,
-        "group_index": request.group_index,
-        "root_id": request.root_id,
+        "link": body.embedded.get("callbacks"),
+        "link_error": body.embedded.get("errbacks"),
+        "chain": body.embedded.get("chain"),
+        "chord": body.embedded.get("chord"),
+        "group_id": headers.get("group"),
+        "group_index": headers.get("group_index"),
+        "root_id": headers.get("root_id"),
+        "time_limit": hard,
+        "soft_time_limit": soft,
     }
-    message["time_limit"], message["soft_time_limit"] = request.timelimit or (None, None)
     kept = {name: value for name, value in message.items() if value}
-    eta = _moment(request.get(FOREIGN_ETA))
     return NewJob(
         id=job_id,
         task=task.name,
-        queue=_queue(task),
-        args=dumps(list(args)),
-        kwargs=dumps(dict(kwargs)),
+        queue=_queue(task, delivery_info),
+        args=dumps(list(body.args)),
+        kwargs=dumps(dict(body.kwargs)),
         options=json.loads(dumps(kept)) if kept else None,
-        priority=_priority(task),
+        priority=_priority(task, delivery_info),
         max_retries=task.max_retries,
-        run_at=None if eta is None or has_come(eta) else eta,
-        expires_at=_moment(request.get(FOREIGN_EXPIRES)),
+        run_at=_moment(headers.get("eta")),
+        expires_at=_moment(headers.get("expires")),
         correlation_id=str(job_id),
-        parent_id=_parent(request.parent_id),
+        parent_id=_parent(headers.get("parent_id")),
     )
 
 
-def _queue(task: "JobTask") -> str:
-    routing_key: str = (task.request.delivery_info or {}).get("routing_key") or ""
-    return routing_key if routing_key in task.app.amqp.queues else task.queue
+def _queue(task: "JobTask", delivery_info: Mapping[str, Any]) -> str:
+    key = str(delivery_info.get("routing_key") or "")
+    return key if key in task.app.amqp.queues else task.queue
 
 
-def _priority(task: "JobTask") -> int:
+def _priority(task: "JobTask", delivery_info: Mapping[str, Any]) -> int:
     """Return the priority that the producer gave. None and 0 are one on the wire: then it is the task's own."""
-    given = (task.request.delivery_info or {}).get("priority")
+    given = delivery_info.get("priority")
     if not isinstance(given, int) or given <= 0:
         return task.priority
     driver = task.app.connection_for_read().transport.driver_type
     return on_the_wire(min(given, HIGHEST), driver)
 
 
-def _moment(text: str | None) -> datetime | None:
-    if not text:
+def _moment(given: str | datetime | None) -> datetime | None:
+    if not given:
         return None
-    moment = datetime.fromisoformat(text)
+    moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -1,260 +1,318 @@
-"""Between the consumer, which fetches deliveries, and the pool, which runs them: they are claimed before it has them.
+"""Claims the jobs that messages bring, as many as the pool can begin soon, and gives them to it.
 
-So many are claimed as the pool has free processes or threads and, while jobs are short, a few more: the next one is
-there when somebody gets free, and claims share a commit (`jobs.worker.exchange`). Who gets a job that is claimed
-begins at once, and need not ask the database.
-
-What does not begin soon, since jobs take longer than those before them did, is put back, with its attempt; then
-whoever begins it claims it, when he does. So it is with all that is not claimed here: foreign messages, batches, jobs
-with a unique key or a lost worker behind them, and whatever comes while the database is away.
+A message is a hint that jobs are due. It is acknowledged when each of its jobs is claimed, or was found not to be
+claimed here: somebody else has it, it has ended, it waits.
 """
 
-import threading
+import itertools
+import logging
+import secrets
 import time
 import uuid
-import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from celery.worker import state
-from django.db import Error as DatabaseError, connection
+from celery import Celery, signals
 
-from jobs.conf import conf
-from jobs.ledger.claims import Claimed
-from jobs.ledger.sql import RowLocked
-from jobs.worker.exchange import Exchange, exchange
-from jobs.worker.losses import Unbegun, losses, put_back
+from jobs.ledger.claims import Taken as Claimed
+from jobs.ledger.enqueue import NewJob
+from jobs.worker.events import Events
+from jobs.worker.main_thread import MainThread
+from jobs.worker.pool import CHUNK_JOBS, CHUNK_SECONDS, PATIENCE, Pool, Ready
+from jobs.worker.reserved import Reserved, ReservedJob
+from jobs.worker.revoke import is_revoked_by_stamp
+from jobs.worker.started_flags import started
 
 if TYPE_CHECKING:
-    from jobs.worker.request import JobRequest
+    from jobs.worker.ledger_thread import LedgerThread
 
-#: Claimed ahead is what should begin within so many seconds, but not more than so many jobs for each process or thread.
-AHEAD_SECONDS = 0.01
-AHEAD_JOBS = 8
+logger = logging.getLogger("celery.worker.strategy")
 
-#: What was fetched, or claimed, and does not begin within so many seconds is left to whoever begins it.
-PATIENCE = 1.0
-
-#: How much a job changes the mean of the times they take, and that mean in the beginning, in seconds: some dozens of
-#: short jobs must run before anything is claimed ahead.
-WEIGHT = 0.1
+#: How much a job changes the mean of the times that its task's jobs take, and that mean in the beginning, in seconds.
+WEIGHT = 0.2
 FIRST_MEAN = 1.0
 
-#: What the pool was given begins within this share of its lease's time, or not at all. So many seconds after that its
-#: lease is not renewed any more: it got lost on its way.
-BEGIN_SHARE = 1 / 3
-NEWS_SECONDS = 5.0
+#: Messages are taken ahead for as many jobs as should run within so many seconds.
+PREFETCH_SECONDS = 0.1
+
+#: At most so many jobs are claimed by one statement.
+MOST_AT_ONCE = 500
+
+_worker = secrets.token_hex(10)
+_numbers = itertools.count(1)
 
 
-class Handover:
-    """What is on its way. A delivery is fetched, then asked for, then ready, and then given to the pool.
+def new_lease() -> str:
+    """Return the id of a lease that nobody had before."""
+    return f"{_worker}{next(_numbers):012x}"
 
-    Any thread may call any method: in a pool of threads they tell of their jobs themselves.
+
+class Delivery:
+    """A message, and how many of its jobs still need it."""
+
+    __slots__ = ("_acknowledge", "left")
+
+    def __init__(self, acknowledge: Callable[[], object], jobs: int) -> None:
+        self._acknowledge, self.left = acknowledge, jobs
+
+    def settle(self) -> None:
+        """Note that a job does not need the message any more."""
+        self.left -= 1
+        if not self.left:
+            self._acknowledge()
+
+
+@dataclass(slots=True, eq=False)
+class Wanted:
+    """A job that a message brings.
+
+    Attributes:
+        queue: that the message came from.
+        task: its name, where the message says it; a chunk's does not.
+        delivery: the message.
+        in_chunk: whether others came with it.
+        is_foreign: whether the message is somebody else's, who has checked nothing.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._lock = threading.Lock()
-        self._pool: Any = None
-        self._begin: Callable[[JobRequest], Any]
-        self._call_soon: Callable[[Callable[[], None]], Any]
-        self._fetched: deque[tuple[float, JobRequest]] = deque()
-        self._asked: list[JobRequest] = []
-        self._being_claimed: list[JobRequest] = []
-        self._ready: deque[tuple[float, JobRequest]] = deque()
-        #: What the pool shall have without a claim.
-        self._unclaimed: deque[JobRequest] = deque()
-        #: What the pool has and did not say that it began, and when it must have said so.
-        self._given: dict[JobRequest, float] = {}
-        #: What the pool runs, and since when.
-        self._begun: weakref.WeakKeyDictionary[JobRequest, float] = weakref.WeakKeyDictionary()
-        self._mean = FIRST_MEAN
+    job_id: uuid.UUID
+    queue: str
+    task: str
+    delivery: Delivery
+    in_chunk: bool = False
+    is_foreign: bool = False
+    lease_id: str = field(default_factory=new_lease)
+    since: float = field(default_factory=time.monotonic)
 
-    def connect(self, pool: Any, begin: Callable[["JobRequest"], Any], call_soon: Callable[..., Any]) -> None:
-        """Stand between a consumer and its pool.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreign:
+    """A message of somebody else's, whose job has no row yet."""
+
+    job: NewJob
+    wanted: Wanted
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of some claims.
+
+    Attributes:
+        claimed: with the jobs of batch tasks that were claimed beside those asked for.
+        again: jobs that wait, and cannot be claimed just now: their messages are to be sent again.
+    """
+
+    claimed: Sequence[Claimed]
+    again: Sequence[uuid.UUID]
+
+
+class Means:
+    """How long jobs take, by task and by queue, in seconds. Used by the main thread; read by any."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+
+    def note(self, name: str, seconds: float) -> None:
+        """Take a job's time into account."""
+        mean = self._means.get(name, FIRST_MEAN)
+        self._means[name] = mean + WEIGHT * (seconds - mean)
+
+    def of(self, name: str) -> float:
+        """Return the mean."""
+        return self._means.get(name, FIRST_MEAN)
+
+
+class Claimer:
+    """Used by the worker's main thread, but for `deliver`."""
+
+    def __init__(self, app: Celery, consumer: Any, main: MainThread, reserved: Reserved, events: Events) -> None:
+        self._app, self._consumer, self._main = app, consumer, main
+        self._reserved, self._events = reserved, events
+        self._pool: Pool
+        self._ledger: LedgerThread
+        self._redispatch: Callable[[Sequence[uuid.UUID]], None]
+        self._release: Callable[[Sequence[ReservedJob]], None]
+        self._waiting: deque[Wanted] = deque()
+        self._asked = 0
+        self._ready = Ready()
+        self._tasks, self._queues = Means(), Means()
+        self._is_to_ask = self._ended = False
+        #: The queues that had jobs.
+        self._consumed: set[str] = set()
+
+    def serve(
+        self,
+        pool: Pool,
+        ledger: "LedgerThread",
+        redispatch: Callable[[Sequence[uuid.UUID]], None],
+        release: Callable[[Sequence[ReservedJob]], None],
+    ) -> None:
+        """Claim for this pool from this ledger.
 
         Args:
-            pool: Celery's.
-            begin: gives a request to the pool, which runs it as soon as it can.
-            call_soon: has the worker's main thread call something.
+            pool: gets what is claimed.
+            ledger: claims.
+            redispatch: has jobs sent again whose message this worker has used up.
+            release: puts claimed jobs back into their queue.
         """
-        self._pool, self._begin, self._call_soon = pool, begin, call_soon
+        self._pool, self._ledger, self._redispatch, self._release = pool, ledger, redispatch, release
 
-    def fetched(self, request: "JobRequest") -> None:
-        """Take a delivery that shall run."""
-        # Plain tasks end without a word to us: while one runs, the pool alone knows when it has room.
-        has_plain = len(state.active_requests) > len(self._begun)
-        if has_plain or not self._exchange.is_open or not getattr(request, "is_claimed_together", False):
-            self._begin(request)
-            return
-        with self._lock:
-            self._fetched.append((time.monotonic(), request))
-            self._ask()
+    def deliver(self, wanted: Sequence[Wanted]) -> None:
+        """Take what a message brings."""
+        self._waiting.extend(wanted)
+        self.soon()
 
-    def began(self, request: "JobRequest") -> None:
-        """Note that the pool has begun it."""
-        with self._lock:
-            self._given.pop(request, None)
-            if not request.ended:
-                self._begun[request] = time.monotonic()
-            self._ask()
+    def soon(self) -> None:
+        """Have another look at what is to be claimed, and to be given to the pool."""
+        if not self._is_to_ask:
+            self._is_to_ask = True
+            self._main.call(self._turn)
 
-    def ended(self, request: "JobRequest", seconds: float) -> None:
-        """Note that the pool has come back from it, after this time. Gives the pool the next one."""
-        with self._lock:
-            self._given.pop(request, None)
-            if self._begun.pop(request, None) is not None:
-                self._mean += WEIGHT * (seconds - self._mean)
-            self._ask()
-        self._hand_over()
+    def _turn(self) -> None:
+        self._is_to_ask = False
+        self._feed()
+        self._ask()
+        self._set_prefetch()
 
-    def holders(self) -> list["JobRequest"]:
-        """Return the deliveries whose leases must be held although they have not begun."""
-        with self._lock:
-            return [*self._asked, *self._being_claimed, *(request for _, request in self._ready), *self._given]
-
-    def take(self) -> list["JobRequest"]:
-        """Return what is to be claimed now."""
-        with self._lock:
-            asked, self._asked = self._asked, []
-            self._being_claimed += asked
-        return asked
-
-    def answered(self, asked: Sequence["JobRequest"], claimed: Mapping[str, Claimed], asked_at: float) -> None:
-        """Note what was claimed, by lease. The rest is left to the pool: it finds out why it was not."""
-        now = time.monotonic()
-        begins_by = asked_at + conf().lease_seconds * BEGIN_SHARE
-        with self._lock:
-            self._settle(asked)
-            for request in asked:
-                if request.lease_id in claimed:
-                    request.claim(claimed[request.lease_id], begins_by)
-                    # Nobody needs its message any more; the broker may give us another one.
-                    request.acknowledge()
-                    self._ready.append((now, request))
-                else:
-                    self._unclaimed.append(request)
-        self._hand_over()
-
-    def unanswered(self, asked: Sequence["JobRequest"]) -> None:
-        """Leave to the pool what may be claimed, or may not."""
-        for request in asked:
-            request.doubt()
-        with self._lock:
-            self._settle(asked)
-            self._unclaimed += asked
-        self._hand_over()
-
-    def tend(self) -> bool:
-        """Leave to the pool what does not begin soon, and to its lease what got lost on its way there."""
-        now = time.monotonic()
-        with self._lock:
-            late = _older(self._ready, now - PATIENCE)
-            self._being_claimed += late
-            self._given = {request: until for request, until in self._given.items() if until > now}
-        if late:
-            _give_up(late)
-        with self._lock:
-            self._settle(late)
-            self._unclaimed += [*late, *_older(self._fetched, now - PATIENCE)]
-            waits = bool(self._unclaimed)
-        if waits:
-            self._call_soon(self._hand_over)
-        return False
-
-    def recall(self, job_id: uuid.UUID) -> "JobRequest | None":
-        """Return the delivery of a job that is claimed and waits for the pool, which will not get it any more."""
-        with self._lock:
-            for waiting in self._ready:
-                if waiting[1].job_id == job_id:
-                    self._ready.remove(waiting)
-                    return waiting[1]
-        return None
-
-    def drop(self) -> None:
-        """Forget what the pool does not have, after the exchange was closed: who brought it is gone."""
-        with self._lock:
-            ready = [request for _, request in self._ready]
-            in_doubt = [request for request in self._unclaimed if request.is_in_doubt]
-            for waiting in (self._fetched, self._asked, self._ready, self._unclaimed):
-                waiting.clear()
-        self._put_back([*ready, *in_doubt])
-
-    def withdraw(self, requests: Sequence["JobRequest"]) -> None:
-        """Note that the pool will not begin these."""
-        with self._lock:
-            withdrawn = [request for request in requests if self._given.pop(request, None) is not None]
-        self._put_back(withdrawn)
-
-    def close(self) -> None:
-        """Put back what has not begun. Called when the pool is gone."""
-        self.drop()
-        with self._lock:
-            given, self._given = list(self._given), {}
-        self._put_back(given)
-
-    def _put_back(self, requests: Sequence["JobRequest"]) -> None:
-        if requests:
-            losses.put(Unbegun(requests))
-
-    def _settle(self, asked: Sequence["JobRequest"]) -> None:
-        settled = set(asked)
-        self._being_claimed = [request for request in self._being_claimed if request not in settled]
+    # --- Claiming ---------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        """Have claimed what the pool can use soon. Rather several at a time: half of what is ahead is used up first."""
-        if not self._fetched:
+        """Have claimed what the pool can begin soon: rather several at a time, half of it is used up first."""
+        if not self._waiting:
             return
-        size = self._pool.num_processes
-        free = max(0, size - self._busy())
-        ahead = size * min(AHEAD_JOBS, int(AHEAD_SECONDS / self._mean))
-        if free == 0 and time.monotonic() - max(self._begun.values(), default=0.0) > AHEAD_SECONDS:
-            # All of these last longer than that.
-            ahead = 0
-        unbegun = len(self._asked) + len(self._being_claimed) + len(self._ready) + len(self._given)
-        if unbegun >= free and unbegun > ahead // 2:
+        mean = self._queues.of(self._waiting[0].queue)
+        each = max(1, min(CHUNK_JOBS, int(CHUNK_SECONDS / mean)))
+        size, free = self._pool.size, self._pool.free
+        ahead = size if each > 1 and (free or not self._is_slow()) else 0
+        target = min(MOST_AT_ONCE, (free + ahead) * each)
+        have = self._asked + len(self._ready.jobs)
+        if have >= target or (have > free and have * 2 > target):
             return
-        for _ in range(min(len(self._fetched), free + ahead - unbegun)):
-            self._asked.append(self._fetched.popleft()[1])
-        self._exchange.wake()
+        asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), target - have))]
+        self._asked += len(asked)
+        self._reserved.ask(wanted.lease_id for wanted in asked)
+        self._ledger.claim(asked)
 
-    def _busy(self) -> int:
-        # Plain tasks are only in Celery's set, and only in ours are those that were taken from a thread that hangs.
-        return max(len(state.active_requests), len(self._begun))
+    def _set_prefetch(self) -> None:
+        """Take as many messages ahead as should begin soon. Where jobs are slow, other workers may have them."""
+        qos, base = self._consumer.qos, self._consumer.initial_prefetch_count
+        if qos is None or not base or self._consumer.connection.transport.driver_type == "amqp":
+            # With RabbitMQ's quorum queues a limit holds for consumers that are made after it.
+            return
+        mean = max((self._queues.of(queue) for queue in self._consumed), default=FIRST_MEAN)
+        ahead = int(PREFETCH_SECONDS / mean) * self._pool.size if mean < CHUNK_SECONDS else 0
+        wanted = base + min(MOST_AT_ONCE, ahead)
+        if not qos.value / 2 <= wanted <= qos.value:
+            # Celery's loop sees to it that the broker knows.
+            qos.value = wanted
 
-    def _hand_over(self) -> None:
-        while (request := self._next()) is not None:
-            self._begin(request)
+    def _is_slow(self) -> bool:
+        """Return whether all that the pool has lasts longer than jobs did before."""
+        now = time.monotonic()
+        return all(now - chunk.given_at > 2 * CHUNK_SECONDS for chunk in self._pool.chunks())
 
-    def _next(self) -> "JobRequest | None":
-        with self._lock:
-            if self._unclaimed:
-                return self._unclaimed.popleft()
-            if not self._ready or self._busy() + len(self._given) >= self._pool.num_processes:
-                return None
-            _, request = self._ready.popleft()
-            self._given[request] = request.begins_by + NEWS_SECONDS
-            return request
+    def answered(self, asked: Sequence[Wanted], answer: Answer) -> None:
+        """Take what was claimed."""
+        self._asked -= len(asked)
+        foreign = {wanted.lease_id for wanted in asked if wanted.is_foreign}
+        jobs: list[ReservedJob] = []
+        unknown: list[ReservedJob] = []
+        revoked: list[ReservedJob] = []
+        for job in answer.claimed:
+            task = self._app.tasks.get(job.task)
+            reserved = ReservedJob(job, task, self._consumer.hostname, is_foreign=job.lease_id in foreign)
+            if task is None or not hasattr(task, "check_arguments"):
+                unknown.append(reserved)
+            elif is_revoked_by_stamp((job.options or {}).get("headers") or {}):
+                revoked.append(reserved)
+            else:
+                jobs.append(reserved)
+        self._reserved.answered((wanted.lease_id for wanted in asked), [*jobs, *unknown, *revoked])
+        for wanted in asked:
+            wanted.delivery.settle()
+        for reserved in jobs:
+            self._tell_received(reserved)
+        self._ready.jobs.extend(jobs)
+        self._ledger.unknown(unknown)
+        self._ledger.revoked(revoked)
+        if answer.again:
+            self._redispatch(answer.again)
+        self._turn()
 
+    def _tell_received(self, job: ReservedJob) -> None:
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("Task %s[%s] received", job.name, job.id)
+        if signals.task_received.receivers:
+            signals.task_received.send(sender=self._consumer, request=job)
+        self._events.received(job)
 
-def _give_up(late: Sequence["JobRequest"]) -> None:
-    try:
-        put_back(late, message_lost=False)
-    except (DatabaseError, RowLocked) as exc:
-        if not isinstance(exc, RowLocked):
-            connection.close()
-        for request in late:
-            request.doubt()
-    for request in late:
-        request.unclaim()
+    # --- The pool ---------------------------------------------------------------------------------
 
+    def _feed(self) -> None:
+        while self._ready.jobs and (free := self._pool.free):
+            calls = self._ready.next_chunk(self._tasks.of, -(-len(self._ready.jobs) // free))
+            self._pool.give(calls)
 
-def _older(waiting: "deque[tuple[float, JobRequest]]", than: float) -> list["JobRequest"]:
-    found = []
-    while waiting and waiting[0][0] < than:
-        found.append(waiting.popleft()[1])
-    return found
+    def ended(self, job: ReservedJob, seconds: float) -> None:
+        """Note that a job has ended after this time."""
+        self._tasks.note(job.job.task, seconds)
+        self._queues.note(job.job.queue, seconds)
+        self._consumed.add(job.job.queue)
 
+    def unbegun(self, jobs: Sequence[ReservedJob]) -> None:
+        """Take back what the pool has not begun, and will not: another process may, or another worker."""
+        for job in jobs:
+            job.chunk = None
+            started.reset(job.slot)
+        if self._pool.free and not self._ended:
+            self._ready.jobs.extendleft(reversed(jobs))
+        elif jobs:
+            self._release(jobs)
+        self.soon()
 
-handover = Handover(exchange)
+    def look(self) -> None:
+        """Let go what this worker will not begin soon: others may."""
+        now = time.monotonic()
+        late = [job for job in self._ready.jobs if now - job.claimed_at > PATIENCE]
+        if late:
+            gone = set(late)
+            self._ready.jobs = deque(job for job in self._ready.jobs if job not in gone)
+            self._release(late)
+        # A chunk of slow jobs is split: each of those that wait goes back as a message of its own.
+        split = [wanted for wanted in self._waiting if wanted.in_chunk and now - wanted.since > PATIENCE]
+        if split and not self._pool.free:
+            gone_ids = set(split)
+            self._waiting = deque(wanted for wanted in self._waiting if wanted not in gone_ids)
+            self._let_go(split)
+        self._turn()
+
+    def recall(self, job_id: uuid.UUID) -> ReservedJob | None:
+        """Return a job that is claimed and that the pool does not have; it will not get it any more."""
+        for job in self._ready.jobs:
+            if job.job.id == job_id:
+                self._ready.jobs.remove(job)
+                return job
+        return None
+
+    # --- Ends -------------------------------------------------------------------------------------
+
+    def connection_lost(self) -> None:
+        """Let go the messages that came with a connection which is gone: broker or ledger will send them again."""
+        waiting, self._waiting = list(self._waiting), deque()
+        self._redispatch([wanted.job_id for wanted in waiting])
+
+    def stop(self) -> None:
+        """Claim nothing more, and put back what has not begun."""
+        self._ended = True
+        self._let_go(list(self._waiting))
+        self._waiting.clear()
+        ready, self._ready.jobs = list(self._ready.jobs), deque()
+        if ready:
+            self._release(ready)
+
+    def _let_go(self, waiting: Sequence[Wanted]) -> None:
+        if waiting:
+            self._redispatch([wanted.job_id for wanted in waiting])
+            for wanted in waiting:
+                wanted.delivery.settle()

@@ -3,8 +3,9 @@
 import logging
 import random
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from celery.concurrency.prefork import TaskPool as ProcessPool
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
+from celery.worker.strategy import hybrid_to_proto2, proto1_to_proto2
 from kombu.common import ignore_errors
 from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
@@ -21,16 +23,17 @@ from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Reason
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.deadletters import codec, publisher
-from jobs.enqueue.message import LEDGER_HEADER, is_from_ledger
+from jobs.enqueue.message import LEDGER_HEADER, is_chunk, is_from_ledger, read_chunk
 from jobs.enqueue.set_aside import told
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
-from jobs.worker.claimer import handover
-from jobs.worker.exchange import exchange
-from jobs.worker.losses import Condemned, UnknownHere, Unparked, Unsent, losses
+from jobs.ledger.enqueue import NewJob
+from jobs.worker.adopt import new_job
+from jobs.worker.claimer import Delivery, Foreign, Wanted
+from jobs.worker.engine import Engine
+from jobs.worker.losses import Condemned, UnknownHere, Unparked, losses
 from jobs.worker.pauses import Intake
-from jobs.worker.request import JobRequest
-from jobs.worker.successes import successes
+from jobs.worker.revoke import Revoked
 from jobs.worker.waits import Waits
 
 logger = logging.getLogger(__name__)
@@ -68,11 +71,10 @@ class JobsConsumer(Consumer):
 
     def __init__(self, on_task_request: Callable[[Any], Any], *args: Any, **kwargs: Any) -> None:
         self._calls: deque[Callable[[], Any]] = deque()
-        super().__init__(handover.fetched, *args, **kwargs)
+        super().__init__(on_task_request, *args, **kwargs)
         self.intake = Intake(self)
         self._waits = Waits(self)
-        handover.connect(self.pool, on_task_request, self.hub.call_soon if self.hub else _at_once)
-        exchange.serve(handover, successes)
+        self.engine = Engine(self.app, self)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """Called for a message that is no Celery message."""
@@ -106,6 +108,8 @@ class JobsConsumer(Consumer):
 
         def guarded(message: Any) -> Any:
             try:
+                if self._brings_jobs(message):
+                    return None
                 self._check(message)
                 return handle(message)
             except Malformed as exc:
@@ -195,6 +199,46 @@ class JobsConsumer(Consumer):
         logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
         self._waits.wait(seconds)
 
+    def _brings_jobs(self, message: Any) -> bool:
+        """Deliver the jobs that a message of the ledger names. Returns false for any other message.
+
+        Whatever else such a message holds, the rows are the truth.
+        """
+        headers = message.headers
+        if not is_from_ledger(headers):
+            return False
+        if is_chunk(headers):
+            self.deliver(message, read_chunk(message.payload))
+            return True
+        task = headers.get("task")
+        if task not in self.strategies or not hasattr(self.app.tasks.get(task), "check_arguments"):
+            return False
+        self.deliver(message, [ledger_id(headers["id"])], task)
+        return True
+
+    def deliver(self, message: Any, job_ids: Sequence[uuid.UUID], task: str = "") -> None:
+        """Have the jobs claimed that a message brings; it is acknowledged when that is answered.
+
+        Args:
+            message: kombu's.
+            job_ids: of its jobs.
+            task: of all of them; empty where the message does not say it.
+        """
+        self.engine.deliver(self._wanted(message, job_ids, task))
+
+    def adopt(self, message: Any, job: NewJob) -> None:
+        """Have the row written of a message that came without; then it is delivered."""
+        (wanted,) = self._wanted(message, [job.id], job.task, is_foreign=True)
+        self.engine.adopt(Foreign(job, wanted))
+
+    def _wanted(
+        self, message: Any, job_ids: Sequence[uuid.UUID], task: str, *, is_foreign: bool = False
+    ) -> list[Wanted]:
+        queue = str((message.delivery_info or {}).get("routing_key") or "")
+        delivery = Delivery(partial(message.ack_log_error, logger, self.connection_errors), len(job_ids))
+        in_chunk = len(job_ids) > 1
+        return [Wanted(job_id, queue, task, delivery, in_chunk, is_foreign) for job_id in job_ids]
+
     def _check(self, message: Any) -> None:
         """Let a message of a task that is known here say only what it can. Raises Malformed where it says more."""
         headers = message.headers
@@ -250,24 +294,11 @@ class JobsConsumer(Consumer):
 
         What the pool has already will run, whoever brought it: Celery's pool of processes would forget that it has it.
         """
-        exchange.detach()
         self._waits.serve()
-        fetched = [
-            request
-            for request in list(state.reserved_requests)
-            if isinstance(request, JobRequest) and request not in state.active_requests
-        ]
-        # Nobody else holds on to a result that the pool forgets.
-        results = {request: request._apply_result() for request in fetched if request._apply_result}  # noqa: SLF001
-        super().on_close()
+        # Celery's pool of processes would forget what it has not begun, as the broker would send it again.
         forgets = isinstance(self.pool, ProcessPool)
-        kept = {request for request, result in results.items() if not forgets or _keeps(result)}
-        successes.drop()
-        handover.drop()
-        handover.withdraw([request for request in fetched if request not in kept])
-        if fetched:
-            # What is claimed is not touched by it; what waits in a pool of threads may begin elsewhere.
-            losses.put(Unsent([request.job_id for request in fetched]))
+        self.engine.pool.keep_over_reconnect(super().on_close, lambda result: not forgets or _keeps(result))
+        self.engine.connection_lost()
 
     def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
         queue = self._queue_of(message)
@@ -311,9 +342,26 @@ class JobsConsumer(Consumer):
             self._parked, self._told_at = 0, now
 
 
-def _at_once(call: Callable[[], None]) -> None:
-    """Call it in the thread that asks for it: without an event loop, nobody else would soon."""
-    call()
+def job_strategy(task: Any, app: Any, consumer: JobsConsumer) -> Callable[..., None]:
+    """Return what takes a message of a job's task that is not the ledger's: its row is written when it is claimed."""
+
+    def handle(message: Any, body: Any, *_: Any) -> None:
+        if body is None and "args" not in message.payload:
+            body, headers = message.payload, message.headers
+        elif "args" in message.payload:
+            body, headers, *_ = hybrid_to_proto2(message, message.payload)
+        else:
+            body, headers, *_ = proto1_to_proto2(message, body)
+        read = read_headers(headers, LEDGER_HEADER)
+        job = new_job(task, read, read_body(body), message.delivery_info or {})
+        if str(read["id"]) in state.revoked:
+            logger.info("Discarding revoked task: %s[%s]", task.name, read["id"])
+            message.ack_log_error(logger, consumer.connection_errors)
+            losses.put(Revoked([str(read["id"])], terminate=False, consumer=consumer))
+            return
+        consumer.adopt(message, job)
+
+    return handle
 
 
 def _keeps(result: Any) -> bool:

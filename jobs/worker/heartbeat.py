@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from jobs.enqueue.publisher import Publisher
 from jobs.models import Worker
-from jobs.worker import counters, running_requests
+from jobs.worker import counters
 
 if TYPE_CHECKING:
     from jobs.worker.redis_link import RedisLink
@@ -48,7 +48,7 @@ class Roster:
         values = {
             "seen_at": Now(),
             "queues": sorted(self._intake.queues),
-            "running": len(running_requests.running()),
+            "running": len(self._worker.consumer.engine.reserved.running()),
             "memory_bytes": sum(_resident(pid) for pid in [os.getpid(), *self._children()]),
             "connections": self._connections(),
             "counters": counters.counts(),

@@ -1,12 +1,11 @@
 """The results that the pool's processes have sent, read also where the worker's event loop does not read them.
 
-The loop fires its timers before it reads, and without a connection to the broker it does not run at all. A job that
-has ended in time would be taken for timed out by a loop that comes late to its result.
+The loop fires its timers before it reads, and without a connection to the broker it does not run at all. A plain task
+that has ended in time would be taken for timed out by a loop that comes late to its result.
 """
 
 import select
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 from inspect import isgenerator
@@ -14,13 +13,8 @@ from typing import Any
 
 from celery.concurrency.asynpool import AsynPool
 
-from jobs.worker import started_flags
-
 #: A process that is writing a long message goes on within so many seconds; else it was stopped.
 WRITES_ON = 1.0
-
-#: How soon a limit is looked at again that must not hold yet, in seconds.
-AGAIN_AFTER = 0.5
 
 #: Reading is given up after so many seconds, to be gone on with the next time.
 LONGEST_READ = 5.0
@@ -35,8 +29,6 @@ class PoolResults:
     def __init__(self, pool: Any, hub: Any) -> None:
         self._task_pool = pool
         self._hub = hub
-        #: Since when jobs past their hard limits are known to record what became of them.
-        self._recording: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
     def judge_limits(self) -> None:
         """Have results read before a time limit ends their jobs. Called once the pool and the loop know each other."""
@@ -81,28 +73,16 @@ class PoolResults:
         return pool if is_read_by_loop else None
 
     def _warn(self, warn: Callable[[Any], None], result: Any) -> None:
-        """Tell a body of its soft limit. It interrupts neither the claim before it nor the record after it."""
+        """Tell a body of its soft limit, unless it has ended."""
         self.read()
-        mark = _mark_of(result)
-        if result.ready() or (mark is not None and started_flags.has_ended(mark)):
-            return
-        if mark is None or started_flags.has_begun(mark):
+        if not result.ready():
             warn(result)
-        else:
-            self._hub.call_later(AGAIN_AFTER, self._warn, warn, result)
 
     def _end(self, end: Callable[[Any], None], result: Any) -> None:
-        """End a job at its hard limit. Whose body ended in time may still record that."""
+        """End a plain task at its hard limit, unless it has ended."""
         self.read()
-        if result.ready():
-            return
-        mark, now = _mark_of(result), time.monotonic()
-        if mark is not None and started_flags.has_ended(mark):
-            since = self._recording.setdefault(result, now)
-            if now - since < started_flags.RECORDED_WITHIN:
-                self._hub.call_later(AGAIN_AFTER, self._end, end, result)
-                return
-        end(result)
+        if not result.ready():
+            end(result)
 
     def _listen(self, pool: Any) -> None:
         # A process that does not come up is looked for among these.
@@ -131,10 +111,3 @@ class PoolResults:
     def _is_amid_message(self, pool: Any) -> bool:
         readers = (self._hub.readers.get(fileno) for fileno in pool._fileno_to_outq)  # noqa: SLF001
         return any(reader is not None and isgenerator(reader[0]) for reader in readers)
-
-
-def _mark_of(result: Any) -> int | None:
-    """Return the mark of a job's delivery; None where it is a plain task's."""
-    request = getattr(result._timeout_callback, "__self__", None)  # noqa: SLF001
-    mark: int | None = getattr(request, "mark", None)
-    return mark

@@ -4,18 +4,17 @@ Every worker hears them, and what the ledger says holds wherever the job is: in 
 its time with no message at all. Celery's lists of revoked ids are kept too, for plain tasks.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from celery.utils.functional import maybe_list
-from celery.worker import control
+from celery.worker import control, state as worker_state
 from celery.worker.control import control_command
 
 from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
-from jobs.worker.claimer import handover
-from jobs.worker.losses import Recalled, losses
+from jobs.worker.losses import losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,12 @@ class Revoked:
 
     Attributes:
         terminate: whether those that run are to be ended as well.
-        events: Celery's dispatcher of events; None where the worker sends none.
+        consumer: the worker's.
     """
 
     task_ids: Collection[str]
-    terminate: bool = False
-    events: Any = None
+    terminate: bool
+    consumer: Any
 
     def write(self) -> None:
         """Cancel what has not begun, and ask the workers of what runs to end it. Who changes a row says so."""
@@ -39,28 +38,31 @@ class Revoked:
                 self._tell(task_id)
             elif self.terminate:
                 operate.ask_to_cancel([job_id])
-            elif claimed := handover.recall(job_id):
-                _end(Recalled(claimed))
+            else:
+                self.consumer.engine.recall(job_id)
 
     def _tell(self, task_id: str) -> None:
-        if self.events is not None and self.events.enabled:
-            self.events.send("task-revoked", uuid=task_id, terminated=False, signum=None, expired=False)
+        events = self.consumer.event_dispatcher
+        if events is not None and events.enabled:
+            events.send("task-revoked", uuid=task_id, terminated=False, signum=None, expired=False)
 
 
-def _end(recalled: Recalled) -> None:
-    try:
-        recalled.write()
-    except Exception:
-        # Nobody else holds its lease: it is kept until the database takes its end.
-        losses.put(recalled)
-        raise
+def is_revoked_by_stamp(headers: Mapping[str, Any]) -> bool:
+    """Return whether somebody has revoked all that carries one of these stamps. By Celery's own rule."""
+    stamps = headers.get("stamps") or {}
+    for name, revoked in list(worker_state.revoked_stamps.items()):
+        given = stamps.get(name)
+        values = given if isinstance(given, (list, tuple)) else [given]
+        if given is not None and any(value in maybe_list(revoked) for value in values):
+            return True
+    return False
 
 
 @control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
     """Revoke task by task id (or list of ids)."""
     ids = [str(one) for one in maybe_list(task_id) or []]
-    losses.put(Revoked(ids, terminate=terminate, events=getattr(state.consumer, "event_dispatcher", None)))
+    losses.put(Revoked(ids, terminate=terminate, consumer=state.consumer))
     return control.revoke(state, task_id, terminate, signal, **options)
 
 

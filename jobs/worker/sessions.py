@@ -47,16 +47,7 @@ _ATTRIBUTES = (
 )
 
 #: What SQLite says that a statement will do, where that outlives the statement and its transaction.
-_TOUCHING = frozenset(
-    {
-        sqlite3.SQLITE_ATTACH,
-        sqlite3.SQLITE_DETACH,
-        sqlite3.SQLITE_CREATE_TEMP_INDEX,
-        sqlite3.SQLITE_CREATE_TEMP_TABLE,
-        sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
-        sqlite3.SQLITE_CREATE_TEMP_VIEW,
-    }
-)
+_TOUCHING = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
 
 
 @dataclass(slots=True)
@@ -240,9 +231,12 @@ def _attributes_of_sqlite(raw: Any) -> tuple[Any, ...]:
 
 
 def _watching(session: _Session) -> Any:
-    def authorize(action: int, subject: str | None, value: str | None, *_: str | None) -> int:
+    def authorize(action: int, subject: str | None, value: str | None, database: str | None, _: str | None) -> int:
         # A PRAGMA without a value is a question.
-        if action in _TOUCHING or (action == sqlite3.SQLITE_PRAGMA and value is not None):
+        is_setting = action == sqlite3.SQLITE_PRAGMA and value is not None
+        # `CREATE TEMP TABLE` is one action, `CREATE TABLE temp.x` another.
+        is_temporary = database == "temp" and action != sqlite3.SQLITE_READ
+        if action in _TOUCHING or is_setting or is_temporary:
             session.is_touched = True
         return sqlite3.SQLITE_OK
 

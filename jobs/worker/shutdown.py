@@ -6,20 +6,18 @@ import signal
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery.worker import state
 from django.db import Error as DatabaseError, connection
 
-from jobs.ledger import attempts, maintain
+from jobs.core.outcome import Released
+from jobs.ledger import claims
 from jobs.ledger.attempts import Failure
+from jobs.ledger.record import Ended, record_many
 from jobs.ledger.sql import RowLocked
-from jobs.worker import running_requests
-from jobs.worker.claimer import handover
-from jobs.worker.losses import put_back
-from jobs.worker.request import JobRequest
+from jobs.worker.reserved import Reserved, ReservedJob
 
 logger = logging.getLogger(__name__)
 
@@ -47,27 +45,25 @@ def renew() -> None:
     state.should_stop = 0
 
 
-def hand_back(left: Sequence[JobRequest], unbegun: Sequence[JobRequest] = ()) -> None:
-    """Hand back jobs that this worker had begun and will not end, and those that it had claimed and not begun."""
+def hand_back(reserved: Reserved) -> None:
+    """Hand back the jobs that this worker had begun and will not end, and those that it had claimed and not begun."""
+    left = [job for job in reserved.begun() if not job.is_ended]
+    _hand_back(left, [job for job in reserved.all() if not job.is_ended and job not in left])
+
+
+def _hand_back(left: Sequence[ReservedJob], unbegun: Sequence[ReservedJob]) -> None:
     if not left and not unbegun:
         return
     if left:
         logger.warning("%d jobs did not end in time and go back to their queues.", len(left))
     try:
-        for request in left:
-            for job_id in maintain.leased(request.lease_id):
-                _release(job_id, request.lease_id)
-        put_back(unbegun, message_lost=True)
+        ends = [Ended(job.job.id, job.job.lease_id, job.job.attempt, Released(), _STOPPED) for job in left]
+        if ends and record_many(ends).locked:
+            logger.warning("Some could not be handed back; they are rescued when their leases run out.")
+        claims.put_back([job.job.lease_id for job in unbegun], message_lost=True)
     except (DatabaseError, RowLocked) as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()
-
-
-def _release(job_id: uuid.UUID, lease_id: str) -> None:
-    try:
-        attempts.release(job_id, lease_id, _STOPPED)
-    except RowLocked as exc:
-        logger.warning("A job could not be handed back, it is rescued when its lease runs out: %s", exc)
 
 
 def _watch(worker: Any, seconds: float, pid: int, at_end: Callable[[], None]) -> None:
@@ -79,10 +75,11 @@ def _watch(worker: Any, seconds: float, pid: int, at_end: Callable[[], None]) ->
     if os.getpid() != pid:
         return
     # Asked before: a job whose process is killed is soon on nobody's list, with no time left to record its end.
-    left, unbegun = running_requests.running(), handover.holders()
+    reserved = worker.consumer.engine.reserved
+    left = [job for job in reserved.begun() if not job.is_ended]
     for child in _children(worker):
         _kill(child)
-    hand_back(left, unbegun)
+    _hand_back(left, [job for job in reserved.all() if not job.is_ended and job not in left])
     at_end()
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
@@ -92,7 +89,7 @@ def _watch(worker: Any, seconds: float, pid: int, at_end: Callable[[], None]) ->
 def _is_worth_waiting(worker: Any) -> bool:
     if _renewing.is_set():
         # It is not joined by its hung threads: it need only wait for those that work.
-        return bool(running_requests.running())
+        return bool(worker.consumer.engine.reserved.running())
     # Told to end at once (SIGQUIT), Celery kills the pool's processes; threads cannot be ended but with their worker.
     return not state.should_terminate or bool(_children(worker))
 

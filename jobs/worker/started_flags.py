@@ -1,68 +1,98 @@
-"""Which of a worker's deliveries were begun, and whose bodies have ended, in memory that all its processes share.
+"""Which of a worker's jobs have begun, when, and in which process, in memory that all processes of its pool share.
 
-A process of the pool may die before its parent reads that it has begun a job. Celery then gives the job to another
-process, which must not begin it a second time: the ledger counts one attempt. And it may take some time to record what
-became of a job whose body has ended within its time limit.
+A pool process may die at any moment, and its parent must know whose attempt that was. And a job that has not begun by
+a certain time must be free to go elsewhere: so whoever begins one first writes that down, then looks at the clock.
+Whoever looks later than that time, and finds that nobody has begun it, can be sure that nobody will.
 """
 
-import contextlib
-import itertools
 import mmap
-from collections.abc import Iterator
-from typing import Any
+import os
+import struct
+import threading
+import time
+from collections import deque
+from enum import IntEnum
 
-from jobs.core.delivery import OWN
-from jobs.worker.database import PATIENCE_AFTER
+#: Jobs that a worker can hold at a time.
+SLOTS = 1 << 16
 
-#: In a request: its mark.
-MARK = OWN + "mark"
+#: A slot: its state, the process, and when it began by the machine's monotonic clock.
+_SIZE = 16
+_PROCESS = struct.Struct("=Id")
+_AT = 4
 
-#: Whose body has ended in time has so many seconds more to record what became of it: the database may be away.
-RECORDED_WITHIN = 2 * PATIENCE_AFTER + 2.0
-
-#: Marks in use at a time are those of the deliveries that a worker holds; they are taken in turn.
-_MARKS = 1 << 16
-
-_UNBEGUN, _BEGUN, _ENDED = range(3)
-
-_marks = mmap.mmap(-1, _MARKS)
-_next = itertools.count()
+#: Between what a process writes and what another one reads there lies less than this, in seconds.
+MARGIN = 0.05
 
 
-def unbegun() -> int:
-    """Return a mark for a delivery that nobody has begun. Called by the parent process."""
-    mark = next(_next) % _MARKS
-    _marks[mark] = _UNBEGUN
-    return mark
+class Began(IntEnum):
+    """How far a job has come."""
+
+    NOT = 0
+    YES = 1
+    ENDED = 2
+    #: A process came to it too late, and left it alone.
+    REFUSED = 3
 
 
-def begin(mark: int) -> bool:
-    """Note that the job is begun. Returns false where another process had begun it before."""
-    if _marks[mark]:
-        return False
-    _marks[mark] = _BEGUN
-    return True
+class StartedFlags:
+    """A slot for each job that a worker has claimed. Its parent process takes and frees them; any process uses them."""
+
+    def __init__(self) -> None:
+        #: The last byte says that the worker stops.
+        self._memory = mmap.mmap(-1, SLOTS * _SIZE + 1)
+        self._free = deque(range(SLOTS))
+        self._lock = threading.Lock()
+
+    def take(self) -> int:
+        """Return a slot for a job that has not begun."""
+        with self._lock:
+            slot = self._free.popleft()
+        self._memory[slot * _SIZE] = Began.NOT
+        return slot
+
+    def stop(self) -> None:
+        """Let no more jobs begin: the worker stops."""
+        self._memory[-1] = 1
+
+    def free(self, slot: int) -> None:
+        """Note that a slot's job is no longer this worker's."""
+        with self._lock:
+            self._free.append(slot)
+
+    def reset(self, slot: int) -> None:
+        """Let a job that nobody has begun, and nobody may begin any more, be begun again."""
+        self._memory[slot * _SIZE] = Began.NOT
+
+    def begin(self, slot: int, begins_by: float) -> bool:
+        """Begin a job. Returns false where another process has begun it, or where it is too late."""
+        at = slot * _SIZE
+        if self._memory[at] != Began.NOT:
+            return False
+        _PROCESS.pack_into(self._memory, at + _AT, os.getpid(), time.monotonic())
+        self._memory[at] = Began.YES
+        if time.monotonic() > begins_by or self._memory[-1]:
+            self._memory[at] = Began.REFUSED
+            return False
+        return True
+
+    def end(self, slot: int) -> None:
+        """Note that a job's body has ended: from now on no time limit is for it."""
+        self._memory[slot * _SIZE] = Began.ENDED
+
+    def state(self, slot: int) -> Began:
+        """Return how far a job has come."""
+        return Began(self._memory[slot * _SIZE])
+
+    def is_running(self, slot: int) -> bool:
+        """Return whether a job's body has begun and not ended."""
+        return self._memory[slot * _SIZE] == Began.YES
+
+    def process(self, slot: int) -> tuple[int, float]:
+        """Return the process that has begun a job, and when it did."""
+        pid, began_at = _PROCESS.unpack_from(self._memory, slot * _SIZE + _AT)
+        return pid, began_at
 
 
-@contextlib.contextmanager
-def of_body(request: Any) -> Iterator[None]:
-    """Note that a body begins, and that it ends; `request` is Celery's context of it."""
-    mark = request.get(MARK)
-    if mark is None:
-        yield
-        return
-    _marks[mark] = _BEGUN
-    try:
-        yield
-    finally:
-        _marks[mark] = _ENDED
-
-
-def has_begun(mark: int) -> bool:
-    """Return whether the body has begun."""
-    return _marks[mark] != _UNBEGUN
-
-
-def has_ended(mark: int) -> bool:
-    """Return whether the body has ended."""
-    return _marks[mark] == _ENDED
+#: Made before the pool forks: each process must have the same memory.
+started = StartedFlags()

@@ -62,6 +62,7 @@ class Waits:
         if not consumer.hub:
             time.sleep(seconds)
             return
+        consumer.engine.main.turn()
         before = loops._timer_entries(consumer.hub.timer)  # noqa: SLF001
         self._results.serve(seconds)
         if consumer.timer_entries_before_start is not None:

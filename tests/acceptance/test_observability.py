@@ -67,7 +67,11 @@ def test_sentry_hears_of_jobs_that_gave_up_and_of_no_retry(
     assert [event["contexts"]["job"]["id"] for event in raised] == [dead.id]
     (event,) = raised
     assert event["exception"]["values"][-1]["type"] == "Broken"
-    assert event["tags"]["correlation"] == "order-4711"
+    assert event["exception"]["values"][-1]["mechanism"] == {"type": "celery", "handled": False}
+    assert event["transaction"] == broken.name
+    assert (
+        event["tags"] | {"correlation": "order-4711", "celery_task_id": dead.id, "task": broken.name} == event["tags"]
+    )
     assert event["contexts"]["job"]["attempt"] == 1
     assert "vars" not in str(event["exception"])
     # What no task raised is told as well: the parent process logs it.

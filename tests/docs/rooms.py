@@ -39,11 +39,7 @@ FOR_ALL = frozenset({"conf", "errors"})
 WIRING = frozenset({"__init__", "apps", "celery", "checks"})
 
 #: Imports against the order, each with its reason.
-EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("jobs.tasks.task", "jobs.worker.batch"): "A task that takes batches has a call's arguments from its item's class.",
-    ("jobs.tasks.task", "jobs.worker.executor"): "Celery calls the task, and the task has its attempt executed.",
-    ("jobs.tasks.task", "jobs.worker.tracer"): "Celery sets its tracer on the task, which has it guarded.",
-}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 
 def rooms_stand_in_their_order(source: Source) -> list[str]:

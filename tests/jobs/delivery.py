@@ -1,15 +1,31 @@
-"""Deliver a job's message to the worker's code in this process: Celery's own request and tracer, no pool, no broker."""
+"""Deliver jobs to the worker's code in this process: its claims, executor and recorder; no pool, broker or threads."""
 
 import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from celery import current_app
-from kombu.message import Message
+from django.utils import timezone
 
-from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, outgoing
+from jobs.conf import conf
+from jobs.core.delivery import read_body, read_headers
+from jobs.core.outcome import Dead, Outcome
+from jobs.deadletters import codec, publisher
+from jobs.enqueue.message import LEDGER_HEADER, Outgoing, outgoing
+from jobs.ledger import claims
+from jobs.ledger.claims import Taken, claim_many, claim_waiting
+from jobs.ledger.enqueue import NewJob, adopt, has_come
 from jobs.ledger.maintain import Dispatchable
 from jobs.models import Job
-from jobs.worker.request import JobRequest
+from jobs.worker.adopt import new_job
+from jobs.worker.claimer import new_lease
+from jobs.worker.executor import Call, Work, execute
+from jobs.worker.recorder import End, Recorder, tell_of_lost
+from jobs.worker.reports import Report, reports
+from jobs.worker.reserved import ReservedJob
 
 
 def message_of(job: Job) -> Outgoing:
@@ -31,35 +47,117 @@ def message_of(job: Job) -> Outgoing:
     )
 
 
-def request_for(body: str, headers: dict[str, Any], queue: str = "default") -> JobRequest:
-    """Return the request that a worker makes of a message."""
-    message = Message(
-        body=body,
-        headers=headers,
-        content_type=CONTENT_TYPE,
-        content_encoding=CONTENT_ENCODING,
-        delivery_info={"exchange": "", "routing_key": queue},
-        properties={},
-    )
-    return JobRequest(message, app=current_app, hostname="worker@test", task=current_app.tasks[headers["task"]])
+class InThisProcess:
+    """A worker without pool, broker and threads: what it is given it claims, runs and records at once."""
+
+    def __init__(self, hostname: str = "worker@test") -> None:
+        self.hostname = hostname
+        self.reports: list[Report] = []
+        self.became: dict[uuid.UUID, Outcome] = {}
+        self.reserved: dict[str, ReservedJob] = {}
+        self.recorder = Recorder(current_app._get_current_object(), self._recorded)
+
+    def _recorded(self, end: End, became: Outcome) -> None:
+        self.became[end.job.job.id] = became
+        tell_of_lost(current_app, end, became)
+
+    def claim(self, *job_ids: uuid.UUID) -> list[ReservedJob]:
+        """Claim jobs, and those that wait beside them where their task takes batches."""
+        found = claim_many({job_id: new_lease() for job_id in job_ids}, **self._claims()).claimed
+        for task, queue in Job.objects.filter(pk__in=job_ids).values_list("task", "queue").distinct():
+            size, have = current_app.tasks[task].batch, sum(job.task == task for job in found)
+            # A job that is taken still says that there is work.
+            missing = (-have % size or (0 if have else size)) if size else 0
+            found += claim_waiting(task, queue, [new_lease() for _ in range(missing)], **self._claims())
+        return self._reserve(found)
+
+    def adopt(self, row: NewJob) -> list[ReservedJob]:
+        """Write the row of a foreign message, and claim it where it is due."""
+        lease = new_lease()
+        adopt(row)
+        return self._reserve(claim_many({row.id: lease}, **self._claims()).claimed, is_foreign=True)
+
+    def _claims(self) -> dict[str, Any]:
+        return {"lease_seconds": conf().lease_seconds, "worker": self.hostname}
+
+    def _reserve(self, found: Sequence[Taken], *, is_foreign: bool = False) -> list[ReservedJob]:
+        tasks = current_app.tasks
+        jobs = [ReservedJob(job, tasks[job.task], self.hostname, is_foreign=is_foreign) for job in found]
+        self.reserved |= {job.job.lease_id: job for job in jobs}
+        return jobs
+
+    def run(self, *jobs: ReservedJob, begins_in: float = 5.0) -> list[Report]:
+        """Run claimed jobs in one call. Returns what was reported of each."""
+        return self.run_calls([jobs], begins_in=begins_in)
+
+    def run_calls(self, calls: Sequence[Sequence[ReservedJob]], *, begins_in: float = 5.0) -> list[Report]:
+        """Run claimed jobs in these calls, as one process would. Returns what was reported of each."""
+        before = len(self.reports)
+        reports.serve(self.reports.extend)
+        made = [Call([job.job for job in call], [job.slot for job in call], call[0].is_foreign) for call in calls]
+        begins_by = time.monotonic() + begins_in
+        execute(Work(made, begins_by, self.hostname, os.getpid(), shows_results=True))
+        return self.reports[before:]
+
+    def ends(self, taken: Sequence[Report]) -> list[End]:
+        """Return the ends that are reported; of each attempt the first."""
+        ends = []
+        for one in taken:
+            job = self.reserved[one.lease_id]
+            if not job.is_ended:
+                job.is_ended = True
+                ends.append(End(job, one.outcome, one.failure, one))
+        return ends
+
+    def park(self, end: End) -> None:
+        """Send the letter of a job that gives up. Raises BrokerGone."""
+        job = end.job.job
+        if isinstance(end.outcome, Dead) and end.failure and claims.held(job.id, job.lease_id):
+            publisher.post(codec.from_job(job, job.attempt, end.outcome.reason, end.failure, timezone.now()))
+
+    def write(self, ends: Sequence[End]) -> None:
+        """Record ends; those that give up when the broker has their letters."""
+        left = list(ends)
+        while left:
+            for end in left:
+                self.park(end)
+            left = self.recorder.write(left)
+
+    def record(self, taken: Sequence[Report]) -> None:
+        """Record what was reported."""
+        self.write(self.ends(taken))
+
+    def deliver(self, *job_ids: uuid.UUID) -> list[Report]:
+        """Deliver jobs once."""
+        jobs = self.claim(*job_ids)
+        taken = self.run(*jobs) if jobs else []
+        self.record(taken)
+        return taken
+
+    def deliver_chunk(self, *job_ids: uuid.UUID) -> list[Report]:
+        """Deliver jobs that one process runs one after the other."""
+        taken = self.run_calls([[job] for job in self.claim(*job_ids)])
+        self.record(taken)
+        return taken
 
 
-def delivery_of(job: Job) -> JobRequest:
-    """Return the request that a worker makes of a job's message."""
-    message = message_of(job)
-    return request_for(message.body, message.headers, message.queue)
-
-
-def deliver(job: Job) -> Any:
-    """Deliver a job once, and return what Celery makes of it: the result, or its record of the error."""
-    result = delivery_of(job).execute()
+def deliver(job: Job) -> list[Report]:
+    """Deliver a job once, and return what the process that ran it reports."""
+    taken = InThisProcess().deliver(job.id)
     job.refresh_from_db()
-    return result
+    return taken
 
 
-def deliver_foreign(task: str, args: list[Any], kwargs: dict[str, Any], task_id: str, **headers: Any) -> Any:
+def deliver_foreign(task: str, args: list[Any], kwargs: dict[str, Any], task_id: str, **headers: Any) -> list[Report]:
     """Deliver a message of a foreign producer."""
     embed = {name: headers.pop(name, None) for name in ("callbacks", "errbacks", "chain", "chord")}
-    body = json.dumps([args, kwargs, embed])
-    queue = headers.pop("queue", "default")
-    return request_for(body, {"lang": "py", "task": task, "id": task_id, **headers}, queue).execute()
+    info = {"exchange": "", "routing_key": headers.pop("queue", "default")}
+    read = read_headers({"lang": "py", "task": task, "id": task_id, **headers}, LEDGER_HEADER)
+    row = new_job(current_app.tasks[task], read, read_body([args, kwargs, embed]), info)
+    if row.run_at is not None and has_come(row.run_at):
+        row = row._replace(run_at=None)
+    worker = InThisProcess()
+    jobs = worker.adopt(row)
+    taken = worker.run(*jobs) if jobs else []
+    worker.record(taken)
+    return taken

@@ -9,13 +9,11 @@ from pydantic import BaseModel
 from jobs import Batch, Cancel, Permanent, Snooze, job
 from jobs.core.states import State
 from jobs.errors import InvalidOption
-from jobs.ledger import claims
+from jobs.ledger.claims import put_back
 from jobs.models import Job, Tally
 from jobs.operations import actions
 from jobs.tasks.redaction import tasks_taking
-from jobs.worker import batch as batches
-from jobs.worker.shutdown import hand_back
-from tests.jobs.delivery import deliver, message_of, request_for
+from tests.jobs.delivery import InThisProcess, deliver
 from tests.jobs.rows import LEASE
 
 pytestmark = pytest.mark.django_db
@@ -51,9 +49,8 @@ def gather_elsewhere(batch: Batch[Word]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh(valkey: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing was called, and no message has found the queue empty. A job that gives up needs the broker."""
-    monkeypatch.setattr(batches, "_resting", {})
+def fresh(valkey: object) -> Iterator[None]:
+    """Nothing was called. A job that gives up needs the broker."""
     calls.clear()
     acts.clear()
     yield
@@ -96,13 +93,11 @@ def test_a_message_whose_job_an_earlier_batch_had_brings_the_next_batch() -> Non
     assert len(calls) == 2
 
 
-def test_messages_in_a_row_that_find_nobody_waiting_ask_once(django_assert_max_num_queries: Any) -> None:
+def test_messages_that_come_together_bring_one_batch_and_each_of_its_jobs_runs_once() -> None:
     jobs = enqueued("a", "b", "c")
-    deliver(jobs[0])
-    deliver(jobs[1])
-    request = request_for(message_of(jobs[2]).body, message_of(jobs[2]).headers)
-    with django_assert_max_num_queries(1):
-        request.execute()
+    InThisProcess().deliver(*[one.pk for one in jobs])
+    assert calls == [["a", "b", "c"]]
+    assert states(jobs) == [State.SUCCEEDED] * 3
 
 
 def test_a_job_enqueued_later_is_run_by_its_own_message_though_others_found_nobody() -> None:
@@ -241,16 +236,15 @@ def test_one_whose_lease_was_lost_meanwhile_keeps_its_new_holder() -> None:
     assert jobs[1].attempts.get().outcome == "refused"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_stopping_worker_hands_all_of_a_batch_back() -> None:
+def test_a_batch_that_begins_too_late_is_left_alone_and_can_be_put_back() -> None:
     jobs = enqueued("a", "b", "c")
-    message = message_of(jobs[0])
-    request = request_for(message.body, message.headers)
-    for one in jobs[:2]:
-        claims.claim(one.pk, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
-    hand_back([request])
+    worker = InThisProcess()
+    taken = worker.claim(jobs[0].pk)
+    assert worker.run(*taken, begins_in=-1) == []
+    assert calls == []
+    put_back([one.job.lease_id for one in taken], message_lost=True)
     assert states(jobs) == [State.QUEUED] * 3
-    assert [one.attempts.count() for one in jobs] == [1, 1, 0]
+    assert {(one.attempt, one.attempts.count()) for one in Job.objects.all()} == {(0, 0)}
 
 
 def test_a_task_that_does_not_say_the_type_of_its_jobs_is_refused() -> None:

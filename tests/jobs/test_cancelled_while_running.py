@@ -1,26 +1,32 @@
 """An operator's cancel of a running job holds however its attempt ends: it does not run again."""
 
-import uuid
-from collections.abc import Callable
-
 import pytest
 
 from jobs import Snooze, job
 from jobs.core import outcome as outcomes
+from jobs.core.outcome import Outcome, Reason
 from jobs.core.states import State
-from jobs.ledger import attempts, operate
+from jobs.ledger import operate
+from jobs.ledger.attempts import Failure
+from jobs.ledger.record import Ended, record_many
 from jobs.models import Job
-from jobs.worker.executor import record
 from tests.jobs.delivery import deliver
-from tests.jobs.rows import ERROR, LEASE, claimed
+from tests.jobs.rows import ERROR, claimed
 
 pytestmark = pytest.mark.django_db
 
-GOES_ON: dict[str, Callable[[uuid.UUID], bool]] = {
-    "fails": lambda job_id: attempts.retry(job_id, LEASE, 0, ERROR),
-    "is lost with its worker": lambda job_id: attempts.retry(job_id, LEASE, 0, ERROR, lost_worker=True),
-    "snoozes": lambda job_id: attempts.snooze(job_id, LEASE, 0, "later"),
-    "is handed back": lambda job_id: attempts.release(job_id, LEASE, ERROR),
+
+def recorded(row: Job, outcome: Outcome, failure: Failure | None = ERROR, *, lost_worker: bool = False) -> Outcome:
+    """Record how the attempt of a job ended, and return what became of it."""
+    assert row.lease_id is not None
+    return record_many([Ended(row.pk, row.lease_id, row.attempt, outcome, failure, lost_worker)]).became[row.pk]
+
+
+GOES_ON: dict[str, Outcome] = {
+    "fails": outcomes.RetryIn(0),
+    "is lost with its worker": outcomes.RetryIn(0),
+    "snoozes": outcomes.Snoozed(0),
+    "is handed back": outcomes.Released(),
 }
 
 
@@ -28,7 +34,7 @@ GOES_ON: dict[str, Callable[[uuid.UUID], bool]] = {
 def test_what_would_have_run_again_is_cancelled(end: str) -> None:
     row = claimed()
     assert operate.ask_to_cancel([row.pk]) == 1
-    assert GOES_ON[end](row.pk)
+    recorded(row, GOES_ON[end], lost_worker=end == "is lost with its worker")
     row.refresh_from_db()
     assert (row.state, row.lease_id, row.cancel_requested_at) == (State.CANCELLED, None, None)
     assert row.finished_at == row.changed_at
@@ -39,8 +45,8 @@ def test_what_would_have_run_again_is_cancelled(end: str) -> None:
 def test_what_ended_before_it_could_be_ended_stays_as_it_ended() -> None:
     good, bad = claimed("1" * 32), claimed("2" * 32)
     operate.ask_to_cancel([good.pk, bad.pk])
-    assert attempts.succeed(good.pk, "1" * 32)
-    assert attempts.die(bad.pk, "2" * 32, ERROR)
+    assert recorded(good, outcomes.Succeeded(), None) == outcomes.Succeeded()
+    assert recorded(bad, outcomes.Dead(Reason.PERMANENT)) == outcomes.Dead(Reason.PERMANENT)
     good.refresh_from_db()
     bad.refresh_from_db()
     assert (good.state, bad.state) == (State.SUCCEEDED, State.DEAD)
@@ -48,11 +54,11 @@ def test_what_ended_before_it_could_be_ended_stays_as_it_ended() -> None:
 
 @pytest.mark.parametrize("outcome", [outcomes.RetryIn(1), outcomes.Snoozed(1), outcomes.Released()])
 @pytest.mark.parametrize("asked", [True, False])
-def test_whoever_records_an_end_is_told_what_became_of_the_job(outcome: outcomes.Outcome, asked: bool) -> None:
+def test_whoever_records_an_end_is_told_what_became_of_the_job(outcome: Outcome, asked: bool) -> None:
     row = claimed()
     if asked:
         operate.ask_to_cancel([row.pk])
-    assert record(row.pk, LEASE, outcome, ERROR) == (outcomes.Cancelled() if asked else outcome)
+    assert recorded(row, outcome) == (outcomes.Cancelled() if asked else outcome)
 
 
 @job(name="tests.cancelled_while_running")

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import OperationalError, connection
 
-from jobs.worker.async_connection import Line
 from jobs.worker.database import is_outage, of_the_engine, patiently
-from jobs.worker.exchange import _connected
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
 
@@ -25,14 +23,6 @@ def failing_once(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     with connection.cursor() as cursor:
         cursor.execute("DROP FUNCTION fails_once; DROP SEQUENCE calls")
-
-
-@pytest.mark.usefixtures("failing_once")
-def test_claims_and_successes_are_sent_once_more() -> None:
-    line = Line(_connected(), "SELECT fails_once() || $1")
-    line.send([b"!"])
-    assert line.wait(10) == [(b"done!",)]
-    line.close()
 
 
 @pytest.mark.usefixtures("failing_once")

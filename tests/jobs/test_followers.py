@@ -3,32 +3,33 @@
 import pickle
 import time
 import uuid
-from typing import Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from celery import chain, current_app, shared_task
-from django.db import IntegrityError, connection
+from django.db import connection
 from django.utils import timezone
+from kombu.utils.json import loads
 
 from jobs import Batch, Permanent, Snooze, job
-from jobs.compose.followers import following_row
-from jobs.core import outcome as outcomes
 from jobs.core.held_by import HeldBy
-from jobs.core.outcome import Reason
 from jobs.core.states import State
-from jobs.deadletters.publisher import BrokerGone
 from jobs.ledger import claims, hold
 from jobs.ledger.attempts import Failure
 from jobs.maintenance.held_back import HeldBack
 from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
-from jobs.worker import batch as batches
-from jobs.worker.executor import End, portable
-from jobs.worker.losses import Condemned, Decided
-from tests.jobs.delivery import deliver, deliver_foreign, delivery_of, message_of, request_for
-from tests.jobs.test_rescue import make_rescue
+from jobs.worker.dead_letters import DeadLetters
+from jobs.worker.ledger_thread import LedgerThread
+from jobs.worker.losses import Condemned
+from jobs.worker.reports import Reports
+from jobs.worker.reserved import Reserved
+from tests.jobs.delivery import InThisProcess, deliver, deliver_foreign
 from tests.servers import Valkey
 from tests.tasks_app import tasks
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -55,15 +56,14 @@ def told(request: Any, error: BaseException, traceback: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh(valkey: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh(valkey: object) -> None:
     """Nothing was called. A job that gives up needs the broker."""
-    monkeypatch.setattr(batches, "_resting", {})
     called.clear()
 
 
 @pytest.fixture
 def rescue() -> Rescue:
-    made = make_rescue()
+    made = Rescue(current_app._get_current_object(), cast("Any", SimpleNamespace(reserved=Reserved())))
     made._in_touch_since, made._touched_at = time.monotonic() - 3600, time.monotonic()
     return made
 
@@ -230,92 +230,80 @@ def test_an_error_link_that_cannot_be_enqueued_takes_nothing_back() -> None:
     assert (job.state, followers(job)) == (State.DEAD, ["['gave up']"])
 
 
-def decided(job: Job, *ends: End) -> Decided:
-    """Return what the parent process keeps for ends that the child could not record."""
-    request = delivery_of(job)
-    for end in ends:
-        assert claims.claim(end.job_id, lease_id=request.lease_id, lease_seconds=60, worker="worker@test")
-    return Decided(request, [portable(end) for end in ends])
+@job(name="tests.followed.returning")
+def returning() -> Any:
+    """Return what JSON has no words for."""
+    return {"at": uuid.UUID(int=7), "what": ("a", 1)}
 
 
-def end_of(job: Job, outcome: outcomes.Outcome, result: Any = None) -> End:
-    following = following_row(job.task, job.pk, "", job.options)
-    return End(job.pk, 1, outcome, Failure("", "") if outcome == outcomes.Succeeded() else ERROR, following, result)
-
-
-def test_what_follows_a_success_that_the_parent_records_gets_its_result() -> None:
-    chain(tasks.step.s(None, "a"), tasks.step.s("b")).apply_async()
-    job = Job.objects.get()
-    kept = decided(job, end_of(job, outcomes.Succeeded(), "a"))
-    kept.write()
-    kept.write()
+def test_what_follows_a_success_is_enqueued_once_though_the_answer_to_its_record_is_lost() -> None:
+    job = returning.apply_async(link=[tasks.note.si("after")]).job
+    worker = InThisProcess()
+    ends = worker.ends(worker.run(*worker.claim(job.pk)))
+    worker.write(ends)
+    worker.write([replace(end, again=True) for end in ends])
     job.refresh_from_db()
-    assert (job.state, followers(job)) == (State.SUCCEEDED, ["['a', 'b']"])
+    assert (job.state, followers(job)) == (State.SUCCEEDED, ["['after']"])
 
 
-def test_a_success_that_nothing_can_follow_is_dead_where_the_parent_records_it() -> None:
-    chain(tasks.step.s(None, "a"), tasks.step.s("b")).apply_async()
+def test_a_success_that_nothing_can_follow_is_dead() -> None:
+    chain(returning.si(), tasks.step.s("b")).apply_async()
     job = Job.objects.get()
     assert job.options
     Job.objects.update(options={**job.options, "chain": [{**tasks.step.s("b"), "options": {"queue": "nowhere"}}]})
     job.refresh_from_db()
-    decided(job, end_of(job, outcomes.Succeeded(), "a")).write()
-    job.refresh_from_db()
+    deliver(job)
     assert job.state == State.DEAD
 
 
+@pytest.mark.django_db(transaction=True)
 def test_without_the_broker_the_good_jobs_of_a_batch_succeed_and_only_the_bad_one_waits(valkey: Valkey) -> None:
     jobs = [in_a_batch.delay(word).job for word in ("bad", "good", "fine")]
-    message = message_of(jobs[0])
+    worker = InThisProcess()
+    dead_letters = DeadLetters(lambda ends: ledger.record(ends))  # noqa: PLW0108 (it is made below)
+    reports = Reports()
+    ledger = LedgerThread(worker.hostname, reports, worker.recorder, dead_letters.send, lambda *_: None)
+    ends = worker.ends(worker.run(*worker.claim(jobs[0].pk)))
     valkey.kill()
-    result = request_for(message.body, message.headers).execute()
-    (kept,) = result.exception.exc.args[0]
-    assert (kept.job_id, kept.outcome) == (jobs[0].pk, outcomes.Dead(Reason.PERMANENT))
-    assert [Job.objects.get(pk=one.pk).state for one in jobs] == [State.RUNNING, State.SUCCEEDED, State.SUCCEEDED]
-    valkey.start()
+    ledger.serve(lambda _: 0, lambda _: None, lambda _: None)
+    try:
+        ledger.record(ends)
+        wait_for(lambda: {one.state for one in Job.objects.filter(pk__in=[jobs[1].pk, jobs[2].pk])} == {"succeeded"})
+        assert Job.objects.get(pk=jobs[0].pk).state == State.RUNNING
+        valkey.start()
+        wait_for(lambda: Job.objects.get(pk=jobs[0].pk).state == State.DEAD, 30)
+    finally:
+        dead_letters.stop(10)
+        ledger.stop(10)
+        reports.close()
+    assert not ledger.is_alive()
 
 
-def test_the_parent_records_successes_though_the_broker_is_away(valkey: Valkey) -> None:
-    bad, good = in_a_batch.delay("bad").job, in_a_batch.delay("good").job
-    kept = decided(bad, end_of(bad, outcomes.Dead(Reason.PERMANENT)), end_of(good, outcomes.Succeeded()))
-    valkey.kill()
-    with pytest.raises(BrokerGone):
-        kept.write()
-    good.refresh_from_db()
-    assert good.state == State.SUCCEEDED
-    valkey.start()
-    kept.write()
-    bad.refresh_from_db()
-    assert bad.state == State.DEAD
+def test_results_travel_between_processes_as_json() -> None:
+    chain(returning.si(), tasks.step.s("b")).apply_async()
+    worker = InThisProcess()
+    [report] = worker.run(*worker.claim(Job.objects.get().pk))
+    assert pickle.loads(pickle.dumps(report)) == report  # noqa: S301 (as the pool's processes do)
+    assert loads(report.result) == {"at": uuid.UUID(int=7), "what": ["a", 1]}
 
 
-def test_jobs_that_were_claimed_without_an_answer_have_not_run() -> None:
-    """The claim of a batch's further jobs was committed, and its answer lost; then the database was away."""
-    ran, unheard = in_a_batch.delay("a").job, in_a_batch.delay("b").job
-    kept = decided(ran, end_of(ran, outcomes.Succeeded()))
-    claims.claim(unheard.pk, lease_id=kept.request.lease_id, lease_seconds=60, worker="worker@test")
-    kept.write()
-    ran.refresh_from_db()
-    unheard.refresh_from_db()
-    assert (ran.state, unheard.state, unheard.attempt) == (State.SUCCEEDED, State.QUEUED, 0)
-    assert unheard.dispatched_at is None
-
-
-def test_ends_travel_between_processes() -> None:
-    chain(tasks.step.s(None, "a"), tasks.step.s("b")).apply_async()
-    end = portable(end_of(Job.objects.get(), outcomes.RetryIn(2.5), {"at": uuid.uuid4(), "what": ("a", 1)}))
-    assert pickle.loads(pickle.dumps(end)) == end  # noqa: S301
-    assert portable(end_of(Job.objects.get(), outcomes.Succeeded(), object())).result is None
+@pytest.mark.parametrize("link, state", [(tasks.note.si("x"), State.SUCCEEDED), (tasks.step.s("x"), State.DEAD)])
+def test_only_what_takes_a_result_needs_it_as_json(link: Any, state: State) -> None:
+    job = tasks.unwritable.apply_async(link=[link]).job
+    deliver(job)
+    assert (job.state, followers(job)) == (state, ["['x']"] if state == State.SUCCEEDED else [])
 
 
 @pytest.mark.postgres_only
-def test_an_end_that_the_database_never_takes_holds_up_no_other_that_the_parent_records() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE jobs_job ADD CONSTRAINT no CHECK (args::text NOT LIKE '%after b%')")
+def test_an_end_that_the_database_never_takes_holds_up_no_other() -> None:
     for word in "bac":
         chain(in_a_batch.s(word), tasks.note.si(f"after {word}")).apply_async()
-    rows = batched()
-    record = decided(rows["b"], *(end_of(rows[word], outcomes.Succeeded()) for word in "bac"))
-    with pytest.raises(IntegrityError):
-        record.write()
+    worker = InThisProcess()
+    left = worker.ends(worker.run(*worker.claim(batched()["b"].pk)))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job ADD CONSTRAINT no CHECK (args::text <> '[\"b\"]' OR state = 'running')")
+    for _ in range(3):
+        left = worker.recorder.write(left)
+        assert [end.job.job.args for end in left] == ['["b"]']
+    assert left[0].not_before > time.monotonic()
     assert {word: one.state for word, one in batched().items()} == {"b": "running", "a": "succeeded", "c": "succeeded"}

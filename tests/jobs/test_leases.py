@@ -1,44 +1,40 @@
 """What a worker does with leases that it cannot renew: those of locked rows, and those it has lost."""
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
-from celery.worker import state
 
 from jobs.maintenance.renew import SURE_AFTER, Leases
 from jobs.models import Job
-from jobs.worker.request import JobRequest
-from tests.jobs.delivery import delivery_of
+from jobs.worker.engine import Engine
 from tests.jobs.locks import holding
-from tests.jobs.rows import claim_as, written
+from tests.jobs.reserving import Reserving, begun_by
+from tests.jobs.rows import written
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
 
 
 @pytest.fixture
-def leases() -> Iterator[Leases]:
-    """The leases of a worker that runs nothing yet."""
-    yield Leases()
-    state.active_requests.clear()
+def worker() -> Reserving:
+    """A worker that runs nothing yet."""
+    return Reserving()
 
 
-def running(row: Job) -> JobRequest:
-    """Let the worker run a job."""
-    request = delivery_of(row)
-    claim_as(row, request.lease_id, lease_seconds=5)
-    state.active_requests.add(request)
-    return request
+@pytest.fixture
+def leases(worker: Reserving) -> Leases:
+    """Its leases."""
+    return Leases(cast("Engine", worker))
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres_only
-def test_a_locked_row_is_renewed_as_soon_as_it_is_free(leases: Leases) -> None:
+def test_a_locked_row_is_renewed_as_soon_as_it_is_free(worker: Reserving, leases: Leases) -> None:
     row = written(task=tasks.noop.name)
-    request = running(row)
+    job = worker.reserve(row)
     row.refresh_from_db()
     before = row.lease_expires_at
     with holding(row):
@@ -51,7 +47,7 @@ def test_a_locked_row_is_renewed_as_soon_as_it_is_free(leases: Leases) -> None:
     assert before is not None
     assert row.lease_expires_at is not None
     assert row.lease_expires_at > before
-    assert request.lease_id == row.lease_id
+    assert job.job.lease_id == row.lease_id
 
 
 @pytest.fixture
@@ -64,10 +60,11 @@ def process() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @pytest.mark.django_db
-def test_a_process_whose_job_is_another_workers_is_ended(leases: Leases, process: "subprocess.Popen[bytes]") -> None:
+def test_a_process_whose_job_is_another_workers_is_ended(
+    worker: Reserving, leases: Leases, process: "subprocess.Popen[bytes]"
+) -> None:
     row = written(task=tasks.noop.name)
-    request = running(row)
-    request.worker_pid = process.pid
+    begun_by(worker.reserve(row), process.pid)
     leases.renew()
     Job.objects.filter(pk=row.pk).update(lease_id="b" * 32)
 
@@ -82,9 +79,7 @@ def test_a_process_whose_job_is_another_workers_is_ended(leases: Leases, process
 
 
 @pytest.mark.django_db
-def test_what_its_process_has_still_to_claim_is_not_lost(leases: Leases) -> None:
-    request = delivery_of(written(task=tasks.noop.name))
-    request.worker_pid = os.getpid()
-    state.active_requests.add(request)
+def test_what_is_still_to_be_claimed_is_not_lost(worker: Reserving, leases: Leases) -> None:
+    worker.reserved.ask(["a" * 32])
     leases.renew()
     assert not leases._lost

@@ -66,9 +66,9 @@ class Ledger(RuleBasedStateMachine):
     def adopt(self, delay: float | None) -> Any:
         job = new_job(delay=delay)
         lease = {"lease_id": "adopted" * 4, "lease_seconds": 3600.0, "worker": "w"}
-        assert enqueue.adopt(job, **lease)  # type: ignore[arg-type]
+        assert enqueue.adopt(job, **lease)
         self.seen = snapshot()
-        assert not enqueue.adopt(job, **lease)  # type: ignore[arg-type]
+        assert not enqueue.adopt(job, **lease)
         self.nothing_changed()
         return job.id
 

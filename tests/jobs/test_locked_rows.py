@@ -11,12 +11,10 @@ from django.db.models.functions import Now
 from psycopg import sql
 
 from jobs.core.states import FINAL, State
-from jobs.ledger import attempts, claims, exchange as together, fetch, maintain, operate, prune
+from jobs.ledger import attempts, claims, fetch, maintain, operate, prune
 from jobs.ledger.prune import Past
 from jobs.ledger.sql import RowLocked
 from jobs.models import Attempt, DeadLetter, Job
-from jobs.worker.async_connection import Line
-from jobs.worker.exchange import _connected
 from jobs.worker.losses import Losses, Unsent
 from tests.jobs.letters import dead_letter
 from tests.jobs.locks import elsewhere, holding, never_waiting
@@ -102,17 +100,6 @@ def test_of_a_batch_under_one_lease_the_held_job_is_named() -> None:
     with holding(held):
         renewal = maintain.renew([LEASE], 3600)
     assert (renewal.locked, set(renewal.lost)) == ({LEASE: held.pk}, set())
-
-
-def test_claims_and_successes_that_go_together_pass_by_what_is_held() -> None:
-    rows = [claimed("1" * 32), claimed("2" * 32), written(), written()]
-    line = Line(_connected(), together.statement())
-    with holding(rows[0], rows[2]):
-        done, due = {"1" * 32: rows[0].pk, "2" * 32: rows[1].pk}, {"3" * 32: rows[2].pk, "4" * 32: rows[3].pk}
-        line.send(together.parameters(done, due, 60, "worker@test"))
-        succeeded, taken = together.answer(line.wait(10))
-    line.close()
-    assert (succeeded, set(taken)) == ({"2" * 32}, {"4" * 32})
 
 
 def overdue(lease: str) -> Job:

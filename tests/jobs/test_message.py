@@ -1,6 +1,7 @@
 """A job's message is one that any Celery worker understands: Celery's own, with two headers more."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -9,8 +10,12 @@ from celery.app.amqp import task_message
 
 from jobs.enqueue.message import CORRELATION_HEADER, LEDGER_HEADER
 from jobs.ledger.attempts import Failure
+from jobs.ledger.claims import claim_many
 from jobs.models import Job
-from tests.jobs.delivery import message_of, request_for
+from jobs.worker.claimer import new_lease
+from jobs.worker.requests import request_of
+from jobs.worker.reserved import ReservedJob
+from tests.jobs.delivery import message_of
 from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.django_db
@@ -50,32 +55,28 @@ def test_what_canvas_embeds_is_what_celery_embeds() -> None:
     assert [signature["args"] for signature in embedded["chain"]] == [["c"], ["b"]]
 
 
-def test_a_worker_reads_from_it_what_was_written() -> None:
+def test_a_worker_makes_the_tasks_request_of_the_row() -> None:
     job = tasks.note.apply_async(kwargs={"effect": "x"}, headers={"x-tenant": "a"}, correlation_id="request-1").job
-    message = message_of(job)
-    request = request_for(message.body, message.headers)
-    assert (request.id, request.name, list(request.args), request.kwargs) == (
-        str(job.id),
-        job.task,
-        [],
-        {"effect": "x"},
-    )
-    assert (request.eta, request.expires, request.ignore_result) == (None, None, True)
-    assert request.request_dict["x-tenant"] == "a"
-    assert request.request_dict[CORRELATION_HEADER] == "request-1"
+    (claimed,) = claim_many({job.pk: "a" * 32}, lease_seconds=60, worker="worker@test").claimed
+    request = request_of(claimed, [], {"effect": "x"}, "worker@test", os.getpid())
+    assert (request.id, request.task, request.args, request.kwargs) == (str(job.id), job.task, [], {"effect": "x"})
+    assert (request.eta, request.expires, request.ignore_result, request.called_directly) == (None, None, True, False)
+    assert (request.get("x-tenant"), request.headers["x-tenant"]) == ("a", "a")
+    assert (request.job_id, request.job_attempt, request.lease_id) == (job.pk, 1, "a" * 32)
+    assert (request.job_correlation_id, request.correlation_id, request.retries) == ("request-1", str(job.pk), 0)
+    assert request.delivery_info["routing_key"] == job.queue
 
 
 def test_arguments_are_nowhere_but_in_the_body() -> None:
     job = tasks.note.delay("s3cret").job
-    message = message_of(job)
-    assert "s3cret" not in json.dumps(message.headers)
-    request = request_for(message.body, message.headers)
-    assert "s3cret" not in json.dumps(request.info(safe=True)["name"]) + str(request) + repr(request)
+    assert "s3cret" not in json.dumps(message_of(job).headers)
+    (claimed,) = claim_many({job.pk: "a" * 32}, lease_seconds=60, worker="worker@test").claimed
+    reserved = ReservedJob(claimed, tasks.note, "worker@test")
+    assert "s3cret" not in reserved.name + str(reserved) + repr(reserved)
 
 
-def test_every_delivery_has_a_lease_of_its_own() -> None:
-    message = message_of(tasks.note.delay("x").job)
-    leases = {request_for(message.body, message.headers).lease_id for _ in range(3)}
+def test_every_lease_is_a_new_one() -> None:
+    leases = {new_lease() for _ in range(3)}
     assert len(leases) == 3
     assert all(len(lease) == 32 for lease in leases)
 

@@ -1,6 +1,5 @@
 """Whatever a task's code raises between claim and record is that attempt's recorded error; what comes later is not."""
 
-import os
 import pickle
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app, signals
-from celery.app.trace import trace_task
-from celery.exceptions import Ignore, Reject, Retry
+from celery import signals
 
 from jobs.core.states import State
 from jobs.models import Job
-from jobs.worker.request import JobRequest
-from jobs.worker.successes import OFFERED, Left
-from jobs.worker.tracer import Told
-from tests.jobs.delivery import deliver, delivery_of
-from tests.tasks_app import hostile, tasks
+from tests.jobs.delivery import InThisProcess, deliver
+from tests.tasks_app import hostile
 from tests.tasks_app.effects import VARIABLE, Effects
 from tests.tasks_app.hostile import OUTBURSTS, burst_out
 
@@ -53,12 +47,6 @@ def receiver(name: str, how: str) -> Iterator[None]:
 def receiving(place: str, how: str) -> AbstractContextManager[None]:
     """Have a receiver raise meanwhile if this place is a signal."""
     return receiver(place, how) if place.startswith("task_") else nullcontext()
-
-
-def _traced(task: Any, request: JobRequest) -> Any:
-    """Return what a pool's process would, whose parent writes successes."""
-    offered = {**request._request_dict, OFFERED: True}
-    return trace_task(task, request.id, request.args, request.kwargs, offered, app=current_app)
 
 
 def ends_dead(job: Job, how: str) -> None:
@@ -125,44 +113,39 @@ def test_a_success_stands_whatever_is_raised_after_it(place: str, how: str, effe
 
 
 @everything
-@pytest.mark.parametrize("place", ["result", "task_success", "task_postrun"])
-def test_a_success_is_left_to_the_parent_process_whatever_is_raised_after_it(place: str, how: str) -> None:
-    request = delivery_of(hostile.outburst_of_result.delay(place=place, how=how).job)
-    with receiving(place, how):
-        traced = _traced(hostile.outburst_of_result, request)
-    assert traced.info is None
-    assert (type(traced.retstr), traced.retstr.attempt) == (Left, 1)
+@pytest.mark.parametrize("place", ["body", "before_start", "on_failure", "result"])
+def test_what_became_of_an_attempt_can_be_read_in_the_parent_process(place: str, how: str) -> None:
+    worker = InThisProcess()
+    reported = worker.run(*worker.claim(hostile.outburst.delay(place=place, how=how).job.pk))
+    assert reported
+    assert pickle.loads(pickle.dumps(reported)) == reported  # noqa: S301 (as the pool's processes do)
+
+
+@pytest.mark.parametrize("place", ["result", "on_success", "after_return", "task_success", "on_failure"])
+def test_an_end_is_reported_before_anything_else_is_called(place: str) -> None:
+    """That might hang until the time limit, or kill its process."""
+    reported: list[int] = []
+    worker = InThisProcess()
+
+    def look(**_: Any) -> None:
+        reported.append(len(worker.reports))
+
+    taken = worker.claim(hostile.outburst.delay(place=place, how="Odd").job.pk)
+    signals.task_postrun.connect(look, weak=False)
+    try:
+        with receiving(place, "Odd"):
+            worker.run(*taken)
+    finally:
+        signals.task_postrun.disconnect(look)
+    assert reported == [1]
+    assert len(worker.reports) == 1
 
 
 @everything
-@pytest.mark.parametrize("place", ["body", "before_start", "on_failure"])
-def test_what_became_of_an_attempt_can_be_read_in_the_parent_process(place: str, how: str) -> None:
-    request = delivery_of(hostile.outburst.delay(place=place, how=how).job)
-    request._request_dict["parent_pid"] = os.getppid()
-    info = pickle.loads(pickle.dumps(_traced(hostile.outburst, request).retval))  # noqa: S301 (as the pool does)
-    expected = MemoryError if how == "MemoryError" else Told
-    assert type(info.exception) is expected
-    assert info.type is expected
-
-
-@pytest.mark.parametrize(
-    "how, expected", [("retry", Retry), ("snooze", Retry), ("ignore", Ignore), ("reject", Reject), ("cancel", Ignore)]
-)
-def test_what_steers_a_job_is_read_as_such_in_the_parent_process(how: str, expected: type[Exception]) -> None:
-    options: dict[str, dict[str, Any]] = {"snooze": {"seconds": 5}, "reject": {"requeue": False}}
-    request = delivery_of(tasks.steer.delay(how, **options.get(how, {})).job)
-    request._request_dict["parent_pid"] = os.getppid()
-    info = pickle.loads(pickle.dumps(_traced(tasks.steer, request).retval))  # noqa: S301 (as the pool does)
-    assert type(info.exception) is expected
-
-
-@pytest.mark.parametrize("place", ["on_success", "after_return"])
-def test_a_success_that_handlers_follow_is_written_before_they_are_called(place: str) -> None:
-    """They might hang until the time limit, or kill their process."""
-    job = hostile.outburst.delay(place=place, how="Odd").job
-    traced = _traced(hostile.outburst, delivery_of(job))
-    job.refresh_from_db()
-    assert (job.state, traced.info, type(traced.retstr)) == (State.SUCCEEDED, None, str)
+def test_a_job_of_a_chunk_costs_those_after_it_nothing(how: str) -> None:
+    jobs = [hostile.outburst.delay(place=place, how=how).job for place in ("body", "result", "on_success", "nowhere")]
+    InThisProcess().deliver_chunk(*[job.pk for job in jobs])
+    assert [Job.objects.get(pk=job.pk).state for job in jobs] == [State.DEAD, *[State.SUCCEEDED] * 3]
 
 
 @everything

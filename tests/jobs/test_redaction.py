@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from typing import Any
 
@@ -18,14 +19,16 @@ from jobs.core.outcome import Reason
 from jobs.deadletters.publisher import letter_of
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.errors import InvalidArguments
+from jobs.ledger.claims import claim_many
 from jobs.models import Job
 from jobs.operations import tokens
 from jobs.tasks.redaction import HIDDEN, PIECE, without_hidden
+from jobs.worker.requests import request_of
+from jobs.worker.reserved import ReservedJob
 from tests.jobs.api.conftest import Api
 from tests.jobs.dashboard.letters import letter
-from tests.jobs.delivery import request_for
 from tests.jobs.people import operator
-from tests.jobs.rows import waiting
+from tests.jobs.rows import waiting, written
 from tests.tasks_app import tasks
 
 DISCREET = tasks.discreet.name
@@ -198,14 +201,15 @@ def test_a_model_is_checked_without_repeating_what_it_was_given(task: JobTask, a
     assert f"is not valid: {rule}." in str(raised.value)
 
 
-def test_a_foreign_message_shows_nothing_of_what_is_hidden() -> None:
-    body = json.dumps([["ada", SECRET], {}, {}])
-    headers = {"task": DISCREET, "id": "x", "lang": "py", "argsrepr": f"['ada', '{SECRET}']", "kwargsrepr": SECRET}
-    request = request_for(body, headers)
-    told = [request._request_dict[name] for name in ("argsrepr", "kwargsrepr")]
-    shown = [request.info(), request.info(safe=True), request.argsrepr, repr(request), told]
+@pytest.mark.django_db
+def test_a_worker_shows_nothing_of_what_is_hidden() -> None:
+    row = written(task=DISCREET, args=json.dumps(["ada", SECRET]))
+    (claimed,) = claim_many({row.pk: "a" * 32}, lease_seconds=60, worker="worker@test").claimed
+    reserved = ReservedJob(claimed, current_app.tasks[DISCREET], "worker@test")
+    request = request_of(claimed, ["ada", SECRET], {}, "worker@test", os.getpid())
+    shown = [reserved.info(), reserved.info(safe=True), repr(reserved), request.argsrepr, request.kwargsrepr]
     assert SECRET not in str(shown)
-    assert request.info()["args"] == ["ada", HIDDEN]
+    assert reserved.info()["args"] == ["ada", HIDDEN]
 
 
 def test_a_message_made_by_celery_has_no_copy_of_what_is_hidden() -> None:

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from celery import current_app
-from celery.worker import state as worker_state
 from django.db import DatabaseError, OperationalError, connection
 
 from jobs.conf import conf
@@ -16,23 +15,30 @@ from jobs.ledger import maintain
 from jobs.maintenance.renew import Leases
 from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
+from jobs.worker.engine import Engine
 from tests.databases import Database
-from tests.jobs.delivery import delivery_of
 from tests.jobs.races import at_once
-from tests.jobs.rows import LEASE, claim_as, claimed, written
+from tests.jobs.reserving import Reserving
+from tests.jobs.rows import LEASE, claimed, written
 from tests.jobs.wire import queue_length
 from tests.servers import Postgres, Valkey
 from tests.tasks_app import tasks
 
 
-def make_rescue() -> Rescue:
-    return Rescue(current_app._get_current_object())
+def make_rescue(worker: Reserving | None = None) -> Rescue:
+    return Rescue(current_app._get_current_object(), cast("Engine", worker or Reserving()))
 
 
 @pytest.fixture
-def rescue() -> Rescue:
+def worker() -> Reserving:
+    """The worker whose rescue it is."""
+    return Reserving()
+
+
+@pytest.fixture
+def rescue(worker: Reserving) -> Rescue:
     """A worker's rescue that has been in touch with the database for long."""
-    rescue = make_rescue()
+    rescue = make_rescue(worker)
     rescue._in_touch_since, rescue._touched_at = time.monotonic() - 3600, time.monotonic()
     return rescue
 
@@ -112,7 +118,7 @@ def test_a_worker_without_jobs_notices_that_the_database_was_away(
     job = lost()
     connection.close()
     postgres.stop()
-    Leases().renew()
+    Leases(cast("Engine", Reserving())).renew()
     with pytest.raises(OperationalError):
         rescue.look()
     connection.close()
@@ -134,17 +140,12 @@ def test_a_lease_renewed_at_the_last_moment_is_not_taken(rescue: Rescue) -> None
 
 
 @pytest.mark.django_db
-def test_what_a_worker_runs_itself_it_never_takes_back(rescue: Rescue) -> None:
+def test_what_a_worker_runs_itself_it_never_takes_back(worker: Reserving, rescue: Rescue) -> None:
     row = written(task=tasks.noop.name)
-    request = delivery_of(row)
-    claim_as(row, request.lease_id, lease_seconds=-1)
-    worker_state.active_requests.add(request)
-    try:
-        rescue.look()
-    finally:
-        worker_state.active_requests.discard(request)
+    job = worker.reserve(row, lease_seconds=-1)
+    rescue.look()
     row.refresh_from_db()
-    assert (row.state, row.lease_id) == (State.RUNNING, request.lease_id)
+    assert (row.state, row.lease_id) == (State.RUNNING, job.job.lease_id)
 
 
 @pytest.mark.django_db

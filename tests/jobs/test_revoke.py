@@ -7,32 +7,26 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 
 from jobs.core.states import State
-from jobs.ledger import attempts, operate
+from jobs.ledger import operate
 from jobs.models import Job
 from jobs.tasks.calls import JobResult
-from jobs.worker.losses import Loss, Losses, Recalled
-from jobs.worker.request import JobRequest
 from jobs.worker.revoke import Revoked
-from tests.jobs.delivery import message_of, request_for
+from tests.jobs.reserving import Consuming
 from tests.jobs.rows import LEASE, claimed, content, in_state
 from tests.servers import Valkey
-from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.django_db
 
 
-def running(job: Job) -> JobRequest:
-    """Return the delivery under which a job runs."""
-    message = message_of(job)
-    request = request_for(message.body, message.headers)
-    request.lease_id = LEASE
-    return request
+def revoke(*task_ids: str, terminate: bool = False) -> None:
+    """Revoke as a worker does that hears of it."""
+    Revoked(task_ids, terminate=terminate, consumer=Consuming()).write()
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.RETRYING])
 def test_what_waits_is_cancelled_wherever_its_message_is(state: State) -> None:
     job = in_state(state)
-    Revoked([str(job.pk)]).write()
+    revoke(str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.last_error) == (State.CANCELLED, "Revoked by Celery's remote control.")
 
@@ -41,34 +35,16 @@ def test_what_waits_is_cancelled_wherever_its_message_is(state: State) -> None:
 def test_what_has_ended_stays(state: State) -> None:
     job = in_state(state)
     before = content(job)
-    Revoked([str(job.pk), str(uuid.uuid4()), "no uuid"], terminate=True).write()
+    revoke(str(job.pk), str(uuid.uuid4()), "no uuid", terminate=True)
     assert content(job) == before
 
 
 def test_what_runs_is_ended_only_if_that_is_asked_for() -> None:
     job = claimed()
-    Revoked([str(job.pk)]).write()
+    revoke(str(job.pk))
     assert operate.to_cancel([LEASE]) == set()
-    Revoked([str(job.pk)], terminate=True).write()
+    revoke(str(job.pk), terminate=True)
     assert operate.to_cancel([LEASE]) == {LEASE}
-
-
-def test_of_a_batch_that_was_ended_only_the_job_that_was_to_be_is_cancelled() -> None:
-    unwanted, beside = claimed(task=tasks.noop.name), claimed(task=tasks.noop.name)
-    operate.ask_to_cancel([unwanted.pk])
-    Loss(running(unwanted), cancelled=True).write()
-    unwanted.refresh_from_db()
-    beside.refresh_from_db()
-    assert (unwanted.state, beside.state) == (State.CANCELLED, State.QUEUED)
-    assert beside.attempts.get().error_type == "BatchEnded"
-    assert beside.worker_losses == 0
-
-
-def test_a_batch_that_ended_before_it_could_be_ended_stays() -> None:
-    job = claimed(task=tasks.noop.name)
-    attempts.succeed(job.pk, LEASE)
-    Loss(running(job), cancelled=True).write()
-    assert content(job)["state"] == State.SUCCEEDED
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.RETRYING])
@@ -103,14 +79,3 @@ def test_what_is_revoked_while_the_broker_is_away_is_revoked(valkey: Valkey) -> 
     # Of a plain task nobody else knows.
     with pytest.raises(OperationalError):
         current_app.control.revoke(str(uuid.uuid4()))
-
-
-def test_a_delivery_that_was_recalled_is_held_until_its_end_is_written() -> None:
-    job = claimed(task=tasks.noop.name)
-    losses, request = Losses(), running(job)
-    losses.put(Recalled(request))
-    assert losses.holders() == [request]
-    losses.write_all()
-    assert losses.holders() == []
-    job.refresh_from_db()
-    assert job.state == State.CANCELLED

@@ -201,6 +201,8 @@ SQLITE: dict[str, Callable[[], object]] = {
     "another database": do("ATTACH DATABASE ':memory:' AS aside"),
     "a temporary table": do("CREATE TEMP TABLE jobs_job (id int)"),
     "a temporary table, as a schema": do("CREATE TABLE temp.jobs_job (id int)"),
+    "a temporary view, as a schema": do("CREATE VIEW temp.jobs_job AS SELECT 1"),
+    "a temporary trigger": do("CREATE TEMP TRIGGER no BEFORE INSERT ON jobs_queue BEGIN SELECT RAISE(IGNORE); END"),
     "a temporary view": do("CREATE TEMP VIEW jobs_job AS SELECT 1"),
     "an open transaction": do("BEGIN"),
     "raw, no foreign keys": raw(lambda it: it.execute("/* really */ PRAGMA foreign_keys(0)")),

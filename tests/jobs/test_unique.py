@@ -1,20 +1,16 @@
 """What `unique` promises to a transaction: the job it relies on begins after it has committed."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from billiard.einfo import ExceptionInfo
 from django.db import connection, transaction
 
 from jobs.core.states import State
 from jobs.ledger import claims, enqueue, maintain
 from jobs.ledger.sql import RowLocked
 from jobs.models import Job
-from jobs.worker.claim import HeldBack
-from jobs.worker.losses import Unsent, losses
-from jobs.worker.request import JobRequest
-from tests.jobs.delivery import delivery_of
+from jobs.worker.losses import Losses, Unsent
 from tests.jobs.locks import elsewhere, never_waiting
 from tests.jobs.races import at_once
 from tests.jobs.rows import LEASE, claim_as, dispatched, new_job, written
@@ -162,32 +158,17 @@ def test_a_rolled_back_transaction_leaves_the_job_as_it_was() -> None:
 @pytest.mark.postgres_only
 def test_a_delivery_that_finds_its_job_relied_on_has_it_sent_again() -> None:
     row = dispatched(60, unique_key="key", task=tasks.noop.name)
-    request = delivery_of(row)
+    losses = Losses()
     with elsewhere() as other:
         other.execute("SELECT 1 FROM jobs_job WHERE id = %s FOR SHARE", [row.pk])
-        request.execute()
-        _come_back(request, HeldBack("held"))
-        assert losses.unwritten() == [Unsent([row.pk])]
+        found = claims.claim_many({row.pk: LEASE}, lease_seconds=60, worker="worker@test")
+        assert (found.claimed, found.locked) == ([], {row.pk})
+        losses.put(Unsent(found.locked))
         losses.write_all()
-        assert losses.unwritten() == [Unsent([row.pk])]
+        assert losses.unwritten() == [Unsent({row.pk})]
     losses.write_all()
     row.refresh_from_db()
     assert (row.state, row.dispatched_at, row.attempt) == (State.QUEUED, None, 0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_unwritten() -> Iterator[None]:
-    """What one test leaves to be written is not the next one's."""
-    yield
-    losses._kept.clear()
-
-
-def _come_back(request: JobRequest, error: Exception) -> None:
-    """Let the pool come back from a delivery with this error."""
-    try:
-        raise error
-    except Exception:  # noqa: BLE001 (it is what the parent is told)
-        request.on_failure(ExceptionInfo())
 
 
 # --- Many at a time -------------------------------------------------------------------------------

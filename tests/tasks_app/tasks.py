@@ -19,7 +19,7 @@ from tests.tasks_app.effects import record
 
 if TYPE_CHECKING:
     # Unknown when the task runs, as what is loaded for type checkers alone often is.
-    from jobs.worker.request import JobRequest
+    from jobs.worker.reserved import ReservedJob
 
 #: A gate that nobody opens must not hold a worker for ever.
 GATE_SECONDS = 90.0
@@ -293,7 +293,7 @@ def public_note(effect: str, times: int = 1) -> None:
 
 
 @job(public=True, bind=True)
-def bound_note(self: "Task[..., JobRequest]", effect: str) -> None:
+def bound_note(self: "Task[..., ReservedJob]", effect: str) -> None:
     """Leave an effect, for a client; nobody can resolve one of its annotations at run time."""
     record(effect)
 

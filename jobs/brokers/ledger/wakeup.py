@@ -24,11 +24,12 @@ class Wakeup:
 
     def clear(self) -> None:
         """Be ready to be set again."""
-        self._is_set = False
         try:
             os.read(self._read, 64)
         except BlockingIOError:
             pass
+        # Not before it is read: what is set in between would be read here, and all that is set later kept silent.
+        self._is_set = False
 
     def close(self) -> None:
         """Close the pipe."""

@@ -1,0 +1,173 @@
+"""What Celery calls around a body besides it: signals, the task's handlers, the result backend, its log.
+
+As its own tracer does (`celery.app.trace`), but for what nobody listens to: that costs more than most bodies.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from celery import Task, signals, states
+from celery.app.task import Context
+from celery.app.trace import LOG_SUCCESS, TraceInfo
+from celery.backends.base import DisabledBackend
+from celery.exceptions import MaxRetriesExceededError, Retry
+from celery.fixups.django import DjangoWorkerFixup
+from celery.utils.saferepr import saferepr
+
+from jobs.compose.backend import LedgerBackend
+from jobs.compose.followers import in_place
+from jobs.core import described, outcome as outcomes
+from jobs.core.outcome import Outcome
+from jobs.ledger.attempts import Failure
+from jobs.worker.contained import ends_process
+
+if TYPE_CHECKING:
+    from jobs.tasks.task import JobTask
+
+logger = logging.getLogger("celery.app.trace")
+
+
+class Listeners:
+    """Who listens to one of Celery's signals, besides those that look after the connections of plain tasks."""
+
+    def __init__(self, signal: Any) -> None:
+        self._signal = signal
+        self._known = -1
+        self._found = False
+
+    def __bool__(self) -> bool:
+        receivers = self._signal.receivers or ()
+        if len(receivers) != self._known:
+            self._known = len(receivers)
+            self._found = any(not _is_of_connections(key, receiver) for key, receiver in receivers)
+        return self._found
+
+
+def _is_of_connections(key: Any, receiver: Any) -> bool:
+    if key[0] == "jobs.sessions":
+        return True
+    called = getattr(receiver, "__self__", None) or receiver
+    try:
+        called = receiver() if not hasattr(receiver, "__func__") and "eakref" in type(receiver).__name__ else called
+    except TypeError:
+        pass
+    return isinstance(getattr(called, "__self__", called), DjangoWorkerFixup)
+
+
+_prerun, _postrun = Listeners(signals.task_prerun), Listeners(signals.task_postrun)
+
+
+def before(task: "JobTask", request: Context) -> None:
+    """Call what wants to know that an attempt begins."""
+    if _prerun:
+        signals.task_prerun.send(sender=task, task_id=request.id, task=task, args=request.args, kwargs=request.kwargs)
+
+
+def _keeps_elsewhere(task: "JobTask") -> bool:
+    """Return whether results are kept outside of the ledger as well."""
+    return not isinstance(task.backend, (DisabledBackend, LedgerBackend))
+
+
+def has_any(task: "JobTask", outcome: Outcome) -> bool:
+    """Return whether anybody is to be called after an attempt: that may hang, or end the process."""
+    if not isinstance(outcome, outcomes.Succeeded):
+        return True
+    kind = type(task)
+    return bool(
+        signals.task_success.receivers
+        or _postrun
+        or kind.on_success is not Task.on_success
+        or kind.after_return is not Task.after_return
+        or _keeps_elsewhere(task)
+        or logger.isEnabledFor(logging.INFO)
+    )
+
+
+def after_success(task: "JobTask", request: Context, result: Any, runtime: float) -> None:
+    """Call what wants to know of a success."""
+    try:
+        _tell_of_success(task, request, result, runtime)
+    finally:
+        _after(task, request, result, states.SUCCESS)
+
+
+def _tell_of_success(task: "JobTask", request: Context, result: Any, runtime: float) -> None:
+    if _keeps_elsewhere(task):
+        keeps = not task.ignore_result
+        task.backend.mark_as_done(request.id, result, request, keeps)
+    if signals.task_success.receivers:
+        signals.task_success.send(sender=task, result=result)
+    if logger.isEnabledFor(logging.INFO):
+        shown = {"id": request.id, "name": request.shadow or task.name, "runtime": runtime}
+        shown |= {"args": request.argsrepr, "kwargs": request.kwargsrepr}
+        logger.info(LOG_SUCCESS, {**shown, "return_value": shown_result(task, request, result)})
+    if type(task).on_success is not Task.on_success:
+        task.on_success(result, request.id, request.args, request.kwargs)
+    if type(task).after_return is not Task.after_return:
+        task.after_return(states.SUCCESS, result, request.id, request.args, request.kwargs, None)
+
+
+def after_failure(task: "JobTask", request: Context, error: Exception, outcome: Outcome, failure: Failure) -> None:
+    """Call what wants to know of an attempt that did not succeed. `error` is being handled."""
+    # The others are enqueued with the outcome.
+    request.errbacks = in_place(task.app, request.errbacks)
+    match outcome:
+        case outcomes.RetryIn(delay) | outcomes.Snoozed(delay):
+            state: str = states.RETRY
+            error = Retry(message=failure.summary, exc=error, when=delay)
+        case outcomes.Dead():
+            state = states.FAILURE
+            if isinstance(error, Retry):
+                cause = error.exc if isinstance(error.exc, Exception) else None
+                error = cause or MaxRetriesExceededError(failure.summary)
+        case _:
+            _after(task, request, error, "IGNORED")
+            return
+    try:
+        info = TraceInfo(state, error).handle_error_state(task, request, eager=False, call_errbacks=True)
+        if state == states.FAILURE and type(task).after_return is not Task.after_return:
+            task.after_return(state, error, request.id, request.args, request.kwargs, info)
+    finally:
+        _after(task, request, error, state)
+
+
+def _after(task: "JobTask", request: Context, returned: Any, state: str) -> None:
+    if _postrun:
+        signals.task_postrun.send(
+            sender=task,
+            task_id=request.id,
+            task=task,
+            args=request.args,
+            kwargs=request.kwargs,
+            retval=returned,
+            state=state,
+        )
+
+
+def shown_result(task: "JobTask", request: Context, result: Any) -> str:
+    """Return a result as logs and events show it, by its type alone where it cannot be shown.
+
+    What a task hides, its result may be made of: then nothing is shown (`resultrepr_maxsize`).
+    """
+    try:
+        return str(saferepr(result, task.resultrepr_maxsize))
+    except BaseException as exc:
+        if ends_process(exc, request.parent_pid):
+            raise
+        return f"<{type(result).__qualname__}>"
+
+
+def guarded(task: "JobTask", request: Context, call: Callable[[], None]) -> None:
+    """Call one of these. What is raised there changes nothing any more: it is only logged."""
+    try:
+        call()
+    except BaseException as exc:
+        if ends_process(exc, request.parent_pid):
+            raise
+        logger.error(
+            "%s[%s] has ended; what was raised after that is only logged: %s",
+            task.name,
+            request.id,
+            described.shown(exc),
+        )

@@ -1,0 +1,83 @@
+"""Celery's events of jobs, for Flower and `celery events`, sent by the worker's parent process where they are enabled.
+
+https://docs.celeryq.dev/en/stable/userguide/monitoring.html#task-events
+"""
+
+import time
+from typing import Any
+
+from jobs.core import outcome as outcomes
+from jobs.core.outcome import Outcome
+from jobs.ledger.attempts import Failure
+from jobs.tasks.redaction import HIDDEN, hidden_names
+from jobs.worker.reports import Report
+from jobs.worker.reserved import ReservedJob
+from jobs.worker.started_flags import started as flags
+
+
+class Events:
+    """Sends them. Any thread may call any method.
+
+    Args:
+        consumer: Celery's; it has a dispatcher of events where it is connected.
+    """
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody wants them."""
+        dispatcher = self._consumer.event_dispatcher
+        return dispatcher is not None and bool(dispatcher.enabled)
+
+    def received(self, job: ReservedJob) -> None:
+        """Tell that a job was claimed."""
+        if not self.enabled:
+            return
+        row, options = job.job, job.job.options or {}
+        hidden = bool(hidden_names(row.task))
+        self._send(
+            job,
+            "task-received",
+            name=row.task,
+            args=HIDDEN if hidden else "",
+            kwargs=HIDDEN if hidden else "",
+            root_id=options.get("root_id") or job.id,
+            parent_id=None if row.parent_id is None else str(row.parent_id),
+            retries=row.retries,
+            eta=None,
+            expires=None,
+        )
+
+    def started(self, job: ReservedJob) -> None:
+        """Tell that a job has begun."""
+        if self.enabled:
+            _, began_at = flags.process(job.slot)
+            self._send(job, "task-started", pid=job.worker_pid, timestamp=time.time() - time.monotonic() + began_at)
+
+    def ended(self, job: ReservedJob, outcome: Outcome, failure: Failure | None, report: Report | None) -> None:
+        """Tell what became of an attempt."""
+        if not self.enabled:
+            return
+        if not job.is_told_begun:
+            self.started(job)
+        error = failure.summary if failure is not None else ""
+        traceback = failure.traceback if failure is not None else ""
+        match outcome:
+            case outcomes.Succeeded():
+                shown, runtime = (report.shown, report.runtime) if report is not None else ("", 0.0)
+                self._send(job, "task-succeeded", result=shown, runtime=runtime)
+            case outcomes.Dead():
+                self._send(job, "task-failed", exception=error, traceback=traceback)
+            case outcomes.Cancelled():
+                self._send(job, "task-revoked", terminated=True, signum=None, expired=False)
+            case outcomes.RetryIn():
+                self._send(job, "task-retried", exception=error, traceback=traceback)
+            case _:
+                self._send(job, "task-retried", exception=error, traceback="")
+
+    def _send(self, job: ReservedJob, kind: str, **fields: Any) -> None:
+        dispatcher = self._consumer.event_dispatcher
+        if dispatcher is not None and dispatcher.enabled and job.task.send_events:
+            dispatcher.send(kind, uuid=job.id, **fields)

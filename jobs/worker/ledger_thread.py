@@ -1,0 +1,287 @@
+"""The worker's thread for the ledger: it claims what the pool can begin, and records what the pool has ended.
+
+What comes while a statement is on its way goes into the next one: so many jobs share a commit, and the worker's main
+thread waits for none of them. While the database is away, ends are kept and their leases held; claims whose answer was
+lost are asked for again, by the same leases.
+"""
+
+import logging
+import random
+import select
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from django.db import Error as DatabaseError, InterfaceError, connection
+
+from jobs.brokers.ledger.wakeup import Wakeup
+from jobs.conf import conf
+from jobs.core import outcome as outcomes
+from jobs.core.backoff import pause
+from jobs.core.held_by import HeldBy
+from jobs.ledger import claims
+from jobs.ledger.attempts import Failure
+from jobs.ledger.enqueue import adopt, has_come
+from jobs.ledger.sql import RowLocked
+from jobs.worker import forks
+from jobs.worker.claimer import Answer, Foreign, Wanted, new_lease
+from jobs.worker.database import is_outage, of_the_engine
+from jobs.worker.recorder import End, Recorder
+from jobs.worker.reports import Reports
+from jobs.worker.reserved import ReservedJob
+
+logger = logging.getLogger(__name__)
+
+#: The pauses between two tries while the database is away, the first and the longest, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+
+#: How often the thread looks for what is to be tried again, in seconds.
+LOOK_EVERY = 0.5
+
+
+class LedgerThread(threading.Thread):
+    """Claims and records. Any thread may ask.
+
+    Args:
+        hostname: the worker's name.
+        reports: of the pool's processes; read here.
+        recorder: writes ends.
+        dead: takes ends whose dead letters are to be sent first.
+        answered: told what was claimed.
+    """
+
+    def __init__(
+        self,
+        hostname: str,
+        reports: Reports,
+        recorder: Recorder,
+        dead: Callable[[Sequence[End]], None],
+        answered: Callable[[Sequence[Wanted], Answer], None],
+    ) -> None:
+        super().__init__(name="jobs-ledger", daemon=True)
+        self._hostname, self._reports, self._recorder = hostname, reports, recorder
+        self._dead, self._answered = dead, answered
+        self._lock = threading.Lock()
+        self._asked: list[Wanted] = []
+        self._ends: list[End] = []
+        self._released: list[ReservedJob] = []
+        self._foreign: list[Foreign] = []
+        #: Claims whose answer was lost.
+        self._in_doubt: list[Wanted] = []
+        self._failures = 0
+        self._wakeup = Wakeup()
+        self._stop_by: float | None = None
+        self._batch_of: Callable[[str], int] = lambda _: 0
+        self._gone: Callable[[Sequence[ReservedJob]], None]
+        self._adopted: Callable[[Foreign], None]
+
+    def serve(
+        self,
+        batch_of: Callable[[str], int],
+        gone: Callable[[Sequence[ReservedJob]], None],
+        adopted: Callable[[Foreign], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            batch_of: returns how many jobs of a task one call takes; 0 where each call takes one.
+            gone: told of jobs that were put back.
+            adopted: told of messages whose rows are written.
+        """
+        self._batch_of, self._gone, self._adopted = batch_of, gone, adopted
+        self.start()
+
+    # --- What others ask --------------------------------------------------------------------------
+
+    def claim(self, asked: Iterable[Wanted]) -> None:
+        """Claim these."""
+        with self._lock:
+            self._asked.extend(asked)
+        self._wakeup.set()
+
+    def adopt(self, foreign: Foreign) -> None:
+        """Write the row of a message that came without."""
+        with self._lock:
+            self._foreign.append(foreign)
+        self._wakeup.set()
+
+    def record(self, ends: Sequence[End]) -> None:
+        """Record these; those that give up when the broker has their dead letters."""
+        unparked = [end for end in ends if isinstance(end.outcome, outcomes.Dead) and not end.is_parked]
+        if unparked:
+            self._dead(unparked)
+            ends = [end for end in ends if end not in unparked]
+        if not ends:
+            return
+        with self._lock:
+            self._ends.extend(ends)
+        self._wakeup.set()
+
+    def release(self, jobs: Sequence[ReservedJob]) -> None:
+        """Put back jobs that were claimed and have not begun."""
+        with self._lock:
+            self._released.extend(jobs)
+        self._wakeup.set()
+
+    def unknown(self, jobs: Sequence[ReservedJob]) -> None:
+        """Hold back jobs of tasks that nobody has registered here: a worker with newer code may know them."""
+        self.record(
+            [
+                End(
+                    job,
+                    outcomes.HeldBack(HeldBy.UNKNOWN_TASK),
+                    Failure("UnknownTask", f"No task {job.job.task!r} is registered here."),
+                )
+                for job in jobs
+            ]
+        )
+
+    def revoked(self, jobs: Sequence[ReservedJob]) -> None:
+        """Cancel jobs that carry a stamp which somebody has revoked."""
+        failure = Failure("Cancelled", "It carries a stamp that was revoked.")
+        self.record([End(job, outcomes.Cancelled(), failure) for job in jobs])
+
+    def unwritten(self) -> int:
+        """Return how many ends are still to be written."""
+        with self._lock:
+            return len(self._ends) + len(self._released)
+
+    def stop(self, seconds: float) -> None:
+        """End when everything is written, or after so many seconds."""
+        self._stop_by = time.monotonic() + seconds
+        self._wakeup.set()
+        if self.is_alive():
+            self.join(seconds + 1.0)
+
+    # --- The thread -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Claim and record until told to stop."""
+        of_the_engine()
+        waiting = select.poll()
+        waiting.register(self._wakeup, select.POLLIN)
+        waiting.register(self._reports, select.POLLIN)
+        while not self._is_over():
+            if waiting.poll(1000 * LOOK_EVERY):
+                self._wakeup.clear()
+            with forks.held_off():
+                self._reports.read()
+                self._turn()
+        connection.close()
+
+    def _is_over(self) -> bool:
+        if self._stop_by is None:
+            return False
+        return time.monotonic() > self._stop_by or not (self.unwritten() or self._in_doubt)
+
+    def _turn(self) -> None:
+        asked, ends, released = self._take()
+        if not (asked or ends or released or self._foreign or self._in_doubt):
+            return
+        try:
+            if ends:
+                self._keep(self._recorder.write(ends))
+                ends = []
+            if released:
+                self._keep_released(self._put_back(released))
+                released = []
+            while self._foreign:
+                self._adopt(self._foreign[:1])
+                with self._lock:
+                    del self._foreign[0]
+            if self._in_doubt:
+                self._claim(self._in_doubt, again=True)
+                self._in_doubt = []
+            if asked:
+                self._claim(asked, again=False)
+                asked = []
+        except Exception as exc:  # noqa: BLE001 (whatever it is: nothing is lost, and it is tried again)
+            with self._lock:
+                self._ends[:0] = [replace(end, again=True) for end in ends]
+                self._released[:0] = released
+            self._in_doubt += asked
+            self._failed(exc)
+            return
+        if self._failures:
+            logger.warning("The ledger answers again; jobs are claimed and recorded.")
+            self._failures = 0
+        if connection.vendor == "sqlite":
+            # It must not be carried over a fork.
+            connection.close()
+
+    def _take(self) -> tuple[list[Wanted], list[End], list[ReservedJob]]:
+        now = time.monotonic()
+        with self._lock:
+            asked, self._asked = self._asked, []
+            ends = [end for end in self._ends if end.not_before <= now]
+            self._ends = [end for end in self._ends if end.not_before > now]
+            released, self._released = self._released, []
+        return asked, ends, released
+
+    def _keep(self, ends: Sequence[End]) -> None:
+        if ends:
+            self.record(ends)
+
+    def _keep_released(self, jobs: Sequence[ReservedJob]) -> None:
+        with self._lock:
+            self._released.extend(jobs)
+
+    def _claim(self, asked: Sequence[Wanted], *, again: bool) -> None:
+        seconds = conf().lease_seconds
+        wanted = {one.job_id: one.lease_id for one in asked}
+        found = claims.claim_many(wanted, lease_seconds=seconds, worker=self._hostname, again=again)
+        claimed = list(found.claimed)
+        claimed += self._fill_batches(asked, claimed, seconds)
+        self._answered(asked, Answer(claimed, list(found.locked)))
+
+    def _adopt(self, foreign: Sequence[Foreign]) -> None:
+        """Write the rows of messages that came without; those that are due are delivered then."""
+        for one in foreign:
+            job = one.job
+            if job.run_at is not None and has_come(job.run_at):
+                job = job._replace(run_at=None)
+            adopt(job)
+            self._adopted(one)
+
+    def _fill_batches(
+        self, asked: Sequence[Wanted], claimed: Sequence[claims.Taken], seconds: float
+    ) -> list[claims.Taken]:
+        """Claim what waits beside the jobs of batch tasks. A job that is taken still says that there is work."""
+        have = Counter((job.task, job.queue) for job in claimed if self._batch_of(job.task))
+        have.update({(one.task, one.queue): 0 for one in asked if one.task and self._batch_of(one.task)})
+        more: list[claims.Taken] = []
+        for (task, queue), number in have.items():
+            size = self._batch_of(task)
+            if missing := -number % size or (0 if number else size):
+                leases = [new_lease() for _ in range(missing)]
+                more += claims.claim_waiting(task, queue, leases, lease_seconds=seconds, worker=self._hostname)
+        return more
+
+    def _put_back(self, jobs: Sequence[ReservedJob]) -> list[ReservedJob]:
+        """Put jobs back into their queues. Returns those whose rows are locked."""
+        leases = [job.job.lease_id for job in jobs]
+        locked: frozenset[uuid.UUID] = frozenset()
+        try:
+            claims.put_back(leases, message_lost=True)
+        except RowLocked as exc:
+            locked = exc.job_ids
+        stay = [job for job in jobs if job.job.id in locked]
+        self._gone([job for job in jobs if job.job.id not in locked])
+        return stay
+
+    def _failed(self, exc: Exception) -> None:
+        expected = isinstance(exc, (DatabaseError, InterfaceError))
+        self._failures += 1
+        if self._failures == 1:
+            logger.warning(
+                "The ledger cannot be used (%s: %s); what is to be claimed and recorded waits.",
+                type(exc).__name__,
+                str(exc).strip(),
+                exc_info=None if expected else exc,
+            )
+        if not expected or is_outage(exc):
+            connection.close()
+        time.sleep(pause(self._failures, FIRST_PAUSE, LONGEST_PAUSE, random.random))

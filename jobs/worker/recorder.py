@@ -1,0 +1,227 @@
+"""Writes what became of attempts into the ledger, in the worker's parent process: what comes together, together.
+
+Until an end is written its lease is held. Whatever keeps one end from being written, the database away or a row that
+somebody else has locked, keeps none of the others.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from celery import Celery
+from celery.exceptions import WorkerLostError
+from django.db import transaction
+from kombu.utils.json import loads
+
+from jobs.compose.followers import call_in_place, enqueue_error_links, enqueue_followers, following_row
+from jobs.core import outcome as outcomes
+from jobs.core.outcome import Outcome, Reason
+from jobs.errors import EnqueueError
+from jobs.ledger import attempts
+from jobs.ledger.attempts import Failure
+from jobs.ledger.record import Ended, record_many
+from jobs.ledger.sql import RowLocked
+from jobs.worker.database import UNUSABLE, is_outage
+from jobs.worker.executor import failure_of, outcome_of
+from jobs.worker.reports import Report
+from jobs.worker.reserved import ReservedJob
+
+logger = logging.getLogger(__name__)
+
+#: Seconds until an end is tried again whose row somebody else's transaction holds.
+LOCKED_PAUSE = 0.5
+
+#: What is kept of a success whose lease was lost.
+TOO_LATE = Failure("Succeeded", "It succeeded.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class End:
+    """The end of an attempt, still to be written.
+
+    Attributes:
+        report: what its process said; None where the parent process itself ended it, or found it dead.
+        lost_worker: whether it counts as the job killing its worker.
+        is_parked: whether the broker has its dead letter.
+        again: whether it may have been written: the database's answer was lost.
+        not_before: when it is to be tried again, by the monotonic clock.
+    """
+
+    job: ReservedJob
+    outcome: Outcome
+    failure: Failure | None = None
+    report: Report | None = None
+    lost_worker: bool = False
+    is_parked: bool = False
+    again: bool = False
+    not_before: float = 0.0
+
+    @property
+    def ended(self) -> Ended:
+        """It in the ledger's terms."""
+        job = self.job.job
+        return Ended(job.id, job.lease_id, job.attempt, self.outcome, self.failure, self.lost_worker)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether something is to be enqueued or kept with it."""
+        if isinstance(self.outcome, outcomes.Dead):
+            return bool((self.job.job.options or {}).get("link_error"))
+        return self.report is not None and not (self.report.result is None and self.report.value is None)
+
+
+class Recorder:
+    """Used by the ledger's thread.
+
+    Args:
+        app: the application.
+        recorded: told of each end that is written, and what became of its job.
+    """
+
+    def __init__(self, app: Celery, recorded: Callable[[End, Outcome], None]) -> None:
+        self._app, self._recorded = app, recorded
+        #: The ends of the call at hand that are still to be written, and those of them that are to be tried again.
+        self._left: list[End] = []
+        self._postponed: list[End] = []
+
+    def write(self, ends: list[End]) -> list[End]:
+        """Write ends, and take out of the list what is done with. Returns those to be tried again.
+
+        Raises:
+            DatabaseError: the database is away. What the list holds is still to be written, and only that.
+        """
+        self._left, self._postponed = ends, []
+        try:
+            self._write_all(list(ends))
+        except Exception:
+            ends += self._postponed
+            raise
+        return self._postponed
+
+    def _write_all(self, ends: Sequence[End]) -> None:
+        plain = {end.job.job.id: end for end in ends if not end.is_followed}
+        if plain:
+            self._each_alone(list(plain.values()), self._write_plain)
+        for end in ends:
+            if end.is_followed:
+                self._each_alone([end], self._write_followed)
+            elif plain[end.job.job.id] is not end:
+                # Of two ends of one job, at most one has its lease.
+                self._postpone(end, end)
+
+    def _each_alone(self, ends: Sequence[End], write: Callable[[Sequence[End]], None]) -> None:
+        """Write ends; where the database refuses one, it costs none of the others."""
+        try:
+            write(ends)
+        except Exception as exc:
+            if is_outage(exc):
+                raise
+            left = [end for end in ends if end in self._left]
+            if len(ends) > 1:
+                for end in left:
+                    self._each_alone([end], write)
+            elif left and isinstance(exc, (RowLocked, *UNUSABLE)):
+                # Somebody was in its way.
+                self._postpone(left[0], _later(left[0]))
+            elif left:
+                self._postpone(left[0], self._of_error(left[0], exc))
+
+    def _postpone(self, end: End, again: End) -> None:
+        self._left.remove(end)
+        self._postponed.append(again)
+
+    def _done(self, end: End, became: Outcome) -> None:
+        self._left.remove(end)
+        self._recorded(end, became)
+
+    def _write_plain(self, ends: Sequence[End]) -> None:
+        with transaction.atomic():
+            records = record_many([end.ended for end in ends], again=any(end.again for end in ends))
+        lost = []
+        for end in ends:
+            job_id = end.job.job.id
+            if (became := records.became.get(job_id)) is not None:
+                self._done(end, became)
+            elif job_id in records.locked:
+                self._postpone(end, _later(end))
+            else:
+                lost.append(end)
+        for end in lost:
+            self._lost(end, _nothing)
+
+    def _write_followed(self, ends: Sequence[End]) -> None:
+        (end,) = ends
+        with transaction.atomic():
+            if end.report is not None and end.report.value is not None:
+                attempts.keep_result(end.job.job.id, end.job.job.lease_id, end.report.value)
+            records = record_many([end.ended], again=end.again)
+            became = records.became.get(end.job.job.id)
+            if became is not None and not records.already:
+                self._enqueue_what_follows(end)
+        if became is not None:
+            self._done(end, became)
+        elif records.locked:
+            self._postpone(end, _later(end))
+        else:
+            self._lost(end, partial(self._enqueue_what_follows, end))
+
+    def _enqueue_what_follows(self, end: End) -> None:
+        job = end.job.job
+        if isinstance(end.outcome, outcomes.Dead):
+            enqueue_error_links(self._app, job)
+        elif end.report is not None and end.report.result is not None:
+            following = following_row(job.task, job.id, job.correlation_id, job.options)
+            enqueue_followers(self._app, following, loads(end.report.result))
+
+    def _lost(self, end: End, follow: Callable[[], object]) -> None:
+        """Let a success count whose lease was lost, if nobody has begun the job again; else keep note of the result."""
+        job, worker = end.job.job, end.job.hostname
+        if isinstance(end.outcome, outcomes.Succeeded):
+            with transaction.atomic():
+                counts = attempts.succeed_late(job.id, job.attempt, worker)
+                if counts:
+                    follow()
+            if counts:
+                logger.warning("[%s] attempt %d succeeded after its lease was lost, and counts.", job.id, job.attempt)
+                self._done(end, end.outcome)
+                return
+        if end.report is not None:
+            logger.warning(
+                "[%s] attempt %d ended after its lease was lost; its result is refused.", job.id, job.attempt
+            )
+            attempts.refuse(job.id, job.attempt, worker, end.failure or TOO_LATE)
+        self._done(end, outcomes.Released())
+
+    def _of_error(self, end: End, exc: Exception) -> End:
+        """Return the end of an attempt whose own end cannot be written: that error is its attempt's."""
+        if isinstance(exc, EnqueueError):
+            failure = Failure("Misfit", f"What follows it cannot be enqueued: {exc}")
+            return replace(end, outcome=outcomes.Dead(Reason.INVALID), failure=failure, is_parked=False)
+        if end.failure is not None and end.failure.type == "Unrecordable":
+            logger.error("The end of %s cannot be written; it is tried again.", end.job, exc_info=exc)
+            return replace(end, not_before=time.monotonic() + 10.0)
+        failure = replace(failure_of(exc), type="Unrecordable")
+        return replace(end, outcome=outcome_of(end.job.task, exc, end.job.job), failure=failure, is_parked=False)
+
+
+def _later(end: End) -> End:
+    return replace(end, not_before=time.monotonic() + LOCKED_PAUSE)
+
+
+def _nothing() -> None:
+    """Do nothing: nothing follows."""
+
+
+def tell_of_lost(app: Celery, end: End, became: Outcome) -> None:
+    """Log an end that the parent process has decided, and call its error links: the process that ran it cannot."""
+    if end.report is not None or end.failure is None:
+        return
+    job = end.job.job
+    match became:
+        case outcomes.Dead():
+            logger.error("%s[%s] is dead: %s", job.task, job.id, end.failure.summary)
+            call_in_place(app, job.task, job.id, job.options, WorkerLostError(end.failure.message))
+        case outcomes.RetryIn(delay):
+            logger.warning("%s[%s] is tried again in %.1f s: %s", job.task, job.id, delay, end.failure.summary)

@@ -1,0 +1,66 @@
+"""The request that a task sees while it runs (`self.request`, `current_task.request`), made from the job's row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery.app.task import Context
+
+from jobs.ledger.claims import Taken as Claimed
+from jobs.tasks.redaction import HIDDEN, hidden_names
+
+
+def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hostname: str, parent_pid: int) -> Context:
+    """Return Celery's context of an attempt, with what the engine adds: `job_id`, `job_attempt`, `lease_id`.
+
+    Names and meanings are those of https://docs.celeryq.dev/en/stable/userguide/tasks.html#task-request-info.
+    """
+    options = job.options or {}
+    job_id = str(job.id)
+    headers = options.get("headers") or {}
+    shown = HIDDEN if hidden_names(job.task) else ""
+    return Context(
+        {
+            "stamped_headers": None,
+            "stamps": {},
+            # What the caller has given may be read as an attribute of the request, as with Celery.
+            **headers,
+            "lang": "py",
+            "task": job.task,
+            "id": job_id,
+            "args": args,
+            "kwargs": kwargs,
+            "shadow": options.get("shadow"),
+            "eta": None,
+            "expires": None,
+            "group": options.get("group_id"),
+            "group_index": options.get("group_index"),
+            "retries": job.retries,
+            "timelimit": [options.get("time_limit"), options.get("soft_time_limit")],
+            "root_id": options.get("root_id") or job_id,
+            "parent_id": None if job.parent_id is None else str(job.parent_id),
+            "argsrepr": shown,
+            "kwargsrepr": shown,
+            "ignore_result": True,
+            "replaced_task_nesting": options.get("replaced_task_nesting", 0),
+            "callbacks": options.get("link"),
+            "errbacks": options.get("link_error"),
+            "chain": options.get("chain"),
+            "chord": options.get("chord"),
+            "headers": headers,
+            "hostname": hostname,
+            "correlation_id": job_id,
+            "delivery_info": {
+                "exchange": "",
+                "routing_key": job.queue,
+                "priority": job.priority,
+                "redelivered": False,
+            },
+            "called_directly": False,
+            "is_eager": False,
+            "parent_pid": parent_pid,
+            "lease_id": job.lease_id,
+            "job_id": job.id,
+            "job_attempt": job.attempt,
+            "job_correlation_id": job.correlation_id or job_id,
+        }
+    )
