@@ -19,7 +19,7 @@ from celery import Celery, current_app
 from django.db import DatabaseError, connection
 
 from jobs.core.backoff import pause
-from jobs.enqueue.message import HasMessage, outgoing
+from jobs.enqueue.message import HasMessage, messages_of
 from jobs.enqueue.publisher import BATCH, publisher_for
 from jobs.ledger.maintain import mark_dispatched
 
@@ -122,7 +122,7 @@ class Dispatcher:
         if time.monotonic() < self._pause_until:
             return
         try:
-            refused = self._publisher.publish([outgoing(job, retries=job.attempt) for job in batch])
+            refused = self._publisher.publish(messages_of(batch))
             self._next_at = time.monotonic() + (GATHER_MANY if len(batch) >= MANY else GATHER)
         except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
             self._pause(exc)

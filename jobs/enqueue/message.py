@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -152,6 +152,25 @@ def _embedded(options: Mapping[str, Any]) -> str:
             "chord": options.get("chord"),
         }
     )
+
+
+def messages_of(jobs: Iterable[HasMessage]) -> list[Outgoing]:
+    """Return the messages of jobs that are ready together, in order: one of its own for each, or chunks."""
+    alike: dict[tuple[str, int], list[HasMessage]] = {}
+    for job in jobs:
+        alike.setdefault((job.queue, job.priority), []).append(job)
+    return [
+        _message_of(some[start : start + CHUNK_SIZE])
+        for some in alike.values()
+        for start in range(0, len(some), CHUNK_SIZE)
+    ]
+
+
+def _message_of(jobs: Sequence[HasMessage]) -> Outgoing:
+    first, *others = jobs
+    if not others:
+        return outgoing(first, retries=first.attempt)
+    return chunk_message(first.queue, first.priority, [job.id for job in jobs])
 
 
 def chunk_message(queue: str, priority: int, job_ids: Sequence[uuid.UUID]) -> Outgoing:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 
 from jobs.conf import conf
-from jobs.enqueue.message import outgoing
+from jobs.enqueue.message import messages_of
 from jobs.enqueue.publisher import Publisher
 from jobs.ledger import maintain
 from jobs.ledger.maintain import Dispatchable
@@ -70,7 +70,7 @@ class Redispatch:
         if not jobs:
             return False
         try:
-            refused = self._publisher.publish([outgoing(job, retries=job.attempt) for job in jobs])
+            refused = self._publisher.publish(messages_of(jobs))
         except BaseException:
             _undispatch([job.id for job in jobs])
             raise

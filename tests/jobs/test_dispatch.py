@@ -12,13 +12,13 @@ from django.db import transaction
 from jobs.core.states import State
 from jobs.enqueue import dispatcher as dispatch
 from jobs.enqueue.dispatcher import Dispatcher, dispatcher, flush
-from jobs.enqueue.message import Outgoing
+from jobs.enqueue.message import Outgoing, messages_of
 from jobs.enqueue.publisher import Publisher
 from jobs.ledger import maintain
 from jobs.models import Job
 from tests.jobs.races import at_once
 from tests.jobs.rows import new_job
-from tests.jobs.wire import messages, queue_length
+from tests.jobs.wire import jobs_named, messages, queue_length
 from tests.servers import Valkey
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
@@ -158,23 +158,37 @@ def test_a_higher_priority_is_read_first(valkey: Valkey, priority: int) -> None:
     assert message.step == 9 - priority
 
 
-def test_messages_are_read_by_priority_and_then_in_order(valkey: Valkey) -> None:
+def test_jobs_are_read_by_priority_and_then_in_order(valkey: Valkey) -> None:
     with transaction.atomic():
-        for priority in (5, 0, 9, 5, 9):
-            tasks.note.apply_async([str(Job.objects.count())], priority=priority)
-    wait_for(lambda: queue_length(valkey, "default") == 5)
-    assert [message.args[0] for message in messages(valkey, "default")] == ["2", "4", "0", "3", "1"]
+        ids = [tasks.note.apply_async(["x"], priority=priority).id for priority in (5, 0, 9, 5, 9)]
+    wait_for(lambda: len(jobs_named(valkey, "default")) == 5)
+    assert jobs_named(valkey, "default") == [ids[number] for number in (2, 4, 0, 3, 1)]
+
+
+@pytest.mark.parametrize("apart", ["queue", "priority"])
+def test_jobs_of_two_queues_or_priorities_share_no_message(apart: str) -> None:
+    jobs = [new_job(**{apart: value}) for value in ({"queue": "ab", "priority": (1, 2)}[apart]) for _ in range(150)]
+    messages = messages_of(jobs[::2] + jobs[1::2])
+    assert [len(message.job_ids) for message in messages] == [100, 50] * 2
+    of_each = [{getattr(job, apart) for job in jobs if job.id in message.job_ids} for message in messages]
+    assert of_each == [{getattr(message, apart)} for message in messages]
+
+
+def test_a_job_alone_in_its_queue_has_a_message_that_any_worker_of_celery_understands() -> None:
+    job = new_job(queue="alone")
+    message = messages_of([new_job(), job, new_job()])[1]
+    assert (message.job_ids, message.headers["task"], message.body[:8]) == ((job.id,), job.task, "[[], {},")
 
 
 class Noting(Publisher):
-    """Notes when it was asked to publish, and how many messages."""
+    """Notes when it was asked to publish, and how many jobs."""
 
     def __init__(self) -> None:
         super().__init__(current_app)
         self.rounds: list[tuple[float, int]] = []
 
     def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
-        self.rounds.append((time.monotonic(), len(messages)))
+        self.rounds.append((time.monotonic(), sum(len(message.job_ids) for message in messages)))
         return super().publish(messages)
 
     def wait_for(self, rounds: int) -> None:
@@ -191,7 +205,7 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Dispatcher, Noting
     quick.close()
 
 
-def test_a_message_that_comes_alone_goes_at_once(
+def test_a_job_that_comes_alone_goes_at_once(
     noting: tuple[Dispatcher, Noting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "GATHER", 0.0)
@@ -202,9 +216,7 @@ def test_a_message_that_comes_alone_goes_at_once(
         publisher.wait_for(number + 1)
 
 
-def test_many_messages_share_fewer_round_trips(
-    noting: tuple[Dispatcher, Noting], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_jobs_share_fewer_round_trips(noting: tuple[Dispatcher, Noting], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "GATHER_MANY", 0.5)
     crowded, publisher = noting
     crowded.submit([new_job() for _ in range(dispatch.MANY)])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jobs.enqueue.message import is_chunk
 from tests.servers import Valkey
 
 #: Kombu's mark between a queue's name and the step of a priority; step 0 has the plain name.
@@ -51,6 +52,11 @@ class Lying:
         args: list[Any] = self.body[0]
         return args
 
+    @property
+    def job_ids(self) -> list[str]:
+        """The jobs that it names: one, or those of a chunk."""
+        return list(self.args[0]) if is_chunk(self.headers) else [self.headers["id"]]
+
 
 def _key(queue: str, step: int) -> str:
     return queue if step == 0 else f"{queue}{SEPARATOR}{step}"
@@ -63,6 +69,11 @@ def messages(valkey: Valkey, queue: str) -> list[Lying]:
         items: Any = valkey.client.lrange(_key(queue, step), 0, -1)
         found += [Lying(step, json.loads(item)) for item in reversed(items)]
     return found
+
+
+def jobs_named(valkey: Valkey, queue: str) -> list[str]:
+    """Return the ids of the jobs that a queue's messages name, in the order in which they would be read."""
+    return [job_id for message in messages(valkey, queue) for job_id in message.job_ids]
 
 
 def queue_length(valkey: Valkey, queue: str) -> int:
