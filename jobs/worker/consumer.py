@@ -353,7 +353,9 @@ def job_strategy(task: Any, app: Any, consumer: JobsConsumer) -> Callable[..., N
         else:
             body, headers, *_ = proto1_to_proto2(message, body)
         read = read_headers(headers, LEDGER_HEADER)
-        job = new_job(task, read, read_body(body), message.delivery_info or {})
+        # As Celery's request has it: the priority is one of the message's properties.
+        delivered = {**(message.delivery_info or {}), "priority": (message.properties or {}).get("priority")}
+        job = new_job(task, read, read_body(body), delivered)
         if str(read["id"]) in state.revoked:
             logger.info("Discarding revoked task: %s[%s]", task.name, read["id"])
             message.ack_log_error(logger, consumer.connection_errors)
