@@ -19,6 +19,7 @@ from celery.canvas import Signature, _chain, group, maybe_signature
 from celery.exceptions import NotRegistered
 from celery.utils.functional import arity_greater
 from django.db import DataError, IntegrityError, transaction
+from kombu.utils.json import dumps, loads
 
 from jobs.core import described
 from jobs.enqueue.enqueuer import enqueuing_for
@@ -158,7 +159,9 @@ class NoSignature(EnqueueError):
 
 def _signature(app: Celery, link: Any) -> Signature:
     try:
-        signature: Signature = maybe_signature(link, app=app)
+        # A row holds times, and other values that JSON has not, as a message does; it is read as that would be.
+        read = loads(dumps(link)) if isinstance(link, Mapping) else link
+        signature: Signature = maybe_signature(read, app=app)
         if isinstance(signature.task, str):
             return signature
         raise TypeError("it names no task")

@@ -167,7 +167,7 @@ class Engine:
 
     def _recorded(self, end: End, became: Outcome) -> None:
         self.reserved.remove(end.job)
-        self.events.ended(end.job, became, end.failure, end.report)
+        self.main.call(partial(self.events.ended, end.job, became, end.failure, end.report))
         tell_of_lost(self._app, end, became)
 
     def _gone(self, jobs: Sequence[ReservedJob]) -> None:
@@ -195,3 +195,4 @@ class Engine:
         self.claimer.stop()
         self._dead_letters.stop(LAST_WRITES)
         self._ledger.stop(LAST_WRITES)
+        self.main.turn()

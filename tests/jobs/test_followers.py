@@ -4,6 +4,7 @@ import pickle
 import time
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -307,3 +308,16 @@ def test_an_end_that_the_database_never_takes_holds_up_no_other() -> None:
         assert [end.job.job.args for end in left] == ['["b"]']
     assert left[0].not_before > time.monotonic()
     assert {word: one.state for word, one in batched().items()} == {"b": "running", "a": "succeeded", "c": "succeeded"}
+
+
+@pytest.mark.parametrize("ends", ["succeeded", "dead"])
+def test_what_follows_may_have_a_time_of_its_own(valkey: Valkey, ends: str) -> None:
+    eta = timezone.now() + timedelta(hours=1)
+    link = tasks.note.si("linked").set(eta=eta)
+    if ends == "succeeded":
+        job = tasks.noop.apply_async(link=link).job
+    else:
+        job = tasks.noop.apply_async(link_error=link, expires=timezone.now() - timedelta(seconds=1)).job
+    deliver(job)
+    assert job.state == ends
+    assert Job.objects.get(parent_id=job.pk).run_at == eta
