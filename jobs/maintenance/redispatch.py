@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 
 from jobs.conf import conf
-from jobs.enqueue.message import messages_of
+from jobs.enqueue.message import Outgoing, messages_of, outgoing
 from jobs.enqueue.publisher import Publisher
 from jobs.ledger import maintain
 from jobs.ledger.maintain import Dispatchable
@@ -31,13 +31,16 @@ class Redispatch:
 
     def due(self) -> bool:
         """Dispatch scheduled and retrying jobs whose time has come."""
-        return self._publish(maintain.take_due(BATCH))
+        jobs = maintain.take_due(BATCH)
+        return self._publish(jobs, messages_of(jobs))
 
     def undispatched(self) -> bool:
-        """Dispatch jobs whose process could not: broker down at commit, or killed right after it."""
-        return self._publish(
-            maintain.take_undispatched(DISPATCH_GRACE, BATCH, without=self._publisher.set_aside.held())
-        )
+        """Dispatch jobs whose process could not: broker down at commit, or killed right after it.
+
+        Each gets a message of its own: among them are those of a chunk that was too much for one worker.
+        """
+        jobs = maintain.take_undispatched(DISPATCH_GRACE, BATCH, without=self._publisher.set_aside.held())
+        return self._publish(jobs, [outgoing(job, retries=job.attempt) for job in jobs])
 
     def every(self) -> float:
         """Return how often to look for lost messages, in seconds."""
@@ -58,7 +61,7 @@ class Redispatch:
             if suspects:
                 counters.add("resent", len(suspects))
                 logger.warning("%d jobs of queue %s are sent again, their messages were lost.", len(suspects), queue)
-            self._publish(suspects)
+            self._publish(suspects, messages_of(suspects))
             more = more or len(suspects) == BATCH
         return more
 
@@ -66,11 +69,11 @@ class Redispatch:
         """Called when jobs of these queues may be claimed again."""
         self.undispatched()
 
-    def _publish(self, jobs: Sequence[Dispatchable]) -> bool:
+    def _publish(self, jobs: Sequence[Dispatchable], messages: Sequence[Outgoing]) -> bool:
         if not jobs:
             return False
         try:
-            refused = self._publisher.publish(messages_of(jobs))
+            refused = self._publisher.publish(messages)
         except BaseException:
             _undispatch([job.id for job in jobs])
             raise

@@ -137,7 +137,7 @@ class Claimer:
         self._asked = 0
         self._ready = Ready()
         self._tasks, self._queues = Means(), Means()
-        self._is_to_ask = self._ended = False
+        self._is_to_ask = self._is_ended = False
         #: The queues that had jobs.
         self._consumed: set[str] = set()
 
@@ -171,6 +171,9 @@ class Claimer:
 
     def _turn(self) -> None:
         self._is_to_ask = False
+        if self._is_ended:
+            self._put_all_back()
+            return
         self._feed()
         self._ask()
         self._set_prefetch()
@@ -265,7 +268,7 @@ class Claimer:
         for job in jobs:
             job.chunk = None
             started.reset(job.slot)
-        if self._pool.free and not self._ended:
+        if not self._is_ended and self._pool.free:
             self._ready.jobs.extendleft(reversed(jobs))
         elif jobs:
             self._release(jobs)
@@ -304,9 +307,12 @@ class Claimer:
 
     def stop(self) -> None:
         """Claim nothing more, and put back what has not begun."""
-        self._ended = True
-        self._let_go(list(self._waiting))
-        self._waiting.clear()
+        self._is_ended = True
+        self._put_all_back()
+
+    def _put_all_back(self) -> None:
+        waiting, self._waiting = list(self._waiting), deque()
+        self._let_go(waiting)
         ready, self._ready.jobs = list(self._ready.jobs), deque()
         if ready:
             self._release(ready)

@@ -47,11 +47,17 @@ def renew() -> None:
 
 def hand_back(reserved: Reserved) -> None:
     """Hand back the jobs that this worker had begun and will not end, and those that it had claimed and not begun."""
-    left = [job for job in reserved.begun() if not job.is_ended]
-    _hand_back(left, [job for job in reserved.all() if not job.is_ended and job not in left])
+    _hand_back(_left(reserved), reserved)
 
 
-def _hand_back(left: Sequence[ReservedJob], unbegun: Sequence[ReservedJob]) -> None:
+def _left(reserved: Reserved) -> list[ReservedJob]:
+    return [job for job in reserved.begun() if not job.is_ended]
+
+
+def _hand_back(left: Sequence[ReservedJob], reserved: Reserved) -> None:
+    # Claims whose answer nobody has taken are among these.
+    begun = {job.job.lease_id for job in left} | {job.job.lease_id for job in reserved.all() if job.is_ended}
+    unbegun = [lease_id for lease_id in reserved.leases() if lease_id not in begun]
     if not left and not unbegun:
         return
     if left:
@@ -60,7 +66,7 @@ def _hand_back(left: Sequence[ReservedJob], unbegun: Sequence[ReservedJob]) -> N
         ends = [Ended(job.job.id, job.job.lease_id, job.job.attempt, Released(), _STOPPED) for job in left]
         if ends and record_many(ends).locked:
             logger.warning("Some could not be handed back; they are rescued when their leases run out.")
-        claims.put_back([job.job.lease_id for job in unbegun], message_lost=True)
+        claims.put_back(unbegun, message_lost=True)
     except (DatabaseError, RowLocked) as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()
@@ -76,10 +82,10 @@ def _watch(worker: Any, seconds: float, pid: int, at_end: Callable[[], None]) ->
         return
     # Asked before: a job whose process is killed is soon on nobody's list, with no time left to record its end.
     reserved = worker.consumer.engine.reserved
-    left = [job for job in reserved.begun() if not job.is_ended]
+    left = _left(reserved)
     for child in _children(worker):
         _kill(child)
-    _hand_back(left, [job for job in reserved.all() if not job.is_ended and job not in left])
+    _hand_back(left, reserved)
     at_end()
     if _renewing.is_set():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)
