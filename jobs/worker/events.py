@@ -27,9 +27,11 @@ class Events:
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody wants them."""
+        """Whether anybody wants them. The dispatcher sends a worker's own events in any case."""
         dispatcher = self._consumer.event_dispatcher
-        return dispatcher is not None and bool(dispatcher.enabled)
+        return dispatcher is not None and bool(
+            dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups)
+        )
 
     def received(self, job: ReservedJob) -> None:
         """Tell that a job was claimed."""
@@ -51,10 +53,10 @@ class Events:
         )
 
     def started(self, job: ReservedJob) -> None:
-        """Tell that a job has begun."""
+        """Tell that a job has begun. Its `pid` is the worker's, as that of all its events."""
         if self.enabled:
             _, began_at = flags.process(job.slot)
-            self._send(job, "task-started", pid=job.worker_pid, timestamp=time.time() - time.monotonic() + began_at)
+            self._send(job, "task-started", timestamp=time.time() - time.monotonic() + began_at)
 
     def ended(self, job: ReservedJob, outcome: Outcome, failure: Failure | None, report: Report | None) -> None:
         """Tell what became of an attempt."""
@@ -79,5 +81,5 @@ class Events:
 
     def _send(self, job: ReservedJob, kind: str, **fields: Any) -> None:
         dispatcher = self._consumer.event_dispatcher
-        if dispatcher is not None and dispatcher.enabled and job.task.send_events:
+        if dispatcher is not None and job.task.send_events:
             dispatcher.send(kind, uuid=job.id, **fields)
