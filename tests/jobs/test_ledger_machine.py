@@ -65,10 +65,9 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=jobs, delay=st.none() | delays)
     def adopt(self, delay: float | None) -> Any:
         job = new_job(delay=delay)
-        lease = {"lease_id": "adopted" * 4, "lease_seconds": 3600.0, "worker": "w"}
-        assert enqueue.adopt(job, **lease)
+        assert enqueue.adopt(job)
         self.seen = snapshot()
-        assert not enqueue.adopt(job, **lease)
+        assert not enqueue.adopt(job)
         self.nothing_changed()
         return job.id
 
