@@ -20,7 +20,7 @@ from jobs.ledger.claims import Taken as Claimed
 from jobs.ledger.enqueue import NewJob
 from jobs.worker.events import Events
 from jobs.worker.main_thread import MainThread
-from jobs.worker.pool import CHUNK_JOBS, CHUNK_SECONDS, PATIENCE, Pool, Ready
+from jobs.worker.pool import CHUNK_SECONDS, PATIENCE, Pool, Ready
 from jobs.worker.reserved import Reserved, ReservedJob
 from jobs.worker.revoke import is_revoked_by_stamp
 from jobs.worker.started_flags import started
@@ -60,8 +60,12 @@ class Delivery:
     def settle(self) -> None:
         """Note that a job does not need the message any more."""
         self.left -= 1
-        if not self.left:
+        if self.left:
+            return
+        try:
             self._acknowledge()
+        except Exception as exc:  # noqa: BLE001 (the connection that it came by is gone)
+            logger.debug("A message could not be acknowledged (%s); where it comes again, its jobs are taken.", exc)
 
 
 @dataclass(slots=True, eq=False)
@@ -185,7 +189,7 @@ class Claimer:
         if not self._waiting:
             return
         mean = self._queues.of(self._waiting[0].queue)
-        each = max(1, min(CHUNK_JOBS, int(CHUNK_SECONDS / mean)))
+        each = max(1, min(self._pool.chunk_jobs, int(CHUNK_SECONDS / mean)))
         size, free = self._pool.size, self._pool.free
         ahead = size if each > 1 and (free or not self._is_slow()) else 0
         target = min(MOST_AT_ONCE, (free + ahead) * each)
@@ -232,11 +236,11 @@ class Claimer:
             else:
                 jobs.append(reserved)
         self._reserved.answered((wanted.lease_id for wanted in asked), [*jobs, *unknown, *revoked])
+        self._ready.jobs.extend(jobs)
         for wanted in asked:
             wanted.delivery.settle()
         for reserved in jobs:
             self._tell_received(reserved)
-        self._ready.jobs.extend(jobs)
         self._ledger.unknown(unknown)
         self._ledger.revoked(revoked)
         if answer.again:
@@ -254,7 +258,8 @@ class Claimer:
 
     def _feed(self) -> None:
         while self._ready.jobs and (free := self._pool.free):
-            calls = self._ready.next_chunk(self._tasks.of, -(-len(self._ready.jobs) // free))
+            share = min(self._pool.chunk_jobs, -(-len(self._ready.jobs) // free))
+            calls = self._ready.next_chunk(self._tasks.of, share)
             self._pool.give(calls)
 
     def ended(self, job: ReservedJob, seconds: float) -> None:

@@ -3,6 +3,7 @@
 https://docs.celeryq.dev/en/stable/userguide/monitoring.html#task-events
 """
 
+import logging
 import time
 from typing import Any
 
@@ -13,6 +14,8 @@ from jobs.tasks.redaction import HIDDEN, hidden_names
 from jobs.worker.reports import Report
 from jobs.worker.reserved import ReservedJob
 from jobs.worker.started_flags import started as flags
+
+logger = logging.getLogger(__name__)
 
 
 class Events:
@@ -82,4 +85,7 @@ class Events:
     def _send(self, job: ReservedJob, kind: str, **fields: Any) -> None:
         dispatcher = self._consumer.event_dispatcher
         if dispatcher is not None and job.task.send_events:
-            dispatcher.send(kind, uuid=job.id, **fields)
+            try:
+                dispatcher.send(kind, uuid=job.id, **fields)
+            except Exception as exc:  # noqa: BLE001 (whoever watches must not keep anything from being done)
+                logger.debug("The event %s of job %s could not be sent: %s", kind, job.id, exc)

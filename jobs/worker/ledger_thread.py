@@ -168,9 +168,16 @@ class LedgerThread(threading.Thread):
             if waiting.poll(1000 * LOOK_EVERY):
                 self._wakeup.clear()
             with forks.held_off():
-                self._reports.read()
+                self._read()
                 self._turn()
         connection.close()
+
+    def _read(self) -> None:
+        try:
+            self._reports.read()
+        except Exception:
+            # Whose report it was is told by its process, when that comes back without it.
+            logger.exception("A report of the pool could not be read.")
 
     def _is_over(self) -> bool:
         if self._stop_by is None:

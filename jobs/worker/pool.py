@@ -84,7 +84,12 @@ class Pool:
     @property
     def size(self) -> int:
         """How many chunks can run at a time."""
-        return int(self._pool.num_processes or 1)
+        return int(self._pool.num_processes or 1) if self._pool.active else 0
+
+    @property
+    def chunk_jobs(self) -> int:
+        """How many jobs a chunk has at most. Where processes end after so many tasks, Celery counts chunks."""
+        return 1 if self._pool.options.get("maxtasksperchild") else CHUNK_JOBS
 
     @property
     def free(self) -> int:
