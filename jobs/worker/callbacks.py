@@ -55,6 +55,9 @@ def _is_of_connections(key: Any, receiver: Any) -> bool:
     return isinstance(getattr(called, "__self__", called), DjangoWorkerFixup)
 
 
+#: Results of these types say themselves what they are.
+_PLAIN = frozenset({type(None), bool, int, float, str})
+
 _prerun, _postrun = Listeners(signals.task_prerun), Listeners(signals.task_postrun)
 
 
@@ -69,8 +72,8 @@ def _keeps_elsewhere(task: "JobTask") -> bool:
     return not isinstance(task.backend, (DisabledBackend, LedgerBackend))
 
 
-def has_any(task: "JobTask", outcome: Outcome) -> bool:
-    """Return whether anybody is to be called after an attempt: that may hang, or end the process."""
+def has_any(task: "JobTask", outcome: Outcome, result: Any) -> bool:
+    """Return whether code of others is to be called after an attempt: that may hang, or end the process."""
     if not isinstance(outcome, outcomes.Succeeded):
         return True
     kind = type(task)
@@ -80,7 +83,8 @@ def has_any(task: "JobTask", outcome: Outcome) -> bool:
         or kind.on_success is not Task.on_success
         or kind.after_return is not Task.after_return
         or _keeps_elsewhere(task)
-        or logger.isEnabledFor(logging.INFO)
+        # To be shown in the log it is asked for its own words.
+        or (type(result) not in _PLAIN and logger.isEnabledFor(logging.INFO))
     )
 
 
@@ -98,14 +102,19 @@ def _tell_of_success(task: "JobTask", request: Context, result: Any, runtime: fl
         task.backend.mark_as_done(request.id, result, request, keeps)
     if signals.task_success.receivers:
         signals.task_success.send(sender=task, result=result)
-    if logger.isEnabledFor(logging.INFO):
-        shown = {"id": request.id, "name": request.shadow or task.name, "runtime": runtime}
-        shown |= {"args": request.argsrepr, "kwargs": request.kwargsrepr}
-        logger.info(LOG_SUCCESS, {**shown, "return_value": shown_result(task, request, result)})
+    log_success(task, request, result, runtime)
     if type(task).on_success is not Task.on_success:
         task.on_success(result, request.id, request.args, request.kwargs)
     if type(task).after_return is not Task.after_return:
         task.after_return(states.SUCCESS, result, request.id, request.args, request.kwargs, None)
+
+
+def log_success(task: "JobTask", request: Context, result: Any, runtime: float) -> None:
+    """Write Celery's line of a success."""
+    if logger.isEnabledFor(logging.INFO):
+        shown = {"id": request.id, "name": request.shadow or task.name, "runtime": runtime}
+        shown |= {"args": request.argsrepr, "kwargs": request.kwargsrepr}
+        logger.info(LOG_SUCCESS, {**shown, "return_value": shown_result(task, request, result)})
 
 
 def after_failure(task: "JobTask", request: Context, error: Exception, outcome: Outcome, failure: Failure) -> None:

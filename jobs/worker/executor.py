@@ -157,7 +157,8 @@ def _attempt(attempts: Sequence[Attempt], work: Work) -> list[Report]:
             _decide(task, attempt, attempts)
         found = [_report(task, request, attempt, attempts, result, runtime, work) for attempt in attempts]
         observers.ended(attempts[0].outcome, attempts[0].error)
-        if not any(callbacks.has_any(task, attempt.outcome) for attempt in attempts):
+        if not any(callbacks.has_any(task, attempt.outcome, result) for attempt in attempts):
+            callbacks.log_success(task, request, result, runtime)
             return found
         # What is called now may hang, or end its process: that must not cost what has ended.
         reports.send(found)
