@@ -1,0 +1,237 @@
+"""A worker claims what its pool can begin soon, gives it on in chunks, and acknowledges a message when it may."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from celery import current_app
+
+from jobs.ledger.claims import Taken
+from jobs.worker.claimer import FIRST_MEAN, MOST_AT_ONCE, WEIGHT, Answer, Claimer, Delivery, Means, Wanted
+from jobs.worker.events import Events
+from jobs.worker.main_thread import MainThread
+from jobs.worker.pool import CHUNK_JOBS, CHUNK_SECONDS, PATIENCE, Ready
+from jobs.worker.reserved import Reserved, ReservedJob
+from jobs.worker.started_flags import Began, started
+from tests.tasks_app import tasks
+
+#: Longer than PATIENCE ago.
+LONG = PATIENCE + 5.0
+
+
+def taken(lease: str = "", task: str = tasks.noop.name) -> Taken:
+    """Return a job as the ledger tells of it."""
+    values: dict[str, Any] = {"args": "[]", "kwargs": "{}", "options": None, "correlation_id": "", "parent_id": None}
+    counts = {"priority": 5, "attempt": 1, "attempt_base": 0, "max_retries": None, "worker_losses": 0}
+    lease = lease or uuid.uuid4().hex
+    return Taken(uuid.uuid4(), lease, task, "default", expired=False, **counts, **values)
+
+
+def reserved(task: Any = tasks.noop) -> ReservedJob:
+    """Return a claimed job."""
+    return ReservedJob(taken(task=task.name), task, "worker@test")
+
+
+@dataclass
+class FakePool:
+    """Takes chunks, and runs none."""
+
+    size: int = 2
+    given: list[Sequence[Sequence[ReservedJob]]] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        return self.size - len(self.given)
+
+    def chunks(self) -> list[Any]:
+        return [SimpleNamespace(given_at=0.0) for _ in self.given]
+
+    def give(self, calls: Sequence[Sequence[ReservedJob]]) -> None:
+        self.given.append(calls)
+
+
+@dataclass
+class FakeLedger:
+    """Notes what is asked of it."""
+
+    asked: list[Wanted] = field(default_factory=list)
+    unknown_jobs: list[ReservedJob] = field(default_factory=list)
+
+    def claim(self, asked: Sequence[Wanted]) -> None:
+        self.asked.extend(asked)
+
+    def unknown(self, jobs: Sequence[ReservedJob]) -> None:
+        self.unknown_jobs.extend(jobs)
+
+    def revoked(self, jobs: Sequence[ReservedJob]) -> None:
+        assert not jobs
+
+
+class Worker:
+    """A claimer between a pool and a ledger that do nothing."""
+
+    def __init__(self, size: int = 2) -> None:
+        self.pool, self.ledger = FakePool(size), FakeLedger()
+        self.reserved = Reserved()
+        self.redispatched: list[uuid.UUID] = []
+        self.released: list[ReservedJob] = []
+        self.acknowledged: list[str] = []
+        consumer: Any = SimpleNamespace(
+            hostname="worker@test", qos=None, initial_prefetch_count=0, event_dispatcher=None
+        )
+        self.claimer = Claimer(current_app, consumer, MainThread(None), self.reserved, Events(consumer))
+        self.claimer.serve(
+            cast("Any", self.pool), cast("Any", self.ledger), self.redispatched.extend, self.released.extend
+        )
+
+    def message(self, name: str, jobs: int = 1) -> list[Wanted]:
+        """Deliver a message of so many jobs."""
+        delivery = Delivery(lambda: self.acknowledged.append(name), jobs)
+        wanted = [Wanted(uuid.uuid4(), "default", "", delivery, in_chunk=jobs > 1) for _ in range(jobs)]
+        self.claimer.deliver(wanted)
+        return wanted
+
+    def answer(self, asked: Sequence[Wanted], claimed: Sequence[Taken] = (), again: Sequence[uuid.UUID] = ()) -> None:
+        """Let the ledger answer."""
+        self.claimer.answered(asked, Answer(claimed, again))
+
+    def learn(self, seconds: float) -> None:
+        """Let so many jobs end that the means are near their time."""
+        for _ in range(60):
+            job = reserved()
+            self.claimer.ended(job, seconds)
+            started.free(job.slot)
+
+
+def test_a_mean_begins_at_a_second_and_follows_what_jobs_take() -> None:
+    means = Means()
+    assert means.of("mail") == FIRST_MEAN
+    means.note("mail", 0.0)
+    assert means.of("mail") == pytest.approx(FIRST_MEAN * (1 - WEIGHT))
+    for _ in range(100):
+        means.note("mail", 0.004)
+    assert means.of("mail") == pytest.approx(0.004, rel=0.01)
+    assert means.of("other") == FIRST_MEAN
+
+
+def test_of_jobs_that_nobody_knows_one_is_claimed_for_each_free_process() -> None:
+    worker = Worker(size=3)
+    worker.message("chunk", 50)
+    assert len(worker.ledger.asked) == 3
+    assert set(worker.reserved.leases()) == {wanted.lease_id for wanted in worker.ledger.asked}
+
+
+def test_a_pool_that_is_busy_with_slow_jobs_claims_none_ahead() -> None:
+    worker = Worker()
+    worker.pool.given = [[], []]
+    worker.learn(0.001)
+    worker.message("chunk", 50)
+    assert worker.ledger.asked == []
+
+
+@pytest.mark.parametrize("seconds, each", [(0.001, 20), (0.004, 5), (0.00001, CHUNK_JOBS), (0.5, 1)])
+def test_of_quick_jobs_so_many_are_claimed_as_run_in_a_moment(seconds: float, each: int) -> None:
+    worker = Worker()
+    worker.learn(seconds)
+    worker.message("chunk", 1000)
+    ahead = 2 if each > 1 else 0
+    assert len(worker.ledger.asked) == pytest.approx(min(MOST_AT_ONCE, each * (2 + ahead)), abs=4)
+
+
+def test_a_message_is_acknowledged_when_the_last_of_its_jobs_is_settled_and_once() -> None:
+    worker = Worker(size=5)
+    first, second, third = worker.message("chunk", 3)
+    other = worker.message("single")
+    worker.answer([first, second], [taken(first.lease_id)])
+    assert worker.acknowledged == []
+    worker.answer([third, *other])
+    assert sorted(worker.acknowledged) == ["chunk", "single"]
+    assert worker.reserved.leases() == [first.lease_id]
+
+
+def test_what_is_locked_is_sent_again_and_its_message_acknowledged() -> None:
+    worker = Worker()
+    (wanted,) = worker.message("single")
+    worker.answer([wanted], again=[wanted.job_id])
+    assert (worker.redispatched, worker.acknowledged) == ([wanted.job_id], ["single"])
+
+
+def test_a_job_of_an_unknown_task_goes_to_the_ledger_and_not_to_the_pool() -> None:
+    worker = Worker()
+    (wanted,) = worker.message("single")
+    worker.answer([wanted], [taken(wanted.lease_id, task="nobody.knows")])
+    assert [job.job.lease_id for job in worker.ledger.unknown_jobs] == [wanted.lease_id]
+    assert worker.pool.given == []
+
+
+def test_what_waits_in_a_chunk_goes_back_alone_when_the_pool_is_busy_for_long() -> None:
+    worker = Worker()
+    worker.pool.given = [[], []]
+    chunk, (single,) = worker.message("chunk", 3), worker.message("single")
+    worker.claimer.look()
+    assert worker.redispatched == []
+    for wanted in (*chunk, single):
+        wanted.since -= LONG
+    worker.claimer.look()
+    assert worker.redispatched == [wanted.job_id for wanted in chunk]
+    assert worker.acknowledged == ["chunk"]
+
+
+def test_what_is_claimed_and_not_begun_in_time_goes_back_or_to_a_free_process() -> None:
+    worker = Worker(size=1)
+    (wanted,) = worker.message("single")
+    worker.answer([wanted], [taken(wanted.lease_id)])
+    (((job,),),) = worker.pool.given
+    assert not started.begin(job.slot, 0.0)
+    worker.claimer.unbegun([job])
+    assert worker.released == [job]
+    assert started.state(job.slot) == Began.NOT
+    worker.pool.given.clear()
+    worker.claimer.unbegun([job])
+    assert worker.pool.given == [[[job]]]
+
+
+def test_a_worker_that_stops_lets_go_what_it_has_not_begun() -> None:
+    worker = Worker(size=1)
+    asked = worker.message("first")
+    worker.pool.given = [[]]
+    worker.answer(asked, [taken(asked[0].lease_id)])
+    waiting = worker.message("second")
+    worker.claimer.stop()
+    assert [job.job.lease_id for job in worker.released] == [asked[0].lease_id]
+    assert worker.redispatched == [waiting[0].job_id]
+    assert worker.acknowledged == ["first", "second"]
+
+
+def chunks(jobs: Sequence[ReservedJob], seconds: Callable[[str], float], share: int) -> list[list[int]]:
+    """Return the numbers of jobs in the calls of each chunk that these make."""
+    ready = Ready()
+    ready.jobs.extend(jobs)
+    found = []
+    while ready.jobs:
+        found.append([len(call) for call in ready.next_chunk(seconds, share)])
+    return found
+
+
+def test_quick_jobs_lie_together_up_to_their_share_and_slow_ones_alone() -> None:
+    jobs = [reserved() for _ in range(10)]
+    assert chunks(jobs, lambda _: 0.0001, 4) == [[1] * 4, [1] * 4, [1] * 2]
+    assert chunks(jobs, lambda _: CHUNK_SECONDS / 2, 100) == [[1, 1]] * 5
+    assert chunks(jobs, lambda _: 1.0, 100) == [[1]] * 10
+
+
+def test_a_chunk_has_no_more_than_its_most() -> None:
+    jobs = [reserved() for _ in range(CHUNK_JOBS + 20)]
+    assert [len(chunk) for chunk in chunks(jobs, lambda _: 0.0, 1000)] == [CHUNK_JOBS, 20]
+
+
+def test_jobs_of_a_batch_task_that_lie_together_are_one_call_whatever_the_share() -> None:
+    batch = next(task for task in current_app.tasks.values() if getattr(task, "batch", 0) >= 2)
+    size = batch.batch
+    jobs = [*(reserved(batch) for _ in range(size + 1)), reserved(), reserved(batch)]
+    made = chunks(jobs, lambda _: 0.0, 1000)
+    assert [number for chunk in made for number in chunk][:4] == [size, 1, 1, 1]
+    assert chunks(jobs[:size], lambda _: 1.0, 1) == [[size]]
