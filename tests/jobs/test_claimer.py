@@ -25,7 +25,7 @@ LONG = PATIENCE + 5.0
 def taken(lease: str = "", task: str = tasks.noop.name) -> Taken:
     """Return a job as the ledger tells of it."""
     values: dict[str, Any] = {"args": "[]", "kwargs": "{}", "options": None, "correlation_id": "", "parent_id": None}
-    counts = {"priority": 5, "attempt": 1, "attempt_base": 0, "max_retries": None, "worker_losses": 0}
+    counts: dict[str, Any] = {"priority": 5, "attempt": 1, "attempt_base": 0, "max_retries": None, "worker_losses": 0}
     lease = lease or uuid.uuid4().hex
     return Taken(uuid.uuid4(), lease, task, "default", expired=False, **counts, **values)
 
