@@ -96,6 +96,8 @@ class Foreign:
 
     job: NewJob
     wanted: Wanted
+    #: Called where the database will never take the row, with its error.
+    park: Callable[[Exception], None]
 
 
 @dataclass(slots=True)

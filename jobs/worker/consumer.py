@@ -229,7 +229,11 @@ class JobsConsumer(Consumer):
     def adopt(self, message: Any, job: NewJob) -> None:
         """Have the row written of a message that came without; then it is delivered."""
         (wanted,) = self._wanted(message, [job.id], job.task, is_foreign=True)
-        self.engine.adopt(Foreign(job, wanted))
+
+        def park(exc: Exception) -> None:
+            self.engine.main.call(partial(self._park, message, Reason.INVALID, exc))
+
+        self.engine.adopt(Foreign(job, wanted, park))
 
     def _wanted(
         self, message: Any, job_ids: Sequence[uuid.UUID], task: str, *, is_foreign: bool = False

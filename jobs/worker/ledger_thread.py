@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from django.db import Error as DatabaseError, InterfaceError, connection
+from django.db import Error as DatabaseError, InterfaceError, OperationalError, connection
 
 from jobs.brokers.ledger.wakeup import Wakeup
 from jobs.conf import conf
@@ -207,8 +207,9 @@ class LedgerThread(threading.Thread):
                 asked = []
         except Exception as exc:  # noqa: BLE001 (whatever it is: nothing is lost, and it is tried again)
             with self._lock:
-                self._ends[:0] = [replace(end, again=True) for end in ends]
                 self._released[:0] = released
+            # Not straight among those to be written: one that gives up now needs its letter first.
+            self.record([replace(end, again=True) for end in ends])
             self._in_doubt += asked
             self._failed(exc)
             return
@@ -248,10 +249,17 @@ class LedgerThread(threading.Thread):
         """Write the rows of messages that came without; those that are due are delivered then."""
         for one in foreign:
             job = one.job
-            if job.run_at is not None and has_come(job.run_at):
-                job = job._replace(run_at=None)
-            adopt(job)
-            self._adopted(one)
+            try:
+                if job.run_at is not None and has_come(job.run_at):
+                    job = job._replace(run_at=None)
+                adopt(job)
+            except Exception as exc:
+                if isinstance(exc, (InterfaceError, OperationalError)) or is_outage(exc):
+                    raise
+                # What the database never takes is parked, and holds up nothing else.
+                one.park(exc)
+            else:
+                self._adopted(one)
 
     def _fill_batches(
         self, asked: Sequence[Wanted], claimed: Sequence[claims.Taken], seconds: float
@@ -272,12 +280,16 @@ class LedgerThread(threading.Thread):
         leases = [job.job.lease_id for job in jobs]
         locked: frozenset[uuid.UUID] = frozenset()
         try:
-            claims.put_back(leases, message_lost=True)
+            are_back = claims.put_back(leases, message_lost=True) == len(leases)
         except RowLocked as exc:
-            locked = exc.job_ids
-        stay = [job for job in jobs if job.job.id in locked]
-        self._gone([job for job in jobs if job.job.id not in locked])
-        return stay
+            locked, are_back = exc.job_ids, False
+        free = [job for job in jobs if job.job.id not in locked]
+        # Those that an operator wants cancelled do not go back.
+        unwanted = [] if are_back else [job for job in free if claims.held(job.job.id, job.job.lease_id)]
+        failure = Failure("Cancelled", "An operator cancelled it before it began.")
+        self.record([End(job, outcomes.Cancelled(), failure) for job in unwanted])
+        self._gone([job for job in free if job not in unwanted])
+        return [job for job in jobs if job.job.id in locked]
 
     def _failed(self, exc: Exception) -> None:
         expected = isinstance(exc, (DatabaseError, InterfaceError))

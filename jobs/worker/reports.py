@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from celery.signals import worker_process_init
+
 from jobs.core.outcome import Outcome, Succeeded
 from jobs.ledger.attempts import Failure
 
@@ -59,8 +61,8 @@ class Reports:
         self._take: Callable[[Sequence[Report]], None] = _nobody
 
     def serve(self, take: Callable[[Sequence[Report]], None]) -> None:
-        """Have reports taken by this callable."""
-        self._take = take
+        """Have reports taken by this callable. Called in the parent process, which may have become a daemon since."""
+        self._parent_pid, self._take = os.getpid(), take
 
     def fileno(self) -> int:
         """Return what becomes readable when there are reports."""
@@ -104,6 +106,10 @@ class Reports:
             return []
         return pickle.loads(b"".join(self._pieces.pop(sender)))  # type: ignore[no-any-return]  # noqa: S301
 
+    def belong_to_child(self, **_: Any) -> None:
+        """Called in each process of the pool: who waits to be read must hear that its parent, the reader, is gone."""
+        self._receives.close()
+
     def close(self) -> None:
         """Close both ends."""
         self._receives.close()
@@ -116,3 +122,4 @@ def _nobody(reports: Sequence[Any]) -> None:
 
 #: Made before the pool forks.
 reports = Reports()
+worker_process_init.connect(reports.belong_to_child, weak=False, dispatch_uid="jobs.reports")

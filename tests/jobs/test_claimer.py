@@ -40,6 +40,7 @@ class FakePool:
     """Takes chunks, and runs none."""
 
     size: int = 2
+    chunk_jobs: int = CHUNK_JOBS
     given: list[Sequence[Sequence[ReservedJob]]] = field(default_factory=list)
 
     @property
