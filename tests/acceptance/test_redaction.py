@@ -140,7 +140,7 @@ def enqueue() -> dict[str, Job]:
 
 def pages(client: Client) -> Iterator[tuple[str, str]]:
     """Return every page that shows jobs or dead letters, as somebody sees it who may see everything."""
-    shown = ["overview", "jobs", "dead-letters", "letters", "queues", "schedules", "workers", "history"]
+    shown = ["overview", "jobs", "dead-letters", "dead-letter-list", "queues", "schedules", "workers", "history"]
     paths = ["/", "/metrics", *(reverse(f"jobs:{name}") for name in shown)]
     models = ["job", "attempt", "deadletter", "worker", "operatoraction"]
     paths += [reverse(f"admin:jobs_{model}_changelist") for model in models]
