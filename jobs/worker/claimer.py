@@ -24,6 +24,7 @@ from jobs.worker.pool import CHUNK_SECONDS, PATIENCE, Pool, Ready
 from jobs.worker.reserved import Reserved, ReservedJob
 from jobs.worker.revoke import is_revoked_by_stamp
 from jobs.worker.started_flags import started
+from jobs.worker.waiting import Waiting
 
 if TYPE_CHECKING:
     from jobs.worker.ledger_thread import LedgerThread
@@ -76,6 +77,7 @@ class Wanted:
         queue: that the message came from.
         task: its name, where the message says it; a chunk's does not.
         delivery: the message.
+        priority: of the message, 0 to 9; higher first.
         in_chunk: whether others came with it.
         is_foreign: whether the message is somebody else's, who has checked nothing.
     """
@@ -84,6 +86,7 @@ class Wanted:
     queue: str
     task: str
     delivery: Delivery
+    priority: int = 0
     in_chunk: bool = False
     is_foreign: bool = False
     lease_id: str = field(default_factory=new_lease)
@@ -139,7 +142,7 @@ class Claimer:
         self._ledger: LedgerThread
         self._redispatch: Callable[[Sequence[uuid.UUID]], None]
         self._release: Callable[[Sequence[ReservedJob]], None]
-        self._waiting: deque[Wanted] = deque()
+        self._waiting: Waiting[Wanted] = Waiting()
         self._asked = 0
         self._ready = Ready()
         self._tasks, self._queues = Means(), Means()
@@ -190,7 +193,7 @@ class Claimer:
         """Have claimed what the pool can begin soon: rather several at a time, half of it is used up first."""
         if not self._waiting:
             return
-        mean = self._queues.of(self._waiting[0].queue)
+        mean = self._queues.of(self._waiting.first().queue)
         each = max(1, min(self._pool.chunk_jobs, int(CHUNK_SECONDS / mean)))
         size, free = self._pool.size, self._pool.free
         ahead = size if each > 1 and (free or not self._is_slow()) else 0
@@ -198,7 +201,7 @@ class Claimer:
         have = self._asked + len(self._ready.jobs)
         if have >= target or (have > free and have * 2 > target):
             return
-        asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), target - have))]
+        asked = self._waiting.take(target - have)
         self._asked += len(asked)
         self._reserved.ask(wanted.lease_id for wanted in asked)
         self._ledger.claim(asked)
@@ -292,8 +295,7 @@ class Claimer:
         # A chunk of slow jobs is split: each of those that wait goes back as a message of its own.
         split = [wanted for wanted in self._waiting if wanted.in_chunk and now - wanted.since > PATIENCE]
         if split and not self._pool.free:
-            gone_ids = set(split)
-            self._waiting = deque(wanted for wanted in self._waiting if wanted not in gone_ids)
+            self._waiting.remove(set(split))
             self._let_go(split)
         self._turn()
 
@@ -309,7 +311,7 @@ class Claimer:
 
     def connection_lost(self) -> None:
         """Let go the messages that came with a connection which is gone: broker or ledger will send them again."""
-        waiting, self._waiting = list(self._waiting), deque()
+        waiting = self._waiting.take_all()
         self._redispatch([wanted.job_id for wanted in waiting])
 
     def stop(self) -> None:
@@ -318,7 +320,7 @@ class Claimer:
         self._put_all_back()
 
     def _put_all_back(self) -> None:
-        waiting, self._waiting = list(self._waiting), deque()
+        waiting = self._waiting.take_all()
         self._let_go(waiting)
         ready, self._ready.jobs = list(self._ready.jobs), deque()
         if ready:

@@ -21,6 +21,7 @@ from jobs.core.backoff import pause
 from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
 from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Reason
+from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.deadletters import codec, publisher
 from jobs.enqueue.message import LEDGER_HEADER, is_chunk, is_from_ledger, read_chunk
@@ -241,7 +242,9 @@ class JobsConsumer(Consumer):
         queue = str((message.delivery_info or {}).get("routing_key") or "")
         delivery = Delivery(partial(message.ack_log_error, logger, self.connection_errors), len(job_ids))
         in_chunk = len(job_ids) > 1
-        return [Wanted(job_id, queue, task, delivery, in_chunk, is_foreign) for job_id in job_ids]
+        given = (message.properties or {}).get("priority")
+        priority = on_the_wire(given, self.connection.transport.driver_type) if type(given) is int else 0
+        return [Wanted(job_id, queue, task, delivery, priority, in_chunk, is_foreign) for job_id in job_ids]
 
     def _check(self, message: Any) -> None:
         """Let a message of a task that is known here say only what it can. Raises Malformed where it says more."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from celery import current_app
+from hypothesis import given, strategies as st
 
 from jobs.ledger.claims import Taken
 from jobs.worker.claimer import FIRST_MEAN, MOST_AT_ONCE, WEIGHT, Answer, Claimer, Delivery, Means, Wanted
@@ -16,6 +17,7 @@ from jobs.worker.main_thread import MainThread
 from jobs.worker.pool import CHUNK_JOBS, CHUNK_SECONDS, PATIENCE, Ready
 from jobs.worker.reserved import Reserved, ReservedJob
 from jobs.worker.started_flags import Began, started
+from jobs.worker.waiting import Waiting
 from tests.tasks_app import tasks
 
 #: Longer than PATIENCE ago.
@@ -236,3 +238,28 @@ def test_jobs_of_a_batch_task_that_lie_together_are_one_call_whatever_the_share(
     made = chunks(jobs, lambda _: 0.0, 1000)
     assert [number for chunk in made for number in chunk][:4] == [size, 1, 1, 1]
     assert chunks(jobs[:size], lambda _: 1.0, 1) == [[size]]
+
+
+@given(st.lists(st.integers(min_value=0, max_value=9)), st.integers(min_value=1, max_value=20))
+def test_the_most_urgent_wait_for_the_least_and_among_alike_who_came_first(priorities: list[int], at_once: int) -> None:
+    arrived = [Arrived(priority, number) for number, priority in enumerate(priorities)]
+    waiting: Waiting[Arrived] = Waiting()
+    waiting.extend(arrived)
+    gone = set(arrived[::3])
+    waiting.remove(gone)
+    assert len(waiting) == len(arrived) - len(gone)
+    assert not gone & set(waiting)
+    taken: list[Arrived] = []
+    while waiting:
+        first = waiting.first()
+        taken += waiting.take(at_once)
+        assert first in taken
+    assert taken == sorted(set(arrived) - gone, key=lambda one: (-one.priority, one.number))
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What waits."""
+
+    priority: int
+    number: int
