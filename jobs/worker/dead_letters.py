@@ -72,6 +72,8 @@ class DeadLetters:
                     self._send(end)
             except Exception as exc:  # noqa: BLE001 (whatever it is, the letter is tried again; its lease is held)
                 failures += 1
+                # The database may have hung up; the next try makes a new connection.
+                connection.close()
                 if failures == 1:
                     logger.warning("The dead letter of %s could not be sent (%s); it is tried again.", end.job, exc)
                 if self._stopping.is_set():

@@ -22,8 +22,10 @@ from celery.worker import state
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Tries
+from jobs.core.states import State
+from jobs.ledger import maintain
 from jobs.ledger.attempts import OVERTIME, Failure
-from jobs.worker.claimer import Claimer, Foreign, Wanted
+from jobs.worker.claimer import Answer, Claimer, Foreign, Wanted
 from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.events import Events
 from jobs.worker.executor import policy_of
@@ -174,8 +176,18 @@ class Engine:
         for job in jobs:
             self.reserved.remove(job)
 
-    def _answered(self, asked: Any, answer: Any) -> None:
+    def _answered(self, asked: Sequence[Wanted], answer: Answer) -> None:
         self.main.call(partial(self.claimer.answered, asked, answer))
+        if self.events.enabled:
+            self._tell_of_cancelled(asked, answer)
+
+    def _tell_of_cancelled(self, asked: Sequence[Wanted], answer: Answer) -> None:
+        """Let whoever watches know of jobs that were cancelled before anybody began them: nobody else tells of it."""
+        begun = {job.id for job in answer.claimed}
+        left = [wanted.job_id for wanted in asked if wanted.job_id not in begun]
+        for job_id, (became, _) in maintain.fates(left).items():
+            if became == State.CANCELLED and (job := maintain.job(job_id)) is not None:
+                self.main.call(partial(self.events.cancelled_unbegun, job_id, job.task))
 
     def _redispatch(self, job_ids: Sequence[uuid.UUID]) -> None:
         if job_ids:

@@ -5,6 +5,7 @@ https://docs.celeryq.dev/en/stable/userguide/monitoring.html#task-events
 
 import logging
 import time
+import uuid
 from typing import Any
 
 from jobs.core import outcome as outcomes
@@ -81,6 +82,13 @@ class Events:
                 self._send(job, "task-retried", exception=error, traceback=traceback)
             case _:
                 self._send(job, "task-retried", exception=error, traceback="")
+
+    def cancelled_unbegun(self, job_id: uuid.UUID, task: str) -> None:
+        """Tell of a job whose message came when it had been cancelled."""
+        dispatcher = self._consumer.event_dispatcher
+        if dispatcher is not None and self.enabled:
+            dispatcher.send("task-received", uuid=str(job_id), name=task, args="", kwargs="", retries=0)
+            dispatcher.send("task-revoked", uuid=str(job_id), terminated=False, signum=None, expired=False)
 
     def _send(self, job: ReservedJob, kind: str, **fields: Any) -> None:
         dispatcher = self._consumer.event_dispatcher

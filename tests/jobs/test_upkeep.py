@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger import attempts, claims, maintain
+from jobs.ledger import attempts, claims, maintain, operate
 from jobs.ledger.maintain import Dispatchable
 from jobs.models import Job
 from tests.jobs.races import at_once
@@ -105,6 +105,21 @@ def test_a_released_job_is_dispatched_anew() -> None:
     # The note of its first message may come late.
     maintain.mark_dispatched([job.id])
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
+
+
+def test_a_job_that_was_claimed_and_put_back_is_dispatched_anew_though_its_process_notes_late_that_it_was() -> None:
+    job = claimed()
+    claims.put_back([LEASE], message_lost=True)
+    maintain.mark_dispatched([job.id])
+    assert ids(maintain.take_undispatched(0, 10)) == [job.id]
+
+
+def test_that_a_replayed_job_was_dispatched_is_noted() -> None:
+    job = in_state(State.DEAD)
+    assert operate.requeue([job.id])
+    maintain.mark_dispatched([job.id])
+    job.refresh_from_db()
+    assert job.dispatched_at is not None
 
 
 def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() -> None:
