@@ -91,6 +91,8 @@ class Wanted:
     is_foreign: bool = False
     lease_id: str = field(default_factory=new_lease)
     since: float = field(default_factory=time.monotonic)
+    #: When its row was first found locked, by the monotonic clock; 0 before.
+    locked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

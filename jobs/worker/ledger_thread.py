@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from django.db import Error as DatabaseError, InterfaceError, OperationalError, connection
@@ -42,6 +42,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 LOOK_EVERY = 0.5
 
 
+#: A locked row is looked at again after so many seconds, and left to be sent again after so many: what others of the
+#: engine do with a row takes milliseconds, and others may hold it for hours.
+LOOK_AGAIN, LOCKED_SECONDS = 0.005, 0.25
+
+
 class LedgerThread(threading.Thread):
     """Claims and records. Any thread may ask.
 
@@ -69,6 +74,8 @@ class LedgerThread(threading.Thread):
         self._ends: list[End] = []
         self._released: list[ReservedJob] = []
         self._foreign: list[Foreign] = []
+        #: Claims that a locked row was in the way of, a moment ago.
+        self._locked: list[Wanted] = []
         #: Claims whose answer was lost.
         self._in_doubt: list[Wanted] = []
         self._failures = 0
@@ -165,7 +172,7 @@ class LedgerThread(threading.Thread):
         waiting.register(self._wakeup, select.POLLIN)
         waiting.register(self._reports, select.POLLIN)
         while not self._is_over():
-            if waiting.poll(1000 * LOOK_EVERY):
+            if waiting.poll(1000 * (LOOK_AGAIN if self._locked else LOOK_EVERY)):
                 self._wakeup.clear()
             with forks.held_off():
                 self._read()
@@ -223,7 +230,8 @@ class LedgerThread(threading.Thread):
     def _take(self) -> tuple[list[Wanted], list[End], list[ReservedJob]]:
         now = time.monotonic()
         with self._lock:
-            asked, self._asked = self._asked, []
+            asked, self._asked = [*self._locked, *self._asked], []
+            self._locked = []
             ends = [end for end in self._ends if end.not_before <= now]
             self._ends = [end for end in self._ends if end.not_before > now]
             released, self._released = self._released, []
@@ -242,8 +250,23 @@ class LedgerThread(threading.Thread):
         wanted = {one.job_id: one.lease_id for one in asked}
         found = claims.claim_many(wanted, lease_seconds=seconds, worker=self._hostname, again=again)
         claimed = list(found.claimed)
+        if found.locked and not again:
+            asked = self._put_off_locked(asked, found.locked)
         claimed += self._fill_batches(asked, claimed, seconds)
-        self._answered(asked, Answer(claimed, list(found.locked)))
+        self._answered(asked, Answer(claimed, [one.job_id for one in asked if one.job_id in found.locked]))
+
+    def _put_off_locked(self, asked: Sequence[Wanted], locked: Collection[uuid.UUID]) -> list[Wanted]:
+        """Keep for another look those whose rows are locked, likely by who notes their dispatch. Returns the others."""
+        now = time.monotonic()
+        answered = []
+        for one in asked:
+            if one.job_id in locked:
+                one.locked_at = one.locked_at or now
+            if one.job_id in locked and now - one.locked_at < LOCKED_SECONDS:
+                self._locked.append(one)
+            else:
+                answered.append(one)
+        return answered
 
     def _adopt(self, foreign: Sequence[Foreign]) -> None:
         """Write the rows of messages that came without; those that are due are delivered then."""
