@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
 from celery.app.task import Context
@@ -23,11 +23,8 @@ from kombu.utils.json import dumps, loads
 
 from jobs.core import described
 from jobs.enqueue.enqueuer import enqueuing_for
-from jobs.enqueue.message import CORRELATION_HEADER, HasMessage
+from jobs.enqueue.message import HasMessage
 from jobs.errors import EnqueueError
-
-if TYPE_CHECKING:
-    from jobs.tasks.task import JobTask
 
 logger = logging.getLogger(__name__)
 
@@ -51,20 +48,6 @@ class Following:
 
     def __bool__(self) -> bool:
         return bool(self.links or self.chain)
-
-
-def following_request(task: "JobTask", job_id: uuid.UUID) -> Following:
-    """Return what follows the job that `task.request` delivers."""
-    request = task.request
-    return Following(
-        task.name,
-        job_id,
-        request.id,
-        request.root_id or request.id,
-        request.get(CORRELATION_HEADER) or str(job_id),
-        tuple(request.callbacks or ()),
-        tuple(request.chain or ()),
-    )
 
 
 def following_row(task: str, job_id: uuid.UUID, correlation_id: str, options: Mapping[str, Any] | None) -> Following:

@@ -205,12 +205,6 @@ def renew(lease_ids: Collection[str], seconds: float) -> Renewal:
     return Renewal(locked, set(lease_ids) - {lease_id for _, lease_id in running})
 
 
-def leased(lease_id: str) -> list[uuid.UUID]:
-    """Return the jobs that run under this lease: one, or those of a batch."""
-    found = rows(f"SELECT id FROM jobs_job WHERE state = '{State.RUNNING}' AND lease_id = %s", (lease_id,))
-    return [dialect().to_uuid(job_id) for (job_id,) in found]
-
-
 def redispatch_queue(queue: str) -> int:
     """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
     waiting = f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at IS NOT NULL"

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.core.states import FINAL, WAITING, State
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
-from jobs.ledger.sql import dialect, free, in_state, one, rows
+from jobs.ledger.sql import dialect, free, in_state, rows
 
 #: What is kept of a job that Celery's remote control has cancelled.
 REVOKED = "Revoked by Celery's remote control."
@@ -92,9 +92,3 @@ def to_cancel(lease_ids: Sequence[str]) -> set[str]:
         [dialect().array(lease_ids)],
     )
     return {lease_id for (lease_id,) in found}
-
-
-def is_asked(job_id: uuid.UUID) -> bool:
-    """Return whether an operator wants this job ended."""
-    asked = "SELECT 1 FROM jobs_job WHERE id = %s AND cancel_requested_at IS NOT NULL"
-    return one(asked, (dialect().key(job_id),)) is not None

@@ -203,7 +203,7 @@ class LedgerThread(threading.Thread):
                 self._keep_released(self._put_back(released))
                 released = []
             while self._foreign:
-                self._adopt(self._foreign[:1])
+                self._adopt(self._foreign[0])
                 with self._lock:
                     del self._foreign[0]
             if self._in_doubt:
@@ -268,21 +268,20 @@ class LedgerThread(threading.Thread):
                 answered.append(one)
         return answered
 
-    def _adopt(self, foreign: Sequence[Foreign]) -> None:
-        """Write the rows of messages that came without; those that are due are delivered then."""
-        for one in foreign:
-            job = one.job
-            try:
-                if job.run_at is not None and has_come(job.run_at):
-                    job = job._replace(run_at=None)
-                adopt(job)
-            except Exception as exc:
-                if isinstance(exc, (InterfaceError, OperationalError)) or is_outage(exc):
-                    raise
-                # What the database never takes is parked, and holds up nothing else.
-                one.park(exc)
-            else:
-                self._adopted(one)
+    def _adopt(self, foreign: Foreign) -> None:
+        """Write the row of a message that came without one; where it is due, it is delivered then."""
+        job = foreign.job
+        try:
+            if job.run_at is not None and has_come(job.run_at):
+                job = job._replace(run_at=None)
+            adopt(job)
+        except Exception as exc:
+            if isinstance(exc, (InterfaceError, OperationalError)) or is_outage(exc):
+                raise
+            # What the database never takes is parked, and holds up nothing else.
+            foreign.park(exc)
+        else:
+            self._adopted(foreign)
 
     def _fill_batches(
         self, asked: Sequence[Wanted], claimed: Sequence[claims.Taken], seconds: float

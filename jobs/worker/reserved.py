@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -171,10 +170,6 @@ class Reserved:
     def get(self, lease_id: str) -> ReservedJob | None:
         """Return the job under a lease."""
         return self._jobs.get(lease_id)
-
-    def find(self, job_id: uuid.UUID) -> ReservedJob | None:
-        """Return a job by its id."""
-        return next((job for job in self.all() if job.job.id == job_id), None)
 
     def all(self) -> list[ReservedJob]:
         """Return all jobs."""
