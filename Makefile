@@ -35,12 +35,14 @@ test: $(VENV)/.dev ## Run every test, those of the engine on SQLite too
 	@tests/system-packages
 	@tests/all
 
-check: $(VENV)/.dev ## Check format, lint, types, migrations, production settings and documents
+check: $(VENV)/.dev ## Check format, lint, types, migrations, production settings, container files and documents
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(OFFLINE) $(BIN)/mypy .
 	@$(OFFLINE) $(BIN)/python manage.py makemigrations --check
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/python -m pytest --quiet tests/docs
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended by itself
