@@ -1,6 +1,6 @@
 """Every verb of `manage.py jobs`, in the order in which `--help` lists them."""
 
-from jobs.cli import dead_letters, deploy, jobs, queues, schedules, submit, tokens, top, workers
+from jobs.cli import audit, dead_letters, deploy, jobs, queues, schedules, submit, tokens, top, workers
 from jobs.cli.verb import Verb
 
 VERBS: list[Verb] = [
@@ -11,6 +11,7 @@ VERBS: list[Verb] = [
     *schedules.VERBS,
     *workers.VERBS,
     *deploy.VERBS,
+    *audit.VERBS,
     *tokens.VERBS,
     *top.VERBS,
 ]
