@@ -45,6 +45,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 #: Refusals by the broker that lie further apart than this, in seconds, are not counted as one row.
 SAME_REFUSAL = 2 * LONGEST_PAUSE
 
+#: A worker whose own steps fail so many times in a row ends, for whoever starts it anew.
+MOST_FAULTS = 5
+
 #: At most one line about parked messages in so many seconds; the letters themselves say it all.
 LOG_EVERY = 10.0
 
@@ -61,18 +64,23 @@ class JobsConsumer(Consumer):
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
 
     connection: Any
+    channel_errors: tuple[type[BaseException], ...]
     #: How often in a row the broker was out of reach.
     connection_attempts = 0
     #: What the broker refuses the whole worker, until it does not.
     refusal = ""
     _refusals = 0
     _refused_at = float("-inf")
+    _was_ready = False
     _parked = 0
     _told_at = float("-inf")
 
     def __init__(self, on_task_request: Callable[[Any], Any], *args: Any, **kwargs: Any) -> None:
         self._calls: deque[Callable[[], Any]] = deque()
         super().__init__(on_task_request, *args, **kwargs)
+        #: What the broker says no with. What Celery goes on after is any error: see `_set_back`.
+        self._refusal_errors = self.channel_errors
+        self.channel_errors = (*self.channel_errors, Exception)
         self.intake = Intake(self)
         self._waits = Waits(self)
         self.engine = Engine(self.app, self)
@@ -152,6 +160,7 @@ class JobsConsumer(Consumer):
     def on_ready(self) -> None:
         """Called whenever the worker's loop begins: the broker lets it."""
         super().on_ready()
+        self._was_ready = True
         self.refusal = ""
 
     def stop(self) -> None:
@@ -182,22 +191,42 @@ class JobsConsumer(Consumer):
         queues = self.app.amqp.queues
         self.intake.cancel(getattr(queues.aliases.get(queue), "name", queue))
 
-    def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Called when the connection is lost, or when the broker refuses what the worker cannot do without.
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Called when the worker could not connect, or when something else failed on the way."""
+        if isinstance(exc, self.connection_errors):
+            super().on_connection_error_before_connected(exc)
+        else:
+            self._set_back(exc)
 
-        It may have become a replica, or be out of disk. Celery would end the worker; it is tried again for ever.
-        """
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Called when the connection is lost, or when something else ended the worker's loop."""
         if isinstance(exc, self.connection_errors):
             super().on_connection_error_after_connected(exc)
             return
         broken, self.connection = self.connection, None
         ignore_errors(broken, broken.close)
+        self._set_back(exc)
+
+    def _set_back(self, exc: Exception) -> None:
+        """Have the worker connect anew in a while, where Celery would end it.
+
+        The broker refuses what it cannot do without: it may have become a replica, or be out of disk. That is tried for
+        ever. Or a step of the worker has failed, by a fault of ours or of a library: the loop begins anew. Raises the
+        error of a worker that never was ready, and of one that goes on failing.
+        """
         now = time.monotonic()
         self._refusals = self._refusals + 1 if now - self._refused_at < SAME_REFUSAL else 1
         self._refused_at = now
+        is_refused = isinstance(exc, self._refusal_errors)
+        if not is_refused and (not self._was_ready or self._refusals > MOST_FAULTS):
+            raise exc
         self.refusal = told(exc)
         seconds = pause(self._refusals, FIRST_PAUSE, LONGEST_PAUSE, random.random)
-        logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
+        if is_refused:
+            logger.error("The broker refuses this worker (%s); it is tried again in %.1f s.", self.refusal, seconds)
+        else:
+            message = "A step of the worker failed (%s); its loop begins anew in %.1f s."
+            logger.error(message, self.refusal, seconds, exc_info=exc)
         self._waits.wait(seconds)
 
     def _brings_jobs(self, message: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from tests.acceptance.engine import Gate
 from tests.acceptance.worker import Worker
 from tests.conftest import REPORTS
 from tests.databases import Database
@@ -24,6 +25,14 @@ def effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Effects:
     effects = Effects(tmp_path / "effects")
     monkeypatch.setenv(VARIABLE, str(effects.path))
     return effects
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate, opened at the latest when the test ends."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.open()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Workers that die in the middle of a job: another one ends it, and nothing runs twice at once."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -29,14 +28,6 @@ def start(start_worker: Start) -> Iterator[Start]:
 
     yield start
     flush()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """A gate, opened at the latest when the test ends."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.db import connection
 from redis import Redis
 
 from jobs.enqueue.dispatcher import flush
 from jobs.models import Worker as WorkerRow
 from jobs.reports import workers as reports
-from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, ended, happened
+from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, Gate, ended, happened
 from tests.acceptance.worker import Worker
 from tests.databases import Database
 from tests.servers import Postgres, Valkey
@@ -82,6 +83,20 @@ def test_a_broker_that_refuses_writes_is_tried_again_until_it_takes_them(
     assert "Traceback" not in worker.log_text()
     assert worker.log_text().count("The broker gives no messages") <= 2
     assert "BLMPOP" not in worker.log_text()
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_worker_outlives_an_error_in_its_loop_and_ends_what_it_runs(
+    start: Start, effects: Effects, gate: Gate
+) -> None:
+    worker = start("prefork")
+    running = tasks.gated.delay("amid", str(gate)).job
+    happened(effects, "amid began")
+    current_app.control.broadcast("fail_a_step")
+    wait_for(lambda: "A step of the worker failed (Odd: in the worker's loop)" in worker.log_text(), 20)
+    gate.open()
+    assert ended(running, tasks.note.delay("after").job, seconds=40) == ["succeeded", "succeeded"]
+    assert worker.exit_code is None
 
 
 def test_a_worker_that_starts_while_the_broker_refuses_writes_works_once_it_does_not(

@@ -41,14 +41,6 @@ def start(start_worker: Start) -> Iterator[Start]:
     flush()
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """A gate, opened at the latest when the test ends."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
-
-
 @pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
 def test_a_job_outlives_every_time_out_of_the_broker(start: Start, effects: Effects, gate: Gate, pool: str) -> None:
     """With Kombu's acknowledgements on, and its messages given back to others after a second."""

@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -35,14 +34,6 @@ def start(start_worker: Start) -> Iterator[Start]:
 
     yield start
     flush()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """A gate, opened at the latest when the test ends."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 @pytest.mark.parametrize(

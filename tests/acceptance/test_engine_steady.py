@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import pytest_django
@@ -119,14 +118,6 @@ def clear(shift: Shift) -> None:
 def effects(shift: Shift) -> Effects:
     """What the worker did."""
     return shift.effects
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """A gate, opened at the latest when the test ends."""
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 @pytest.fixture

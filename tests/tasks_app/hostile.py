@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from celery import shared_task
 from celery.exceptions import Retry
+from celery.worker.control import control_command
 from pydantic import BaseModel, model_validator
 
 from jobs import Batch, JobTask, Permanent, job
@@ -195,3 +196,13 @@ def outburst_of_batch(batch: Batch[dict]) -> None:  # type: ignore[type-arg]
     for item in batch:
         record(f"{item.value['place']} {item.value['how']}")
         burst_out(item.value["place"], "body", item.value["how"])
+
+
+@control_command()  # type: ignore[untyped-decorator]
+def fail_a_step(state: Any) -> None:
+    """Have the worker's event loop call what raises."""
+    state.consumer.hub.call_soon(_fail)
+
+
+def _fail() -> NoReturn:
+    raise Odd("in the worker's loop")
