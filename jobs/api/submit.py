@@ -9,19 +9,18 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, TypeVar
 
-from celery import current_app
 from django.db import transaction
 from uuid_utils.compat import uuid7
 
 from jobs.api.schemas.jobs import JobIn
 from jobs.core.digests import digests
-from jobs.core.queue_names import is_queue_name
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.operations import rates
 from jobs.operations.arguments import errors_in
 from jobs.operations.problems import MOST_ERRORS, FieldError, Problem, refused
+from jobs.operations.submissions import errors_in_queue
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 from jobs.tasks.uniqueness import is_secret, unique_text
@@ -134,12 +133,10 @@ def _checked(jobs: Sequence[JobIn], at: str) -> list[JobTask]:
 
 
 def _errors(jobs: Sequence[JobIn], tasks: Sequence[JobTask], at: str) -> Iterator[FieldError]:
-    queues = sorted(filter(is_queue_name, current_app.amqp.queues))
     for index, (job, task) in enumerate(zip(jobs, tasks, strict=True)):
         prefix = f"{at}{index}." if at else ""
         yield from errors_in(task, job.kwargs, f"{prefix}kwargs")
-        if job.queue is not None and job.queue not in queues:
-            yield FieldError(field=f"{prefix}queue", value=job.queue, rule=f"must be one of {', '.join(queues)}")
+        yield from errors_in_queue(job.queue, f"{prefix}queue")
 
 
 def public(name: str) -> JobTask:

@@ -3,15 +3,15 @@
 from argparse import ArgumentParser
 
 from celery import current_app
-from django.db import transaction
 
 from jobs.cli import filters
 from jobs.cli.output import Output
-from jobs.cli.verb import Exit, Failed, Given, Verb
+from jobs.cli.verb import Exit, Failed, Given, Verb, actor
 from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.operations.arguments import errors_in
 from jobs.operations.job_json import job_json
+from jobs.operations.submissions import Choice, submit
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 
@@ -44,18 +44,17 @@ def _submit(given: Given, out: Output) -> Exit:
     errors = errors_in(task, kwargs, at="--arg")
     if errors:
         raise Failed("\n".join(f"{error.field}: {error.rule}." for error in errors), Exit.USAGE)
-    options = {"eta": given["run_at"], **{name: given[name] for name in _PASSED_ON}}
+    choice = Choice(**{name: given[name] for name in _PASSED_ON})
     try:
-        with transaction.atomic():
-            result = task.apply_async((), kwargs, **{name: one for name, one in options.items() if one is not None})
+        (job_id,) = submit(task, [kwargs], choice, actor=actor())
     except EnqueueError as exc:
         raise Failed(str(exc), Exit.USAGE) from exc
-    job = Job.objects.get(pk=result.id)
+    job = Job.objects.get(pk=job_id)
     out.json(job_json(job))
     out.line(f"Job {job.pk} is {job.state} on {job.queue}.")
     return Exit.DONE
 
 
-_PASSED_ON = ("priority", "queue", "unique", "correlation_id")
+_PASSED_ON = ("run_at", "priority", "queue", "unique", "correlation_id")
 
 VERBS = [Verb(("submit",), "enqueue a job", _submit, _arguments)]

@@ -8,10 +8,14 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from jobs.tasks.task import JobTask
 
 LOOK = "jobs.view_job"
 ACT = "jobs.operate_job"
+SUBMIT = "jobs.add_job"
+RUN = "jobs.run_task"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -37,6 +41,16 @@ def may_act(user: Person) -> bool:
     return may_look(user) and user.has_perm(ACT)
 
 
+def may_submit(user: Person) -> bool:
+    """Return whether a person may run some task: any, or those that are public."""
+    return may_look(user) and (user.has_perm(RUN) or user.has_perm(SUBMIT))
+
+
+def may_run(user: Person, task: JobTask) -> bool:
+    """Return whether a person may run this task, with any arguments."""
+    return may_look(user) and (user.has_perm(RUN) or (task.public and user.has_perm(SUBMIT)))
+
+
 def actor(request: HttpRequest) -> str:
     """Return under which name what a person does is recorded."""
     return str(getattr(request.user, "email", "") or request.user.get_username())
@@ -50,6 +64,11 @@ def page(view: View[P]) -> View[P]:
 def action(view: View[P]) -> View[P]:
     """Make a view an action for those who may act."""
     return never_cache(require_POST(_guarded(view, may_act)))
+
+
+def form(view: View[P]) -> View[P]:
+    """Make a view a form for those who may have tasks run, shown and sent at one address."""
+    return never_cache(require_http_methods(["GET", "HEAD", "POST"])(_guarded(view, may_submit)))
 
 
 def _guarded(view: View[P], allowed: Callable[[Any], bool]) -> View[P]:

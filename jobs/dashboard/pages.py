@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.core.states import State
-from jobs.dashboard.access import may_act
+from jobs.dashboard.access import may_act, may_submit
 from jobs.operations.search import NAMES
 from jobs.reports.queues import known
 from jobs.reports.remembered import remembered
@@ -42,6 +42,7 @@ def show(request: HttpRequest, template: str, room: str, **context: Any) -> Http
         "room": next(item for item in rooms if item["here"]),
         "now": timezone.now(),
         "operates": may_act(request.user),
+        "submits": may_submit(request.user),
         "states": list(State),
         "vocabulary": vocabulary(),
     }

@@ -9,6 +9,7 @@ from jobs.dashboard import (
     history,
     job,
     jobs,
+    new_job,
     overview,
     queues,
     schedules,
@@ -21,6 +22,7 @@ app_name = "jobs"
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("list/", jobs.jobs, name="jobs"),
+    path("new/", new_job.new_job, name="new-job"),
     path("<uuid:job_id>/", job.job, name="job"),
     path("<uuid:job_id>/json", job.job_as_json, name="job-json"),
     path("retry", actions.retry, name="retry"),

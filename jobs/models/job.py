@@ -117,7 +117,10 @@ class Job(models.Model):
                 fields=["correlation_id"], condition=models.Q(correlation_id__gt=""), name="jobs_job_correlation"
             ),
         ]
-        permissions = [("operate_job", "Can retry, cancel, replay and discard jobs, and pause queues")]
+        permissions = [
+            ("operate_job", "Can retry, cancel, replay and discard jobs, and pause queues"),
+            ("run_task", "Can run any task, public or not, with any arguments"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task}[{self.id}]"

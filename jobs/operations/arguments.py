@@ -23,6 +23,11 @@ _OWN_WORDS = frozenset({"value_error", "assertion_error"})
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
+def types_of(task: JobTask) -> Mapping[str, TypeAdapter[Any]]:
+    """Return what checks each argument of a task by its type; one whose type nobody can check is not in it."""
+    return _adapters(task.name, task.run, bool(task.batch))
+
+
 def errors_in(task: JobTask, kwargs: Mapping[str, Any], at: str = "kwargs") -> list[FieldError]:
     """Return what is wrong with arguments given by name, as much of it as an answer needs.
 
@@ -66,9 +71,13 @@ def _misfits(parameters: Mapping[str, inspect.Parameter], kwargs: Mapping[str, A
 
 
 def _mistyped(task: JobTask, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, ErrorDetails]]:
-    adapters = _adapters(task.name, task.run, bool(task.batch))
-    for name, adapter in adapters.items():
-        if name not in kwargs:
+    adapters = types_of(task)
+    parameters = task.takes.parameters.values()
+    of_others = next((one.name for one in parameters if one.kind is inspect.Parameter.VAR_KEYWORD), "")
+    named = [one.name for one in parameters if one.kind in _NAMED]
+    for name in kwargs:
+        adapter = adapters.get(name if name in named else of_others)
+        if adapter is None:
             continue
         try:
             # Strictly, as JSON: nothing is converted on the way to the task, except what JSON has no type for.

@@ -36,6 +36,7 @@ def shots() -> Iterator[Shot]:
     yield Shot("jobs", "/jobs/list/?q=state:dead", ("phone", "phone-dark"))
     yield Shot("job", f"/jobs/{failed.pk}/", ("dark", "phone"))
     yield Shot("job-running", f"/jobs/{running.pk}/")
+    yield Shot("new-job", "/jobs/new/?task=mail.send_custom", ("phone",))
     yield Shot("dead-letters", "/jobs/dead/")
     yield Shot("dead-letters-list", "/jobs/dead/list/?task=mail.send")
     yield Shot("dead-letter", f"/jobs/dead/{letter.pk}/")

@@ -27,10 +27,21 @@ MORE = {
     "new-post": "/posts/new/",
     "jobs-mistaken": "/jobs/list/?q=state:red",
     "jobs-none": "/jobs/list/?q=task:nothing",
+    "new-job-tasks": "/jobs/new/",
     "letters-none": "/jobs/dead/list/?text=nothing-like-it",
 }
 NAMES = (
-    *("overview", "overview-week", "jobs", "job", "job-running", "dead-letters", "dead-letters-list", "dead-letter"),
+    *(
+        "overview",
+        "overview-week",
+        "jobs",
+        "job",
+        "job-running",
+        "new-job",
+        "dead-letters",
+        "dead-letters-list",
+        "dead-letter",
+    ),
     *("queues", "schedules", "workers", "history", "front", "posts", "post", "search", "log-in", "sign-up"),
     *("account", "inbox", "mail", "admin", *MORE),
 )

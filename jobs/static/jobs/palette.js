@@ -47,6 +47,7 @@ function found(text) {
   const has = (label) => label.toLowerCase().includes(text.toLowerCase());
   const items = [
     ...rooms.filter((room) => has(room.label)).map((room) => ({ label: room.label, note: "page", address: room.address })),
+    ...newJob().filter((one) => has(one.label)),
     ...kind("queue", vocabulary.queues.filter(has)),
     ...kind("state", vocabulary.states.filter(has)),
     ...kind("task", vocabulary.tasks.filter(has)),
@@ -54,5 +55,10 @@ function found(text) {
   if (text) items.push({ label: `Search jobs for “${text}”`, note: "search", address: searchAddress(text) });
   return items;
 }
+
+const newJob = () => {
+  const { newJob: address } = document.querySelector("[data-palette]").dataset;
+  return address ? [{ label: "New job", note: "page", address }] : [];
+};
 
 const kind = (name, values) => values.map((value) => ({ label: value, note: name, address: searchAddress(`${name}:${quoted(value)}`) }));
