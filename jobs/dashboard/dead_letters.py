@@ -3,18 +3,14 @@
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Max, Min
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils import timezone
 
 from jobs.dashboard.access import may_act, page
-from jobs.dashboard.fingerprints import fingerprint
 from jobs.dashboard.pages import query, show
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.models import DeadLetter
@@ -22,9 +18,11 @@ from jobs.operations import paging, search
 from jobs.operations.filters import DeadLetterFilter
 from jobs.operations.job_json import named_arguments
 from jobs.reports import counts
+from jobs.reports.dead_letters import groups as groups_of
+from jobs.reports.fingerprints import fingerprint
 
-#: Letters on a page; kinds of errors looked at for the groups; groups shown.
-PAGE, KINDS, GROUPS = 50, 5_000, 100
+#: Letters on a page; groups shown.
+PAGE, GROUPS = 50, 100
 
 #: How much of a message that says no task is shown, in bytes.
 BODY_SHOWN = 4_000
@@ -36,27 +34,10 @@ _UNTOLD = frozenset({"argsrepr", "kwargsrepr", IDEMPOTENCY_HEADER})
 FIELDS = ("task", "queue", "reason", "error", "text")
 
 
-@dataclass
-class Group:
-    """Letters of one task that failed in one way."""
-
-    task: str
-    reason: str
-    error: str
-    count: int
-    first_at: datetime
-    latest_at: datetime
-
-    @property
-    def query(self) -> str:
-        """What leads to its letters."""
-        return query(task=self.task, reason=self.reason, error=self.error)
-
-
 @page
 def groups(request: HttpRequest) -> HttpResponse:
     """Show what gave up, by task and error."""
-    found = _groups(DeadLetterFilter())
+    found = groups_of(DeadLetterFilter())
     return show(
         request,
         "dead_letters",
@@ -136,23 +117,6 @@ def selection(given: QueryDict) -> DeadLetterFilter:
 def as_query(given: QueryDict) -> str:
     """Return the filter again, as an address says it."""
     return query(**{name: given.get(name, "") for name in (*FIELDS, "since", "all")})
-
-
-def _groups(wanted: DeadLetterFilter) -> list[Group]:
-    rows = (
-        wanted.dead_letters()
-        .order_by()
-        .values_list("task", "reason", "error")
-        .annotate(number=Count("pk"), first=Min("failed_at"), latest=Max("failed_at"))
-        .order_by("-number")[:KINDS]
-    )
-    found: dict[tuple[str, str, str], Group] = {}
-    for task, reason, error, number, first, latest in rows:
-        kind = fingerprint(error)
-        group = found.setdefault((task, reason, kind), Group(task, reason, kind, 0, first, latest))
-        group.count += number
-        group.first_at, group.latest_at = min(group.first_at, first), max(group.latest_at, latest)
-    return sorted(found.values(), key=lambda group: (-group.count, group.task, group.error))
 
 
 def _arguments(letter: DeadLetter) -> dict[str, object] | None:

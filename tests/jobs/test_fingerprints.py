@@ -5,8 +5,8 @@ import time
 import pytest
 from hypothesis import given, strategies as st
 
-from jobs.dashboard.fingerprints import LENGTH, fingerprint
 from jobs.operations.filters import DeadLetterFilter
+from jobs.reports.fingerprints import LENGTH, fingerprint
 from tests.jobs.dashboard.letters import letter
 
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.core.states import State
-from jobs.dashboard.verdict import Deaf, Facts, HeldBackJobs, Missed, Silence, Verdict, judge
 from jobs.reports.queues import QueueReport
+from jobs.reports.verdict import Deaf, Facts, HeldBackJobs, Missed, Silence, Verdict, judge
 
 NOW = datetime.now(UTC)
 
