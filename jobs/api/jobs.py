@@ -160,6 +160,7 @@ def _detail(job: Job) -> dict[str, Any]:
     return {
         **job_json(job),
         "result": shown_result(job),
+        "calls": job.calls,
         "attempts": [attempt_json(attempt) for attempt in reversed(latest)],
     }
 

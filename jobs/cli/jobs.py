@@ -55,7 +55,12 @@ def _show(given: Given, out: Output) -> Exit:
         raise Failed(f"There is no job {given['id']}. It may have been pruned, or its transaction rolled back.")
     attempts = list(job.attempts.all())
     out.json(
-        {**job_json(job), "result": shown_result(job), "attempts": [attempt_json(attempt) for attempt in attempts]}
+        {
+            **job_json(job),
+            "result": shown_result(job),
+            "calls": job.calls,
+            "attempts": [attempt_json(attempt) for attempt in attempts],
+        }
     )
     out.pairs(_facts(job))
     for attempt in attempts:
@@ -66,7 +71,7 @@ def _show(given: Given, out: Output) -> Exit:
 def _facts(job: Job) -> list[tuple[str, Any]]:
     shown: dict[str, Any] = {**job_json(job)}
     exact = {name: _exact(getattr(job, name)) for name in ("created_at", "run_at", "started_at", "finished_at")}
-    return [*{**shown, **exact, "attempt": tries(job)}.items()]
+    return [*{**shown, **exact, "attempt": tries(job), "calls": job.calls}.items()]
 
 
 def _exact(moment: datetime | None) -> str:

@@ -62,6 +62,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         error=_headline(found, attempts),
         headers=_headers(found),
         unique_as=shown_unique_key(found.task, found.unique_key),
+        calls=found.calls,
         following=_following(found),
     )
 

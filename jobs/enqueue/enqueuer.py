@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery._state import get_current_worker_task
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.utils import timezone
 from kombu.utils.json import loads
 
 from jobs.conf import conf
@@ -20,10 +22,10 @@ from jobs.enqueue import tracing
 from jobs.enqueue.dispatcher import dispatcher
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
-from jobs.ledger.enqueue import NewJob, has_come, insert, insert_many
+from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, write
 from jobs.tasks.options import Options, check_carried, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
-from jobs.tasks.uniqueness import unique_keys
+from jobs.tasks.uniqueness import rule_of, unique_keys
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -38,29 +40,29 @@ _MESSAGE_OPTIONS = frozenset(
 )
 
 
-def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> uuid.UUID:
+def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> Written:
     """Write one job in the caller's transaction and have it dispatched when that commits.
 
     Returns:
-        The job's id.
+        The job, which may have been there: under its id, or with its unique key.
 
     Raises:
         InvalidArguments: the arguments do not fit the signature, are not JSON, or are too large.
         InvalidOption: the queue is unknown, the priority out of range, a time of the wrong type, …
     """
     job = _Jobs(task, options).make(args, kwargs)
-    job_id = insert(job)
-    _dispatch_on_commit([job], [job_id])
-    return job_id
+    written = write(job)
+    _dispatch_on_commit([job], [written.id])
+    return written
 
 
 def enqueue_many(
     task: "JobTask", calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]], options: Options
-) -> list[uuid.UUID]:
+) -> list[Written]:
     """Write many jobs of one task in one insert, and publish them together on commit: all of them or none.
 
     Returns:
-        The jobs' ids, in the order of `calls`.
+        The jobs, in the order of `calls`.
 
     Raises:
         As `enqueue`; the message says which of the calls is at fault.
@@ -75,7 +77,7 @@ def enqueue_many(
     with transaction.atomic():
         ids = insert_many(jobs)
         _dispatch_on_commit(jobs, ids)
-    return ids
+    return [Written(job_id, is_new=job_id == job.id) for job, job_id in zip(jobs, ids, strict=True)]
 
 
 def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> None:
@@ -98,6 +100,16 @@ def _ahead(task: "JobTask", options: Options) -> Options:
     return replace(options, eta=None) if run_at is not None and has_come(run_at) else options
 
 
+def _in_time(
+    delay: float | None, run_at: datetime | None, longest: float | None
+) -> tuple[float | None, datetime | None]:
+    """Return when a job is due, and not later than its rule lets further calls put it off."""
+    if longest is None:
+        return delay, run_at
+    latest = timezone.now() + timedelta(seconds=longest)
+    return (None if delay is None else min(delay, longest)), (None if run_at is None else min(run_at, latest))
+
+
 class _Jobs:
     """Makes the jobs of one call: what they have in common is checked and written out once.
 
@@ -108,10 +120,11 @@ class _Jobs:
     def __init__(self, task: "JobTask", options: Options) -> None:
         options = _ahead(task, options)
         check_carried(task, options)
-        delay, run_at = due(task, options)
+        rule = rule_of(task, {"unique": options.unique, **options.uniqueness})
+        delay, run_at = _in_time(*due(task, options), rule.max_delay)
         expires_in, expires_at = expiry(task, options)
         parent = _parent()
-        self._task, self._options = task, options
+        self._task, self._options, self._rule = task, options, rule
         self._new = partial(
             NewJob,
             given_id=options.task_id is not None,
@@ -143,6 +156,7 @@ class _Jobs:
             kwargs=json_text(task, "kwargs", dict(kwargs)) if kwargs else "{}",
             unique_key=key,
             earlier_keys=tuple(earlier),
+            unique_rule=self._rule,
         )
         _check_size(job)
         return job

@@ -23,7 +23,10 @@ BATCH = 500
 NEAR, FAR_EVERY = timedelta(seconds=2), timedelta(seconds=2)
 
 #: What is no column of an event.
-_LEFT_OUT = ("options", "result", "lease_id", "lease_expires_at", "unique_key", "cancel_requested_at", "expires_at")
+_LEFT_OUT = (
+    *("options", "result", "lease_id", "lease_expires_at", "unique_key", "unique_until", "unique_expires_at"),
+    *("cancel_requested_at", "expires_at"),
+)
 
 Key = tuple[datetime, uuid.UUID]
 

@@ -11,6 +11,7 @@ from jobs.core.held_by import HeldBy
 from jobs.core.states import FINAL, State
 from jobs.ledger.sql import (
     NO_LEASE,
+    UNIQUE_KEY_SUCCEEDED,
     Dialect,
     RowLocked,
     change_one,
@@ -54,7 +55,8 @@ def storable(text: str) -> str:
 def success(words: Dialect) -> str:
     """Return what every success does to a job."""
     times = f"finished_at = {words.now}, changed_at = {words.now}"
-    return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {NO_LEASE}"
+    key = UNIQUE_KEY_SUCCEEDED.format(now=words.now)
+    return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {key}, {NO_LEASE}"
 
 
 def succeed_many(job_ids: Collection[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
@@ -127,8 +129,7 @@ def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
         f" AND NOT EXISTS (SELECT 1 FROM jobs_attempt WHERE job_id = jobs_job.id AND number = jobs_job.attempt"
         f" AND error_type = '{OVERTIME}')"
     )
-    ended = f"{success(words)}, unique_key = NULL"
-    return changed(f"{ended} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
+    return changed(f"{success(words)} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
 
 
 def retry(job_id: uuid.UUID, lease_id: str, delay: float, failure: Failure, *, lost_worker: bool = False) -> bool:
@@ -274,10 +275,11 @@ def _unless_cancelled(state: State, words: Dialect) -> str:
     One that gives up has its dead letter by then, and is dead.
     """
     if state in FINAL:
-        return f"state = '{state}', finished_at = {words.now}"
+        return f"state = '{state}', finished_at = {words.now}, unique_key = NULL"
     return (
         f"state = CASE WHEN cancel_requested_at IS NULL THEN '{state}' ELSE '{State.CANCELLED}' END,"
-        f" finished_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE {words.now} END"
+        f" finished_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE {words.now} END,"
+        " unique_key = CASE WHEN cancel_requested_at IS NULL THEN unique_key END"
     )
 
 

@@ -10,6 +10,7 @@ from jobs.core.states import State
 from jobs.ledger.sql import (
     NO_LEASE,
     NOT_PAUSED,
+    UNIQUE_KEY_BEGUN,
     Dialect,
     RowLocked,
     change_named,
@@ -109,10 +110,10 @@ _CLAIMABLE = f"{in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
 
 
 def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: str, again: bool = False) -> Claims:
-    """Queued → running for jobs, each under a lease of its own: the attempt is counted, and the unique key let go.
+    """Queued → running for jobs, each under a lease of its own; the attempt is counted.
 
-    Left are jobs that somebody else has claimed, that have ended or wait for their time, that are held back, and those
-    of paused queues.
+    A unique key is let go, unless it is to be held for longer. Left are jobs that somebody else has claimed, that have
+    ended or wait for their time, that are held back, and those of paused queues.
 
     Args:
         asked: the leases, by job.
@@ -209,9 +210,10 @@ def _taken(job_id: uuid.UUID, row: Sequence[Any], words: Dialect) -> Taken:
 
 def taking(words: Dialect, lease_id: str = "%s") -> str:
     """Return what every claim does to a job. Takes the lease id, unless it is a column, its seconds, and the worker."""
+    key = UNIQUE_KEY_BEGUN.format(now=words.now)
     return (
-        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = {lease_id},"
-        f" unique_key = NULL, lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = {lease_id}, {key},"
+        f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -9,9 +10,10 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from jobs.core.states import State
+from jobs.core.unique_rule import UniqueRule, Until
 from jobs.errors import EnqueueError
 from jobs.ledger import unique
-from jobs.ledger.sql import Dialect, cursor, dialect, one, placeholders
+from jobs.ledger.sql import Dialect, RowLocked, cursor, dialect, one, placeholders
 
 
 class NewJob(NamedTuple):
@@ -41,6 +43,8 @@ class NewJob(NamedTuple):
     unique_key: str | None = None
     #: Other keys under which a job may wait that this one must not join: those of secrets given up by now.
     earlier_keys: tuple[str, ...] = ()
+    #: How long it holds the key, and what it changes of the job that has it.
+    unique_rule: UniqueRule = UniqueRule()
     replay_of: uuid.UUID | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
@@ -60,22 +64,44 @@ class NewJob(NamedTuple):
         """The state it is enqueued in."""
         return State.SCHEDULED if self.waits else State.QUEUED
 
+    @property
+    def keys(self) -> list[str]:
+        """All keys under which a job may be there that this one must join."""
+        return [self.unique_key, *self.earlier_keys] if self.unique_key else []
+
+
+class Written(NamedTuple):
+    """What came of a call.
+
+    Attributes:
+        id: the job's.
+        is_new: whether this call wrote it; false where it was there.
+    """
+
+    id: uuid.UUID
+    is_new: bool
+
 
 #: How often a job is written that finds another in its way, which is gone when it is looked for.
 MOST_TRIES = 10
 
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
-    " unique_key, replay_of, run_at, expires_at"
+    " unique_key, unique_until, replay_of, run_at, expires_at, unique_expires_at"
 )
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
 
 
 def insert(job: NewJob) -> uuid.UUID:
+    """Write one job as `write` does. Returns its id, or that of the job already there."""
+    return write(job).id
+
+
+def write(job: NewJob) -> Written:
     """Write one job in the caller's transaction.
 
     Returns:
-        Its id; or that of the job already there, under the id the caller gave or waiting under the same unique key.
+        It, or the job already there: under the id the caller gave, or holding the same unique key.
 
     Raises:
         EnqueueError: the id given is that of another task's job, or something in the database keeps the row out.
@@ -87,24 +113,57 @@ def insert(job: NewJob) -> uuid.UUID:
     if not (job.given_id or job.unique_key):
         with cursor() as opened:
             opened.execute(f"{_INSERT} VALUES ({values})", parameters)
-        return job.id
+        return Written(job.id, is_new=True)
     # The job in the way may begin between the two statements and so free the key: then it is tried again.
     for _ in range(MOST_TRIES):
-        if job.unique_key and (waiting := unique.waiting([job.unique_key, *job.earlier_keys])):
-            return next(iter(waiting.values()))
         try:
+            if there := _relied_on(job):
+                return Written(there, is_new=False)
             if _is_written(job, values, parameters):
-                return job.id
-        except unique.Taken:
-            return insert(job._replace(unique_key=None))
-        if there := _one_with_id(job):
-            return there
+                return Written(job.id, is_new=True)
+        except (unique.Taken, RowLocked):
+            return write(job._replace(unique_key=None))
+        if there := _one_with_id(job) or _relied_on_begun(job.keys):
+            return Written(there, is_new=False)
     if job.unique_key:
         # Somebody's transaction has locked the job that waits, and may do so for hours: it cannot be relied on.
-        return insert(job._replace(unique_key=None, given_id=True))
+        return write(job._replace(unique_key=None, given_id=True))
     raise EnqueueError(
         f"{job.task}: job {job.id} could not be written in {MOST_TRIES} tries: the database takes no row with this id,"
         " and shows none that has it."
+    )
+
+
+def _relied_on(job: NewJob) -> uuid.UUID | None:
+    """Return the job that waits with the same key, and is changed as the call's rule says. Raises RowLocked."""
+    if not job.unique_key:
+        return None
+    if job.unique_rule.replace:
+        there = unique.replace(job.keys, _replacement(job))
+    else:
+        there = next(iter(unique.waiting(job.keys).values()), None)
+    if there is None:
+        # The index knows the first key alone.
+        return _relied_on_begun(job.earlier_keys)
+    unique.count_call([there])
+    return there
+
+
+def _relied_on_begun(keys: Sequence[str]) -> uuid.UUID | None:
+    there = next(iter(unique.begun(keys).values()), None) if keys else None
+    if there is not None:
+        unique.count_call([there])
+    return there
+
+
+def _replacement(job: NewJob) -> unique.Replacement:
+    rule = job.unique_rule
+    return unique.Replacement(
+        arguments=(job.args, job.kwargs) if "kwargs" in rule.replace else None,
+        moves="run_at" in rule.replace,
+        run_at=job.run_at,
+        delay=job.delay or 0.0,
+        max_delay=rule.max_delay,
     )
 
 
@@ -130,20 +189,34 @@ def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:
     """Write many jobs in the caller's transaction, a few statements for all of them. None of them has a given id.
 
     Returns:
-        Their ids, in order; as `insert` does for those with a unique key.
+        Their ids, in order; as `insert` does for those with a unique key. A job is new if the id is its own, and no
+        other before it has the same.
     """
+    if any(job.unique_rule.replace for job in jobs):
+        # Each changes what the one before it has written.
+        return [insert(job) for job in jobs]
     plain = [job for job in jobs if not job.unique_key]
     if plain:
         _write(plain)
     keyed = {job.unique_key: job for job in reversed(jobs) if job.unique_key}
     ids = _insert_keyed(keyed)
+    # The others of this call with one key rely on the first one.
+    unique.count_call(_further([ids[job.unique_key] for job in jobs if job.unique_key]))
     return [ids[job.unique_key] if job.unique_key else job.id for job in jobs]
 
 
+def _further(ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """Return each id as often as it stands there after its first time."""
+    return list((Counter(ids) - Counter(set(ids))).elements())
+
+
 def _insert_keyed(jobs: Mapping[str, NewJob]) -> dict[str, uuid.UUID]:
-    wanted = [key for job in jobs.values() for key in (str(job.unique_key), *job.earlier_keys)]
+    wanted = [key for job in jobs.values() for key in job.keys]
+    earlier = [key for job in jobs.values() for key in job.earlier_keys]
     found = unique.waiting(wanted) if wanted else {}
-    ids = {key: found[there] for key, job in jobs.items() for there in (key, *job.earlier_keys) if there in found}
+    found |= unique.begun(earlier) if earlier else {}
+    ids = {key: found[there] for key, job in jobs.items() for there in job.keys if there in found}
+    unique.count_call(list(ids.values()))
     # All take the keys in one order, so that two of them wait for each other at most once.
     fresh = [jobs[key] for key in sorted(jobs.keys() - ids.keys())]
     if fresh:
@@ -182,15 +255,17 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
     parameters = _without_times(job, words)
     run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
-    json_mark = words.json
-    return (
-        f"%s, %s, %s, %s, {json_mark}, {json_mark}, {json_mark}, %s, %s, %s, %s, %s, %s, {run_at}, {expires_at}",
-        parameters,
-    )
+    unique_expires_at = _moment(None, _window(job), words, parameters) or "NULL"
+    json_marks, times = f"{words.json}, {words.json}, {words.json}", f"{run_at}, {expires_at}, {unique_expires_at}"
+    return f"%s, %s, %s, %s, {json_marks}, %s, %s, %s, %s, %s, %s, %s, {times}", parameters
+
+
+def _window(job: NewJob) -> float | None:
+    return job.unique_rule.within if job.unique_key else None
 
 
 def _without_times(job: NewJob, words: Dialect) -> list[Any]:
-    """Return the values of `_COLUMNS`, but those of the two times that end it."""
+    """Return the values of `_COLUMNS`, but those of the three times that end it."""
     return [
         words.key(job.id),
         job.task,
@@ -204,6 +279,7 @@ def _without_times(job: NewJob, words: Dialect) -> list[Any]:
         job.correlation_id,
         None if job.parent_id is None else words.key(job.parent_id),
         job.unique_key,
+        str(Until.DONE) if job.unique_key and job.unique_rule.until == Until.DONE else None,
         None if job.replay_of is None else words.key(job.replay_of),
     ]
 
@@ -221,7 +297,8 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 #: The types of the columns, as PostgreSQL reads them from JSON.
 _TYPES = (
     "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
-    " correlation_id text, parent_id uuid, unique_key text, replay_of uuid, run_at timestamptz, expires_at timestamptz"
+    " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, run_at timestamptz,"
+    " expires_at timestamptz, unique_expires_at timestamptz"
 )
 
 
@@ -258,6 +335,7 @@ def _records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
             *_without_times(job, words),
             words.time(job.run_at or now + timedelta(seconds=job.delay or 0)),
             words.time(job.expires_at if job.expires_in is None else now + timedelta(seconds=job.expires_in)),
+            words.time(None if (window := _window(job)) is None else now + timedelta(seconds=window)),
         )
         for job in jobs
     ]

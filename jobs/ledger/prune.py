@@ -69,8 +69,10 @@ def _held(table: str, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
 
 def _condition(past: Past) -> tuple[str, list[object]]:
     sql = dialect()
+    # A job that holds its unique key stands for calls to come.
+    held = f"unique_key IS NOT NULL AND unique_expires_at > {sql.now}"
+    where = f"state {sql.is_one_of} AND changed_at <= {sql.after} AND NOT COALESCE({held}, FALSE)"
     # `changed_at`, which for an ended job is when it ended, has the index.
-    where = f"state {sql.is_one_of} AND changed_at <= {sql.after}"
     parameters: list[object] = [sql.array(str(state) for state in past.states), -past.seconds]
     for tasks, negation in ((past.tasks, ""), (past.other_than, "NOT ")):
         if tasks:
@@ -82,7 +84,8 @@ def _condition(past: Past) -> tuple[str, list[object]]:
 def _delete(keys: list[object]) -> None:
     ids = placeholders(keys)
     changed(f"UPDATE jobs_deadletter SET job_id = NULL WHERE job_id IN ({ids})", keys)
-    changed(f"DELETE FROM jobs_attempt WHERE job_id IN ({ids})", keys)
+    for table in ("jobs_attempt", "jobs_uniquecall"):
+        changed(f"DELETE FROM {table} WHERE job_id IN ({ids})", keys)
     changed(f"DELETE FROM jobs_job WHERE id IN ({ids})", keys)
 
 

@@ -202,6 +202,7 @@ def _failure(words: Dialect, returning: str = "id, state") -> str:
         f" finished_at = CASE WHEN NOT named.goes_on OR cancel_requested_at IS NOT NULL THEN {words.now} END,"
         f" run_at = COALESCE({words.after_seconds('named.delay')}, run_at),"
         " dispatched_at = CASE WHEN NOT named.goes_on THEN dispatched_at END,"
+        " unique_key = CASE WHEN named.goes_on AND cancel_requested_at IS NULL THEN unique_key END,"
         " attempt = attempt - named.given_back, worker_losses = worker_losses + named.losses,"
         f" last_error = named.summary, changed_at = {words.now},"
         " lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL, held_by = named.holder,"

@@ -119,6 +119,10 @@ def dialect() -> Dialect:
 #: What every end of an attempt does to the lease, and to what held the job back before it.
 NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL, held_by = NULL, held_since = NULL"
 
+#: What becomes of a job's unique key when it begins, and when it has succeeded: its window (`within`) may go on.
+UNIQUE_KEY_BEGUN = "unique_key = CASE WHEN unique_until = 'done' OR unique_expires_at > {now} THEN unique_key END"
+UNIQUE_KEY_SUCCEEDED = "unique_key = CASE WHEN unique_expires_at > {now} THEN unique_key END"
+
 #: Holds for jobs of queues that are not paused. Which those are is asked once in a statement, and not for each row.
 NOT_PAUSED = "queue NOT IN (SELECT name FROM jobs_queue WHERE paused_at IS NOT NULL)"
 

@@ -1,12 +1,16 @@
-"""Unique keys: of the jobs that wait to begin, one has a key, and who wants another one relies on it.
+"""Unique keys: one job has a key, until it begins or for longer, and who wants another one relies on it.
 
-Relying is safe on PostgreSQL because the row found is locked: it cannot be claimed before the caller's transaction
-ends, so the job sees what the caller has written. Callers do not keep each other out; claims pass the row by meanwhile.
+Relying on one that waits is safe on PostgreSQL because the row found is locked: it cannot be claimed before the
+caller's transaction ends, so the job sees what the caller has written. Callers do not keep each other out; claims pass
+the row by meanwhile.
 
 Two callers who write the same key at once are kept apart by the index, in which one waits until he knows what became
 of the other's job. That would be as long as the other's transaction lasts, and two callers with two keys in different
 orders would wait for each other. So nobody waits for longer than a moment: then he writes a job of his own without the
 key, one too many perhaps and none too few.
+
+A job that has begun, and holds its key until its end or for a time, is relied on as it is. Once that is over, whoever
+wants the key next takes it away.
 
 On SQLite a transaction that writes is alone from its beginning to its end.
 """
@@ -15,11 +19,14 @@ import time
 import uuid
 import weakref
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
-from jobs.ledger.sql import dialect, rows
+from jobs.core.states import WAITING, State
+from jobs.ledger.sql import Dialect, change_one, changed, dialect, free, in_state, rows
 
 #: How long another's job with the same key is waited for, in milliseconds: longer than a short transaction takes.
 PATIENCE = 100
@@ -39,14 +46,112 @@ class Taken(Exception):
     """Raised where a transaction that goes on has written a job with the same key."""
 
 
+#: Holds for jobs that wait for an attempt, found by their keys.
+_WAITS = in_state(*WAITING, State.QUEUED)
+
+#: Holds for jobs that wait for their first attempt: those that have begun show it, until it is given back.
+_HAS_NOT_BEGUN = in_state(State.SCHEDULED, State.QUEUED)
+
+
 def waiting(keys: Collection[str]) -> dict[str, uuid.UUID]:
     """Return the jobs that wait under these keys. None of them begins before the transaction ends."""
     sql = dialect()
     lock = "FOR SHARE SKIP LOCKED" if sql.name == "postgresql" else ""
     found = rows(
-        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {sql.is_one_of} {lock}", [sql.array(list(keys))]
+        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {sql.is_one_of} AND {_WAITS} {lock}",
+        [sql.array(list(keys))],
     )
     return {key: sql.to_uuid(job_id) for key, job_id in found}
+
+
+def begun(keys: Collection[str]) -> dict[str, uuid.UUID]:
+    """Return the jobs that have begun, or ended, and hold these keys still; keys held for too long are let go.
+
+    Left out is one whose row another transaction holds to delete it.
+    """
+    sql = dialect()
+    changed(
+        f"UPDATE jobs_job SET unique_key = NULL WHERE {free(f'unique_key {sql.is_one_of} AND {_is_over(sql)}')}",
+        [sql.array(list(keys))],
+    )
+    lock = "FOR KEY SHARE SKIP LOCKED" if sql.name == "postgresql" else ""
+    found = rows(
+        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {sql.is_one_of} AND NOT {_WAITS}"
+        f" AND NOT ({_is_over(sql)}) {lock}",
+        [sql.array(list(keys))],
+    )
+    return {key: sql.to_uuid(job_id) for key, job_id in found}
+
+
+def _is_over(sql: Dialect) -> str:
+    """Return the condition on jobs that have a key and do not hold it any more: the time for which they did is over."""
+    ended = f"finished_at IS NOT NULL OR unique_until IS NULL AND {in_state(State.RUNNING, State.RETRYING)}"
+    return f"COALESCE(unique_expires_at <= {sql.now}, TRUE) AND ({ended})"
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What a further call changes of the job that waits.
+
+    Attributes:
+        arguments: JSON texts of `args` and `kwargs`; None where they stay.
+        moves: whether it is due at another time: at `run_at`, else `delay` seconds from now.
+        max_delay: how long after it was enqueued that may be at most, in seconds.
+    """
+
+    arguments: tuple[str, str] | None = None
+    moves: bool = False
+    run_at: datetime | None = None
+    delay: float = 0.0
+    max_delay: float | None = None
+
+
+def replace(keys: Collection[str], replacement: Replacement) -> uuid.UUID | None:
+    """Change the job that waits to begin under one of these keys. Returns it; None where none does.
+
+    One that is due already stays due, and only its arguments are changed.
+
+    Raises:
+        RowLocked: another transaction holds its row for longer than a moment.
+    """
+    sql = dialect()
+    there = rows(
+        f"SELECT id FROM jobs_job WHERE unique_key {sql.is_one_of} AND {_HAS_NOT_BEGUN}", [sql.array(list(keys))]
+    )
+    if not there:
+        return None
+    job_id = sql.to_uuid(there[0][0])
+    changes, parameters = _replaced(replacement, sql)
+    condition = f"id = %s AND unique_key {sql.is_one_of} AND {_HAS_NOT_BEGUN}"
+    meant = [sql.key(job_id), sql.array(list(keys))]
+    row = change_one(job_id, condition, meant, f"UPDATE jobs_job SET {changes}", parameters)
+    return None if row is None else job_id
+
+
+def _replaced(replacement: Replacement, sql: Dialect) -> tuple[str, list[object]]:
+    """Return what an UPDATE sets, and its parameters."""
+    changes = [f"changed_at = {sql.now}"]
+    parameters: list[object] = []
+    if replacement.arguments is not None:
+        changes.append(f"args = {sql.json}, kwargs = {sql.json}")
+        parameters += replacement.arguments
+    if replacement.moves:
+        due = sql.after if replacement.run_at is None else "%s"
+        parameters.append(replacement.delay if replacement.run_at is None else sql.time(replacement.run_at))
+        if replacement.max_delay is not None:
+            least = "LEAST" if sql.name == "postgresql" else "MIN"
+            due = f"{least}({due}, {sql.later('created_at')})"
+            parameters.append(replacement.max_delay)
+        changes.append(f"run_at = CASE WHEN state = '{State.SCHEDULED}' THEN {due} ELSE run_at END")
+    return ", ".join(changes), parameters
+
+
+def count_call(job_ids: Sequence[uuid.UUID]) -> None:
+    """Note for each of these jobs that a call relies on it: as many calls as it is named."""
+    if job_ids:
+        sql = dialect()
+        values = ", ".join(["(%s)"] * len(job_ids))
+        changed(f"INSERT INTO jobs_uniquecall (job_id) VALUES {values}", [sql.key(job_id) for job_id in job_ids])
 
 
 def written(columns: str, values: str, source: str, parameters: Sequence[Any]) -> set[uuid.UUID]:

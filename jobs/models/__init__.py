@@ -8,6 +8,7 @@ from jobs.models.queue import Queue
 from jobs.models.schedule_run import ScheduleRun
 from jobs.models.tally import Tally, TallyMark
 from jobs.models.token import ApiToken
+from jobs.models.unique_call import UniqueCall
 from jobs.models.worker import Worker
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ScheduleRun",
     "Tally",
     "TallyMark",
+    "UniqueCall",
     "Worker",
 ]

@@ -48,8 +48,12 @@ class Job(models.Model):
     parent_id = models.UUIDField(null=True)
     #: The job of whose dead letter this one is a corrected copy.
     replay_of = models.UUIDField(null=True)
-    #: Held by a job that waits to begin; a second job with the same key is not enqueued meanwhile.
+    #: While a job holds it, a second one with the same key is not enqueued: until it begins, or as the next two say.
     unique_key = models.CharField(max_length=200, null=True)
+    #: `done` where it is held until the job has ended; null where until it begins.
+    unique_until = models.CharField(max_length=5, null=True)
+    #: Until when it is held in any case, unless the job gives up; null where there is no such time.
+    unique_expires_at = models.DateTimeField(null=True)
     #: What the task last said of its progress: `{"done": …, "total": …, "message": …}`.
     progress = models.JSONField(null=True)
     #: What the task returned, of a task whose results are kept; it counts where the job has succeeded.
@@ -129,6 +133,11 @@ class Job(models.Model):
     def held_back(self) -> str:
         """Why it waits though it is due, in words; empty where nothing holds it back."""
         return HeldBy(self.held_by).words if self.held_by and self.state == State.QUEUED else ""
+
+    @property
+    def calls(self) -> int:
+        """For how many calls it stands: the one that enqueued it, and those that found it there by its unique key."""
+        return 1 + self.unique_calls.count()
 
     @property
     def is_final(self) -> bool:

@@ -70,7 +70,7 @@ def replay_corrected(
     with transaction.atomic():
         _refuse_twice(letter, force=force)
         options = Options(queue=letter.queue, correlation_id=letter.correlation_id or None, replay_of=letter.job_id)
-        job_id = enqueue(task, args, kwargs, options)
+        job_id = enqueue(task, args, kwargs, options).id
         _mark_replayed(letter, job_id)
         record("replay corrected", actor, {"letter": str(letter.pk), "job": str(job_id)}, 1)
     return job_id
@@ -156,7 +156,7 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
     task = registered().get(letter.task)
     if isinstance(task, JobTask) and letter.args is not None and letter.kwargs is not None:
         args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
-        return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None))
+        return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None)).id
     message = codec.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
     publisher.send(letter.queue, message)
     return None

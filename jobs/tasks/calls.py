@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 class JobResult(AsyncResult):
-    """What `.delay()` returns: Celery's result, and the job behind it."""
+    """What `.delay()` returns: Celery's result, and the job behind it.
+
+    Attributes:
+        is_new: whether the call wrote the job; false where it found one with its unique key, or its id. None where
+            nobody called: `AsyncResult(id)` of a job.
+    """
+
+    is_new: bool | None = None
 
     @property
     def job(self) -> "Job":

@@ -9,9 +9,11 @@ from celery import shared_task
 from jobs.core.public_rate import RULE as RATE_RULE, is_public_rate
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import MOST_TIMES, TOO_LONG
+from jobs.core.unique_rule import UniqueRule
 from jobs.errors import InvalidOption
-from jobs.tasks.options import PRIORITIES
+from jobs.tasks.options import PRIORITIES, UNIQUENESS
 from jobs.tasks.task import JobTask
+from jobs.tasks.uniqueness import check_names
 
 
 class TaskOptions(TypedDict, total=False):
@@ -33,9 +35,17 @@ class TaskOptions(TypedDict, total=False):
     time_limit: float | None
     expires: float | None
     pydantic: bool
-    #: A template such as `"post:{post_id}"`, or true for task and arguments: while such a job waits to begin, another
-    #: call returns that job instead of enqueueing a second one.
-    unique: str | bool
+    #: A template such as `"post:{post_id}"`, names of arguments, or true for task and arguments: while such a job waits
+    #: to begin, another call returns that job instead of enqueueing a second one.
+    unique: str | bool | tuple[str, ...]
+    #: `"begun"`, or `"done"` where a job is unique until it has succeeded or given up.
+    until: str
+    #: Seconds from its call for which a job is unique at least, also where it has succeeded by then.
+    within: float | None
+    #: What another call changes of the job that waits: `"kwargs"` (all its arguments), `"run_at"`.
+    replace: tuple[str, ...]
+    #: With `replace=("run_at",)`: how many seconds after the first call further ones can put the job off at most.
+    max_delay: float | None
     #: Names of arguments that nobody is shown, or true for all.
     redact: tuple[str, ...] | bool
     #: Whether clients may submit it over HTTP.
@@ -87,13 +97,28 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
         InvalidOption: for an option `@job` does not know, or a value it cannot have.
     """
     _check_options(options)
-    register = shared_task(base=JobTask, **options)
+    rule = _unique_rule(options)
+    # A task has a method `replace`.
+    others = {name: value for name, value in options.items() if name not in UNIQUENESS}
+    register = shared_task(base=JobTask, unique_rule=rule, **others)
 
     def declare(function: Callable[..., Any]) -> Any:
         _check_function(function)
+        if "batch" not in options:
+            # Those of a batch's jobs are known when the type of its items is.
+            names = list(inspect.signature(function).parameters)[1 if options.get("bind") else 0 :]
+            check_names(rule.by, names, f"@job {function.__qualname__}")
         return register(function)
 
     return declare(functions[0]) if functions else declare
+
+
+def _unique_rule(options: JobOptions) -> UniqueRule:
+    said: dict[str, Any] = {name: options[name] for name in UNIQUENESS if name in options}  # type: ignore[literal-required]
+    rule = UniqueRule(by=options.get("unique", False), **said)
+    if problem := rule.problem():
+        raise InvalidOption(f"@job: {problem}.")
+    return rule
 
 
 def _check_function(function: Callable[..., Any]) -> None:
@@ -156,7 +181,6 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
     "retry_jitter": (_fraction, "true, false, or a share below 1"),
     "default_retry_delay": (lambda value: value is not None and _seconds(value), "seconds above zero"),
-    "unique": (lambda value: isinstance(value, (bool, str)), "true, false, or a template of argument names"),
     "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
     "redact": (
         lambda value: isinstance(value, (bool, tuple, list)),

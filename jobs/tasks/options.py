@@ -37,8 +37,9 @@ class Options:
         eta: the time from when it may run, instead of `countdown`.
         expires: seconds from now, or the time, after which it must not begin any more.
         max_retries: attempts after the first, or None for no limit, where not the task's own (`...`).
-        unique: a key, or true for task and arguments, instead of the task's own: while a job of the task with this
-            key waits to begin, the call returns that job.
+        unique: a key, names of arguments, or true for task and arguments, instead of the task's own: while a job of
+            the task with this key waits to begin, the call returns that job.
+        uniqueness: what the call says of that besides, by the names of `UniqueRule`.
         message: what else goes into the message.
     """
 
@@ -51,15 +52,19 @@ class Options:
     correlation_id: str | None = None
     max_retries: int | EllipsisType | None = ...
     replay_of: uuid.UUID | None = None
-    unique: str | bool | None = None
+    unique: str | bool | tuple[str, ...] | None = None
+    uniqueness: Mapping[str, Any] = field(default_factory=dict)
     message: dict[str, Any] = field(default_factory=dict)
 
+
+#: Options that say how long a job is unique, and what a further call does.
+UNIQUENESS = ("until", "within", "replace", "max_delay")
 
 #: Options of `apply_async` that say something of a job.
 _OF_JOBS = frozenset(
     {
         *("queue", "priority", "countdown", "eta", "expires", "unique", "correlation_id", "headers", "shadow"),
-        *("link", "link_error", "max_retries", "time_limit", "soft_time_limit"),
+        *("link", "link_error", "max_retries", "time_limit", "soft_time_limit", *UNIQUENESS),
         # What canvas passes on.
         *("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "replaced_task_nesting"),
         *("stamped_headers", "reply_to", "add_to_parent", "ignore_result"),
@@ -98,6 +103,7 @@ def options_of(task: "JobTask", options: Mapping[str, Any], task_id: str | None,
         correlation_id=options.get("correlation_id"),
         max_retries=options.get("max_retries", ...),
         unique=options.get("unique"),
+        uniqueness={name: options[name] for name in UNIQUENESS if options.get(name) is not None},
         message=message,
     )
 

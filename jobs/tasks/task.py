@@ -14,7 +14,9 @@ from django.utils import timezone
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
+from jobs.core.unique_rule import UniqueRule
 from jobs.errors import InvalidOption, Permanent
+from jobs.ledger.enqueue import Written
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.calls import JobResult, arguments_of, message_of, plain_arguments
 from jobs.tasks.coroutines import finished
@@ -57,7 +59,8 @@ class JobTask(TypedCalls[P, R_co], Task):
     default_retry_delay = 1
     time_limit = 30
     expires: float | None = None
-    unique: str | bool = False
+    unique: str | bool | tuple[str, ...] = False
+    unique_rule = UniqueRule()
     batch = 0
     redact: tuple[str, ...] | bool = ()
     public = False
@@ -174,9 +177,8 @@ class JobTask(TypedCalls[P, R_co], Task):
 
         Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
         `headers`, `link`, `link_error`, `max_retries`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID),
-        `unique`,
-        and those that canvas passes. Options about sending (`producer`, `connection`, `retry`, …) have none, since
-        nothing is sent here; one that nobody knows is an error.
+        `unique`, `until`, `within`, `replace`, `max_delay`, and those that canvas passes. Options about sending
+        (`producer`, `connection`, `retry`, …) have none, since nothing is sent here; one that nobody knows is an error.
 
         With CELERY_TASK_ALWAYS_EAGER the task runs at once, without a row, and the result is Celery's `EagerResult`.
 
@@ -192,8 +194,7 @@ class JobTask(TypedCalls[P, R_co], Task):
                 "JobResult",
                 super().apply_async(args, kwargs, task_id, producer, link, link_error, shadow, **options),
             )
-        job_id = self.enqueuer.enqueue(self, args, kwargs, chosen)
-        return JobResult(str(job_id), app=self.app)
+        return self._result(self.enqueuer.enqueue(self, args, kwargs, chosen))
 
     def delay_many(
         self, calls: Iterable[Mapping[str, Any] | Sequence[Any]], **options: Unpack[ManyOptions]
@@ -218,8 +219,12 @@ class JobTask(TypedCalls[P, R_co], Task):
         chosen = options_of(self, options, None, message)
         if self.app.conf["task_always_eager"]:
             return [self.apply_async(args, kwargs, **options) for args, kwargs in arguments]
-        ids = self.enqueuer.enqueue_many(self, arguments, chosen)
-        return [JobResult(str(job_id), app=self.app) for job_id in ids]
+        return [self._result(written) for written in self.enqueuer.enqueue_many(self, arguments, chosen)]
+
+    def _result(self, written: Written) -> JobResult:
+        result = JobResult(str(written.id), app=self.app)
+        result.is_new = written.is_new
+        return result
 
     def _plain_arguments(
         self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None

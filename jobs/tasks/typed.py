@@ -30,7 +30,11 @@ class CallOptions(TypedDict, total=False):
     countdown: float | timedelta | None
     eta: datetime | None
     expires: float | timedelta | datetime | None
-    unique: str | bool | None
+    unique: str | bool | tuple[str, ...] | None
+    until: str | None
+    within: float | timedelta | None
+    replace: tuple[str, ...] | None
+    max_delay: float | timedelta | None
     max_retries: int | None
     time_limit: float | None
     soft_time_limit: float | None

@@ -103,6 +103,7 @@ class JobDetail(JobOut):
     result: Any = Field(
         description="What it returned, of a task whose results are kept; `[redacted]` where the task hides arguments."
     )
+    calls: int = Field(description="For how many calls it stands: more than one where others found its unique key.")
     attempts: list[AttemptOut]
 
 

@@ -173,6 +173,7 @@ def test_while_a_job_with_a_unique_key_waits_it_is_the_answer(api: Api) -> None:
     assert api.post("jobs", note(unique="order:2")).status_code == 201
     assert api.post("jobs", note(unique=True)).status_code == 201
     assert api.post("jobs", note(unique=True)).status_code == 200
+    assert api.get(f"jobs/{first.json()['id']}").json()["calls"] == 2
 
 
 def test_many_jobs_are_enqueued_in_order(api: Api) -> None:

@@ -100,6 +100,7 @@ def test_one_job_is_shown_with_its_attempts(run: Run) -> None:
     answer = run("show", job.pk, "--json").answer
     assert answer["state"] == "dead"
     assert [(attempt["number"], attempt["error"]) for attempt in answer["attempts"]] == [(1, "it failed")]
+    assert answer["calls"] == 1
     assert "Traceback" in run("show", job.pk).out
 
 

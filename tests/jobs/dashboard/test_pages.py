@@ -11,12 +11,12 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.core.states import State
-from jobs.ledger import attempts
+from jobs.ledger import attempts, enqueue
 from jobs.models import DeadLetter, Job, OperatorAction, Queue, Worker
 from jobs.reports.queues import UNFINISHED, QueueReport
 from jobs.templatetags.words import drains
 from tests.jobs.dashboard.letters import letter
-from tests.jobs.rows import LEASE, claimed, in_state, written
+from tests.jobs.rows import LEASE, claimed, in_state, new_job, written
 from tests.seeding import seed
 
 NOTE = "tests.tasks_app.tasks.note"
@@ -57,6 +57,14 @@ def test_a_job_tells_its_headers_and_what_follows_it(viewer: Client) -> None:
     assert '<b>tenant</b> <code class="text">&quot;blue&quot;</code>' in page
     assert "<dt>Then</dt><dd><code>second.<wbr>task</code>, <code>third.<wbr>task</code></dd>" in page
     assert "hush" not in page
+
+
+def test_a_unique_job_tells_for_how_many_calls_it_stands(viewer: Client) -> None:
+    job = written(unique_key="order:1")
+    assert "Stands for" not in text(viewer, f"/jobs/{job.pk}/")
+    for _ in range(2):
+        enqueue.insert(new_job(unique_key="order:1"))
+    assert "<dt>Stands for</dt><dd>3 calls</dd>" in text(viewer, f"/jobs/{job.pk}/")
 
 
 def test_the_actions_offered_fit_the_state(operator: Client) -> None:
