@@ -27,7 +27,7 @@ from jobs.models import Job
 from jobs.operations.actions import cancel_jobs, retry_jobs
 from jobs.operations.filters import JobFilter
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
-from tests.acceptance.worker import Worker
+from tests.acceptance.worker import SharedWorker, Worker
 from tests.conftest import REPORTS
 from tests.databases import Database, default_database_at
 from tests.environment import environment
@@ -49,7 +49,12 @@ class Shift:
     database: Database
     effects: Effects
     variables: dict[str, str]
-    worker: Worker
+    shared: SharedWorker
+
+    @property
+    def worker(self) -> Worker:
+        """The worker itself."""
+        return self.shared.worker
 
 
 PREFORK = ["postgres-prefork", "sqlite-prefork"]
@@ -86,7 +91,7 @@ def shift(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     worker.start()
     worker.wait_until_ready()
-    yield Shift(pool, concurrency, database, effects, variables, worker)
+    yield Shift(pool, concurrency, database, effects, variables, SharedWorker(worker))
     worker.clean_up()
     database.drop()
 
@@ -97,13 +102,19 @@ def at_work(
 ) -> Iterator[None]:
     """Lead this test to the worker's database, and prove that the worker outlives it."""
     request.node.stash.setdefault(REPORTS, []).append(shift.worker.report)
+    # A test that failed may have left either away.
+    environment.postgres.start()
+    environment.valkey.start()
     flush()
-    with django_db_blocker.unblock(), default_database_at(shift.database.url):
+    with (
+        django_db_blocker.unblock(),
+        default_database_at(shift.database.url),
+        shift.shared.outliving_a_test(),
+    ):
         clear(shift)
         yield
         environment.valkey.start()
         flush()
-    assert shift.worker.exit_code is None, "The worker ended."
 
 
 def clear(shift: Shift) -> None:

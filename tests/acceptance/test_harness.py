@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from tests.acceptance.worker import Worker
+from tests.acceptance.worker import SharedWorker, Worker
 from tests.databases import Database
 from tests.waiting import wait_for
 
@@ -25,6 +25,24 @@ def test_a_process_sees_what_the_test_committed(database: Database, manage: Call
     User.objects.create_user("alice@example.com")
     printed = manage("shell", "-c", "from accounts.models import User; print(User.objects.get())")
     assert "alice@example.com" in printed
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_shared_worker_that_ends_fails_one_test_and_is_there_for_the_next(
+    start_worker: Callable[..., Worker],
+) -> None:
+    worker = start_worker(pool="threads")
+    shared = SharedWorker(worker)
+    first = worker.pid
+    with pytest.raises(pytest.fail.Exception, match=r"worker1 ended with -9\."), shared.outliving_a_test():
+        worker.kill()
+    with shared.outliving_a_test():
+        assert worker.pid != first
+    worker.kill()
+    with pytest.raises(pytest.fail.Exception, match=r"worker1 ended with -9\."), shared.outliving_a_test():
+        raise AssertionError("This test began though the worker had ended after the one before.")
+    with shared.outliving_a_test():
+        assert worker.exit_code is None
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])

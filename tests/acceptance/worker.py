@@ -4,10 +4,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 from django.conf import settings
 
 from tests.servers.processes import kill_group, spawn, tail
@@ -45,17 +47,20 @@ class Worker:
             *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
+        #: How much of the log is of its earlier lives.
+        self._earlier = 0
 
     # Its life.
 
     def start(self) -> None:
         """Start it; do not wait."""
+        self._earlier = len(self.log_text()) if self.log.exists() else 0
         self._process = spawn(self._command, log=self.log, environment=self._environment, directory=settings.BASE_DIR)
 
     def wait_until_ready(self) -> None:
         """Wait until it consumes."""
         wait_for(
-            lambda: self.exit_code is not None or READY.search(self.log_text()),
+            lambda: self.exit_code is not None or READY.search(self.log_text(), self._earlier),
             START_SECONDS,
             what=f"{self.name} to be ready",
         )
@@ -129,3 +134,30 @@ class Worker:
         pid = pid or self.children()[0]
         psutil.Process(pid).kill()
         return pid
+
+
+class SharedWorker:
+    """A worker for many tests: one that has ended fails the test it ended in, and is started anew for the next."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self._told = False
+
+    @contextmanager
+    def outliving_a_test(self) -> Iterator[None]:
+        """Give a test a running worker, and prove that it still runs when the test ends."""
+        # It may have ended after the look at the end of the test before, whose deed that was.
+        self._prove_that_it_runs()
+        if self._told:
+            self.worker.clean_up()
+            self.worker.start()
+            self.worker.wait_until_ready()
+            self._told = False
+        yield
+        self._prove_that_it_runs()
+
+    def _prove_that_it_runs(self) -> None:
+        code = self.worker.exit_code
+        if code is not None and not self._told:
+            self._told = True
+            pytest.fail(f"{self.worker.name} ended with {code}.", pytrace=False)

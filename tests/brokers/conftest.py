@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.worker import SharedWorker
 from tests.brokers.house import Broker, House, LedgerBroker, RabbitBroker, Report, ValkeyBroker, house_on
 from tests.brokers.rabbitmq import RabbitMQ
 from tests.conftest import REPORTS
@@ -80,12 +81,20 @@ def house(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path)
 
 
 @pytest.fixture(scope="module", params=BROKERS)
-def shared(
+def shared_house(
     request: pytest.FixtureRequest,
     open_house: OpenHouse,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[House]:
+) -> Iterator[tuple[House, SharedWorker]]:
     """A house with one worker at work, for all tests of a module; once for each broker."""
     with open_house(request.param, tmp_path_factory.mktemp("house"), []) as house:
-        house.start_worker(name="shared", concurrency=4)
+        yield house, SharedWorker(house.start_worker(name="shared", concurrency=4))
+
+
+@pytest.fixture
+def shared(request: pytest.FixtureRequest, shared_house: tuple[House, SharedWorker]) -> Iterator[House]:
+    """The house of this module, its worker at work when the test begins and when it ends."""
+    house, shared = shared_house
+    request.node.stash.setdefault(REPORTS, []).append(shared.worker.report)
+    with shared.outliving_a_test():
         yield house

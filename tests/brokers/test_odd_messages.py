@@ -13,7 +13,7 @@ from kombu.messaging import Producer
 from jobs.core.states import FINAL, State
 from jobs.enqueue.message import LEDGER_HEADER
 from jobs.models import DeadLetter, Job
-from tests.acceptance.worker import Worker
+from tests.acceptance.worker import SharedWorker, Worker
 from tests.brokers.house import House
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
@@ -109,10 +109,10 @@ def post(shared: House) -> Iterator[Post]:
     post.close()
 
 
-@pytest.fixture(scope="module")
-def worker(shared: House) -> Worker:
+@pytest.fixture
+def worker(shared: House, shared_house: tuple[House, SharedWorker]) -> Worker:
     """The worker of the shared house."""
-    return shared._workers[0]
+    return shared_house[1].worker
 
 
 def kept() -> int:
