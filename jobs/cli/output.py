@@ -101,6 +101,8 @@ def one_line_kept(line: str) -> str:
 
 def width(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
     return sum(
         2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text if not unicodedata.combining(sign)
     )
@@ -112,6 +114,10 @@ def _padded(cell: str, room: int, *, to_the_right: bool) -> str:
 
 
 def _cut(line: str, room: int) -> str:
+    if width(line) <= room:
+        return line
+    if line.isascii():
+        return line[: room - 1] + "…"
     columns, kept = 0, 0
     for sign in line:
         columns += width(sign)
