@@ -12,7 +12,8 @@ pause any of them; the next test finds it running again.
 
 **Databases.** Mark a test `@pytest.mark.django_db` (`transaction=True` where commits matter) as usual. It runs on
 PostgreSQL, or with TEST_DATABASE=sqlite on SQLite; `make test` runs all of `tests/jobs/` on both. What can only be said
-of one of them is marked `@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is left out on the other.
+of one of them is marked `@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is left out on the other; what
+uses no database is left out on SQLite.
 
 `database` is for acceptance tests: a migrated, committed database of the test's own, to which the project's `default`
 connection leads for the length of the test, so that the ORM works in the test as in a worker. The test runs once on
@@ -36,6 +37,7 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from tests.environment import CI, DATABASE, environment
 
@@ -47,8 +49,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
 django.setup()
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402  The settings come first.
+from django.test import TransactionTestCase  # noqa: E402
 
-from tests.databases import Database, default_database_at, migrate  # noqa: E402  The settings come first.
+from tests.databases import Database, Emptying, default_database_at, migrate  # noqa: E402  The settings come first.
 from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey  # noqa: E402
 
 # Hundreds of tests make users, a quarter of a second of a processor each, and few ask for a password. A hash names its
@@ -76,12 +79,20 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what can only be said of the other database; the other run has it."""
-    other = "postgres_only" if DATABASE == "sqlite" else "sqlite_only"
-    left_out = [item for item in items if item.get_closest_marker(other)]
+    """Leave out what the other run has: what can only be said of its database, and here what is said of none."""
+    if DATABASE == "sqlite":
+        left_out = {item for item in items if item.get_closest_marker("postgres_only") or not uses_the_database(item)}
+    else:
+        left_out = {item for item in items if item.get_closest_marker("sqlite_only")}
     if left_out:
         items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=list(left_out))
+
+
+def uses_the_database(item: pytest.Item) -> bool:
+    """Whether a test works on the database of the run."""
+    names = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or not names.isdisjoint({"db", "transactional_db"})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -171,6 +182,14 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
         test_settings["TEMPLATE"] = request.getfixturevalue("postgres_template")
     else:
         test_settings["NAME"] = str(environment.directory / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Have the database emptied our way after each test that commits."""
+    with django_db_blocker.unblock():
+        emptying = Emptying()
+    TransactionTestCase._fixture_teardown = lambda _: emptying.after_a_test()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
