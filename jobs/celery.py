@@ -3,14 +3,17 @@
 import gc
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, current_app, signals
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
+from celery.utils.text import str_to_list
 from django.apps import apps
 from django.conf import settings
 
-from jobs import brokers
+from jobs import brokers, conf
+from jobs.enqueue.brokers import TwoBrokers, is_rabbitmq, one_for
 from jobs.maintenance.runner import Housekeeping
 from jobs.worker import sessions
 from jobs.worker.orphan_guard import tie_children_to_parent
@@ -30,6 +33,8 @@ def install(app: Celery) -> None:
     app.amqp_cls = "jobs.enqueue.producer:Producer"
     logging.getLogger("celery.pool").addFilter(_tells_no_arguments)
     tie_children_to_parent()
+    # The first that is sent, and the one that knows the queues: a worker makes up its mind about connections next.
+    signals.celeryd_init.connect(_choose_broker, dispatch_uid="jobs.brokers")
     signals.worker_init.connect(_guard_sessions, dispatch_uid="jobs.sessions")
     # The last that is sent before the pool forks.
     signals.celeryd_after_setup.connect(_share_memory, dispatch_uid="jobs.memory")
@@ -62,7 +67,7 @@ def leave_django_alone(app: Celery) -> None:
 
 def for_broker(url: str) -> dict[str, Any]:
     """Return the settings that only this kind of broker needs."""
-    if url.partition("://")[0] not in {"amqp", "amqps", "pyamqp"}:
+    if not is_rabbitmq(url):
         return {}
     return {
         # Replicated, and never lost with one node. They allow no prefetch limit for all queues together: each
@@ -70,6 +75,20 @@ def for_broker(url: str) -> dict[str, Any]:
         "task_default_queue_type": "quorum",
         "task_create_missing_queue_type": "quorum",
     }
+
+
+def _choose_broker(options: Mapping[str, Any], **_: Any) -> None:
+    """Lead a worker to the broker of its queues. Ends it, with one line, where they lie on several."""
+    if not conf.brokers():
+        return
+    app = current_app._get_current_object()  # noqa: SLF001 (the proxy is thread-bound)
+    queues = str_to_list(options.get("queues")) or [*app.amqp.queues]
+    left_out = str_to_list(options.get("exclude_queues")) or ()
+    try:
+        url = one_for(app, [queue for queue in queues if queue not in left_out])
+    except TwoBrokers as exc:
+        raise SystemExit(str(exc)) from None
+    app.conf.update(broker_read_url=url, broker_write_url=url)
 
 
 def _share_memory(**_: Any) -> None:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.conf import conf
+from jobs.conf import brokers, conf
 from jobs.core.queue_names import RULE, is_queue_name
 
 
@@ -15,6 +15,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     """Report settings that the engine cannot use."""
     try:
         conf()
+        brokers()
     except ImproperlyConfigured as exc:
         return [Error(str(exc), hint="See the settings table in docs/settings.md.", id="jobs.E001")]
     return []

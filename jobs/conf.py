@@ -1,10 +1,13 @@
 """The engine's settings and their defaults. Each is read from Django's settings under the name given here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from jobs.core.queue_names import RULE, is_queue_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,21 @@ def conf() -> JobsConf:
         if hasattr(settings, name := f"JOBS_{field.name.upper()}")
     }
     return JobsConf(**given)
+
+
+def brokers() -> Mapping[str, str]:
+    """Return the URLs of the brokers that carry single queues (`JOBS_BROKERS`); the default broker carries the others.
+
+    Raises:
+        ImproperlyConfigured: a queue cannot have the name it is given, or one of the brokers is `ledger://`.
+    """
+    urls: Mapping[str, str] = getattr(settings, "JOBS_BROKERS", {})
+    for queue in urls:
+        if not is_queue_name(queue):
+            raise ImproperlyConfigured(f"JOBS_BROKERS names a queue {queue!r}, which is not valid: it must be {RULE}.")
+    if urls and any(url.startswith("ledger://") for url in (settings.CELERY_BROKER_URL, *urls.values())):
+        raise ImproperlyConfigured(
+            "JOBS_BROKERS is not valid: with ledger:// a waiting row is its own message, whatever its queue. It carries"
+            " all queues or none: leave JOBS_BROKERS empty, or let BROKER_URL and each of its URLs name a broker."
+        )
+    return urls

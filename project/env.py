@@ -117,7 +117,10 @@ def redis_url(name: str, default: str | None) -> str:
 
 def broker_url(name: str, default: str | None) -> str:
     """Return the URL of a broker that Kombu, or our own transport, can speak to."""
-    value = text(name, default)
+    return _as_broker(name, text(name, default))
+
+
+def _as_broker(name: str, value: str) -> str:
     scheme, separator, _ = value.partition("://")
     if scheme in {"valkey", "valkeys"}:
         return _as_redis(value)
@@ -130,6 +133,22 @@ def broker_url(name: str, default: str | None) -> str:
             "rediss://, valkey://, amqp://, amqps://, ledger:// or another of Kombu's transports."
         )
     return value
+
+
+def broker_urls(name: str) -> dict[str, str]:
+    """Return the URLs of brokers by the queue that each carries, from `queue=URL` between commas; none by default."""
+    read[name] = ""
+    urls: dict[str, str] = {}
+    pairs = [pair.strip() for pair in (_given(name) or "").split(",") if pair.strip()]
+    for number, pair in enumerate(pairs, 1):
+        queue, _, url = (part.strip() for part in pair.partition("="))
+        if not queue or not url or "://" in queue or queue in urls:
+            raise ImproperlyConfigured(
+                f"{name} (entry {number} of {len(pairs)}) is not valid: it must be queue=URL between commas, each queue"
+                " once, as in email=amqp://host,images=redis://host."
+            )
+        urls[queue] = _as_broker(f"{name} (entry {number} of {len(pairs)})", url)
+    return urls
 
 
 def secret_key(name: str, default: str | None, *, strict: bool) -> str:

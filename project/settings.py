@@ -111,6 +111,8 @@ REDIS_URL = env.redis_url("REDIS_URL", "")
 if not DEBUG and not REDIS_URL:
     env.require("BROKER_URL", when="in production (DEBUG is off) unless REDIS_URL is set")
 BROKER_URL = env.broker_url("BROKER_URL", REDIS_URL or "redis://127.0.0.1:6379/0")
+#: The brokers of queues that BROKER_URL does not carry.
+JOBS_BROKERS = env.broker_urls("JOBS_BROKERS")
 CRON_TIMEZONE = env.zone("CRON_TIMEZONE", "UTC")
 
 CELERY_BROKER_URL = BROKER_URL

@@ -9,6 +9,7 @@ from django.utils import timezone
 from jobs.cli import filters
 from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor, nothing
+from jobs.conf import brokers
 from jobs.core.states import State
 from jobs.operations import actions
 from jobs.operations.job_json import time_json
@@ -31,7 +32,10 @@ def _queues(given: Given, out: Output) -> Exit:
 
 
 def _print(found: list[QueueReport], out: Output) -> None:
-    out.table(_COLUMNS, [_row(queue) for queue in found], empty="No task names a queue.")
+    columns = [*_COLUMNS, "broker"] if brokers() else _COLUMNS
+    out.table(
+        columns, [[*_row(queue), queue.broker][: len(columns)] for queue in found], empty="No task names a queue."
+    )
 
 
 def _row(queue: QueueReport) -> list[Any]:

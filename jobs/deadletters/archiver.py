@@ -15,10 +15,12 @@ from django.utils import timezone
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
+from jobs.conf import brokers
 from jobs.core.delivery import portable, whole
 from jobs.core.moments import is_possible
 from jobs.core.outcome import Reason
 from jobs.deadletters import codec
+from jobs.enqueue.brokers import url_of
 from jobs.enqueue.message import CORRELATION_HEADER
 from jobs.enqueue.set_aside import SetAside, connection_errors
 from jobs.ledger.attempts import storable
@@ -46,8 +48,13 @@ class Archiver:
         """Archive a batch of each queue's letters. Returns whether there may be more."""
         # Nothing is taken from the broker while there is nowhere to put it.
         one("SELECT 1")
-        full = [queue for queue in list(self._app.amqp.queues) if self._tried(queue)]
+        full = [queue for queue in self._queues() if self._tried(queue)]
         return bool(full)
+
+    def _queues(self) -> list[str]:
+        """Return the queues of the broker at which this worker listens; the letters of others are for their workers."""
+        here = self._app.conf.broker_read_url
+        return [queue for queue in list(self._app.amqp.queues) if not brokers() or url_of(self._app, queue) == here]
 
     def _tried(self, queue: str) -> bool:
         """Archive a batch of a queue's letters. What is wrong with its dead-letter queue keeps no other from it."""

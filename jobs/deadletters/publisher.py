@@ -14,7 +14,7 @@ from jobs.core.outcome import Reason
 from jobs.deadletters import codec
 from jobs.deadletters.codec import Letter
 from jobs.enqueue.message import RawMessage
-from jobs.enqueue.publisher import Publisher
+from jobs.enqueue.publisher import publisher_for
 from jobs.ledger import attempts, maintain
 from jobs.ledger.attempts import Failure
 
@@ -29,7 +29,7 @@ class _Post:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
-        self.publisher = Publisher(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
+        self.publisher = publisher_for(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
 
 
 _post: _Post | None = None

@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from celery import Celery, current_app
 from django.db import DatabaseError, connection
 
+from jobs.conf import brokers
 from jobs.core.backoff import pause
+from jobs.enqueue.brokers import by_broker
 from jobs.enqueue.message import HasMessage, messages_of
-from jobs.enqueue.publisher import BATCH, publisher_for
+from jobs.enqueue.publisher import BATCH, PublishesJobs, publisher_at, publisher_for
 from jobs.ledger.maintain import mark_dispatched
 
 logger = logging.getLogger(__name__)
@@ -47,11 +49,11 @@ LONGEST_PAUSE = 15.0
 
 
 class Dispatcher:
-    """A thread that publishes what is submitted. One in each process that enqueues."""
+    """A thread that publishes what is submitted to one broker. One for each broker in each process that enqueues."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, url: str | None = None) -> None:
         self.pid = os.getpid()
-        self._publisher = publisher_for(app)
+        self._publisher: PublishesJobs = publisher_at(app, url) if url else publisher_for(app)
         self._pending: queue.SimpleQueue[Sequence[HasMessage] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._waiting_lock = threading.Lock()
@@ -159,33 +161,45 @@ class Dispatcher:
 
 
 _lock = threading.Lock()
-_dispatcher: Dispatcher | None = None
+#: By the URL of their broker; None is the application's own, where it carries all queues.
+_dispatchers: dict[str | None, Dispatcher] = {}
 
 
-def dispatcher() -> Dispatcher:
-    """Return this process's dispatcher; a forked child gets one of its own."""
-    global _dispatcher  # noqa: PLW0603 (one per process by nature)
-    current = _dispatcher
+def dispatch(jobs: Sequence[HasMessage]) -> None:
+    """Have jobs published soon, each to the broker of its queue. Returns at once and never raises."""
+    if not brokers():
+        dispatcher().submit(jobs)
+        return
+    for url, some in by_broker(current_app._get_current_object(), jobs).items():  # noqa: SLF001
+        dispatcher(url).submit(some)
+
+
+def dispatcher(url: str | None = None) -> Dispatcher:
+    """Return this process's dispatcher to a broker; a forked child gets one of its own."""
+    current = _dispatchers.get(url)
     if current is not None and current.pid == os.getpid():
         return current
     with _lock:
-        if _dispatcher is None or _dispatcher.pid != os.getpid():
-            _dispatcher = Dispatcher(current_app._get_current_object())  # noqa: SLF001 (the proxy is thread-bound)
-        return _dispatcher
+        current = _dispatchers.get(url)
+        if current is None or current.pid != os.getpid():
+            app = current_app._get_current_object()  # noqa: SLF001 (the proxy is thread-bound)
+            current = _dispatchers[url] = Dispatcher(app, url)
+        return current
 
 
 def flush(timeout: float = 3.0) -> None:
-    """Publish what this process has pending, for at most `timeout` seconds."""
-    global _dispatcher
-    current, _dispatcher = _dispatcher, None
-    if current is not None and current.pid == os.getpid():
-        current.close(timeout)
+    """Publish what this process has pending, for at most `timeout` seconds each broker."""
+    global _dispatchers
+    pending, _dispatchers = _dispatchers, {}
+    for current in pending.values():
+        if current.pid == os.getpid():
+            current.close(timeout)
 
 
 def _after_fork() -> None:
-    global _dispatcher, _lock
-    # The parent's thread does not exist here, and its lock may have been held at the fork.
-    _dispatcher, _lock = None, threading.Lock()
+    global _dispatchers, _lock
+    # The parent's threads do not exist here, and its lock may have been held at the fork.
+    _dispatchers, _lock = {}, threading.Lock()
 
 
 atexit.register(flush)

@@ -19,7 +19,7 @@ from jobs.conf import conf
 from jobs.core import correlation
 from jobs.core.canonical import encode, why_not_storable
 from jobs.enqueue import tracing
-from jobs.enqueue.dispatcher import dispatcher
+from jobs.enqueue.dispatcher import dispatch
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, write
@@ -91,7 +91,7 @@ def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> Non
     ready = [job for job, job_id in zip(jobs, ids, strict=True) if job.id == job_id and not job.waits]
     database = connections[DEFAULT_DB_ALIAS]
     if ready and (database.in_atomic_block or database.get_autocommit()):
-        database.on_commit(lambda: dispatcher().submit(ready), robust=True)
+        database.on_commit(lambda: dispatch(ready), robust=True)
 
 
 def _ahead(task: "JobTask", options: Options) -> Options:

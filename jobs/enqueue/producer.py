@@ -1,14 +1,43 @@
-"""The messages that Celery itself makes, of plain tasks and of `send_task`: without a copy of what a task hides."""
+"""The messages that Celery itself makes, of plain tasks and of `send_task`: without a copy of what a task hides.
 
+They go where jobs of the same queue go, where JOBS_BROKERS gives that queue a broker of its own.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
-from celery.app.amqp import AMQP
+from celery.app.amqp import AMQP, Queues
+from kombu import pools
+from kombu.entity import Queue
 
+from jobs.conf import brokers
+from jobs.enqueue.brokers import default_url, is_rabbitmq, own_url_of, url_of
 from jobs.tasks.redaction import HIDDEN, hidden_names
+
+
+class QueuesOfBrokers(Queues):
+    """Celery's queues; those that JOBS_BROKERS gives to a RabbitMQ are quorum queues, as those of BROKER_URL are."""
+
+    def __setitem__(self, name: str, queue: Queue) -> None:
+        super().__setitem__(name, _fitting(queue))
+
+    def new_missing(self, name: str) -> Queue:
+        """Return a queue that nobody has declared, as its broker needs it."""
+        queue: Queue = _fitting(super().new_missing(name))
+        return queue
+
+
+def _fitting(queue: Any) -> Any:
+    url = own_url_of(queue.name)
+    if url and is_rabbitmq(url):
+        queue.queue_arguments = {"x-queue-type": "quorum", **(queue.queue_arguments or {})}
+    return queue
 
 
 class Producer(AMQP):
     """Celery's maker of messages. It writes the arguments into the headers once more, for logs and events."""
+
+    queues_cls = QueuesOfBrokers
 
     def as_task_v2(
         self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any
@@ -17,3 +46,17 @@ class Producer(AMQP):
         if hidden_names(name):
             options |= {"argsrepr": HIDDEN, "kwargsrepr": HIDDEN}
         return super().as_task_v2(task_id, name, args, kwargs, *rest, **options)
+
+    def _create_task_sender(self) -> Callable[..., Any]:
+        """Return what sends a message of Celery's own, by a connection to the broker of its queue."""
+        send: Callable[..., Any] = super()._create_task_sender()
+
+        def send_by_queue(producer: Any, name: str, message: Any, **options: Any) -> Any:
+            if not brokers():
+                return send(producer, name, message, **options)
+            queue = options.get("queue")
+            url = url_of(self.app, getattr(queue, "name", queue)) if queue else default_url(self.app)
+            with pools.producers[self.app.connection_for_write(url)].acquire(block=True) as own:
+                return send(own, name, message, **options)
+
+        return send_by_queue

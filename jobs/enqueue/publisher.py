@@ -1,7 +1,7 @@
-"""One connection to the broker, for publishing jobs: the same meaning of order and priority on every broker."""
+"""Connections to the brokers, for publishing jobs: the same meaning of order and priority on every one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from amqp.exceptions import NotFound
 from celery import Celery
@@ -10,7 +10,9 @@ from kombu.entity import Queue
 from kombu.exceptions import ChannelError, OperationalError
 from kombu.messaging import Producer
 
+from jobs.conf import brokers
 from jobs.core.priority import on_the_wire
+from jobs.enqueue.brokers import by_broker, url_of, urls
 from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
 from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors
 from jobs.ledger.notify import LEDGER, announce
@@ -24,14 +26,35 @@ T = TypeVar("T")
 BATCH = 500
 
 
+class PublishesJobs(Protocol):
+    """What dispatches jobs: to one broker, or each to that of its queue. `Publisher` says what its members do."""
+
+    @property
+    def holds_messages(self) -> bool: ...
+    @property
+    def set_aside(self) -> SetAside: ...
+    @property
+    def failures(self) -> int: ...
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]: ...
+    def publish_raw(self, queue: str, message: RawMessage) -> None: ...
+    def depth(self, queue: str) -> int: ...
+    def close(self) -> None: ...
+
+
 class Publisher:
-    """Publishes jobs over one connection of its own; made anew after any error. Not thread-safe."""
+    """Publishes jobs over one connection of its own; made anew after any error. Not thread-safe.
+
+    Args:
+        app: Celery's.
+        url: of the broker; the application's own where None.
+    """
 
     #: Whether the broker holds what was published, so that the ledger notes it as dispatched.
     holds_messages = True
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, url: str | None = None) -> None:
         self._app = app
+        self._url = url
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         self._declared: set[str] = set()
@@ -152,7 +175,7 @@ class Publisher:
 
     def _open(self) -> Producer:
         if self._producer is None:
-            self._connection = self._app.connection_for_write()
+            self._connection = self._app.connection_for_write(self._url)
             self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
             self._broken = (OperationalError, *connection_errors(self._connection))
             self._producer = Producer(self._channel(), auto_declare=False)
@@ -197,10 +220,65 @@ class LedgerPublisher(Publisher):
         return []
 
 
-def publisher_for(app: Celery) -> Publisher:
-    """Return what hands jobs to the broker in use."""
-    driver = app.connection_for_write().transport.driver_type
-    return LedgerPublisher(app) if driver == LEDGER else Publisher(app)
+class PublisherByQueue:
+    """Publishes to the broker that carries a job's queue. One that is out of reach holds up no other's queues.
+
+    These are set aside, as queues are that a broker refuses.
+    """
+
+    holds_messages = True
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self.set_aside = SetAside("publisher")
+        self._publishers = {url: Publisher(app, url) for url in urls(app)}
+        for publisher in self._publishers.values():
+            publisher.set_aside = self.set_aside
+
+    @property
+    def failures(self) -> int:
+        """How often in a row the broker could not be reached with which it went worst."""
+        return max(publisher.failures for publisher in self._publishers.values())
+
+    def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
+        """Hand messages to their brokers. Returns those that were not taken: their queues are set aside for a while."""
+        refused: list[Outgoing] = []
+        for url, some in by_broker(self._app, messages).items():
+            try:
+                refused += self._publishers[url].publish(some)
+            except Exception as exc:  # noqa: BLE001 (every transport has its own errors; each means "not confirmed")
+                for queue in {message.queue for message in some}:
+                    self.set_aside.add(queue, exc)
+                refused += some
+        return refused
+
+    def publish_raw(self, queue: str, message: RawMessage) -> None:
+        """Put a message into a queue as it is. Raises as `Publisher.publish_raw` does."""
+        self._publishers[url_of(self._app, queue)].publish_raw(queue, message)
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages a queue holds. Raises as `Publisher.depth`; the queue is then set aside."""
+        try:
+            return self._publishers[url_of(self._app, queue)].depth(queue)
+        except Exception as exc:
+            self.set_aside.add(queue, exc)
+            raise
+
+    def close(self) -> None:
+        """Drop the connections without waiting for the brokers."""
+        for publisher in self._publishers.values():
+            publisher.close()
+
+
+def publisher_at(app: Celery, url: str | None = None) -> Publisher:
+    """Return what hands jobs to one broker; the application's own where no URL is given."""
+    driver = app.connection_for_write(url).transport.driver_type
+    return LedgerPublisher(app, url) if driver == LEDGER else Publisher(app, url)
+
+
+def publisher_for(app: Celery) -> PublishesJobs:
+    """Return what hands jobs to the broker, or the brokers, in use."""
+    return PublisherByQueue(app) if brokers() else publisher_at(app)
 
 
 def _quietly(close: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from jobs.conf import conf
-from jobs.enqueue.publisher import Publisher
+from jobs.enqueue.publisher import PublishesJobs
 from jobs.ledger import fetch
 from jobs.ledger.notify import announce
 from jobs.maintenance.redispatch import BATCH, Redispatch
@@ -45,6 +45,6 @@ class LedgerRedispatch(Redispatch):
         return count == BATCH
 
 
-def redispatch_for(publisher: Publisher) -> Redispatch:
+def redispatch_for(publisher: PublishesJobs) -> Redispatch:
     """Return what redispatches with this broker."""
     return Redispatch(publisher) if publisher.holds_messages else LedgerRedispatch(publisher)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jobs.conf import conf
 from jobs.enqueue.message import Outgoing, messages_of, outgoing
-from jobs.enqueue.publisher import Publisher
+from jobs.enqueue.publisher import PublishesJobs
 from jobs.ledger import maintain
 from jobs.ledger.maintain import Dispatchable
 from jobs.ledger.sql import RowLocked
@@ -26,7 +26,7 @@ DISPATCH_GRACE = 3.0
 class Redispatch:
     """Dispatches what waits for it. Used by one thread of a worker; each duty returns whether there is more at once."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: PublishesJobs) -> None:
         self._publisher = publisher
 
     def due(self) -> bool:

@@ -24,6 +24,8 @@ from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs.enqueue.brokers import urls
+
 logger = logging.getLogger(__name__)
 
 #: How long a probe waits for a dependency. Orchestrators themselves give a probe little more.
@@ -120,9 +122,10 @@ def ask_migrations() -> None:
 
 
 def ask_broker() -> None:
-    """Open a connection, as a dispatcher would."""
-    with current_app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT_SECONDS)
+    """Open a connection to each broker, as a dispatcher would."""
+    for url in urls(current_app):
+        with current_app.connection_for_write(url) as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT_SECONDS)
 
 
 def ask_redis() -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
 from jobs.deadletters.missing import close
-from jobs.enqueue.dispatcher import dispatcher
+from jobs.enqueue.dispatcher import dispatch
 from jobs.ledger import operate
 from jobs.ledger.maintain import redispatch_queue
 from jobs.models import Queue
@@ -87,5 +87,5 @@ def requeue(ids: Sequence[uuid.UUID]) -> int:
     """
     jobs = operate.requeue(ids)
     close([job.id for job in jobs])
-    transaction.on_commit(lambda: dispatcher().submit(jobs))
+    transaction.on_commit(lambda: dispatch(jobs))
     return len(jobs)

@@ -11,6 +11,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from jobs.core.states import FINAL, State
+from jobs.enqueue.brokers import shown, url_of, urls
 from jobs.models import DeadLetter, Job, Queue
 from jobs.reports import workers
 from jobs.tasks.registry import registered
@@ -32,6 +33,7 @@ class QueueReport:
         rate_in, rate_out: jobs enqueued, and ended, in a minute, over the last minutes.
         dead_letters: dead letters that nobody has dealt with yet.
         workers: workers that listen.
+        broker: the URL of what carries it, without a password.
     """
 
     name: str
@@ -43,6 +45,7 @@ class QueueReport:
     workers: int
     paused_at: datetime | None = None
     paused_by: str = ""
+    broker: str = ""
 
     @property
     def waiting_seconds(self) -> float | None:
@@ -68,6 +71,8 @@ def queues() -> list[QueueReport]:
     letters = _by_queue(DeadLetter.objects.filter(replayed_at=None, discarded_at=None))
     said = {queue.name: queue for queue in Queue.objects.all()}
     listening = Counter(queue for worker in workers.alive() for queue in worker.queues)
+    app = current_app._get_current_object()  # noqa: SLF001 (the proxy is thread-bound)
+    carriers = {url: shown(url) for url in urls(app)}
     names = {*known(), *depths, *letters, *(name for name, queue in said.items() if queue.paused_at)}
     return [
         QueueReport(
@@ -78,6 +83,7 @@ def queues() -> list[QueueReport]:
             rate_out=went.get(name, 0) / RATE_MINUTES,
             dead_letters=letters.get(name, 0),
             workers=listening[name],
+            broker=carriers[url_of(app, name)],
             paused_at=said[name].paused_at if name in said else None,
             paused_by=said[name].paused_by if name in said else "",
         )

@@ -20,6 +20,7 @@ def queue_json(queue: QueueReport) -> dict[str, Any]:
         "rate_out": queue.rate_out,
         "dead_letters": queue.dead_letters,
         "workers": queue.workers,
+        "broker": queue.broker,
         "paused": queue.paused_at is not None,
         "paused_at": maybe_time_json(queue.paused_at),
         "paused_by": queue.paused_by,

@@ -11,6 +11,7 @@ from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
 from django.utils import timezone
 
+from jobs.conf import brokers
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
@@ -115,7 +116,7 @@ class JobTask(TypedCalls[P, R_co], Task):
 
     def _get_exec_options(self) -> dict[str, Any]:
         """Return what Celery puts into a message of this task where it writes no row, as `app.send_task` does."""
-        driver = self.app.connection_for_write().transport.driver_type
+        driver = self.app.connection_for_write(brokers().get(self.queue)).transport.driver_type
         return {**super()._get_exec_options(), "priority": on_the_wire(self.priority, driver)}
 
     @cached_property

@@ -17,6 +17,7 @@ from celery.worker.strategy import hybrid_to_proto2, proto1_to_proto2
 from kombu.common import ignore_errors
 from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
+from jobs.conf import brokers
 from jobs.core.backoff import pause
 from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
 from jobs.core.job_ids import ledger_id
@@ -24,6 +25,7 @@ from jobs.core.outcome import Reason
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.deadletters import codec, publisher
+from jobs.enqueue.brokers import url_of
 from jobs.enqueue.message import LEDGER_HEADER, is_chunk, is_from_ledger, read_chunk
 from jobs.enqueue.set_aside import told
 from jobs.errors import InvalidArguments
@@ -174,6 +176,9 @@ class JobsConsumer(Consumer):
         """Called by remote control: consume one more queue."""
         if not is_queue_name(queue):
             logger.error("This worker cannot consume queue %r: it must be %s.", queue, RULE)
+            return
+        if brokers() and url_of(self.app, queue) != self.app.conf.broker_read_url:
+            logger.error("This worker cannot consume queue %r: JOBS_BROKERS gives it to another broker.", queue)
             return
         queues = self.app.amqp.queues
         if queue not in queues:

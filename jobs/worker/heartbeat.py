@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models.functions import Now
 
-from jobs.enqueue.publisher import Publisher
+from jobs.enqueue.publisher import PublishesJobs
 from jobs.models import Worker
 from jobs.worker import counters
 
@@ -33,7 +33,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class Roster:
     """This worker's entry. Its id is made at start: two workers under one name are two entries."""
 
-    def __init__(self, worker: Any, publisher: Publisher) -> None:
+    def __init__(self, worker: Any, publisher: PublishesJobs) -> None:
         self.id = uuid.uuid4()
         self._worker = worker
         self._publisher = publisher

@@ -1,10 +1,11 @@
 """The Celery application of this process, led to another broker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from celery import current_app
+from django.test import override_settings
 from kombu import pools
 
 from jobs import JobTask
@@ -15,13 +16,18 @@ _QUEUE_TYPES = {"task_default_queue_type": "classic", "task_create_missing_queue
 
 
 @contextmanager
-def application_at(url: str) -> Iterator[None]:
-    """Let whatever this process sends go to another broker, as if it had been started with that BROKER_URL."""
+def application_at(url: str, brokers: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Let whatever this process sends go to other brokers, as if it had been started with this BROKER_URL.
+
+    And with these JOBS_BROKERS, by queue.
+    """
     app: Any = current_app._get_current_object()
     earlier = {name: app.conf[name] for name in ("broker_url", *_QUEUE_TYPES)}
-    _lead(app, {"broker_url": url, **_QUEUE_TYPES, **for_broker(url)})
     try:
-        yield
+        with override_settings(CELERY_BROKER_URL=url, JOBS_BROKERS=brokers or {}):
+            _lead(app, {"broker_url": url, **_QUEUE_TYPES, **for_broker(url)})
+            yield
+            dispatcher.flush()
     finally:
         _lead(app, earlier)
 

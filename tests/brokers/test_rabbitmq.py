@@ -15,7 +15,7 @@ from kombu.messaging import Consumer
 
 from jobs.brokers import lanes
 from jobs.core.states import State
-from jobs.enqueue.publisher import Publisher, publisher_for
+from jobs.enqueue.publisher import PublishesJobs, publisher_for
 from jobs.models import DeadLetter, Job
 from jobs.reports import workers as reports
 from tests.brokers.conftest import IMPATIENT
@@ -33,7 +33,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def publisher() -> Iterator[Publisher]:
+def publisher() -> Iterator[PublishesJobs]:
     """What hands jobs to the broker."""
     publisher = publisher_for(current_app._get_current_object())
     yield publisher
@@ -52,7 +52,7 @@ def depth(node: amqp.Connection, queue: str) -> int:
     return int(node.channel().queue_declare(queue, passive=True).message_count)
 
 
-def test_queues_are_quorum_queues(publisher: Publisher, node: amqp.Connection) -> None:
+def test_queues_are_quorum_queues(publisher: PublishesJobs, node: amqp.Connection) -> None:
     publisher.publish([message(1)])
     for queue in ("default", "default.urgent"):
         # RabbitMQ refuses to declare a queue again as something else.
@@ -72,13 +72,13 @@ def test_what_does_not_last_belongs_to_one_connection(node: amqp.Connection) -> 
                 node.channel().queue_declare(queue.name, passive=True)
 
 
-def test_many_messages_are_confirmed_together(publisher: Publisher, node: amqp.Connection) -> None:
+def test_many_messages_are_confirmed_together(publisher: PublishesJobs, node: amqp.Connection) -> None:
     publisher.publish([message(number) for number in range(1200)])
     assert publisher.depth("default") == 1200
     assert depth(node, "default") == 1200
 
 
-def test_what_was_confirmed_outlives_the_nodes_death(publisher: Publisher, rabbitmq_node: RabbitMQ) -> None:
+def test_what_was_confirmed_outlives_the_nodes_death(publisher: PublishesJobs, rabbitmq_node: RabbitMQ) -> None:
     # RabbitMQ 3.10 loses a queue itself when it is killed within seconds of its declaration.
     publisher.publish([message(0)])
     rabbitmq_node.restart()
@@ -111,7 +111,7 @@ def test_a_message_to_a_queue_that_is_gone_is_an_error(node: amqp.Connection) ->
             producer.publish("lost", exchange="", routing_key="default")
 
 
-def test_jobs_are_sent_although_their_queue_was_deleted(publisher: Publisher, house: House) -> None:
+def test_jobs_are_sent_although_their_queue_was_deleted(publisher: PublishesJobs, house: House) -> None:
     publisher.publish([message(1)])
     house.broker.wipe()
     publisher.publish([message(2), message(3)])
@@ -128,7 +128,7 @@ def test_events_and_answers_wait_for_no_confirm() -> None:
 # --- Lanes ------------------------------------------------------------------------------------------
 
 
-def test_what_is_urgent_goes_by_its_own_lane(publisher: Publisher, node: amqp.Connection) -> None:
+def test_what_is_urgent_goes_by_its_own_lane(publisher: PublishesJobs, node: amqp.Connection) -> None:
     publisher.publish([message(number, priority=number) for number in range(10)])
     assert depth(node, "default") == 6
     assert depth(node, "default.urgent") == 4
@@ -137,7 +137,7 @@ def test_what_is_urgent_goes_by_its_own_lane(publisher: Publisher, node: amqp.Co
     assert publisher.depth("default") == 10, "It is asked for on a connection that has declared nothing."
 
 
-def test_who_consumes_a_queue_consumes_its_lane_and_does_not_notice(publisher: Publisher) -> None:
+def test_who_consumes_a_queue_consumes_its_lane_and_does_not_notice(publisher: PublishesJobs) -> None:
     publisher.publish([message(1, priority=5), message(2, priority=9)])
     taken: list[Any] = []
     queue: Queue = current_app.amqp.queues["default"]
@@ -155,7 +155,7 @@ def test_who_consumes_a_queue_consumes_its_lane_and_does_not_notice(publisher: P
         assert publisher.depth("default") == 1
 
 
-def test_messages_are_got_from_the_lane_first(publisher: Publisher) -> None:
+def test_messages_are_got_from_the_lane_first(publisher: PublishesJobs) -> None:
     publisher.publish([message(1, priority=5), message(2, priority=9)])
     with current_app.connection_for_read() as connection:
         queue = current_app.amqp.queues["default"](connection.default_channel)
@@ -165,7 +165,7 @@ def test_messages_are_got_from_the_lane_first(publisher: Publisher) -> None:
         assert queue.get() is None
 
 
-def test_a_queue_is_emptied_and_deleted_with_its_lane(publisher: Publisher, node: amqp.Connection) -> None:
+def test_a_queue_is_emptied_and_deleted_with_its_lane(publisher: PublishesJobs, node: amqp.Connection) -> None:
     publisher.publish([message(1, priority=5), message(2, priority=9)])
     with current_app.connection_for_read() as connection:
         queue = current_app.amqp.queues["default"](connection.default_channel)

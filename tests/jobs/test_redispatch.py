@@ -7,7 +7,7 @@ import pytest
 from celery import current_app
 from django.utils import timezone
 
-from jobs.enqueue.publisher import Publisher, publisher_for
+from jobs.enqueue.publisher import PublishesJobs, publisher_for
 from jobs.maintenance.redispatch import Redispatch
 from jobs.models import Job
 from tests.jobs.rows import written
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def publisher(valkey: Valkey) -> Iterator[Publisher]:
+def publisher(valkey: Valkey) -> Iterator[PublishesJobs]:
     made = publisher_for(current_app._get_current_object())
     yield made
     made.close()
@@ -35,7 +35,7 @@ def undispatched() -> set[str]:
     return {str(job.id) for job in Job.objects.filter(dispatched_at=None)}
 
 
-def test_jobs_that_are_due_together_share_messages(publisher: Publisher, valkey: Valkey) -> None:
+def test_jobs_that_are_due_together_share_messages(publisher: PublishesJobs, valkey: Valkey) -> None:
     jobs = due(120)
     assert not Redispatch(publisher).due()
     assert len(messages(valkey, "default")) == 2
@@ -43,7 +43,9 @@ def test_jobs_that_are_due_together_share_messages(publisher: Publisher, valkey:
     assert undispatched() == set()
 
 
-def test_all_jobs_of_a_chunk_that_the_broker_did_not_take_are_found_again(publisher: Publisher, valkey: Valkey) -> None:
+def test_all_jobs_of_a_chunk_that_the_broker_did_not_take_are_found_again(
+    publisher: PublishesJobs, valkey: Valkey
+) -> None:
     jobs = due(3)
     valkey.stop()
     with pytest.raises(Exception, match="refused"):
@@ -55,7 +57,7 @@ def test_all_jobs_of_a_chunk_that_the_broker_did_not_take_are_found_again(publis
     assert sorted(jobs_named(valkey, "default")) == sorted(str(job.id) for job in jobs)
 
 
-def test_a_queue_that_the_broker_refuses_keeps_its_jobs_alone(publisher: Publisher, valkey: Valkey) -> None:
+def test_a_queue_that_the_broker_refuses_keeps_its_jobs_alone(publisher: PublishesJobs, valkey: Valkey) -> None:
     valkey.client.set("odd", "a key that is no list")
     refused, sent = due(3, "odd"), due(3)
     Redispatch(publisher).due()

@@ -82,6 +82,12 @@ def test_a_bad_value_is_named_with_its_variable_and_the_rule(
         (lambda: env.redis_url("X", None), "amqp://user:hush@host"),
         (lambda: env.broker_url("X", None), "ftp://user:hush@host"),
         (lambda: env.broker_url("X", None), "hush hush"),
+        (lambda: env.broker_urls("X"), "amqp://me:hush@host"),
+        (lambda: env.broker_urls("X"), "user:hush@host"),
+        (lambda: env.broker_urls("X"), "email=ftp://user:hush@host"),
+        (lambda: env.broker_urls("X"), "email=amqp://a,email=amqp://user:hush@host"),
+        (lambda: env.broker_urls("X"), "redis://user:hu=hush@host"),
+        (lambda: env.broker_urls("X"), "email=,images=amqp://hush"),
         (lambda: env.login("X", ""), "user-hush"),
         (lambda: env.login("X", ""), "user:password,hush"),
     ],
@@ -121,6 +127,15 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_a_broker_is_known_by_its_scheme(variable: Callable[[str], None], value: str, expected: str) -> None:
     variable(value)
     assert env.broker_url("X", None) == expected
+
+
+def test_queues_have_brokers_of_their_own(variable: Callable[[str], None]) -> None:
+    variable(" email = amqp://a/?b=c , images=valkey://d, ")
+    assert env.broker_urls("X") == {"email": "amqp://a/?b=c", "images": "redis://d"}
+
+
+def test_without_a_word_no_queue_has_a_broker_of_its_own() -> None:
+    assert env.broker_urls("X_THAT_NOBODY_SETS") == {}
 
 
 @given(st.integers())

@@ -25,6 +25,7 @@ class QueueOut(BaseModel):
     rate_out: float
     dead_letters: int = Field(description="Those nobody has dealt with.")
     workers: int = Field(description="Workers that listen.")
+    broker: str = Field(description="What carries it: a URL without its password.")
     paused: bool
     paused_at: datetime | None
     paused_by: str
