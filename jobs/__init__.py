@@ -5,6 +5,7 @@ from jobs.maintenance.cleanup import register_cleaner
 from jobs.tasks.batch import Batch
 from jobs.tasks.declare import job
 from jobs.tasks.task import JobTask
+from jobs.worker.cancelling import check_cancelled
 from jobs.worker.progress import progress
 
 __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
@@ -13,6 +14,7 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "JobTask",
     "job",
     # Inside a task
+    "check_cancelled",
     "progress",
     # What is deleted in time
     "register_cleaner",

@@ -25,6 +25,7 @@ from jobs.core.outcome import Outcome, Tries
 from jobs.core.states import State
 from jobs.ledger import maintain
 from jobs.ledger.attempts import OVERTIME, Failure
+from jobs.worker.cancelling import WORDS
 from jobs.worker.claimer import Answer, Claimer, Foreign, Wanted
 from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.events import Events
@@ -40,7 +41,10 @@ from jobs.worker.started_flags import started
 
 logger = logging.getLogger(__name__)
 
-CANCELLED = Failure("Cancelled", "An operator cancelled it while it ran.")
+CANCELLED = Failure("Cancelled", WORDS)
+
+#: How long a cancelled job whose body asks for that may take to end by itself, in seconds.
+CANCEL_SECONDS = 5.0
 
 #: How long a worker that stops waits for its last ends to be written, in seconds.
 LAST_WRITES = 3.0
@@ -92,10 +96,18 @@ class Engine:
         self.claimer.connection_lost()
 
     def cancel(self, lease_ids: Collection[str]) -> None:
-        """End running jobs that an operator wants ended."""
+        """End running jobs that an operator wants ended. Called again and again until they are.
+
+        One whose body asks (`check_cancelled()`) is told, and has some seconds; any other is ended at once.
+        """
+        now = time.monotonic()
         for lease_id in lease_ids:
             job = self.reserved.get(lease_id)
             if job is None or job.is_ended or job.cancelled:
+                continue
+            started.cancel(job.slot)
+            job.cancelled_at = job.cancelled_at or now
+            if started.has_asked(job.slot) and not job.is_terminated and now - job.cancelled_at < CANCEL_SECONDS:
                 continue
             job.cancelled = True
             # Threads cannot be ended: the job is taken from its thread.

@@ -30,7 +30,7 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Taken as Claimed
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
-from jobs.worker import callbacks, observers, sessions
+from jobs.worker import callbacks, cancelling, observers, sessions
 from jobs.worker.contained import contained, ends_process, escaped
 from jobs.worker.redacted import RedactedError, redacted
 from jobs.worker.reports import SUCCEEDED, Report, reports
@@ -183,7 +183,11 @@ def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[tuple["JobTas
     _task_stack.push(task)
     task.request_stack.push(request)
     try:
-        with observers.attempt(task, request), enqueuing_for(first.job.id, request.job_correlation_id):
+        with (
+            observers.attempt(task, request),
+            enqueuing_for(first.job.id, request.job_correlation_id),
+            cancelling.running([attempt.slot for attempt in attempts]),
+        ):
             yield task, request
     finally:
         task.request_stack.pop()

@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from jobs.ledger.attempts import note_progress
 from jobs.tasks.redaction import HIDDEN, hidden_names, without_hidden
 from jobs.worker import sessions
+from jobs.worker.cancelling import check_cancelled
 
 #: Seconds between two writes for one job; what is said in between costs nothing.
 EVERY = 0.5
@@ -31,6 +32,8 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     where the task is in a transaction, and neither becomes part of that nor keeps the job's row locked; on SQLite it is
     seen when the transaction has ended.
 
+    Where the job was cancelled it ends it, as `check_cancelled()` does.
+
     Args:
         done: how much is done, in any unit.
         total: how much there is, in the same unit; None where nobody knows.
@@ -38,10 +41,12 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
 
     Raises:
         ValueError: a number is negative or none at all.
+        Cancel: the job was cancelled.
     """
     for name, value in (("done", done), ("total", total)):
         if value is not None and (type(value) not in {int, float} or not 0 <= value < inf):
             raise ValueError(f"progress(): {name}={value!r} is not valid: it must be a number, zero or more.")
+    check_cancelled()
     task: Any = get_current_worker_task()
     request: Any = getattr(task, "request", None)
     job_id: uuid.UUID | None = getattr(request, "job_id", None)

@@ -32,13 +32,15 @@ class ReservedJob:
         chunk: that the pool has it in; None before.
         is_ended: whether its end is known, and needs only be recorded.
         ended_at: since when it is, by the monotonic clock.
-        cancelled: whether an operator has ended it while it ran.
+        cancelled_at: when an operator's wish to end it came here, by the monotonic clock; 0 before.
+        cancelled: whether it was ended for that from outside.
+        is_terminated: whether it is to be ended at once, without a word.
         overtime: the hard limit that it has run past, in seconds.
     """
 
     __slots__ = (
-        "__weakref__", "cancelled", "chunk", "claimed_at", "ended_at", "hostname", "is_ended", "is_foreign",
-        "is_told_begun", "is_warned", "job", "overtime", "signal", "slot", "task",
+        "__weakref__", "cancelled", "cancelled_at", "chunk", "claimed_at", "ended_at", "hostname", "is_ended",
+        "is_foreign", "is_terminated", "is_told_begun", "is_warned", "job", "overtime", "signal", "slot", "task",
     )  # fmt: skip
 
     acknowledged = True
@@ -46,9 +48,9 @@ class ReservedJob:
     def __init__(self, job: Claimed, task: "JobTask", hostname: str, *, is_foreign: bool = False) -> None:
         self.job, self.task, self.hostname, self.claimed_at = job, task, hostname, time.monotonic()
         self.slot = started.take()
-        self.ended_at = 0.0
+        self.ended_at = self.cancelled_at = 0.0
         self.chunk: Chunk | None = None
-        self.is_ended = self.is_told_begun = self.is_warned = self.cancelled = False
+        self.is_ended = self.is_told_begun = self.is_warned = self.cancelled = self.is_terminated = False
         self.is_foreign = is_foreign
         self.overtime: float | None = None
         self.signal: int = signal.SIGKILL
@@ -112,6 +114,7 @@ class ReservedJob:
     def terminate(self, pool: Any, signal: Any = None) -> None:
         """Called by `revoke(terminate=True)`: what is to end it; the ledger says when."""
         self.signal = platform_signals.signum(signal or "TERM")
+        self.is_terminated = True
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """Called when the worker must end at once."""

@@ -16,8 +16,10 @@ from enum import IntEnum
 #: Jobs that a worker can hold at a time.
 SLOTS = 1 << 16
 
-#: A slot: its state, the process, and when it began by the machine's monotonic clock.
+#: A slot: its state, whether its job was cancelled, whether its body has asked for that; the process, and when it began
+#: by the machine's monotonic clock.
 _SIZE = 16
+_CANCELLED, _ASKS = 1, 2
 _PROCESS = struct.Struct("=Id")
 _AT = 4
 
@@ -48,7 +50,9 @@ class StartedFlags:
         """Return a slot for a job that has not begun."""
         with self._lock:
             slot = self._free.popleft()
-        self._memory[slot * _SIZE] = Began.NOT
+        at = slot * _SIZE
+        self._memory[at] = Began.NOT
+        self._memory[at + _CANCELLED] = self._memory[at + _ASKS] = 0
         return slot
 
     def stop(self) -> None:
@@ -79,6 +83,19 @@ class StartedFlags:
     def end(self, slot: int) -> None:
         """Note that a job's body has ended: from now on no time limit is for it."""
         self._memory[slot * _SIZE] = Began.ENDED
+
+    def cancel(self, slot: int) -> None:
+        """Note that a job is cancelled, for its body if that asks."""
+        self._memory[slot * _SIZE + _CANCELLED] = 1
+
+    def asks_cancelled(self, slot: int) -> bool:
+        """Return whether a job is cancelled, and note that its body has asked."""
+        self._memory[slot * _SIZE + _ASKS] = 1
+        return bool(self._memory[slot * _SIZE + _CANCELLED])
+
+    def has_asked(self, slot: int) -> bool:
+        """Return whether a job's body has asked whether it is cancelled, and so will hear of it."""
+        return bool(self._memory[slot * _SIZE + _ASKS])
 
     def state(self, slot: int) -> Began:
         """Return how far a job has come."""

@@ -414,6 +414,29 @@ def test_a_running_job_that_is_terminated_is_cancelled_and_not_tried_again(
     assert (row.attempt, row.worker_losses, row.attempts.earliest("id").error_type) == (1, 0, "Cancelled")
 
 
+@pytest.mark.parametrize("how", ["asks", "progress"])
+def test_a_running_job_that_asks_is_told_that_it_is_cancelled_and_ends_by_itself(
+    effects: Effects, gate: Gate, how: str
+) -> None:
+    job = tasks.asking.delay("asked", how, str(gate)).job
+    happened(effects, "asked began")
+    assert cancel_jobs(JobFilter(ids=(job.id,)), actor="ann").changed == 1
+    assert ended(job) == ["cancelled"]
+    assert effects.count("asked was left in order") == 1
+    row = Job.objects.get(id=job.id)
+    assert (row.attempt, row.worker_losses, row.attempts.get().error_type) == (1, 0, "Cancel")
+    assert ended(tasks.note.delay("after asked").job) == ["succeeded"]
+
+
+def test_a_running_job_that_asks_and_goes_on_is_ended_after_some_seconds(effects: Effects, gate: Gate) -> None:
+    job = tasks.asking.delay("goes on", "stubborn", str(gate)).job
+    happened(effects, "goes on began")
+    assert cancel_jobs(JobFilter(ids=(job.id,)), actor="ann").changed == 1
+    assert ended(job) == ["cancelled"]
+    assert Job.objects.get(id=job.id).attempts.get().error_type == "Cancelled"
+    gate.open()
+
+
 def test_a_foreign_message_revoked_before_it_came_does_not_run(broker: Valkey, effects: Effects) -> None:
     current_app.control.revoke("order-18", reply=True, timeout=5, limit=1)
     foreign = Celery(broker=broker.url, set_as_current=False)

@@ -1,8 +1,12 @@
 """An operator's cancel of a running job holds however its attempt ends: it does not run again."""
 
-import pytest
+import asyncio
+from typing import NamedTuple
 
-from jobs import Snooze, job
+import pytest
+from asgiref.sync import sync_to_async
+
+from jobs import Batch, JobTask, Snooze, check_cancelled, job, progress
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason
 from jobs.core.states import State
@@ -10,7 +14,8 @@ from jobs.ledger import operate
 from jobs.ledger.attempts import Failure
 from jobs.ledger.record import Ended, record_many
 from jobs.models import Job
-from tests.jobs.delivery import deliver
+from jobs.worker.started_flags import started
+from tests.jobs.delivery import InThisProcess, deliver
 from tests.jobs.rows import ERROR, claimed
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +64,70 @@ def test_whoever_records_an_end_is_told_what_became_of_the_job(outcome: Outcome,
     if asked:
         operate.ask_to_cancel([row.pk])
     assert recorded(row, outcome) == (outcomes.Cancelled() if asked else outcome)
+
+
+# --- A task that asks ---------------------------------------------------------------------------------
+
+
+class Nothing(NamedTuple):
+    """The arguments of a batch's jobs."""
+
+
+@job(name="tests.asks")
+def asks() -> None:
+    check_cancelled()
+
+
+@job(name="tests.asks_by_progress")
+def asks_by_progress() -> None:
+    progress(1, 2)
+
+
+@job(name="tests.asks_in_a_coroutine")
+async def asks_in_a_coroutine() -> None:
+    await asyncio.sleep(0)
+    check_cancelled()
+
+
+@job(name="tests.asks_in_a_thread_of_a_coroutine")
+async def asks_in_a_thread_of_a_coroutine() -> None:
+    await sync_to_async(check_cancelled)()
+
+
+@job(name="tests.asks_for_a_batch", batch=2)
+def asks_for_a_batch(batch: Batch[Nothing]) -> None:
+    check_cancelled()
+
+
+ASKING: list[JobTask] = [asks, asks_by_progress, asks_in_a_coroutine, asks_in_a_thread_of_a_coroutine]
+
+
+@pytest.mark.parametrize("task", ASKING, ids=[task.name for task in ASKING])
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_task_that_asks_is_ended_where_its_job_was_cancelled(task: JobTask, cancelled: bool) -> None:
+    worker = InThisProcess()
+    (reserved,) = worker.claim(task.delay().job.pk)
+    if cancelled:
+        started.cancel(reserved.slot)
+    (report,) = worker.run(reserved)
+    assert report.outcome == (outcomes.Cancelled() if cancelled else outcomes.Succeeded())
+    assert started.has_asked(reserved.slot)
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+def test_a_batch_that_asks_is_ended_where_all_its_jobs_were_cancelled(cancelled: int) -> None:
+    worker = InThisProcess()
+    jobs = worker.claim(*[asks_for_a_batch.delay().job.pk for _ in range(2)])
+    for reserved in jobs[:cancelled]:
+        started.cancel(reserved.slot)
+    expected = outcomes.Cancelled() if cancelled == 2 else outcomes.Succeeded()
+    assert [report.outcome for report in worker.run(*jobs)] == [expected, expected]
+    assert all(started.has_asked(reserved.slot) for reserved in jobs)
+
+
+def test_outside_of_a_job_nobody_is_cancelled() -> None:
+    check_cancelled()
+    asks()
 
 
 @job(name="tests.cancelled_while_running")

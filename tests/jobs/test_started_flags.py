@@ -67,6 +67,32 @@ def test_a_worker_that_stops_begins_nothing_more_and_goes_on_with_what_runs(flag
     assert [flags.state(slot) for slot in (running, last, waiting)] == [Began.YES, Began.YES, Began.REFUSED]
 
 
+def test_whether_a_job_is_cancelled_is_known_to_its_process_and_whether_that_asks_to_the_parent(
+    flags: StartedFlags,
+) -> None:
+    cancelled, other = flags.take(), flags.take()
+    assert flags.begin(cancelled, in_time())
+    flags.cancel(cancelled)
+
+    def child() -> None:
+        assert flags.asks_cancelled(cancelled)
+
+    forked.run(child)
+    assert (flags.has_asked(cancelled), flags.has_asked(other)) == (True, False)
+    assert not flags.asks_cancelled(other)
+    assert flags.is_running(cancelled)
+
+
+def test_a_slot_forgets_that_its_last_job_was_cancelled(flags: StartedFlags) -> None:
+    taken = [flags.take() for _ in range(SLOTS)]
+    flags.asks_cancelled(taken[3])
+    flags.cancel(taken[3])
+    flags.free(taken[3])
+    slot = flags.take()
+    assert not flags.has_asked(slot)
+    assert not flags.asks_cancelled(slot)
+
+
 def test_another_process_begins_what_this_one_sees(flags: StartedFlags) -> None:
     slot, ended, late, after_stop = (flags.take() for _ in range(4))
 

@@ -14,7 +14,7 @@ from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.db import connection, transaction
 from pydantic import BaseModel
 
-from jobs import Batch, Cancel, JobTask, Permanent, Snooze, job, progress
+from jobs import Batch, Cancel, JobTask, Permanent, Snooze, check_cancelled, job, progress
 from tests.tasks_app.effects import record
 
 if TYPE_CHECKING:
@@ -126,6 +126,20 @@ def telling(gate: str) -> None:
     pass_gate(gate)
     progress(4, 4, "Tidying up")
     pass_gate(f"{gate} of the end")
+
+
+@job
+def asking(effect: str, how: str, gate: str) -> None:
+    """Ask whether it is cancelled until the gate is open, and leave things in order; or hear it and go on."""
+    record(f"{effect} began")
+    while not Path(gate).exists():
+        try:
+            progress(1, 2) if how == "progress" else check_cancelled()
+        except Cancel:
+            if how != "stubborn":
+                record(f"{effect} was left in order")
+                raise
+        time.sleep(0.02)
 
 
 @job(max_retries=0)
