@@ -24,7 +24,6 @@ from jobs.enqueue.brokers import url_of
 from jobs.enqueue.message import CORRELATION_HEADER
 from jobs.enqueue.set_aside import SetAside, connection_errors
 from jobs.ledger.attempts import storable
-from jobs.ledger.sql import one
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +44,10 @@ class Archiver:
         self._set_aside = SetAside("archiver")
 
     def archive(self) -> bool:
-        """Archive a batch of each queue's letters. Returns whether there may be more."""
-        # Nothing is taken from the broker while there is nowhere to put it.
-        one("SELECT 1")
+        """Archive a batch of each queue's letters. Returns whether there may be more.
+
+        Call it while the database can be used: nothing should be taken from the broker while it cannot be stored.
+        """
         full = [queue for queue in self._queues() if self._tried(queue)]
         return bool(full)
 

@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import NOT_PAUSED, RowLocked, changed, dialect, free, in_state, read_json, rows
+from jobs.ledger.sql import NOT_PAUSED, Dialect, RowLocked, changed, dialect, free, in_state, read_json, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
 
-_WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
+#: The condition on jobs that wait for a time.
+DUE = "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(WAITING)))
+
+
+def undispatched(sql: Dialect) -> str:
+    """Return the condition on queued jobs without a message. Takes minus the seconds of grace, and queues to leave."""
+    return (
+        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL AND run_at <= {sql.after}"
+        f" AND {NOT_PAUSED} AND NOT queue {sql.is_one_of}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ def take_due(limit: int) -> list[Dispatchable]:
     """
     sql = dialect()
     return _take(
-        f"state IN ({_WAITING}) AND run_at <= {sql.now} ORDER BY run_at LIMIT %s",
+        f"{DUE} AND run_at <= {sql.now} ORDER BY run_at LIMIT %s",
         [limit],
         f"state = '{State.QUEUED}', dispatched_at = {sql.now}, changed_at = {sql.now}",
     )
@@ -70,8 +79,7 @@ def take_undispatched(grace_seconds: float, limit: int, without: Sequence[str] =
     """
     sql = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL AND run_at <= {sql.after}"
-        f" AND {NOT_PAUSED} AND NOT queue {sql.is_one_of} ORDER BY run_at LIMIT %s",
+        f"{undispatched(sql)} ORDER BY run_at LIMIT %s",
         [-grace_seconds, sql.array(without), limit],
         f"dispatched_at = {sql.now}",
     )

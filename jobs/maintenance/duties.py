@@ -10,6 +10,7 @@ from jobs.deadletters.archiver import Archiver
 from jobs.deadletters.missing import MissingLetters
 from jobs.enqueue.publisher import publisher_for
 from jobs.maintenance import renew
+from jobs.maintenance.agenda import Agenda
 from jobs.maintenance.brokerless import redispatch_for
 from jobs.maintenance.cancel import cancel_asked
 from jobs.maintenance.held_back import HeldBack
@@ -52,17 +53,18 @@ class Duties:
     def others(self) -> list[Duty]:
         """Return what else is to be done, the most urgent first."""
         beat, redispatch = conf().housekeeping_seconds, self._redispatch
+        agenda = Agenda(self._intake, self._publisher.set_aside.held)
         return [
-            Duty("losses", _record_losses, beat, at_end=True),
+            Duty("losses", _record_losses, beat, wanted=losses.are_there, at_end=True),
             Duty("cancel", partial(cancel_asked, self._worker.consumer.engine), beat),
-            Duty("due", redispatch.due, beat),
-            Duty("undispatched", redispatch.undispatched, beat),
+            Duty("agenda", agenda.look, beat),
+            agenda.duty("due", "due", redispatch.due),
+            agenda.duty("undispatched", "undispatched", redispatch.undispatched),
+            agenda.duty("held back", "held", self._held_back.look),
             Duty("roster", self._sign, min(heartbeat.EVERY, beat * 5)),
-            Duty("intake", self._follow, beat),
-            Duty("held back", self._held_back.look, beat * 2),
             Duty("rescue", self._rescue.look, self._rescue.every()),
             Duty("resend", redispatch.lost, redispatch.every()),
-            Duty("dead letters", self._archiver.archive, beat * 2),
+            agenda.duty("dead letters", "letters", self._archiver.archive),
             Duty("missing dead letters", self._missing_letters.mend, beat * 15),
         ]
 
@@ -90,11 +92,8 @@ class Duties:
         if self._intake.trouble:
             # The entry was written, so the ledger can be.
             self._roster.database_reconnects += 1
-            self._intake.follow()
+            self._intake.open()
         return False
-
-    def _follow(self) -> bool:
-        return False if self._intake.trouble else self._intake.follow()
 
 
 def _record_losses() -> bool:

@@ -35,7 +35,8 @@ class Duty:
 
     Attributes:
         run: does it; returns whether there is more to do at once.
-        every: seconds between two runs.
+        every: seconds between two runs; infinite for what is done only when it is wanted.
+        wanted: says whether it is to be done at once.
         longest_pause: the longest pause while it keeps failing, in seconds.
         at_end: whether it is done once more when the worker stops.
     """
@@ -43,10 +44,17 @@ class Duty:
     name: str
     run: Callable[[], bool]
     every: float
+    wanted: Callable[[], bool] | None = None
     longest_pause: float = LONGEST_PAUSE
     at_end: bool = False
     next_at: float = 0.0
     failures: int = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether its time has come. What has failed waits, however much it is wanted."""
+        is_wanted = self.wanted is not None and not self.failures and self.wanted()
+        return is_wanted or self.next_at <= time.monotonic()
 
 
 class Housekeeper(threading.Thread):
@@ -79,12 +87,11 @@ class Housekeeper(threading.Thread):
         """Do what is due until told to stop."""
         of_the_engine()
         while not self._stop_asked.is_set():
-            now = time.monotonic()
-            due = [duty for duty in self._duties if duty.next_at <= now or self._is_urgent(duty)]
-            if due:
+            if any(duty.is_due for duty in self._duties):
                 with forks.held_off():
-                    for duty in due:
-                        self._do(duty)
+                    for duty in self._duties:
+                        if duty.is_due:
+                            self._do(duty)
                     _put_away()
             pause = min(duty.next_at for duty in self._duties) - time.monotonic()
             if self._wake.wait(max(0.0, pause)):
@@ -103,9 +110,6 @@ class Housekeeper(threading.Thread):
         if self.is_alive():
             self.join(timeout)
 
-    def _is_urgent(self, duty: Duty) -> bool:
-        return duty.name == "losses" and not duty.failures and bool(losses.unwritten())
-
     def _do(self, duty: Duty) -> None:
         try:
             more = duty.run()
@@ -119,7 +123,8 @@ class Housekeeper(threading.Thread):
 
     def _failed(self, duty: Duty, exc: Exception) -> None:
         duty.failures += 1
-        duty.next_at = time.monotonic() + backoff.pause(duty.failures, duty.every, duty.longest_pause, random.random)
+        first = min(duty.every, conf().housekeeping_seconds)
+        duty.next_at = time.monotonic() + backoff.pause(duty.failures, first, duty.longest_pause, random.random)
         if duty.failures == 1:
             expected = isinstance(exc, (DatabaseError, OSError)) or "Operational" in type(exc).__name__
             logger.warning(

@@ -95,6 +95,10 @@ class Losses:
         self._queue.put(record)
         self.arrived.set()
 
+    def are_there(self) -> bool:
+        """Return whether there is something to be written."""
+        return bool(self._kept) or not self._queue.empty()
+
     def unwritten(self) -> list[Record]:
         """Return what is still to be written."""
         with self._lock:

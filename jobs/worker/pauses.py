@@ -13,7 +13,6 @@ from typing import Any
 from kombu.entity import Queue as BrokerQueue
 
 from jobs.enqueue.set_aside import SetAside
-from jobs.models import Queue
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +38,20 @@ class Intake:
 
     # What is wanted.
 
-    def follow(self) -> bool:
-        """Take jobs from all queues that are not paused."""
-        self._paused = frozenset(Queue.objects.filter(paused_at__isnull=False).values_list("name", flat=True))
+    def follow(self, paused: Collection[str]) -> None:
+        """Take jobs from all queues but these."""
+        self._paused = frozenset(paused)
+        self._consumer.call_soon(self.agree)
+
+    def open(self) -> None:
+        """Take jobs again: the ledger can be written."""
         if self.trouble:
             logger.warning("The ledger can be written again; this worker takes jobs again.")
             self.trouble = ""
         self._consumer.call_soon(self.agree)
-        return False
 
     def close(self, trouble: str) -> None:
-        """Take no jobs at all, for this reason, until `follow` is called."""
+        """Take no jobs at all, for this reason, until `open` is called."""
         if not self.trouble:
             logger.error("The ledger cannot be written (%s); this worker takes no jobs meanwhile.", trouble)
         self.trouble = trouble

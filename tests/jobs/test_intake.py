@@ -11,6 +11,7 @@ from kombu.asynchronous.hub import Hub
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue as BrokerQueue
 
+from jobs.ledger.work import find_work
 from jobs.models import Queue
 from jobs.worker.pauses import DEAF, PARTLY_DEAF, PAUSED, Intake
 
@@ -78,6 +79,12 @@ def paused(*names: str) -> None:
         Queue.objects.create(name=name, paused_at="2020-01-01T00:00:00Z")
 
 
+def follow(intake: Intake) -> None:
+    """Do what maintenance does when it has read and written the ledger."""
+    intake.follow(find_work(0, []).paused)
+    intake.open()
+
+
 steps = st.lists(
     st.sampled_from(["close", "follow", "tick", "connect again", *(f"pause {name}" for name in NAMES), "resume"]),
     max_size=12,
@@ -95,7 +102,7 @@ def test_whatever_happened_what_is_consumed_is_what_is_wanted(steps: list[str]) 
         if step == "close":
             intake.close("The disk is full.")
         elif step == "follow":
-            intake.follow()
+            follow(intake)
         elif step == "tick":
             consumer.tick()
         elif step == "connect again":
@@ -104,7 +111,7 @@ def test_whatever_happened_what_is_consumed_is_what_is_wanted(steps: list[str]) 
         else:
             stopped = set() if step == "resume" else {*stopped, step.removeprefix("pause ")}
             paused(*stopped)
-    intake.follow()
+    follow(intake)
     consumer.tick()
     assert consumer.active == intake.consumed() == set(NAMES) - stopped
     consumer.close()
@@ -119,10 +126,10 @@ def test_closed_and_opened_again_before_the_loop_turns_leaves_the_last_word(
     for _ in range(20):
         intake.close("The disk is full.")
         if first == "open":
-            intake.follow()
+            follow(intake)
             intake.close("The disk is full.")
         else:
-            intake.follow()
+            follow(intake)
         celerys.tick()
         assert celerys.active == (set() if first == "open" else set(NAMES))
 
@@ -136,7 +143,7 @@ def test_a_worker_that_listens_to_nothing_says_so(celerys: CelerysConsumer) -> N
     for name in NAMES:
         celerys.task_consumer.cancel_by_queue(name)
     assert intake.report()["state"] == DEAF
-    intake.follow()
+    follow(intake)
     celerys.tick()
     assert intake.report()["state"] == "connected"
 
@@ -145,7 +152,7 @@ def test_a_worker_whose_queues_are_all_paused_is_not_called_deaf(celerys: Celery
     intake = Intake(celerys)
     celerys.connect(intake)
     paused(*NAMES)
-    intake.follow()
+    follow(intake)
     celerys.tick()
     assert intake.report() == {"state": PAUSED, "queues": []}
 

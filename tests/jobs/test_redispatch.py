@@ -1,15 +1,20 @@
 """What maintenance finds due is sent together, and what the broker does not take is found again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery import current_app
 from django.utils import timezone
 
+from jobs.core.held_by import HeldBy
+from jobs.core.states import State
 from jobs.enqueue.publisher import PublishesJobs, publisher_for
+from jobs.ledger.work import Work, find_work
 from jobs.maintenance.redispatch import Redispatch
-from jobs.models import Job
+from jobs.models import Job, Queue
 from tests.jobs.rows import written
 from tests.jobs.wire import jobs_named, messages
 from tests.servers import Valkey
@@ -29,6 +34,34 @@ def due(count: int, queue: str = "default") -> list[Job]:
     """Write jobs whose time has come, in the order in which it came."""
     now = timezone.now() - timedelta(seconds=10)
     return [written(queue=queue, run_at=now + timedelta(milliseconds=number)) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    "name, values, waiting",
+    [
+        ("due", {"state": State.SCHEDULED}, {"run_at": timezone.now() + timedelta(days=1)}),
+        ("due", {"state": State.RETRYING}, {"state": State.SUCCEEDED, "finished_at": timezone.now()}),
+        ("undispatched", {"state": State.QUEUED}, {"run_at": timezone.now() + timedelta(days=1)}),
+        ("undispatched", {"state": State.QUEUED}, {"dispatched_at": timezone.now()}),
+        ("undispatched", {"state": State.QUEUED}, {"queue": "refused"}),
+        ("undispatched", {"state": State.QUEUED}, {"queue": "paused"}),
+        (
+            "held",
+            {"state": State.QUEUED, "held_by": HeldBy.UNKNOWN_TASK},
+            {"held_by": None, "dispatched_at": timezone.now()},
+        ),
+    ],
+)
+def test_one_look_says_what_there_is_to_do(name: str, values: dict[str, Any], waiting: dict[str, Any]) -> None:
+    Queue.objects.create(name="paused", paused_at=timezone.now())
+    Queue.objects.create(name="resumed")
+    nothing = Work(due=False, undispatched=False, held=False, paused=frozenset({"paused"}))
+    assert find_work(3, ["refused"]) == nothing
+    job = Job.objects.filter(id=written().id)
+    job.update(run_at=timezone.now() - timedelta(seconds=10), **values)
+    assert find_work(3, ["refused"]) == replace(nothing, **{name: True})  # type: ignore[arg-type]
+    job.update(**waiting)
+    assert find_work(3, ["refused"]) == nothing
 
 
 def undispatched() -> set[str]:

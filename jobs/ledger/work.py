@@ -1,0 +1,46 @@
+"""What there is to do for maintenance: one statement says it, and costs next to nothing where there is nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.core.states import State
+from jobs.ledger.maintain import DUE, undispatched
+from jobs.ledger.sql import dialect, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was found.
+
+    Attributes:
+        due: whether there are scheduled or retrying jobs whose time has come.
+        undispatched: whether there are queued jobs without a message, for longer than their process should take.
+        held: whether jobs are held back.
+        paused: the names of the paused queues.
+    """
+
+    due: bool
+    undispatched: bool
+    held: bool
+    paused: frozenset[str]
+
+
+def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
+    """Look for what waits for maintenance.
+
+    Args:
+        grace_seconds: how long a job may be without a message.
+        without: queues that the broker refuses just now; nothing is dispatched to these.
+    """
+    sql = dialect()
+    job = "SELECT 1 FROM jobs_job WHERE"
+    found = rows(
+        f"SELECT 'due', '' WHERE EXISTS ({job} {DUE} AND run_at <= {sql.now})"
+        f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({job} {undispatched(sql)})"
+        f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND held_by IS NOT NULL)"
+        " UNION ALL SELECT 'paused', name FROM jobs_queue WHERE paused_at IS NOT NULL",
+        [-grace_seconds, sql.array(without)],
+    )
+    kinds = {kind for kind, _ in found}
+    paused = frozenset(name for kind, name in found if kind == "paused")
+    return Work("due" in kinds, "undispatched" in kinds, "held" in kinds, paused)

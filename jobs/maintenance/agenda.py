@@ -1,0 +1,45 @@
+"""What a worker's maintenance does only when there is something to do: one look at the ledger says what."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from jobs.ledger.work import find_work
+from jobs.maintenance.redispatch import DISPATCH_GRACE
+from jobs.maintenance.runner import Duty
+from jobs.worker.pauses import Intake
+
+#: Dead letters are looked for at the broker at every so many looks at the ledger: there is somewhere to put them.
+LETTERS_EVERY = 2
+
+
+class Agenda:
+    """Used by one thread of a worker.
+
+    Args:
+        intake: told which queues are paused.
+        refused: returns the queues that the broker refuses just now.
+    """
+
+    def __init__(self, intake: Intake, refused: Callable[[], Sequence[str]]) -> None:
+        self._intake, self._refused = intake, refused
+        self._looks = 0
+        self._found: set[str] = set()
+
+    def look(self) -> bool:
+        """See what there is to do."""
+        work = find_work(DISPATCH_GRACE, self._refused())
+        self._found = {name for name in ("due", "undispatched", "held") if getattr(work, name)}
+        if self._looks % LETTERS_EVERY == 0:
+            self._found.add("letters")
+        self._looks += 1
+        self._intake.follow(work.paused)
+        return False
+
+    def duty(self, name: str, found: str, run: Callable[[], bool]) -> Duty:
+        """Return a duty that is done when a look has found something for it."""
+
+        def do() -> bool:
+            self._found.discard(found)
+            return run()
+
+        return Duty(name, do, math.inf, wanted=lambda: found in self._found)
