@@ -1,6 +1,17 @@
 """The job engine. What other apps may import is here; everything else is its own business."""
 
-from jobs.errors import Cancel, EnqueueError, InvalidArguments, InvalidOption, Permanent, Snooze, UnknownJob
+from jobs.compose.steps import each, step
+from jobs.errors import (
+    Cancel,
+    EnqueueError,
+    InvalidArguments,
+    InvalidOption,
+    LeaseLost,
+    Permanent,
+    Snooze,
+    StepError,
+    UnknownJob,
+)
 from jobs.maintenance.cleanup import register_cleaner
 from jobs.tasks.batch import Batch
 from jobs.tasks.declare import job
@@ -15,7 +26,12 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "job",
     # Inside a task
     "check_cancelled",
+    "each",
     "progress",
+    "step",
+    # What these may raise there
+    "LeaseLost",
+    "StepError",
     # What is deleted in time
     "register_cleaner",
     # What a task may raise

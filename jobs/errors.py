@@ -35,6 +35,16 @@ class UnknownJob(JobError, LookupError):
     """Raised by `AsyncResult.get()` for an id that no job has."""
 
 
+class StepError(JobError):
+    """Raised by `step()` and `each()` where they are used in a way that cannot be right. No retry is made."""
+
+    permanent = True
+
+
+class LeaseLost(JobError):
+    """Raised by `step()` and `each()` where the job is another worker's by now, or has ended: nothing was kept."""
+
+
 class TaskError(JobError):
     """The base of what a task raises to steer its own job."""
 

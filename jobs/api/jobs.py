@@ -20,6 +20,7 @@ from jobs.api.schemas.jobs import (
     JobPage,
     JobQuery,
     JobRef,
+    RetryIn,
 )
 from jobs.api.submit import submit, submit_many
 from jobs.models import Job
@@ -28,7 +29,7 @@ from jobs.operations.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.bulk import Result
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import attempt_json, job_json, maybe_time_json, shown_result
+from jobs.operations.job_json import attempt_json, job_json, maybe_time_json, shown_result, steps_json
 from jobs.operations.paging import InvalidCursor, Page, page
 from jobs.operations.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.operations.result_json import result_json
@@ -123,14 +124,20 @@ def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> A
 
 @router.get("/{uuid:job_id}", response=JobDetail, auth=READ, summary="Show a job")
 def show_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
-    """Return a job with its failed attempts, the latest hundred."""
+    """Return a job with its steps, and its failed attempts, the latest hundred."""
     return _detail(_job(job_id))
 
 
 @router.post("/{uuid:job_id}/retry", response=JobOut | JobRef, auth=OPERATE, summary="Retry a job")
-def retry_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
-    """Put a job that ended, or waits for a later time, into its queue now."""
-    result = actions.retry_jobs(JobFilter(ids=(job_id,)), actor=caller_of(request).name)
+def retry_job(request: HttpRequest, job_id: uuid.UUID, body: Annotated[RetryIn | None, Body()] = None) -> Any:
+    """Put a job that ended, or waits for a later time, into its queue now.
+
+    What its task has done in steps is not done again, unless the job had succeeded; or from `from_step` on.
+    """
+    from_step = body.from_step if body else None
+    if from_step is not None and not _job(job_id).steps.filter(number=from_step).exists():
+        raise invalid("from_step", from_step, "must be the number of one of the job's steps")
+    result = actions.retry_jobs(JobFilter(ids=(job_id,)), actor=caller_of(request).name, from_step=from_step)
     return _after(request, job_id, result, RETRYABLE, "retried")
 
 
@@ -161,6 +168,7 @@ def _detail(job: Job) -> dict[str, Any]:
         **job_json(job),
         "result": shown_result(job),
         "calls": job.calls,
+        "steps": steps_json(job),
         "attempts": [attempt_json(attempt) for attempt in reversed(latest)],
     }
 

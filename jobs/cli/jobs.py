@@ -1,5 +1,6 @@
 """`list`, `show`, `retry`, `cancel`."""
 
+import uuid
 from argparse import ArgumentParser
 from datetime import datetime
 from functools import partial
@@ -9,13 +10,16 @@ from jobs.cli import filters
 from jobs.cli.changes import add_change_arguments, change
 from jobs.cli.output import Output, printable
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, Step
 from jobs.operations import actions
 from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import attempt_json, job_json, shown_result
+from jobs.operations.job_json import attempt_json, job_json, shown_result, steps_json
 from jobs.operations.paging import InvalidCursor, page
 from jobs.operations.wording import tries
+
+#: The largest number that a step can have.
+MOST_STEPS = 2**31 - 1
 
 
 def _list_arguments(parser: ArgumentParser) -> None:
@@ -54,15 +58,22 @@ def _show(given: Given, out: Output) -> Exit:
     if job is None:
         raise Failed(f"There is no job {given['id']}. It may have been pruned, or its transaction rolled back.")
     attempts = list(job.attempts.all())
+    steps = steps_json(job)
     out.json(
         {
             **job_json(job),
             "result": shown_result(job),
             "calls": job.calls,
+            "steps": steps,
             "attempts": [attempt_json(attempt) for attempt in attempts],
         }
     )
     out.pairs(_facts(job))
+    if steps:
+        out.line()
+        out.table(
+            ["step>", "name", "attempt>", "rows>", "began", "until"], [_step_row(step) for step in steps], empty=""
+        )
     for attempt in attempts:
         _print_attempt(attempt, out)
     return Exit.DONE
@@ -72,6 +83,11 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
     shown: dict[str, Any] = {**job_json(job)}
     exact = {name: _exact(getattr(job, name)) for name in ("created_at", "run_at", "started_at", "finished_at")}
     return [*{**shown, **exact, "attempt": tries(job), "calls": job.calls}.items()]
+
+
+def _step_row(step: dict[str, Any]) -> list[Any]:
+    rows = "" if step["rows_done"] is None else f"{step['rows_done']:,}{'' if step['is_complete'] else ' so far'}"
+    return [step["number"], step["name"], step["attempt"], rows, step["started_at"], step["finished_at"]]
 
 
 def _exact(moment: datetime | None) -> str:
@@ -90,9 +106,30 @@ def _change_arguments(parser: ArgumentParser) -> None:
     add_change_arguments(parser)
 
 
+def _retry_arguments(parser: ArgumentParser) -> None:
+    _change_arguments(parser)
+    parser.add_argument(
+        "--from-step",
+        type=filters.number(1, MOST_STEPS),
+        metavar="N",
+        help="have the work done again from this step on; jobs without it are left alone",
+    )
+
+
 def _retry(given: Given, out: Output) -> Exit:
     selection = _chosen(given, RETRYABLE, "retried")
-    return change(given, out, "Retry {} jobs", partial(actions.retry_jobs, selection, actor=actor()))
+    from_step = given["from_step"]
+    if from_step is not None and len(selection.ids) == 1:
+        _refuse_unknown_step(selection.ids[0], from_step)
+    act = partial(actions.retry_jobs, selection, actor=actor(), from_step=from_step)
+    return change(given, out, "Retry {} jobs", act)
+
+
+def _refuse_unknown_step(job_id: uuid.UUID, number: int) -> None:
+    there = list(Step.objects.filter(job_id=job_id).values_list("number", flat=True))
+    if number not in there:
+        steps = f"its steps are {', '.join(map(str, there))}" if there else "it has none"
+        raise Failed(f"Job {job_id} has no step {number}: {steps}.")
 
 
 def _cancel(given: Given, out: Output) -> Exit:
@@ -115,18 +152,19 @@ def _chosen(given: Given, states: tuple[str, ...], what: str) -> JobFilter:
 
 
 _CHOOSING = """\
-What cannot be retried, or cancelled, in its state is left alone. A change of more than one job named by its id is
+What cannot be retried, or cancelled, in its state is left alone. A job that is retried goes on after the last step
+that its task has kept (`step()`), unless it had succeeded. A change of more than one job named by its id is
 confirmed first; --yes says so beforehand, --dry-run only counts.
 """
 
 VERBS = [
     Verb(("list",), "list jobs, the newest first", _list, _list_arguments),
-    Verb(("show",), "show one job and its failed attempts", _show, _show_arguments),
+    Verb(("show",), "show one job, its steps and its failed attempts", _show, _show_arguments),
     Verb(
         ("retry",),
         "put jobs that ended, or wait for later, into their queues now",
         _retry,
-        _change_arguments,
+        _retry_arguments,
         _CHOOSING,
     ),
     Verb(("cancel",), "cancel jobs that have not ended, running ones too", _cancel, _change_arguments, _CHOOSING),

@@ -57,7 +57,13 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The worker stops: the job goes back to its queue at once."""
+    """The worker stops: the job goes back to its queue at once.
+
+    Attributes:
+        is_between_steps: whether it went back by itself, having kept what it had done: then it gets its attempt back.
+    """
+
+    is_between_steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ nothing by it is changed at once.
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
@@ -58,6 +59,13 @@ RETRY = Verb(
     "retries begin anew. One that had succeeded does its work again.",
     none="None of them can be retried: they are queued or running already.",
 )
+REPLAY_FROM_STEP = Verb(
+    *("replay", "Replay", "Replayed", "job"),
+    consequence="It goes into its queue now, and does its work again from this step on, with all the effects of that. "
+    "What came before the step is kept, and not done again.",
+    none="It has no such step any more, or is queued or running already.",
+    grave=True,
+)
 CANCEL = Verb(
     *("cancel", "Cancel", "Cancelled", "job"),
     consequence="Those that wait will not run. Those that run are ended by their workers within a moment, wherever "
@@ -82,7 +90,12 @@ DISCARD = Verb(
 
 @action
 def retry(request: HttpRequest) -> HttpResponse:
-    """Retry the jobs chosen."""
+    """Retry the jobs chosen, from a step on where one is named."""
+    from_step = request.POST.get("from_step", "")
+    if from_step:
+        # What is no number of a step is that of none.
+        number = int(from_step) if from_step.isascii() and from_step.isdigit() and len(from_step) < 10 else 0
+        return _on_jobs(request, REPLAY_FROM_STEP, partial(actions.retry_jobs, from_step=number), set())
     return _on_jobs(request, RETRY, actions.retry_jobs, {State.DEAD, State.CANCELLED, State.RETRYING})
 
 

@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
 from jobs.dashboard.access import page
-from jobs.dashboard.pages import show
-from jobs.dashboard.timeline import timeline
+from jobs.dashboard.pages import plural, show
+from jobs.dashboard.timeline import Stretch, marks, timeline
 from jobs.dashboard.tracebacks import folded
 from jobs.enqueue.message import IDEMPOTENCY_HEADER, outgoing
-from jobs.models import Attempt, DeadLetter, Job
+from jobs.models import Attempt, DeadLetter, Job, Step
 from jobs.operations import search
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import job_json, named_arguments, shown_result
+from jobs.operations.job_json import STEPS, job_json, named_arguments, shown_result, steps_json
 from jobs.tasks.redaction import shown_unique_key
 
 #: Headers that tell nothing, or nobody but our own code: those without arguments, who asked for the page, a digest.
@@ -37,6 +37,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     attempts = list(found.attempts.order_by("-number", "-pk")[:ATTEMPTS])
     correlation = found.correlation_id or str(found.pk)
     letters = list(DeadLetter.objects.filter(job=found).order_by("-failed_at"))
+    stretches = timeline(found, attempts, now)
     return show(
         request,
         "job",
@@ -45,7 +46,9 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         job=found,
         arguments=named_arguments(found.task, found.args, found.kwargs),
         result=shown_result(found),
-        stretches=timeline(found, attempts, now),
+        stretches=stretches,
+        steps=_steps(found, stretches),
+        more_steps=max(found.steps.count() - STEPS, 0),
         attempts=[(attempt, folded(attempt.traceback) if attempt.traceback else []) for attempt in attempts],
         more_attempts=found.attempts.count() - len(attempts) if len(attempts) == ATTEMPTS else 0,
         siblings=_siblings(found, correlation),
@@ -78,6 +81,29 @@ def _get(job_id: uuid.UUID) -> Job:
     if found is None:
         raise Http404("There is no such job: it was deleted after its retention, or never committed.")
     return found
+
+
+def _steps(job: Job, stretches: Sequence[Stretch]) -> list[dict[str, Any]]:
+    """Return what its task has done, as people may see it, and where that is in the drawing of its life."""
+    steps = list(job.steps.all()[:STEPS])
+    shown = zip(steps, steps_json(job), marks(steps, stretches), strict=True)
+    return [
+        {
+            **json_,
+            "started_at": step.started_at,
+            "took": step.finished_at - step.started_at,
+            "rows": _rows(step),
+            "mark": mark,
+        }
+        for step, json_, mark in shown
+    ]
+
+
+def _rows(step: Step) -> str:
+    """Return how far a loop has come, in words; nothing for a step that is none."""
+    if step.rows_done is None:
+        return ""
+    return f"{plural(step.rows_done, 'row')}{'' if step.is_complete else ' so far'}"
 
 
 def _siblings(job: Job, correlation: str) -> Sequence[Job]:

@@ -60,6 +60,40 @@ class Stretch:
         return self.end - self.start
 
 
+class Done(Protocol):
+    """A step that a job's task has done, or a loop it has come far in."""
+
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a step is in the drawing."""
+
+    x: float
+    width: float
+
+
+def marks(steps: Iterable[Done], stretches: Sequence[Stretch]) -> list[Mark]:
+    """Return the places of steps among the stretches of their job's life."""
+    return [_mark(step, [one for one in stretches if not one.ahead]) for step in steps]
+
+
+def _mark(step: Done, past: Sequence[Stretch]) -> Mark:
+    start, end = _x_of(step.started_at, past), _x_of(step.finished_at, past)
+    width = max(end - start, LEAST / 2)
+    return Mark(round(min(start, WIDTH - width), 2), round(width, 2))
+
+
+def _x_of(at: datetime, stretches: Sequence[Stretch]) -> float:
+    for stretch in stretches:
+        if at <= stretch.end:
+            share = (at - stretch.start) / stretch.took if stretch.took else 0.0
+            return stretch.x + stretch.width * max(share, 0.0)
+    return WIDTH
+
+
 def timeline(job: Life, attempts: Iterable[Run], now: datetime) -> list[Stretch]:
     """Return the stretches of a job's life, in order, placed to scale."""
     return _placed(list(_stretches(job, attempts, now)))

@@ -8,6 +8,7 @@ notify    with `ledger://`: waking who waits for rows
 maintain  maintenance: what is due, lost or overdue
 operate   what a person or program asks for: retry, cancel
 unique    unique keys
+steps     what a task has done, and need not do again
 prune     ended jobs past their retention
 sql       what the databases say differently
 """

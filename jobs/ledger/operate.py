@@ -5,7 +5,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import transaction
+
 from jobs.core.states import FINAL, WAITING, State
+from jobs.ledger import steps
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
 from jobs.ledger.sql import dialect, free, in_state, rows
 
@@ -20,13 +23,24 @@ _NOT_BEGUN = in_state(*WAITING, State.QUEUED)
 _LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
-def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
+@transaction.atomic
+def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[Dispatchable]:
     """dead, cancelled, succeeded, scheduled, retrying → queued, due at once; their history is kept.
 
-    Attempts count on, and the retries begin anew. Returns the jobs changed, to be dispatched by the caller.
+    Attempts count on, and the retries begin anew. What was done in steps is kept, and not done again; but one that had
+    succeeded does all of its work again.
+
+    Args:
+        job_ids: the jobs.
+        from_step: the number of the step from which on they do their work again instead.
+
+    Returns:
+        The jobs changed, to be dispatched by the caller.
     """
     sql = dialect()
-    return [
+    if from_step is None:
+        steps.forget_of_succeeded(job_ids)
+    changed = [
         dispatchable(row)
         for row in _change(
             job_ids,
@@ -37,6 +51,9 @@ def requeue(job_ids: Sequence[uuid.UUID]) -> list[Dispatchable]:
             returning=DISPATCHABLE,
         )
     ]
+    if from_step is not None:
+        steps.forget_from([job.id for job in changed], from_step)
+    return changed
 
 
 def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:

@@ -1,4 +1,4 @@
-"""Pruning: ended jobs past their retention, with their attempts, and what else piles up."""
+"""Pruning: ended jobs past their retention, with their attempts and steps, and what else piles up."""
 
 import uuid
 from collections.abc import Collection
@@ -33,10 +33,10 @@ class Past:
 
 @transaction.atomic
 def prune_jobs(past: Past, limit: int) -> int:
-    """Delete up to `limit` such jobs, those that ended first, with their attempts. Dead letters are kept.
+    """Delete up to `limit` such jobs, those that ended first, with their attempts and steps. Dead letters are kept.
 
     One that is being replayed at this moment is passed over, and so is one of which somebody's transaction holds the
-    row, an attempt or a dead letter.
+    row, an attempt, a step or a dead letter.
     """
     sql = dialect()
     where, parameters = _condition(past)
@@ -45,7 +45,7 @@ def prune_jobs(past: Past, limit: int) -> int:
         [*parameters, limit],
     )
     ids = {sql.to_uuid(job_id) for (job_id,) in found}
-    for table in ("jobs_attempt", "jobs_deadletter"):
+    for table in ("jobs_attempt", "jobs_step", "jobs_deadletter"):
         ids -= _held(table, ids)
     if ids:
         _delete([sql.key(job_id) for job_id in ids])
@@ -84,7 +84,7 @@ def _condition(past: Past) -> tuple[str, list[object]]:
 def _delete(keys: list[object]) -> None:
     ids = placeholders(keys)
     changed(f"UPDATE jobs_deadletter SET job_id = NULL WHERE job_id IN ({ids})", keys)
-    for table in ("jobs_attempt", "jobs_uniquecall"):
+    for table in ("jobs_attempt", "jobs_step", "jobs_uniquecall"):
         changed(f"DELETE FROM {table} WHERE job_id IN ({ids})", keys)
     changed(f"DELETE FROM jobs_job WHERE id IN ({ids})", keys)
 

@@ -20,6 +20,8 @@ from jobs.core.states import FINAL, State
 from jobs.ledger.attempts import ERROR_LENGTH, TRACEBACK_LENGTH, Failure, storable, success
 from jobs.ledger.sql import POSTGRESQL, SQLITE, Dialect, change_named, changed, dialect, in_state, pairs_of, rows
 
+BETWEEN_STEPS = outcomes.Released(is_between_steps=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -146,7 +148,7 @@ def _change(end: Ended) -> dict[str, Any]:
     if failure is None:
         raise ValueError(f"The end of job {end.id} has no failure; only a success goes without: {end.outcome!r}.")
     state, delay, holder = _target(end.outcome)
-    is_given_back = isinstance(end.outcome, (outcomes.Snoozed, outcomes.HeldBack))
+    is_given_back = isinstance(end.outcome, (outcomes.Snoozed, outcomes.HeldBack)) or end.outcome == BETWEEN_STEPS
     return {
         "job": end.id.hex,
         "lease": end.lease_id,

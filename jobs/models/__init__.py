@@ -6,6 +6,7 @@ from jobs.models.message import BrokerMessage
 from jobs.models.operator_action import OperatorAction
 from jobs.models.queue import Queue
 from jobs.models.schedule_run import ScheduleRun
+from jobs.models.step import Step
 from jobs.models.tally import Tally, TallyMark
 from jobs.models.token import ApiToken
 from jobs.models.unique_call import UniqueCall
@@ -20,6 +21,7 @@ __all__ = [
     "OperatorAction",
     "Queue",
     "ScheduleRun",
+    "Step",
     "Tally",
     "TallyMark",
     "UniqueCall",

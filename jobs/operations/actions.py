@@ -6,8 +6,12 @@ its filter and count, and can say first how many it would concern (`dry_run`).
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
@@ -15,7 +19,7 @@ from jobs.deadletters.missing import close
 from jobs.enqueue.dispatcher import dispatch
 from jobs.ledger import operate
 from jobs.ledger.maintain import redispatch_queue
-from jobs.models import Queue
+from jobs.models import Job, Queue
 from jobs.operations.bulk import Result, record, recorded, slices
 from jobs.operations.filters import JobFilter
 
@@ -27,9 +31,17 @@ RETRYABLE = tuple(sorted(FINAL | WAITING))
 CANCELLABLE = tuple(sorted(WAITING | {State.QUEUED, State.RUNNING}))
 
 
-def retry_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
-    """Put jobs that ended, or wait for a later time, into their queues now; history kept, retries begun anew."""
-    return _on_jobs("retry", selection, RETRYABLE, requeue, actor, dry_run=dry_run)
+def retry_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False, from_step: int | None = None) -> Result:
+    """Put jobs that ended, or wait for a later time, into their queues now; history kept, retries begun anew.
+
+    They go on after the last step that is kept; those that had succeeded begin anew. `from_step` is the number of a
+    step: those that have it do their work again from there.
+    """
+    found = selection.jobs().filter(state__in=RETRYABLE)
+    target = selection.as_json()
+    if from_step is not None:
+        found, target = found.filter(steps__number=from_step), {**target, "from_step": from_step}
+    return _change(Chosen("retry", found, target), partial(requeue, from_step=from_step), actor, dry_run=dry_run)
 
 
 def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
@@ -38,7 +50,8 @@ def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> R
     def cancel(ids: Sequence[uuid.UUID]) -> int:
         return operate.cancel(ids, f"Cancelled by {actor}.") + operate.ask_to_cancel(ids)
 
-    return _on_jobs("cancel", selection, CANCELLABLE, cancel, actor, dry_run=dry_run)
+    found = selection.jobs().filter(state__in=CANCELLABLE)
+    return _change(Chosen("cancel", found, selection.as_json()), cancel, actor, dry_run=dry_run)
 
 
 def pause_queue(name: str, *, actor: str) -> None:
@@ -56,21 +69,27 @@ def resume_queue(name: str, *, actor: str) -> None:
         record("resume", actor, {"queue": name}, 1)
 
 
-def _on_jobs(
-    action: str,
-    selection: JobFilter,
-    states: tuple[State, ...],
-    change: Callable[[Sequence[uuid.UUID]], int],
-    actor: str,
-    *,
-    dry_run: bool,
-) -> Result:
-    found = selection.jobs().filter(state__in=states)
-    matched = found.order_by().count()
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Jobs that an action concerns, and the record of that.
+
+    Attributes:
+        action: its name.
+        jobs: those in a state that allows it.
+        target: how they were chosen.
+    """
+
+    action: str
+    jobs: QuerySet[Job]
+    target: dict[str, Any]
+
+
+def _change(chosen: Chosen, change: Callable[[Sequence[uuid.UUID]], int], actor: str, *, dry_run: bool) -> Result:
+    matched = chosen.jobs.order_by().count()
     if dry_run:
         return Result(matched, 0)
-    with recorded(action, actor, selection.as_json()) as progress:
-        for ids in slices(found, BATCH):
+    with recorded(chosen.action, actor, chosen.target) as progress:
+        for ids in slices(chosen.jobs, BATCH):
             if progress.is_late:
                 break
             with transaction.atomic():
@@ -79,13 +98,13 @@ def _on_jobs(
     return progress.result(matched)
 
 
-def requeue(ids: Sequence[uuid.UUID]) -> int:
+def requeue(ids: Sequence[uuid.UUID], from_step: int | None = None) -> int:
     """Put jobs into their queues again, to be dispatched on commit; what they left when they died is closed.
 
     Returns:
         How many it were.
     """
-    jobs = operate.requeue(ids)
+    jobs = operate.requeue(ids, from_step)
     close([job.id for job in jobs])
     transaction.on_commit(lambda: dispatch(jobs))
     return len(jobs)

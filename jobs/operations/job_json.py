@@ -5,11 +5,14 @@ from typing import Any, TypedDict
 
 from jobs.core.states import State
 from jobs.models import Attempt, Job
-from jobs.tasks.redaction import HIDDEN, hidden_names, shown_arguments
+from jobs.tasks.redaction import HIDDEN, hidden_names, shown_arguments, without_hidden
 from jobs.tasks.registry import registered
 
 #: Arguments are shown so many levels deep: writers of JSON and templates come to their end at some hundred.
 DEEPEST = 64
+
+#: Steps shown with a job, the first ones: a task may make one for each row of a table.
+STEPS = 100
 
 #: What stands where a value lies deeper.
 TOO_DEEP = "[nested too deeply to be shown]"
@@ -83,6 +86,24 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "started_at": maybe_time_json(attempt.started_at),
         "finished_at": time_json(attempt.finished_at),
     }
+
+
+def steps_json(job: Job) -> list[dict[str, Any]]:
+    """Return what a job's task has done, in order; its names and results as people may see them."""
+    hides = bool(hidden_names(job.task))
+    return [
+        {
+            "number": step.number,
+            "name": without_hidden(job.task, job.args, job.kwargs, step.name),
+            "attempt": step.attempt,
+            "value": HIDDEN if hides and step.value is not None else _within(step.value, DEEPEST),
+            "rows_done": step.rows_done,
+            "is_complete": step.is_complete,
+            "started_at": time_json(step.started_at),
+            "finished_at": time_json(step.finished_at),
+        }
+        for step in job.steps.all()[:STEPS]
+    ]
 
 
 def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:

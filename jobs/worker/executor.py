@@ -18,6 +18,7 @@ from celery.app.task import Context
 from celery.exceptions import Retry
 from kombu.utils.json import dumps, loads
 
+from jobs.compose import steps
 from jobs.compose.followers import call_in_place
 from jobs.compose.results import encoded
 from jobs.core import described, outcome as outcomes
@@ -92,6 +93,10 @@ class Attempt:
 
 class Expired(Exception):
     """The error of a job whose time passed before it could begin."""
+
+
+class WorkerStopped(Exception):
+    """The error of a job that went back between two of its steps."""
 
 
 class Misfit(Exception):
@@ -223,20 +228,32 @@ def _body(task: "JobTask", request: Context, attempts: Sequence[Attempt]) -> Any
     callbacks.before(task, request)
     if not task.batch:
         (attempt,) = attempts
-        return _called(task, request, attempt.args, attempt.kwargs)
+        return _called(task, request, attempt.job, attempt.args, attempt.kwargs)
     items = list(_items(task, attempts))
     if items:
-        _called(task, request, (Batch([item for _, item in items]),), {})
+        _called(task, request, attempts[0].job, (Batch([item for _, item in items]),), {})
     for attempt, item in items:
         attempt.error = item.error
     return None
 
 
-def _called(task: "JobTask", request: Context, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    with sessions.of_a_task():
+def _called(task: "JobTask", request: Context, job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    with sessions.of_a_task(), _with_steps(task, job):
         if type(task).before_start is not Task.before_start:
             task.before_start(request.id, request.args, request.kwargs)
         return finished(task.run(*args, **kwargs))
+
+
+@contextmanager
+def _with_steps(task: "JobTask", job: Claimed) -> Iterator[None]:
+    """Let the body have steps, unless it runs for several jobs."""
+    try:
+        with steps.of_attempt(job.id, job.lease_id, is_stopping=started.is_stopped, has_steps=not task.batch):
+            yield
+    except steps.Interrupted:
+        raise WorkerStopped(
+            "The worker was stopped before the next step of the job, which goes on from there."
+        ) from None
 
 
 def _items(task: "JobTask", attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Item[Any]]]:
@@ -295,6 +312,8 @@ def outcome_of(task: "JobTask", error: Exception, job: Claimed) -> Outcome:
             return outcomes.HeldBack(HeldBy.INVALID)
         case Misfit():
             return outcomes.Dead(Reason.INVALID)
+        case WorkerStopped():
+            return outcomes.Released(is_between_steps=True)
     tries = Tries(job.attempt - job.attempt_base, job.worker_losses)
     policy = policy_of(task, job)
     try:

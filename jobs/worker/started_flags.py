@@ -59,6 +59,10 @@ class StartedFlags:
         """Let no more jobs begin: the worker stops."""
         self._memory[-1] = 1
 
+    def is_stopped(self) -> bool:
+        """Return whether the worker stops."""
+        return bool(self._memory[-1])
+
     def free(self, slot: int) -> None:
         """Note that a slot's job is no longer this worker's."""
         with self._lock:

@@ -87,6 +87,15 @@ def in_state(state: State) -> Job:
     return job
 
 
+def stepped(state: State = State.DEAD) -> Job:
+    """Return a job whose task has done two steps."""
+    job = in_state(state)
+    times = {"started_at": job.created_at, "finished_at": job.created_at}
+    for number, name in ((1, "charge"), (2, "send <b>")):
+        job.steps.create(number=number, name=name, attempt=1, value=number, is_complete=True, **times)
+    return job
+
+
 def dispatched(seconds_ago: float, **changes: Any) -> Job:
     """Write a job whose message went out some time ago."""
     job = written(**changes)

@@ -14,7 +14,7 @@ from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.db import connection, transaction
 from pydantic import BaseModel
 
-from jobs import Batch, Cancel, JobTask, Permanent, Snooze, check_cancelled, job, progress
+from jobs import Batch, Cancel, JobTask, Permanent, Snooze, check_cancelled, each, job, progress, step as kept
 from tests.tasks_app.effects import record
 
 if TYPE_CHECKING:
@@ -431,3 +431,42 @@ def telling_in_a_transaction(gate: str) -> None:
         progress(1, 2, "within")
         record("within")
         pass_gate(gate)
+
+
+# --- Tasks with steps -----------------------------------------------------------------------------
+
+
+@job(time_limit=60)
+def journey(name: str, gate: str) -> None:
+    """Leave an effect in each of three steps; wait for the gate before the last one."""
+    kept("first", record, f"{name} first")
+    kept("second", record, f"{name} second")
+    record(f"{name} waits")
+    pass_gate(gate)
+    kept("third", record, f"{name} third")
+
+
+@job(time_limit=60)
+def halting(name: str, gate: str) -> None:
+    """Wait for the gate within a step."""
+
+    def wait() -> None:
+        record(f"{name} waits")
+        pass_gate(gate)
+
+    kept("wait", wait)
+    kept("after", record, f"{name} after")
+
+
+@job(time_limit=60)
+def marching(name: str, steps: int, rows: int) -> None:
+    """Do many small steps, then go through many rows, each of a twentieth of a second."""
+
+    def lasting(effect: str) -> None:
+        time.sleep(0.05)
+        record(effect)
+
+    for number in range(steps):
+        kept(f"step {number}", lasting, f"{name} step {number}")
+    for row in each("rows", range(rows)):
+        lasting(f"{name} row {row}")

@@ -97,13 +97,35 @@ class AttemptOut(BaseModel):
     finished_at: datetime
 
 
+class StepOut(BaseModel):
+    """What a task has done by `step()` or `each()`, and does not do again."""
+
+    number: int = Field(description="Its place, from 1: a retry may begin from there.")
+    name: str
+    attempt: int = Field(description="The attempt that did it.")
+    value: Any = Field(description="What the step returned; of a loop the cursor of its last row that is done.")
+    rows_done: int | None = Field(description="Of a loop; null for a step that is none.")
+    is_complete: bool = Field(description="False for a loop that has rows left.")
+    started_at: datetime
+    finished_at: datetime
+
+
+class RetryIn(In):
+    """How a job is to be retried."""
+
+    from_step: StrictInt | None = Field(
+        default=None, ge=1, description="The number of the step from which on it does its work again."
+    )
+
+
 class JobDetail(JobOut):
-    """A job with its result and its failed attempts."""
+    """A job with its result, its steps and its failed attempts."""
 
     result: Any = Field(
         description="What it returned, of a task whose results are kept; `[redacted]` where the task hides arguments."
     )
     calls: int = Field(description="For how many calls it stands: more than one where others found its unique key.")
+    steps: list[StepOut] = Field(description="What its task has done, the first hundred.")
     attempts: list[AttemptOut]
 
 

@@ -16,7 +16,7 @@ from jobs.models import Job, OperatorAction
 from jobs.operations.job_json import job_json
 from jobs.reports import listing
 from tests.jobs.api.conftest import Api, errors
-from tests.jobs.rows import LEASE, claimed, in_state, written
+from tests.jobs.rows import LEASE, claimed, in_state, stepped, written
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -215,3 +215,33 @@ def test_an_action_must_say_which(api: Api, chosen: dict[str, Any]) -> None:
 
 def test_an_unknown_action_is_refused(api: Api) -> None:
     assert api.post("jobs/actions", {"action": "delete", "filter": {"state": ["dead"]}}).status_code == 422
+
+
+def test_a_jobs_steps_are_shown_with_it(api: Api) -> None:
+    shown = api.get(f"jobs/{stepped().pk}").json()["steps"]
+    assert [(one["number"], one["name"], one["value"]) for one in shown] == [(1, "charge", 1), (2, "send <b>", 2)]
+    assert shown[0].keys() == {
+        *("number", "name", "attempt", "value", "rows_done", "is_complete", "started_at", "finished_at")
+    }
+
+
+def test_what_a_task_hides_is_hidden_in_its_steps(api: Api) -> None:
+    job = stepped()
+    Job.objects.filter(pk=job.pk).update(task="tests.tasks_app.tasks.confide", kwargs={"secret": "charge"})
+    shown = api.get(f"jobs/{job.pk}").json()["steps"]
+    assert (shown[0]["name"], shown[0]["value"]) == ("[redacted]", "[redacted]")
+
+
+def test_a_job_is_retried_from_a_step(api: Api) -> None:
+    job = stepped()
+    assert api.post(f"jobs/{job.pk}/retry", {"from_step": 2}).json()["state"] == "queued"
+    assert list(job.steps.values_list("number", flat=True)) == [1]
+
+
+@pytest.mark.parametrize(
+    "body", [{"from_step": 3}, {"from_step": 0}, {"from_step": "1"}, {"step": 1}, {"from_step": 1e9}]
+)
+def test_a_step_that_is_not_there_is_refused(api: Api, body: dict[str, Any]) -> None:
+    job = stepped()
+    assert api.post(f"jobs/{job.pk}/retry", body).status_code == 422
+    assert (state(job), job.steps.count()) == ("dead", 2)

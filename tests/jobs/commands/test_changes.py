@@ -9,7 +9,7 @@ from jobs.cli.verb import Exit
 from jobs.core.states import State
 from jobs.models import Job, OperatorAction
 from tests.jobs.commands.conftest import Run
-from tests.jobs.rows import in_state, written
+from tests.jobs.rows import in_state, stepped, written
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,3 +100,28 @@ def test_a_job_that_is_not_there_is_named(run: Run) -> None:
     ran = run("retry", missing)
     assert ran.code is Exit.FAILED
     assert str(missing) in ran.error
+
+
+def test_a_job_is_retried_from_a_step(run: Run) -> None:
+    job = stepped()
+    assert run("retry", job.pk, "--from-step", "2").code is Exit.DONE
+    assert (state(job), list(job.steps.values_list("number", flat=True))) == ("queued", [1])
+
+
+def test_a_step_that_is_not_there_is_said(run: Run) -> None:
+    job = stepped()
+    assert "has no step 3: its steps are 1, 2" in run("retry", job.pk, "--from-step", "3").error
+    assert "has no step 1: it has none" in run("retry", in_state(State.DEAD).pk, "--from-step", "1").error
+    assert state(job) == "dead"
+
+
+def test_many_are_retried_from_a_step_and_those_without_it_are_left(run: Run) -> None:
+    job, other = stepped(), in_state(State.DEAD)
+    assert run("retry", "--state", "dead", "--from-step", "1", "--yes", "--json").answer["changed"] == 1
+    assert (state(job), job.steps.count(), state(other)) == ("queued", 0, "dead")
+
+
+def test_a_jobs_steps_are_shown_with_it(run: Run) -> None:
+    job = stepped()
+    assert "charge" in run("show", job.pk).out
+    assert [one["name"] for one in run("show", job.pk, "--json").answer["steps"]] == ["charge", "send <b>"]

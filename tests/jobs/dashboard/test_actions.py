@@ -11,7 +11,7 @@ from django.urls import reverse
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job, OperatorAction
 from tests.jobs.dashboard.letters import letter
-from tests.jobs.rows import in_state, written
+from tests.jobs.rows import in_state, stepped, written
 
 RETRY, CANCEL = "/jobs/retry", "/jobs/cancel"
 
@@ -188,3 +188,26 @@ def test_what_is_hidden_keeps_its_value(operator: Client, monkeypatch: pytest.Mo
 
 def test_a_letter_that_is_not_there_is_not_found(operator: Client) -> None:
     assert operator.get(f"/jobs/dead/{uuid.uuid4()}/").status_code == 404
+
+
+def test_a_job_is_replayed_from_a_step_after_a_question(operator: Client) -> None:
+    job = stepped()
+    page = reverse("jobs:job", args=[job.pk])
+    shown = operator.get(page).content.decode()
+    assert "send &lt;b&gt;" in shown
+    assert shown.count("Replay from here") == 2
+    chosen = {"id": job.pk, "from_step": 2, "next": page}
+    assert "Replay 1 job?" in operator.post(RETRY, chosen).content.decode()
+    assert (state(job), job.steps.count()) == ("dead", 2)
+    answer = operator.post(RETRY, {**chosen, "confirmed": "1"}, follow=True)
+    assert (said(answer), state(job)) == ("Replayed 1 job.", "queued")
+    assert list(job.steps.values_list("name", flat=True)) == ["charge"]
+    assert OperatorAction.objects.get(action="retry").target == {"ids": [str(job.pk)], "from_step": 2}
+
+
+@pytest.mark.parametrize("number", ["3", "0", "-1", "x", "1" * 30, "²"])
+def test_a_step_that_is_not_there_is_said(operator: Client, number: str) -> None:
+    job = stepped()
+    answer = operator.post(RETRY, {"id": job.pk, "from_step": number, "confirmed": "1"}, follow=True)
+    assert "no such step" in said(answer)
+    assert (state(job), job.steps.count()) == ("dead", 2)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from jobs.core.states import State
-from jobs.dashboard.timeline import WIDTH, Stretch, timeline
+from jobs.dashboard.timeline import LEAST, WIDTH, Stretch, marks, timeline
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -84,3 +84,30 @@ def test_clocks_that_disagree_turn_nothing_around() -> None:
     stretches = timeline(life, [Run(1, "retrying", at(-1), at(-0.5))], at(4))
     assert all(stretch.took >= timedelta() for stretch in stretches)
     assert stretches[-1].state is State.SUCCEEDED
+
+
+@dataclass
+class Done:
+    started_at: datetime
+    finished_at: datetime
+
+
+def test_steps_lie_where_their_times_are_in_the_drawing() -> None:
+    life = Life("succeeded", 1, started_at=at(10), finished_at=at(20))
+    stretches = timeline(life, [], at(60))
+    wait, run = stretches
+    whole, half, before, after = marks(
+        [Done(at(10), at(20)), Done(at(15), at(20)), Done(at(-5), at(-4)), Done(at(99), at(100))], stretches
+    )
+    assert (whole.x, whole.width) == (run.x, run.width)
+    assert abs(half.x - run.x - run.width / 2) < 0.1
+    assert (before.x, before.width) == (wait.x, LEAST / 2)
+    assert after.x + after.width == WIDTH
+
+
+def test_steps_lie_in_no_time_that_is_yet_to_come() -> None:
+    life = Life("retrying", 1, run_at=at(100), started_at=at(1))
+    stretches = timeline(life, [Run(1, "retrying", at(1), at(2))], at(3))
+    assert stretches[-1].ahead
+    (mark,) = marks([Done(at(1), at(2))], stretches)
+    assert mark.x + mark.width <= stretches[-1].x
