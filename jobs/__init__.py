@@ -1,5 +1,7 @@
 """The job engine. What other apps may import is here; everything else is its own business."""
 
+from jobs.alerts.channels import register_alert_channel
+from jobs.alerts.messages import AlertMessage
 from jobs.compose.steps import each, step
 from jobs.errors import (
     Cancel,
@@ -34,6 +36,9 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "StepError",
     # What is deleted in time
     "register_cleaner",
+    # Ways in which alerts leave the house
+    "AlertMessage",
+    "register_alert_channel",
     # What a task may raise
     "Cancel",
     "Permanent",

@@ -17,8 +17,9 @@ class JobsConfig(AppConfig):
         """Put the engine together, register its checks and what of its own is deleted; trace where told to."""
         # Apps must be loaded; importing the checks registers them.
         from jobs import celery, checks  # noqa: F401, PLC0415
+        from jobs.alerts import channels, watch, webhooks  # noqa: PLC0415
         from jobs.enqueue import enqueuer  # noqa: PLC0415
-        from jobs.maintenance import retention  # noqa: PLC0415
+        from jobs.maintenance import duties, retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
         from jobs.schedules import zones  # noqa: PLC0415
         from jobs.tasks.task import JobTask  # noqa: PLC0415
@@ -26,6 +27,8 @@ class JobsConfig(AppConfig):
         JobTask.enqueuer = enqueuer
         celery.leave_django_alone(current_app)
         retention.register_cleaners()
+        channels.register_alert_channel("slack", webhooks.send_to_slack)
+        duties.register_duty("alerts", watch.look, watch.EVERY)
         zones.read_unknown_zones()
         times.read_far_times()
         tracing.configure(service=settings.PROJECT_NAME)

@@ -16,10 +16,13 @@ class MailConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the letters that need no other app, the system checks, and what is cleaned."""
-        from mail import checks, cleanup  # noqa: F401, PLC0415 (importing checks registers them; apps come first)
+        # Importing checks registers them; apps come first.
+        from jobs import register_alert_channel  # noqa: PLC0415
+        from mail import alerts, checks, cleanup  # noqa: F401, PLC0415
 
         letters.register("custom", custom.write)
         cleanup.register()
+        register_alert_channel("mail", alerts.send_alert)
         worker_init.connect(_load_client)
 
 

@@ -5,6 +5,7 @@ An empty variable counts as unset. Values that may hold a secret are never shown
 
 import os
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
 T = TypeVar("T")
+Network = IPv4Network | IPv6Network
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -183,6 +185,15 @@ def login(name: str, default: str) -> str:
     if value and not all(user and password for user, _, password in (pair.partition(":") for pair in value.split(","))):
         raise ImproperlyConfigured(f"{name} (secret) is not valid: it must be user:password.")
     return value
+
+
+def networks(name: str) -> tuple[Network, ...]:
+    """Return a comma-separated list of networks, such as `10.1.0.0/16, fd00::/8`; none by default."""
+
+    def parse(value: str) -> tuple[Network, ...]:
+        return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
+
+    return _parsed(name, (), parse, "networks between commas, such as 10.1.0.0/16")
 
 
 def zone(name: str, default: str) -> str:

@@ -1,5 +1,6 @@
 """What one worker's housekeeping does, how often, and with what: the lists of its duties."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,20 @@ from jobs.worker.heartbeat import Roster
 from jobs.worker.losses import losses
 from jobs.worker.pool import PATIENCE
 from jobs.worker.watchdog import Watchdog
+
+#: What is done besides by rooms that stand after this one: each one's name, what it does, and how often.
+_registered: list[tuple[str, Callable[[], bool], float]] = []
+
+
+def register_duty(name: str, run: Callable[[], bool], every: float) -> None:
+    """Have every worker do something regularly, in a thread that delays nothing else. Called when Django is ready.
+
+    Args:
+        name: for logs.
+        run: does it; returns whether there is more to do at once.
+        every: seconds between two runs.
+    """
+    _registered.append((name, run, every))
 
 
 class Duties:
@@ -67,6 +82,10 @@ class Duties:
             agenda.duty("dead letters", "letters", self._archiver.archive),
             Duty("missing dead letters", self._missing_letters.mend, beat * 15),
         ]
+
+    def registered(self) -> list[Duty]:
+        """Return what rooms after this one have registered."""
+        return [Duty(name, run, every) for name, run, every in _registered]
 
     def database_failed(self, error: DatabaseError) -> None:
         """Called when a duty found that the database could not be used: take no jobs until it can."""

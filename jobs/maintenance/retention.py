@@ -12,7 +12,7 @@ from jobs.core.states import State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
 from jobs.maintenance.cleanup import register_cleaner
-from jobs.models import ApiToken
+from jobs.models import ApiToken, Incident
 from jobs.tasks.registry import registered
 
 DONE = frozenset({State.SUCCEEDED, State.CANCELLED})
@@ -28,6 +28,7 @@ def register_cleaners() -> None:
     register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
     register_cleaner("ended API tokens", prune_tokens)
+    register_cleaner("resolved incidents", prune_incidents)
     register_cleaner("gone workers", _rows("jobs_worker", lambda: conf().retention_seconds))
 
 
@@ -48,6 +49,13 @@ def prune_tokens(limit: int) -> int:
     past = timezone.now() - timedelta(seconds=conf().history_seconds)
     ended = ApiToken.objects.filter(Q(expires_at__lt=past) | Q(revoked_at__lt=past)).order_by("pk")
     return ApiToken.objects.filter(pk__in=list(ended.values_list("pk", flat=True)[:limit])).delete()[0]
+
+
+def prune_incidents(limit: int) -> int:
+    """Delete incidents that were resolved long ago, with what is known of who was told."""
+    past = timezone.now() - timedelta(seconds=conf().history_seconds)
+    ended = Incident.objects.filter(resolved_at__lt=past).order_by("pk").values_list("pk", flat=True)[:limit]
+    return Incident.objects.filter(pk__in=list(ended)).delete()[1].get("jobs.Incident", 0)
 
 
 def _own_retentions() -> dict[float, list[str]]:

@@ -1,4 +1,4 @@
-"""Housekeeping in every worker: a bootstep with two threads that work through lists of duties.
+"""Housekeeping in every worker: a bootstep with threads that work through lists of duties.
 
 Any number of workers may do the same duties at once; the ledger sees to it that each row goes to one of them.
 There is no leader, no extra process, and it does not need Beat.
@@ -180,6 +180,7 @@ class Housekeeping(bootsteps.StartStopStep):
                 at_end=duties.close,
             ),
             Housekeeper("jobs-leases", duties.vital()),
+            Housekeeper("jobs-watch", duties.registered()),
         ]
         for housekeeper in self._housekeepers:
             housekeeper.start()

@@ -1,16 +1,16 @@
 """Every metric there is, by its name. docs/metrics.md says what to make of them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from jobs.core.states import WAITING, State
+from jobs.core.states import State
 from jobs.models import DeadLetter, Job, Tally, Worker
 from jobs.reports import workers
+from jobs.reports.lags import age, housekeeping_lag
 from jobs.reports.queues import UNFINISHED, QueueReport, queues
 from jobs.reports.tallies import BOUNDS, LAG, tallies
 from jobs.reports.workers import Presence
@@ -119,17 +119,12 @@ def _lags() -> Iterator[Metric]:
     yield _gauge(
         "outbox_lag_seconds",
         "How long the oldest due job has been without a message; with ledger:// how long without a taker.",
-        _age(undispatched.aggregate(Min("run_at"))["run_at__min"], now),
+        age(undispatched.aggregate(Min("run_at"))["run_at__min"], now),
     )
-    due = Job.objects.filter(state__in=sorted(WAITING), run_at__lte=now)
-    overdue = Job.objects.filter(state=State.RUNNING, lease_expires_at__lte=now)
     yield _gauge(
         "housekeeping_lag_seconds",
         "How long the oldest job has been due, or without a lease, that housekeeping should have moved.",
-        max(
-            _age(due.aggregate(Min("run_at"))["run_at__min"], now),
-            _age(overdue.aggregate(Min("lease_expires_at"))["lease_expires_at__min"], now),
-        ),
+        housekeeping_lag(now),
     )
     snoozed = Job.objects.filter(~Q(started_at=None), state=State.SCHEDULED, run_at__gt=F("started_at"))
     yield _gauge("jobs_snoozed", "Jobs put off by their task.", snoozed.count())
@@ -137,10 +132,6 @@ def _lags() -> Iterator[Metric]:
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:
     return GaugeMetricFamily(PREFIX + name, help_text, value=value)
-
-
-def _age(moment: datetime | None, now: datetime) -> float:
-    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 
 
 # --- Workers --------------------------------------------------------------------------------------
@@ -157,8 +148,8 @@ def _of_workers(found: list[Worker]) -> Iterator[Metric]:
             "1 while a worker is there, 0 once it has gone silent.",
             lambda one: workers.presence(one) is Presence.ALIVE,
         ),
-        ("worker_seen_seconds", "How long ago it was heard of.", lambda one: _age(one.seen_at, now)),
-        ("worker_uptime_seconds", "How long ago it started.", lambda one: _age(one.started_at, now)),
+        ("worker_seen_seconds", "How long ago it was heard of.", lambda one: age(one.seen_at, now)),
+        ("worker_uptime_seconds", "How long ago it started.", lambda one: age(one.started_at, now)),
         ("worker_running", "Jobs it runs.", lambda one: one.running),
         ("worker_concurrency", "Jobs it can run at once.", lambda one: one.concurrency),
         ("worker_memory_bytes", "Resident memory of all its processes.", lambda one: one.memory_bytes),

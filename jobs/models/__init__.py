@@ -1,5 +1,6 @@
 """The ledger's tables: fields, constraints and indexes."""
 
+from jobs.models.alert import AlertNotice, AlertTarget, AlertWatch, Incident
 from jobs.models.dead_letter import DeadLetter
 from jobs.models.job import Attempt, Job
 from jobs.models.message import BrokerMessage
@@ -13,10 +14,14 @@ from jobs.models.unique_call import UniqueCall
 from jobs.models.worker import Worker
 
 __all__ = [
+    "AlertNotice",
+    "AlertTarget",
+    "AlertWatch",
     "ApiToken",
     "Attempt",
     "BrokerMessage",
     "DeadLetter",
+    "Incident",
     "Job",
     "OperatorAction",
     "Queue",

@@ -8,6 +8,7 @@ from jobs import schedules
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job
 from jobs.reports import workers
+from jobs.reports.lags import housekeeping_lag
 from jobs.reports.queues import queues
 from jobs.reports.verdict import Deaf, Facts, Faulty, HeldBackJobs, Missed, Silence, is_missed
 from jobs.schedules import Entry, due_at
@@ -27,6 +28,7 @@ def facts(now: datetime) -> Facts:
         missed=_missed(enabled, now),
         faulty=[Faulty(entry.row.name, entry.fault) for entry in enabled if entry.fault],
         held_back=held_back(),
+        housekeeping_lag=housekeeping_lag(now),
         silent=[
             Silence(worker.name, worker.seen_at, worker.running)
             for worker in present

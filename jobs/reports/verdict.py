@@ -15,6 +15,12 @@ STUCK_AFTER, BEHIND_AFTER = 60.0, 300.0
 #: A schedule is missed this long after its time, in seconds.
 MISSED_AFTER = 120.0
 
+#: Maintenance is late where what it should have moved has waited this long, in seconds.
+LATE_AFTER = 60.0
+
+#: The cause of dead letters that grow.
+DYING = "dead letters are growing"
+
 #: Dead letters grow where an hour brings this many, and this many times what the hours before brought.
 GROWING_FROM, GROWING_TIMES = 5, 3.0
 
@@ -24,11 +30,13 @@ class Alert:
     """Something to look at.
 
     Attributes:
+        cause: what is wrong with what, the same for as long as it lasts however the text changes.
         text: what is wrong, as a sentence.
         room, query: where to look: the page's name, and what follows the question mark.
         grave: whether it is wrong; else somebody wanted it so.
     """
 
+    cause: str
     text: str
     room: str
     query: str = ""
@@ -84,6 +92,7 @@ class Facts:
         deaf: workers that listen to nothing.
         refused: queues that the broker refuses to workers, each with its error.
         died_today, died_lately: dead letters of the last day, and of the last hour.
+        housekeeping_lag: how long the longest has waited that maintenance should have moved, in seconds.
     """
 
     queues: Sequence[QueueReport]
@@ -96,6 +105,7 @@ class Facts:
     deaf: Sequence[Deaf] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     held_back: HeldBackJobs | None = None
+    housekeeping_lag: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +150,35 @@ def _died(count: int) -> str:
 def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
     waiting = sum(queue.depth[State.QUEUED] for queue in facts.queues)
     if not facts.workers:
-        yield Alert(f"No worker is running{_so_wait(waiting)}.", "workers", grave=bool(waiting))
+        yield Alert("no worker", f"No worker is running{_so_wait(waiting)}.", "workers", grave=bool(waiting))
     for deaf in facts.deaf:
-        yield Alert(f"Worker {deaf.name} listens to nothing: {deaf.reason}", "workers")
+        yield Alert(f"worker {deaf.name} is deaf", f"Worker {deaf.name} listens to nothing: {deaf.reason}", "workers")
     for name, error in facts.refused.items():
-        yield Alert(f"The broker refuses queue {name}: {error}", "queues")
+        yield Alert(f"queue {name} is refused", f"The broker refuses queue {name}: {error}", "queues")
     for queue in facts.queues:
         yield from _of_queue(queue, facts.workers, now)
     yield from _of_dead_letters(facts)
     if held := facts.held_back:
         jobs = f"{held.count:,} {'job needs' if held.count == 1 else 'jobs need'} newer code than any worker has"
-        yield Alert(f"{jobs}, the first for {duration(now - held.since)}.", "jobs", "q=state:queued")
+        yield Alert("jobs held back", f"{jobs}, the first for {duration(now - held.since)}.", "jobs", "q=state:queued")
     for missed in facts.missed:
         late = duration(now - missed.due_at)
-        yield Alert(f"Schedule {missed.name} should have run {late} ago. Is Beat running?", "schedules")
+        yield Alert(
+            f"schedule {missed.name} is missed",
+            f"Schedule {missed.name} should have run {late} ago. Is Beat running?",
+            "schedules",
+        )
     for faulty in facts.faulty:
-        yield Alert(f"Schedule {faulty.name} cannot run: {faulty.fault}", "schedules")
+        yield Alert(
+            f"schedule {faulty.name} is faulty", f"Schedule {faulty.name} cannot run: {faulty.fault}", "schedules"
+        )
     for silence in facts.silent:
         text = f"Worker {silence.name} went silent {duration(now - silence.seen_at)} ago"
-        yield Alert(f"{text} with {silence.running} running." if silence.running else f"{text}.", "workers")
+        text += f" with {silence.running} running." if silence.running else "."
+        yield Alert(f"worker {silence.name} is silent", text, "workers")
+    if waiting_for := facts.housekeeping_lag if facts.workers and facts.housekeeping_lag > LATE_AFTER else 0.0:
+        text = f"Maintenance is late: a job has been due, or without its worker, for {duration(waiting_for)}."
+        yield Alert("maintenance is late", text, "workers")
 
 
 def _of_queue(queue: QueueReport, workers: int, now: datetime) -> Iterator[Alert]:
@@ -170,22 +190,36 @@ def _of_queue(queue: QueueReport, workers: int, now: datetime) -> Iterator[Alert
     if queue.paused_at is not None:
         since = duration(now - queue.paused_at)
         by = f" by {queue.paused_by}" if queue.paused_by else ""
-        yield Alert(f"Queue {queue.name} has been paused{by} for {since}; {jobs}.", "queues", grave=False)
+        yield Alert(
+            f"queue {queue.name} is paused",
+            f"Queue {queue.name} has been paused{by} for {since}; {jobs}.",
+            "queues",
+            grave=False,
+        )
     elif not queue.workers and workers:
-        yield Alert(f"No worker listens to queue {queue.name}; {jobs}, the oldest for {duration(seconds)}.", "queues")
+        yield Alert(
+            f"queue {queue.name} has no worker",
+            f"No worker listens to queue {queue.name}; {jobs}, the oldest for {duration(seconds)}.",
+            "queues",
+        )
     elif workers and seconds > STUCK_AFTER and not queue.rate_out:
         text = f"Queue {queue.name} does not move: {jobs}, the oldest for {duration(seconds)}."
-        yield Alert(text, "jobs", query)
+        yield Alert(f"queue {queue.name} is stuck", text, "jobs", query)
     elif workers and seconds > BEHIND_AFTER and queue.rate_in > queue.rate_out:
         rates = f"{queue.rate_in:.0f} a minute come, {queue.rate_out:.0f} are done"
-        yield Alert(f"Queue {queue.name} falls behind: {rates}, the oldest waits {duration(seconds)}.", "jobs", query)
+        yield Alert(
+            f"queue {queue.name} falls behind",
+            f"Queue {queue.name} falls behind: {rates}, the oldest waits {duration(seconds)}.",
+            "jobs",
+            query,
+        )
 
 
 def _of_dead_letters(facts: Facts) -> Iterator[Alert]:
     before = max(facts.died_today - facts.died_lately, 0) / 23
     if facts.died_lately >= GROWING_FROM and facts.died_lately > GROWING_TIMES * before:
         usual = f"; {before:.0f} is usual" if before >= 1 else ""
-        yield Alert(f"Dead letters are growing: {facts.died_lately:,} in the last hour{usual}.", "dead-letters")
+        yield Alert(DYING, f"Dead letters are growing: {facts.died_lately:,} in the last hour{usual}.", "dead-letters")
 
 
 def _so_wait(waiting: int) -> str:

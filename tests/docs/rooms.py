@@ -20,6 +20,7 @@ ROOMS = (
     "maintenance",
     "operations",
     "reports",
+    "alerts",
     # The tags are Django's package; how every page shows states and numbers, the admin's too.
     "templatetags",
 )

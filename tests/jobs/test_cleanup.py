@@ -13,7 +13,7 @@ from jobs.ledger import prune
 from jobs.ledger.prune import Past
 from jobs.maintenance import cleanup, retention
 from jobs.maintenance.cleanup import CleanupError, clean_up
-from jobs.models import ApiToken, Attempt, DeadLetter, Job, OperatorAction, Worker
+from jobs.models import ApiToken, Attempt, DeadLetter, Incident, Job, OperatorAction, Worker
 from tests.jobs.rows import in_state
 
 pytestmark = pytest.mark.django_db
@@ -173,3 +173,13 @@ def test_many_rows_take_few_statements_and_short_transactions() -> None:
     statements = [query["sql"] or "" for query in queries]
     deletes = [statement for statement in statements if statement.startswith("DELETE FROM jobs_job ")]
     assert len(deletes) == 3
+
+
+def test_incidents_are_forgotten_when_they_were_resolved_long_ago() -> None:
+    now = timezone.now()
+    old, before = now - timedelta(days=91), {"text": "x", "room": "overview", "opened_at": now, "seen_at": now}
+    Incident.objects.create(cause="resolved", resolved_at=old, **before)
+    Incident.objects.create(cause="lately", resolved_at=now, **before)
+    Incident.objects.create(cause="open since", **{**before, "opened_at": old})
+    assert retention.prune_incidents(10) == 1
+    assert set(Incident.objects.values_list("cause", flat=True)) == {"lately", "open since"}

@@ -103,3 +103,19 @@ def test_a_worker_that_listens_to_nothing_is_something_to_look_at() -> None:
 def test_a_queue_that_the_broker_refuses_is_something_to_look_at() -> None:
     verdict = on(queue(), refused={"email": "PRECONDITION_FAILED"})
     assert verdict.line == "The broker refuses queue email: PRECONDITION_FAILED"
+
+
+def test_late_maintenance_is_told_where_a_worker_could_do_it() -> None:
+    assert on(queue(), housekeeping_lag=90.0).line == (
+        "Maintenance is late: a job has been due, or without its worker, for 1 min."
+    )
+    assert on(queue(), housekeeping_lag=30.0).well
+    assert on(queue(), housekeeping_lag=90.0, workers=0).well
+
+
+def test_a_cause_stays_the_same_while_its_sentence_changes() -> None:
+    first, second = on(waiting(1, 5, workers=0)).lead, on(waiting(9, 50, workers=0)).lead
+    assert first is not None
+    assert second is not None
+    assert first.cause == second.cause == "queue email has no worker"
+    assert first.text != second.text

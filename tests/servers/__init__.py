@@ -8,9 +8,11 @@ from tests.servers.ses import SesServer
 from tests.servers.smtp import ReceivedMail, SmtpServer
 from tests.servers.telegram import TelegramServer
 from tests.servers.valkey import Valkey
+from tests.servers.webhook import Received, WebhookServer
 
 __all__ = [
     "Postgres",
+    "Received",
     "ReceivedMail",
     "SeaweedFS",
     "Server",
@@ -19,5 +21,6 @@ __all__ = [
     "SmtpServer",
     "TelegramServer",
     "Valkey",
+    "WebhookServer",
     "free_port",
 ]

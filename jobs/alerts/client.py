@@ -1,0 +1,78 @@
+"""Hands a body to a webhook by one POST. It tries once, follows no redirection, asks no proxy, and shows no URL."""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+
+from jobs.alerts.destinations import Destination, resolve
+from jobs.alerts.errors import AlertError
+
+#: How long it may take to connect, and each time nothing comes, in seconds.
+SECONDS = 10.0
+
+#: The longest pause that is kept to where the other side asks for one, in seconds.
+LONGEST_PAUSE = 3600
+
+#: Refusals that pass: too early, too many, too slow.
+_PASSING = frozenset({408, 425, 429})
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Send a body of JSON.
+
+    Raises:
+        AlertError: it was not taken; permanent where the other side refuses it, or may not be asked at all.
+    """
+    destination = resolve(url)
+    connection = _connection(destination)
+    try:
+        # The host is said as the URL has it, and not the address that was connected to.
+        connection.request("POST", destination.target, body, {"Content-Type": "application/json", **headers})
+        with closing(connection.getresponse()) as answer:
+            _check(destination, answer)
+    except (OSError, HTTPException) as exc:
+        raise AlertError(f"{destination.host} did not take it: {type(exc).__name__}: {exc}.") from None
+    finally:
+        connection.close()
+
+
+def _connection(destination: Destination) -> HTTPConnection:
+    host, port = destination.host, destination.port
+    if not destination.is_https:
+        connection = HTTPConnection(host, port, timeout=SECONDS)
+        connection.sock = _socket(destination)
+        return connection
+    context = ssl.create_default_context()
+    connection = HTTPSConnection(host, port, timeout=SECONDS, context=context)
+    plain = _socket(destination)
+    try:
+        connection.sock = context.wrap_socket(plain, server_hostname=host)
+    except OSError as exc:
+        plain.close()
+        raise AlertError(f"{host} did not agree on TLS: {exc}.") from None
+    return connection
+
+
+def _socket(destination: Destination) -> socket.socket:
+    try:
+        return socket.create_connection((destination.address, destination.port), timeout=SECONDS)
+    except OSError as exc:
+        raise AlertError(f"{destination.host} cannot be reached: {exc}.") from None
+
+
+def _check(destination: Destination, answer: HTTPResponse) -> None:
+    status = answer.status
+    if 200 <= status < 300:
+        return
+    permanent = status < 500 and status not in _PASSING
+    raise AlertError(
+        f"{destination.host} answered {status} {answer.reason}"[:200] + ".",
+        permanent=permanent,
+        retry_after=None if permanent else _pause(answer.getheader("Retry-After", "")),
+    )
+
+
+def _pause(text: str) -> int | None:
+    return min(int(text), LONGEST_PAUSE) if text.isascii() and text.isdigit() and len(text) < 9 else None

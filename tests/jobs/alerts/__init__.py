@@ -1,0 +1,1 @@
+"""Alerts that leave the house."""
