@@ -95,7 +95,17 @@ class JobAdmin(LedgerAdmin):
         ("Where and how", {"fields": ("queue", "priority", "tries", "worker_losses", "worker", "unique_as")}),
         (
             "When",
-            {"fields": ("created_at", "run_at", "dispatched_at", "started_at", "finished_at", "expires_at")},
+            {
+                "fields": (
+                    "created_at",
+                    "run_at",
+                    "dispatched_at",
+                    "started_at",
+                    "finished_at",
+                    "expires_at",
+                    "deadline_at",
+                )
+            },
         ),
         ("Kin", {"fields": ("correlation_id", "parent_id", "replay_of")}),
     )

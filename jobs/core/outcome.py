@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from celery.exceptions import Ignore, Reject, Retry
 
@@ -17,6 +18,7 @@ class Reason(StrEnum):
     EXHAUSTED = "exhausted"
     PERMANENT = "permanent"
     EXPIRED = "expired"
+    DEADLINE = "deadline"
     POISON = "poison"
     INVALID = "invalid"
     REJECTED = "rejected"
@@ -83,16 +85,28 @@ class Tries:
     Attributes:
         attempt: the attempt that just ended, counted from 1 since the job was enqueued or last replayed.
         worker_losses: how often its worker or pool process died under it before.
+        seconds_left: until its deadline, by which its last attempt must have ended; below zero where that has passed.
     """
 
     attempt: int
     worker_losses: int = 0
+    seconds_left: float = inf
 
 
-def after_error(  # noqa: PLR0911 (one line for each kind of error)
+def after_error(error: BaseException, policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> Outcome:
+    """Return what becomes of a job whose task raised `error`. Nothing is put off beyond the job's deadline."""
+    return _in_time(_after_error(error, policy, tries, random), tries)
+
+
+def _in_time(outcome: Outcome, tries: Tries) -> Outcome:
+    if isinstance(outcome, (RetryIn, Snoozed)) and outcome.delay >= tries.seconds_left:
+        return Dead(Reason.DEADLINE)
+    return outcome
+
+
+def _after_error(  # noqa: PLR0911 (one line for each kind of error)
     error: BaseException, policy: RetryPolicy, tries: Tries, random: Callable[[], float]
 ) -> Outcome:
-    """Return what becomes of a job whose task raised `error`."""
     match error:
         case Snooze():
             return Snoozed(error.seconds)
@@ -120,9 +134,7 @@ def is_permanent(error: BaseException) -> bool:
         return False
 
 
-def after_loss(
-    policy: RetryPolicy, tries: Tries, max_worker_losses: int, random: Callable[[], float]
-) -> RetryIn | Dead:
+def after_loss(policy: RetryPolicy, tries: Tries, max_worker_losses: int, random: Callable[[], float]) -> Outcome:
     """Return what becomes of a job whose worker or pool process died under it.
 
     A job that did so `max_worker_losses` times is taken for the cause and set aside as poison, so that it
@@ -130,7 +142,7 @@ def after_loss(
     """
     if tries.worker_losses + 1 >= max_worker_losses:
         return Dead(Reason.POISON)
-    return _retry_or_give_up(policy, tries, random)
+    return _in_time(_retry_or_give_up(policy, tries, random), tries)
 
 
 def _after_retry_call(call: Retry, policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> RetryIn | Dead:

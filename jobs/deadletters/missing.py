@@ -96,6 +96,7 @@ def reason_of(job: Job) -> Reason:
 #: The engine's own errors, which say why.
 _BY_ERROR = {
     "Expired": Reason.EXPIRED,
+    "DeadlinePassed": Reason.DEADLINE,
     "Misfit": Reason.INVALID,
     "Unrunnable": Reason.INVALID,
     "UnknownTask": Reason.UNKNOWN_TASK,

@@ -23,7 +23,7 @@ from jobs.enqueue.dispatcher import dispatch
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, write
-from jobs.tasks.options import Options, check_carried, due, expiry, is_routed, job_id_of, placed, retries_of
+from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
 from jobs.tasks.uniqueness import rule_of, unique_keys
 
@@ -123,6 +123,7 @@ class _Jobs:
         rule = rule_of(task, {"unique": options.unique, **options.uniqueness})
         delay, run_at = _in_time(*due(task, options), rule.max_delay)
         expires_in, expires_at = expiry(task, options)
+        deadline_in, deadline_at = deadline(task, options)
         parent = _parent()
         self._task, self._options, self._rule = task, options, rule
         self._new = partial(
@@ -136,6 +137,8 @@ class _Jobs:
             run_at=run_at,
             expires_in=expires_in,
             expires_at=expires_at,
+            deadline_in=deadline_in,
+            deadline_at=deadline_at,
             correlation_id=options.correlation_id or parent.correlation_id,
             parent_id=parent.id,
         )

@@ -25,7 +25,7 @@ NEAR, FAR_EVERY = timedelta(seconds=2), timedelta(seconds=2)
 #: What is no column of an event.
 _LEFT_OUT = (
     *("options", "result", "lease_id", "lease_expires_at", "unique_key", "unique_until", "unique_expires_at"),
-    *("cancel_requested_at", "expires_at"),
+    *("cancel_requested_at", "expires_at", "deadline_at"),
 )
 
 Key = tuple[datetime, uuid.UUID]

@@ -31,6 +31,9 @@ LAST_ERROR_LENGTH = 500
 #: The type of error of an attempt that was ended by its hard time limit.
 OVERTIME = "TimeLimitExceeded"
 
+#: The same of one whose deadline passed.
+TOO_LATE = "DeadlinePassed"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -127,7 +130,7 @@ def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
     fence = f"id = %s AND {in_state(State.QUEUED, State.RETRYING)} AND attempt = %s AND worker = %s"
     fence += (
         f" AND NOT EXISTS (SELECT 1 FROM jobs_attempt WHERE job_id = jobs_job.id AND number = jobs_job.attempt"
-        f" AND error_type = '{OVERTIME}')"
+        f" AND error_type IN ('{OVERTIME}', '{TOO_LATE}'))"
     )
     return changed(f"{success(words)} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
 

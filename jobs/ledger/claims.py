@@ -1,9 +1,11 @@
 """A worker takes jobs, one or a batch: each attempt is counted, and held under a lease."""
 
+import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from typing import Any
 
 from jobs.core.states import State
@@ -34,6 +36,7 @@ class Claimed:
         attempt: attempts begun, this one included.
         attempt_base: attempts that a replay has written off.
         expired: whether its time has passed; then it must not run.
+        seconds_left: until its deadline; None where it has none.
     """
 
     attempt: int
@@ -41,6 +44,7 @@ class Claimed:
     max_retries: int | None
     worker_losses: int
     expired: bool
+    seconds_left: float | None = None
 
     @property
     def retries(self) -> int:
@@ -68,6 +72,7 @@ class Taken:
         attempt: attempts begun, this one included.
         attempt_base: attempts that a replay has written off.
         expired: whether its time has passed; then it must not run.
+        ends_by: its deadline, by the monotonic clock of the machine that claimed it; None where it has none.
     """
 
     id: uuid.UUID
@@ -85,6 +90,12 @@ class Taken:
     expired: bool
     correlation_id: str
     parent_id: uuid.UUID | None
+    ends_by: float | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """How many seconds are left until its deadline; infinitely many where it has none."""
+        return inf if self.ends_by is None else self.ends_by - time.monotonic()
 
     @property
     def retries(self) -> int:
@@ -188,7 +199,7 @@ def _taken_columns(words: Dialect) -> str:
 
 def _taken(job_id: uuid.UUID, row: Sequence[Any], words: Dialect) -> Taken:
     lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
-    expired, correlation_id, parent_id = rest
+    expired, seconds_left, correlation_id, parent_id = rest
     return Taken(
         job_id,
         lease_id,
@@ -205,6 +216,7 @@ def _taken(job_id: uuid.UUID, row: Sequence[Any], words: Dialect) -> Taken:
         bool(expired),
         correlation_id,
         None if parent_id is None else words.to_uuid(parent_id),
+        None if seconds_left is None else time.monotonic() + seconds_left,
     )
 
 
@@ -221,7 +233,8 @@ def taking(words: Dialect, lease_id: str = "%s") -> str:
 def claimed_columns(words: Dialect) -> list[str]:
     """Return the columns of a `Claimed`, in order."""
     expired = f"expires_at IS NOT NULL AND expires_at <= {words.now} AS expired"
-    return ["attempt", "attempt_base", "max_retries", "worker_losses", expired]
+    left = f"{words.seconds_until('deadline_at')} AS seconds_left"
+    return ["attempt", "attempt_base", "max_retries", "worker_losses", expired, left]
 
 
 def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str) -> Claimed | None:
@@ -277,8 +290,8 @@ def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:
-    attempt, attempt_base, max_retries, worker_losses, expired = row
-    return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired))
+    attempt, attempt_base, max_retries, worker_losses, expired, seconds_left = row
+    return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired), seconds_left)
 
 
 def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:

@@ -24,6 +24,7 @@ class NewJob(NamedTuple):
         options: what else travels in the message, ready for JSON; None where there is nothing.
         delay: seconds from now until it is due; None where `run_at` says when, or it is due at once.
         expires_in: seconds from now; None where `expires_at` says when, or it never expires.
+        deadline_in: seconds from now; None where `deadline_at` says when, or there is no deadline.
     """
 
     id: uuid.UUID
@@ -38,6 +39,8 @@ class NewJob(NamedTuple):
     run_at: datetime | None = None
     expires_in: float | None = None
     expires_at: datetime | None = None
+    deadline_in: float | None = None
+    deadline_at: datetime | None = None
     correlation_id: str = ""
     parent_id: uuid.UUID | None = None
     unique_key: str | None = None
@@ -87,7 +90,8 @@ MOST_TRIES = 10
 
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
-    " unique_key, unique_until, replay_of, run_at, expires_at, unique_expires_at"
+    " unique_key, unique_until, replay_of, run_at, expires_at, unique_expires_at,"
+    " deadline_at"
 )
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
 
@@ -256,7 +260,9 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
     run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
     unique_expires_at = _moment(None, _window(job), words, parameters) or "NULL"
-    json_marks, times = f"{words.json}, {words.json}, {words.json}", f"{run_at}, {expires_at}, {unique_expires_at}"
+    deadline_at = _moment(job.deadline_at, job.deadline_in, words, parameters) or "NULL"
+    json_marks = f"{words.json}, {words.json}, {words.json}"
+    times = f"{run_at}, {expires_at}, {unique_expires_at}, {deadline_at}"
     return f"%s, %s, %s, %s, {json_marks}, %s, %s, %s, %s, %s, %s, %s, {times}", parameters
 
 
@@ -265,7 +271,7 @@ def _window(job: NewJob) -> float | None:
 
 
 def _without_times(job: NewJob, words: Dialect) -> list[Any]:
-    """Return the values of `_COLUMNS`, but those of the three times that end it."""
+    """Return the values of `_COLUMNS`, but those of the four times that end it."""
     return [
         words.key(job.id),
         job.task,
@@ -298,7 +304,7 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 _TYPES = (
     "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
     " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, run_at timestamptz,"
-    " expires_at timestamptz, unique_expires_at timestamptz"
+    " expires_at timestamptz, unique_expires_at timestamptz, deadline_at timestamptz"
 )
 
 
@@ -334,8 +340,14 @@ def _records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
         (
             *_without_times(job, words),
             words.time(job.run_at or now + timedelta(seconds=job.delay or 0)),
-            words.time(job.expires_at if job.expires_in is None else now + timedelta(seconds=job.expires_in)),
-            words.time(None if (window := _window(job)) is None else now + timedelta(seconds=window)),
+            *(
+                words.time(at if seconds is None else now + timedelta(seconds=seconds))
+                for at, seconds in (
+                    (job.expires_at, job.expires_in),
+                    (None, _window(job)),
+                    (job.deadline_at, job.deadline_in),
+                )
+            ),
         )
         for job in jobs
     ]

@@ -69,6 +69,12 @@ class Dialect:
         """Return the clock plus the number of seconds in `column`; NULL where that is."""
         return self.after.replace("%s", column)
 
+    def seconds_until(self, column: str) -> str:
+        """Return the seconds from now to the time in `column`; NULL where that is."""
+        if self.name == "postgresql":
+            return f"EXTRACT(EPOCH FROM ({column} - {self.now}))::float8"
+        return f"((julianday({column}) - julianday('now')) * 86400.0)"
+
     def later(self, column: str) -> str:
         """Return the time in `column` plus a number of seconds given as parameter."""
         if self.name == "postgresql":

@@ -30,7 +30,10 @@ class Job(models.Model):
 
     created_at = models.DateTimeField(db_default=Now())
     run_at = models.DateTimeField(db_default=Now())
+    #: It must not begin after this time.
     expires_at = models.DateTimeField(null=True)
+    #: Its last attempt must have ended by this time: what runs then is ended, and no attempt is put off beyond it.
+    deadline_at = models.DateTimeField(null=True)
     #: When the broker last confirmed its message, or a worker last fetched it through `ledger://`; null before.
     dispatched_at = models.DateTimeField(null=True)
     #: When the latest attempt began.

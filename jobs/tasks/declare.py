@@ -34,6 +34,8 @@ class TaskOptions(TypedDict, total=False):
     soft_time_limit: float | None
     time_limit: float | None
     expires: float | None
+    #: Seconds from its call by which a job's last attempt must have ended.
+    deadline: float | None
     pydantic: bool
     #: A template such as `"post:{post_id}"`, names of arguments, or true for task and arguments: while such a job waits
     #: to begin, another call returns that job instead of enqueueing a second one.
@@ -193,6 +195,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "time_limit": (_seconds, "seconds above zero, or None"),
     "soft_time_limit": (_seconds, "seconds above zero, or None"),
     "expires": (_seconds, "seconds above zero, or None"),
+    "deadline": (_seconds, "seconds above zero, or None"),
     "autoretry_for": (_exceptions, "a tuple of exception classes"),
     "dont_autoretry_for": (_exceptions, "a tuple of exception classes"),
 }

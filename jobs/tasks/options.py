@@ -8,6 +8,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from django.utils import timezone
 from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
 
@@ -36,6 +37,7 @@ class Options:
         countdown: seconds from now until it may run.
         eta: the time from when it may run, instead of `countdown`.
         expires: seconds from now, or the time, after which it must not begin any more.
+        deadline: seconds from now, or the time, by which its last attempt must have ended.
         max_retries: attempts after the first, or None for no limit, where not the task's own (`...`).
         unique: a key, names of arguments, or true for task and arguments, instead of the task's own: while a job of
             the task with this key waits to begin, the call returns that job.
@@ -49,6 +51,7 @@ class Options:
     countdown: float | None = None
     eta: datetime | None = None
     expires: float | datetime | None = None
+    deadline: float | datetime | None = None
     correlation_id: str | None = None
     max_retries: int | EllipsisType | None = ...
     replay_of: uuid.UUID | None = None
@@ -64,7 +67,7 @@ UNIQUENESS = ("until", "within", "replace", "max_delay")
 _OF_JOBS = frozenset(
     {
         *("queue", "priority", "countdown", "eta", "expires", "unique", "correlation_id", "headers", "shadow"),
-        *("link", "link_error", "max_retries", "time_limit", "soft_time_limit", *UNIQUENESS),
+        *("link", "link_error", "max_retries", "time_limit", "soft_time_limit", "deadline", *UNIQUENESS),
         # What canvas passes on.
         *("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "replaced_task_nesting"),
         *("stamped_headers", "reply_to", "add_to_parent", "ignore_result"),
@@ -100,6 +103,7 @@ def options_of(task: "JobTask", options: Mapping[str, Any], task_id: str | None,
         countdown=options.get("countdown"),
         eta=options.get("eta"),
         expires=options.get("expires"),
+        deadline=options.get("deadline"),
         correlation_id=options.get("correlation_id"),
         max_retries=options.get("max_retries", ...),
         unique=options.get("unique"),
@@ -228,12 +232,33 @@ def due(task: "JobTask", options: Options) -> tuple[float | None, datetime | Non
 
 def expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
     """Return after how many seconds, or when, a job has expired. Raises InvalidOption for what is no time."""
-    expires = options.expires if options.expires is not None else task.expires
-    if expires is None:
+    return _in_or_at(task, "expires", options.expires if options.expires is not None else task.expires)
+
+
+def deadline(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
+    """Return in how many seconds, or when, a job's last attempt must have ended.
+
+    Raises:
+        InvalidOption: it is no time, or no attempt could begin before it.
+    """
+    given = options.deadline if options.deadline is not None else task.deadline
+    seconds_from_now, at = _in_or_at(task, "deadline", given)
+    now = timezone.now()
+    delay, run_at = due(task, options)
+    ends_at = at if seconds_from_now is None else now + timedelta(seconds=seconds_from_now)
+    if ends_at is not None and (run_at or now + timedelta(seconds=delay or 0)) >= ends_at:
+        raise InvalidOption(
+            f"{task.name}: deadline={given!r} is not valid: it passes before the job may begin; give a later one."
+        )
+    return seconds_from_now, at
+
+
+def _in_or_at(task: "JobTask", name: str, value: object) -> tuple[float | None, datetime | None]:
+    if value is None:
         return None, None
-    if isinstance(expires, datetime):
-        return None, moment(task, "expires", expires)
-    return seconds(task, "expires", expires), None
+    if isinstance(value, datetime):
+        return None, moment(task, name, value)
+    return seconds(task, name, value), None
 
 
 def seconds(task: "JobTask", name: str, value: object) -> float:

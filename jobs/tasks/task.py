@@ -60,6 +60,7 @@ class JobTask(TypedCalls[P, R_co], Task):
     default_retry_delay = 1
     time_limit = 30
     expires: float | None = None
+    deadline: float | None = None
     unique: str | bool | tuple[str, ...] = False
     unique_rule = UniqueRule()
     batch = 0
@@ -176,10 +177,11 @@ class JobTask(TypedCalls[P, R_co], Task):
     ) -> JobResult:
         """Write a job in the caller's transaction; it is dispatched when that commits.
 
-        Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `queue`, `priority`,
-        `headers`, `link`, `link_error`, `max_retries`, `shadow`, `time_limit`, `soft_time_limit`, `task_id` (a UUID),
-        `unique`, `until`, `within`, `replace`, `max_delay`, and those that canvas passes. Options about sending
-        (`producer`, `connection`, `retry`, …) have none, since nothing is sent here; one that nobody knows is an error.
+        Takes Celery's options that have a meaning for a job: `countdown`, `eta`, `expires`, `deadline`, `queue`,
+        `priority`, `headers`, `link`, `link_error`, `max_retries`, `shadow`, `time_limit`, `soft_time_limit`, `task_id`
+        (a UUID), `unique`, `until`, `within`, `replace`, `max_delay`, and those that canvas passes. Options about
+        sending (`producer`, `connection`, `retry`, …) have none, since nothing is sent here; one that nobody knows is
+        an error.
 
         With CELERY_TASK_ALWAYS_EAGER the task runs at once, without a row, and the result is Celery's `EagerResult`.
 

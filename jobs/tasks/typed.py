@@ -30,6 +30,7 @@ class CallOptions(TypedDict, total=False):
     countdown: float | timedelta | None
     eta: datetime | None
     expires: float | timedelta | datetime | None
+    deadline: float | timedelta | datetime | None
     unique: str | bool | tuple[str, ...] | None
     until: str | None
     within: float | timedelta | None

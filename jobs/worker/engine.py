@@ -21,10 +21,10 @@ from celery.worker import state
 
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
-from jobs.core.outcome import Outcome, Tries
+from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.core.states import State
 from jobs.ledger import maintain
-from jobs.ledger.attempts import OVERTIME, Failure
+from jobs.ledger.attempts import OVERTIME, TOO_LATE, Failure
 from jobs.worker.cancelling import WORDS
 from jobs.worker.claimer import Answer, Claimer, Foreign, Wanted
 from jobs.worker.dead_letters import DeadLetters
@@ -124,6 +124,14 @@ class Engine:
     def overtime(self, job: ReservedJob, seconds: float) -> None:
         """End a job whose hard time limit has passed."""
         job.overtime = seconds
+        self._take_away(job)
+
+    def past_deadline(self, job: ReservedJob) -> None:
+        """End a job whose deadline has passed."""
+        job.is_past_deadline = True
+        self._take_away(job)
+
+    def _take_away(self, job: ReservedJob) -> None:
         if not job.kill() and job.is_running:
             self._lost(job, "")
 
@@ -153,9 +161,11 @@ class Engine:
     def _lost(self, job: ReservedJob, death: str) -> None:
         """Decide what becomes of a job whose process is gone, or came back without a word."""
         policy = policy_of(job.task, job.job)
-        tries = Tries(job.job.attempt - job.job.attempt_base, job.job.worker_losses)
+        tries = Tries(job.job.attempt - job.job.attempt_base, job.job.worker_losses, job.job.seconds_left)
         if job.cancelled:
             self._end(job, outcomes.Cancelled(), CANCELLED)
+        elif job.is_past_deadline:
+            self._end(job, outcomes.Dead(Reason.DEADLINE), Failure(TOO_LATE, "The job's deadline passed while it ran."))
         elif job.overtime is not None:
             message = f"The hard time limit of {job.overtime:g} s passed."
             error = TimeLimitExceeded(message)

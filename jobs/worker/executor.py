@@ -99,6 +99,10 @@ class WorkerStopped(Exception):
     """The error of a job that went back between two of its steps."""
 
 
+class DeadlinePassed(Exception):
+    """The error of a job whose deadline passed before it could begin."""
+
+
 class Misfit(Exception):
     """The error of a job whose arguments do not fit the task, or whose result does not fit the one that follows."""
 
@@ -206,6 +210,8 @@ def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
     try:
         if attempt.job.expired:
             raise Expired("The job's time passed before it could begin.")
+        if attempt.job.seconds_left <= 0:
+            raise DeadlinePassed("The job's deadline passed before it could begin.")
         contained(request, partial(task.check_arguments, attempt.args, attempt.kwargs))
     except InvalidArguments as exc:
         attempt.error = (Misfit if attempt.is_foreign else NeedsNewerCode)(str(exc))
@@ -303,18 +309,22 @@ def _report(
 # --- What they are made of --------------------------------------------------------------------------
 
 
-def outcome_of(task: "JobTask", error: Exception, job: Claimed) -> Outcome:
+def outcome_of(  # noqa: PLR0911 (one line for each kind of error)
+    task: "JobTask", error: Exception, job: Claimed
+) -> Outcome:
     """Return what becomes of a job after `error`."""
     match error:
         case Expired():
             return outcomes.Dead(Reason.EXPIRED)
+        case DeadlinePassed():
+            return outcomes.Dead(Reason.DEADLINE)
         case NeedsNewerCode():
             return outcomes.HeldBack(HeldBy.INVALID)
         case Misfit():
             return outcomes.Dead(Reason.INVALID)
         case WorkerStopped():
             return outcomes.Released(is_between_steps=True)
-    tries = Tries(job.attempt - job.attempt_base, job.worker_losses)
+    tries = Tries(job.attempt - job.attempt_base, job.worker_losses, job.seconds_left)
     policy = policy_of(task, job)
     try:
         return outcomes.after_error(error, policy, tries, random.random)

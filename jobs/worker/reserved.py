@@ -36,11 +36,13 @@ class ReservedJob:
         cancelled: whether it was ended for that from outside.
         is_terminated: whether it is to be ended at once, without a word.
         overtime: the hard limit that it has run past, in seconds.
+        is_past_deadline: whether it was ended because its deadline had passed.
     """
 
     __slots__ = (
         "__weakref__", "cancelled", "cancelled_at", "chunk", "claimed_at", "ended_at", "hostname", "is_ended",
-        "is_foreign", "is_terminated", "is_told_begun", "is_warned", "job", "overtime", "signal", "slot", "task",
+        "is_foreign", "is_past_deadline", "is_terminated", "is_told_begun", "is_warned", "job", "overtime",
+        "signal", "slot", "task",
     )  # fmt: skip
 
     acknowledged = True
@@ -51,6 +53,7 @@ class ReservedJob:
         self.ended_at = self.cancelled_at = 0.0
         self.chunk: Chunk | None = None
         self.is_ended = self.is_told_begun = self.is_warned = self.cancelled = self.is_terminated = False
+        self.is_past_deadline = False
         self.is_foreign = is_foreign
         self.overtime: float | None = None
         self.signal: int = signal.SIGKILL

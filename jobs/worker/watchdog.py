@@ -1,4 +1,4 @@
-"""Time limits of jobs, for every pool: the soft one warns the body, the hard one ends the attempt.
+"""Time limits of jobs, for every pool: the soft one warns the body, the hard one and the deadline end the attempt.
 
 A process of the pool is killed for it. Threads cannot be killed, so their jobs are taken from them: such an attempt is
 recorded as timed out, and its late result is refused because its lease is gone. The thread itself hangs on; when too
@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from functools import partial
 from typing import Any
 
 from billiard.pool import SIG_SOFT_TIMEOUT
@@ -61,11 +62,19 @@ class Watchdog:
             logger.warning("Soft time limit (%ss) exceeded for %s[%s]", soft, job.name, job.id)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, SIG_SOFT_TIMEOUT)
-        if hard and taken > hard and job.overtime is None and job.is_running:
+        if job.overtime is not None or job.is_past_deadline or not job.is_running:
+            return
+        if hard and taken > hard:
             logger.error("Hard time limit (%ss) exceeded for %s[%s]", hard, job.name, job.id)
-            if pid == os.getpid():
-                self._hung.add(job)
-            self._engine.overtime(job, hard)
+            end = partial(self._engine.overtime, job, hard)
+        elif job.job.seconds_left <= 0:
+            logger.error("The deadline of %s[%s] passed while it ran", job.name, job.id)
+            end = partial(self._engine.past_deadline, job)
+        else:
+            return
+        if pid == os.getpid():
+            self._hung.add(job)
+        end()
 
     def _check_handlers(self, chunk: Chunk, last: ReservedJob) -> None:
         """End a process that hangs in what a task has called after its end, which is on record."""

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from jobs.celery import SOCKET_TIMEOUT
 from jobs.core.states import FINAL, State
 from jobs.enqueue.dispatcher import flush
-from jobs.models import Job
+from jobs.models import DeadLetter, Job
 from jobs.operations.actions import cancel_jobs, retry_jobs
 from jobs.operations.filters import JobFilter
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
@@ -299,6 +299,18 @@ def test_a_hard_time_limit_takes_the_job_from_its_thread_and_refuses_its_late_re
     assert ended(job) == ["succeeded"]
     wait_for(job.attempts.filter(outcome="refused").exists)
     assert Job.objects.get(id=job.id).state == State.SUCCEEDED
+
+
+def test_what_runs_at_its_deadline_is_ended_and_not_tried_again(effects: Effects, gate: Gate) -> None:
+    job = tasks.gated.apply_async(("in time", str(gate)), deadline=4).job
+    happened(effects, "in time began")
+    assert ended(job) == ["dead"]
+    gate.open()
+    assert ended(tasks.note.delay("after the deadline").job) == ["succeeded"]
+    assert effects.count("in time began") == 1
+    row = Job.objects.get(id=job.id)
+    assert (row.attempt, row.worker_losses, row.attempts.earliest("id").error_type) == (1, 0, "DeadlinePassed")
+    wait_for(lambda: DeadLetter.objects.filter(job=row, reason="deadline").exists(), what="its dead letter")
 
 
 @on_prefork
