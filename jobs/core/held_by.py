@@ -10,8 +10,14 @@ class HeldBy(StrEnum):
     UNKNOWN_TASK = "unknown-task"
     #: The worker that got it knows the task with other arguments.
     INVALID = "invalid"
+    #: As many jobs of its task, queue or key as may run, run; or as many as may begin have begun.
+    LIMIT = "limit"
 
     @property
     def words(self) -> str:
         """What people read."""
-        return "needs newer code"
+        return "waits for a limit" if self == HeldBy.LIMIT else "needs newer code"
+
+
+#: What a worker with newer code frees.
+FOR_NEWER_CODE = frozenset({HeldBy.UNKNOWN_TASK, HeldBy.INVALID})

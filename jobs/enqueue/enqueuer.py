@@ -23,6 +23,7 @@ from jobs.enqueue.dispatcher import dispatch
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, write
+from jobs.tasks.keys import limit_key
 from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
 from jobs.tasks.uniqueness import rule_of, unique_keys
@@ -160,6 +161,7 @@ class _Jobs:
             unique_key=key,
             earlier_keys=tuple(earlier),
             unique_rule=self._rule,
+            limit_key=limit_key(task, args, kwargs),
         )
         _check_size(job)
         return job

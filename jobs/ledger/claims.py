@@ -2,13 +2,14 @@
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from math import inf
 from typing import Any
 
 from jobs.core.states import State
+from jobs.ledger.rules import NO_RULE
 from jobs.ledger.sql import (
     NO_LEASE,
     NOT_PAUSED,
@@ -73,6 +74,7 @@ class Taken:
         attempt_base: attempts that a replay has written off.
         expired: whether its time has passed; then it must not run.
         ends_by: its deadline, by the monotonic clock of the machine that claimed it; None where it has none.
+        begins_in: seconds until it may begin, of a job that something in `jobs_flow_rule` concerns; None of any other.
     """
 
     id: uuid.UUID
@@ -91,6 +93,7 @@ class Taken:
     correlation_id: str
     parent_id: uuid.UUID | None
     ends_by: float | None = None
+    begins_in: float | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -110,14 +113,17 @@ class Claims:
     Attributes:
         claimed: those that were, in the order in which they were asked for.
         locked: those that could be claimed, but for somebody else's transaction, which holds their rows.
+        ruled: those that could be, but for what limits them, or may: `jobs.flow` decides.
     """
 
     claimed: list[Taken]
     locked: set[uuid.UUID]
+    ruled: set[uuid.UUID] = field(default_factory=set)
 
 
-#: Holds for jobs that may begin, named by their ids.
-_CLAIMABLE = f"{in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
+#: Holds for jobs that wait for nothing, named by their ids; and for those of them that may begin without further ado.
+_DUE = f"{in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
+_CLAIMABLE = f"{_DUE} AND {NO_RULE}"
 
 
 def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: str, again: bool = False) -> Claims:
@@ -137,16 +143,24 @@ def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: 
         return Claims([], set())
     words = dialect()
     pairs = pairs_of(asked)
-    taken: dict[str, Sequence[Any]] = {row[0]: row for row in rows(_claim(words), (pairs, lease_seconds, worker))}
-    locked = set()
-    if len(taken) < len(asked) and (again or words.skip_locked):
-        ids = {lease_id: job_id for job_id, lease_id in asked.items()}
-        for job_id, *row in rows(_left(words, again=again), [pairs]):
-            if row[0] is None:
-                locked.add(words.to_uuid(job_id))
-            elif row[0] in ids:
-                taken[row[0]] = row
-    return Claims([_taken(job_id, taken[lease], words) for job_id, lease in asked.items() if lease in taken], locked)
+    taken = by_lease(rows(_claim(words), (pairs, lease_seconds, worker)), words)
+    found = Claims([], set())
+    if len(taken) < len(asked):
+        if again:
+            # A lease may have gone to another job than the one it was meant for, but to none that has its own.
+            taken |= {
+                job.lease_id: job for job in under(asked.values()) if asked.get(job.id, job.lease_id) == job.lease_id
+            }
+        for job_id, is_free in rows(_left(words), [pairs]):
+            (found.locked if is_free else found.ruled).add(words.to_uuid(job_id))
+    found.claimed.extend(taken[lease] for lease in asked.values() if lease in taken)
+    return found
+
+
+def under(leases: Collection[str]) -> list[Taken]:
+    """Return the jobs that run under these leases: what was claimed by a statement whose answer was lost."""
+    words = dialect()
+    return list(by_lease(rows(_under(words), [words.array(leases)]), words).values())
 
 
 def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Taken]:
@@ -155,23 +169,26 @@ def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds
         return []
     words = dialect()
     found = rows(_claim_waiting(words), (task, queue, len(leases), words.array(leases), lease_seconds, worker))
-    taken = {row[1]: row for row in found}
-    return [_taken(words.to_uuid(taken[lease][0]), taken[lease][1:], words) for lease in leases if lease in taken]
+    taken = by_lease(found, words)
+    return [taken[lease] for lease in leases if lease in taken]
 
 
 @cache
 def _claim(words: Dialect) -> str:
-    return change_named(words.leased_jobs, _CLAIMABLE, taking(words, "named.lease"), _taken_columns(words), words)
+    return change_named(words.leased_jobs, _CLAIMABLE, taking(words, "named.lease"), taken_columns(words), words)
 
 
 @cache
-def _left(words: Dialect, *, again: bool) -> str:
-    """Return the query for asked jobs that were not claimed now, though they could be, or, `again`, have been."""
-    held = f" OR {in_state(State.RUNNING)} AND lease_id = named.lease" if again else ""
-    return (
-        f"SELECT id, {_taken_columns(words)} FROM ({words.leased_jobs}) AS named JOIN jobs_job ON id = named.job"
-        f" WHERE {_CLAIMABLE}{held}"
-    )
+def _left(words: Dialect) -> str:
+    """Return the query for asked jobs that wait for nothing and were not claimed, and whether no rule concerns them."""
+    return f"SELECT id, {NO_RULE} FROM ({words.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
+
+
+@cache
+def _under(words: Dialect) -> str:
+    begins_in = f"CASE WHEN started_at > {words.now} THEN {words.seconds_until('started_at')} END"
+    held = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of}"
+    return f"SELECT {taken_columns(words)}, {begins_in} FROM jobs_job WHERE {held}"
 
 
 @cache
@@ -179,7 +196,7 @@ def _claim_waiting(words: Dialect) -> str:
     # The words are those of the index `jobs_job_waiting` and of no other.
     wanted = (
         f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
-        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED}"
+        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {NO_RULE}"
         f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked}"
     )
     return (
@@ -187,21 +204,26 @@ def _claim_waiting(words: Dialect) -> str:
         " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
         " FROM wanted),"
         f" named AS MATERIALIZED (SELECT job, {words.item('place')} AS lease FROM placed)"
-        f" {taking(words, 'named.lease')} FROM named WHERE id = named.job RETURNING id, {_taken_columns(words)}"
+        f" {taking(words, 'named.lease')} FROM named WHERE id = named.job RETURNING {taken_columns(words)}"
     )
 
 
-def _taken_columns(words: Dialect) -> str:
-    """Return the columns of a `Taken` after its id."""
-    ahead = "lease_id, task, queue, priority, args, kwargs, options"
+def taken_columns(words: Dialect) -> str:
+    """Return the columns of a `Taken`, but its `begins_in`, in order."""
+    ahead = "id, lease_id, task, queue, priority, args, kwargs, options"
     return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id"
 
 
-def _taken(job_id: uuid.UUID, row: Sequence[Any], words: Dialect) -> Taken:
-    lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
-    expired, seconds_left, correlation_id, parent_id = rest
+def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Taken]:
+    """Return rows of `taken_columns`, with or without `begins_in` after them, by their leases."""
+    return {row[1]: _taken(row, words) for row in found}
+
+
+def _taken(row: Sequence[Any], words: Dialect) -> Taken:
+    job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
+    expired, seconds_left, correlation_id, parent_id, *begins_in = rest
     return Taken(
-        job_id,
+        words.to_uuid(job_id),
         lease_id,
         task,
         queue,
@@ -217,15 +239,19 @@ def _taken(job_id: uuid.UUID, row: Sequence[Any], words: Dialect) -> Taken:
         correlation_id,
         None if parent_id is None else words.to_uuid(parent_id),
         None if seconds_left is None else time.monotonic() + seconds_left,
+        *begins_in,
     )
 
 
-def taking(words: Dialect, lease_id: str = "%s") -> str:
-    """Return what every claim does to a job. Takes the lease id, unless it is a column, its seconds, and the worker."""
+def taking(words: Dialect, lease_id: str = "%s", begins: str = "") -> str:
+    """Return what every claim does to a job. Takes the lease id, unless it is a column, its seconds, and the worker.
+
+    `begins` is when the attempt begins; now, where it is not said.
+    """
     key = UNIQUE_KEY_BEGUN.format(now=words.now)
     return (
         f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = {lease_id}, {key},"
-        f" lease_expires_at = {words.after}, started_at = {words.now}, worker = %s,"
+        f" lease_expires_at = {words.after}, started_at = {begins or words.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
     )
 

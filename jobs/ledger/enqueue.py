@@ -49,6 +49,8 @@ class NewJob(NamedTuple):
     #: How long it holds the key, and what it changes of the job that has it.
     unique_rule: UniqueRule = UniqueRule()
     replay_of: uuid.UUID | None = None
+    #: What its task's `key=` says of it, after the task's name.
+    limit_key: str | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
 
@@ -90,8 +92,7 @@ MOST_TRIES = 10
 
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
-    " unique_key, unique_until, replay_of, run_at, expires_at, unique_expires_at,"
-    " deadline_at"
+    " unique_key, unique_until, replay_of, limit_key, run_at, expires_at, unique_expires_at, deadline_at"
 )
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
 
@@ -263,7 +264,7 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
     deadline_at = _moment(job.deadline_at, job.deadline_in, words, parameters) or "NULL"
     json_marks = f"{words.json}, {words.json}, {words.json}"
     times = f"{run_at}, {expires_at}, {unique_expires_at}, {deadline_at}"
-    return f"%s, %s, %s, %s, {json_marks}, %s, %s, %s, %s, %s, %s, %s, {times}", parameters
+    return f"%s, %s, %s, %s, {json_marks}, %s, %s, %s, %s, %s, %s, %s, %s, {times}", parameters
 
 
 def _window(job: NewJob) -> float | None:
@@ -287,6 +288,7 @@ def _without_times(job: NewJob, words: Dialect) -> list[Any]:
         job.unique_key,
         str(Until.DONE) if job.unique_key and job.unique_rule.until == Until.DONE else None,
         None if job.replay_of is None else words.key(job.replay_of),
+        job.limit_key,
     ]
 
 
@@ -303,8 +305,9 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 #: The types of the columns, as PostgreSQL reads them from JSON.
 _TYPES = (
     "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
-    " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, run_at timestamptz,"
-    " expires_at timestamptz, unique_expires_at timestamptz, deadline_at timestamptz"
+    " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, limit_key text,"
+    " run_at timestamptz, expires_at timestamptz, unique_expires_at timestamptz,"
+    " deadline_at timestamptz"
 )
 
 

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.core.held_by import HeldBy
+from jobs.core.held_by import FOR_NEWER_CODE, HeldBy
 from jobs.core.states import State
 from jobs.ledger.attempts import Failure
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
 from jobs.ledger.sql import NO_LEASE, change_one, dialect, free, in_state, one, rows
+
+#: Holds for jobs that wait for newer code; the condition of the index `jobs_job_held`.
+NEEDS_NEWER_CODE = f"held_by IN ({', '.join(repr(by.value) for by in sorted(FOR_NEWER_CODE))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,11 @@ def hold_queued(job_id: uuid.UUID, by: HeldBy, failure: Failure) -> bool:
 
 
 def held(grace_seconds: float, limit: int, after: uuid.UUID | None = None) -> list[HeldJob]:
-    """Return jobs that are held back, in the order of their ids, those after `after` first of all."""
+    """Return jobs that wait for newer code, in the order of their ids, those after `after` first of all."""
     sql = dialect()
     found = rows(
         f"SELECT id, task, args, kwargs, held_by, held_since, held_since <= {sql.after}, last_error FROM jobs_job"
-        f" WHERE state = '{State.QUEUED}' AND held_by IS NOT NULL{'' if after is None else ' AND id > %s'}"
+        f" WHERE state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE}{'' if after is None else ' AND id > %s'}"
         " ORDER BY id LIMIT %s",
         [-grace_seconds, *([] if after is None else [sql.key(after)]), limit],
     )
@@ -66,7 +69,7 @@ def unhold(job_ids: Sequence[uuid.UUID]) -> list[str]:
     if not job_ids:
         return []
     sql = dialect()
-    where = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NOT NULL"
+    where = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND {NEEDS_NEWER_CODE}"
     found = rows(
         f"UPDATE jobs_job SET held_by = NULL, dispatched_at = NULL, changed_at = {sql.now} WHERE {free(where)}"
         " RETURNING queue",

@@ -162,8 +162,8 @@ def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
         return
     sql = dialect()
     unmarked = (
-        f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND attempt = attempt_base"
-        " AND (started_at IS NULL OR started_at < run_at)"
+        f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND held_by IS NULL"
+        " AND attempt = attempt_base AND (started_at IS NULL OR started_at < run_at)"
     )
     changed(f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {free(unmarked)}", [sql.ids(job_ids)])
 

@@ -123,7 +123,10 @@ def dialect() -> Dialect:
 
 
 #: What every end of an attempt does to the lease, and to what held the job back before it.
-NO_LEASE = "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL, held_by = NULL, held_since = NULL"
+NO_LEASE = (
+    "lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL, held_by = NULL, held_since = NULL,"
+    " held_rule = NULL"
+)
 
 #: What becomes of a job's unique key when it begins, and when it has succeeded: its window (`within`) may go on.
 UNIQUE_KEY_BEGUN = "unique_key = CASE WHEN unique_until = 'done' OR unique_expires_at > {now} THEN unique_key END"

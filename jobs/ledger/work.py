@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.core.states import State
+from jobs.ledger.hold import NEEDS_NEWER_CODE
 from jobs.ledger.maintain import DUE, undispatched
 from jobs.ledger.sql import dialect, rows
 
@@ -15,7 +16,7 @@ class Work:
     Attributes:
         due: whether there are scheduled or retrying jobs whose time has come.
         undispatched: whether there are queued jobs without a message, for longer than their process should take.
-        held: whether jobs are held back.
+        held: whether jobs wait for newer code.
         paused: the names of the paused queues.
     """
 
@@ -37,7 +38,7 @@ def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
     found = rows(
         f"SELECT 'due', '' WHERE EXISTS ({job} {DUE} AND run_at <= {sql.now})"
         f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({job} {undispatched(sql)})"
-        f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND held_by IS NOT NULL)"
+        f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE})"
         " UNION ALL SELECT 'paused', name FROM jobs_queue WHERE paused_at IS NOT NULL",
         [-grace_seconds, sql.array(without)],
     )

@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError, connection
 from jobs.conf import conf
 from jobs.core import backoff
 from jobs.core.queue_names import RULE, is_queue_name
+from jobs.tasks.limits import why_ambiguous
 from jobs.worker import forks, orphan_guard, shutdown
 from jobs.worker.database import is_outage, of_the_engine
 from jobs.worker.losses import losses
@@ -152,6 +153,12 @@ def _check_queues(names: Iterable[str]) -> None:
             raise SystemExit(f"This worker cannot consume queue {name!r}: it must be {RULE}. See --queues.")
 
 
+def _check_limits() -> None:
+    """End the worker at its start where two tasks of one name declare different limits."""
+    if why := why_ambiguous():
+        raise SystemExit(f"This worker cannot start: {why}")
+
+
 class Housekeeping(bootsteps.StartStopStep):
     """The worker's bootstep: starts the threads after the pool, and ends the worker's jobs in order when it stops."""
 
@@ -160,6 +167,7 @@ class Housekeeping(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         _check_queues(worker.app.amqp.queues.consume_from)
+        _check_limits()
         self._housekeepers: list[Housekeeper] = []
         self._pid = 0
 

@@ -2,6 +2,7 @@
 
 from jobs.models.alert import AlertNotice, AlertTarget, AlertWatch, Incident
 from jobs.models.dead_letter import DeadLetter
+from jobs.models.flow_rule import FlowRule
 from jobs.models.job import Attempt, Job
 from jobs.models.message import BrokerMessage
 from jobs.models.operator_action import OperatorAction
@@ -21,6 +22,7 @@ __all__ = [
     "Attempt",
     "BrokerMessage",
     "DeadLetter",
+    "FlowRule",
     "Incident",
     "Job",
     "OperatorAction",

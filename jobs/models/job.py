@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.db.models.functions import Now
 
-from jobs.core.held_by import HeldBy
+from jobs.core.held_by import FOR_NEWER_CODE, HeldBy
 from jobs.core.states import FINAL, WAITING, State
 
 
@@ -66,6 +66,14 @@ class Job(models.Model):
     #: Why it is not to be claimed now though it is queued (`jobs.core.held_by`), and since when; null where nothing is.
     held_by = models.CharField(max_length=20, null=True)
     held_since = models.DateTimeField(null=True)
+    #: The limit or pause in whose line it waits, a row of `jobs_flow_rule`; null where it waits in none.
+    held_rule = models.BigIntegerField(null=True)
+    #: What its task's `key=` says of it, after the task's name; null where the task has none.
+    limit_key = models.CharField(max_length=300, null=True)
+    #: The dependency that its task says it needs; null where it names none.
+    breaker = models.CharField(max_length=100, null=True)
+    #: Whose job it is, where its task says so; waiting jobs of one queue are claimed in turns by tenant.
+    tenant = models.CharField(max_length=200, null=True)
     #: When the state last changed; live events are read in this order.
     changed_at = models.DateTimeField(db_default=Now())
 
@@ -107,7 +115,20 @@ class Job(models.Model):
                 name="jobs_job_waiting",
             ),
             models.Index(
-                fields=["id"], condition=models.Q(state=State.QUEUED, held_by__isnull=False), name="jobs_job_held"
+                fields=["id"],
+                condition=models.Q(state=State.QUEUED, held_by__in=sorted(FOR_NEWER_CODE)),
+                name="jobs_job_held",
+            ),
+            # The line before a limit, in its order; and what runs under a key. Other jobs are in neither.
+            models.Index(
+                fields=["held_rule", "-priority", "run_at", "id"],
+                condition=models.Q(state=State.QUEUED, held_rule__isnull=False),
+                name="jobs_job_line",
+            ),
+            models.Index(
+                fields=["limit_key"],
+                condition=models.Q(state=State.RUNNING, limit_key__isnull=False),
+                name="jobs_job_running_keys",
             ),
             models.Index(fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),

@@ -6,11 +6,14 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unp
 
 from celery import shared_task
 
+from jobs.core.limits import MOST_JOBS, RULE as LIMIT_RULE, is_rate
 from jobs.core.public_rate import RULE as RATE_RULE, is_public_rate
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import MOST_TIMES, TOO_LONG
 from jobs.core.unique_rule import UniqueRule
 from jobs.errors import InvalidOption
+from jobs.tasks import limits
+from jobs.tasks.keys import RULE as KEY_RULE, Key, check_key, is_key
 from jobs.tasks.options import PRIORITIES, UNIQUENESS
 from jobs.tasks.task import JobTask
 from jobs.tasks.uniqueness import check_names
@@ -48,6 +51,15 @@ class TaskOptions(TypedDict, total=False):
     replace: tuple[str, ...]
     #: With `replace=("run_at",)`: how many seconds after the first call further ones can put the job off at most.
     max_delay: float | None
+    #: How many jobs of it may begin, over all workers: `"100/s"`, `"10/m"`, `"1/h"`, or a number by the second.
+    rate_limit: str | float | None
+    #: How many of these may begin at one moment after a pause; 1 for an even flow.
+    burst: int
+    #: How many of its jobs run at once at most, over all workers.
+    concurrency: int | None
+    #: What its jobs are told apart by, each with these limits of its own: an argument's name, a template of names, or a
+    #: callable that takes the arguments.
+    key: Key | None
     #: Names of arguments that nobody is shown, or true for all.
     redact: tuple[str, ...] | bool
     #: Whether clients may submit it over HTTP.
@@ -102,6 +114,9 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
     rule = _unique_rule(options)
     # A task has a method `replace`.
     others = {name: value for name, value in options.items() if name not in UNIQUENESS}
+    if callable(options.get("key")):
+        # An attribute of the task's class, and no method of it.
+        others["key"] = staticmethod(cast("Callable[..., object]", options["key"]))
     register = shared_task(base=JobTask, unique_rule=rule, **others)
 
     def declare(function: Callable[..., Any]) -> Any:
@@ -110,6 +125,8 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
             # Those of a batch's jobs are known when the type of its items is.
             names = list(inspect.signature(function).parameters)[1 if options.get("bind") else 0 :]
             check_names(rule.by, names, f"@job {function.__qualname__}")
+            check_key(options.get("key"), function, bind=bool(options.get("bind")))
+        limits.note(options.get("name") or f"{function.__module__}.{function.__name__}", options)
         return register(function)
 
     return declare(functions[0]) if functions else declare
@@ -141,6 +158,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
         rule = _RULES.get(name)
         if rule is not None and not rule[0](value):
             raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
+    if "burst" in options and options.get("rate_limit") is None:
+        raise InvalidOption("@job: burst= says nothing without rate_limit=, whose jobs may begin together.")
     if "batch" in options and not options.get("ignore_result", True):
         raise InvalidOption(
             "@job: ignore_result=False and batch= exclude each other: one call has no result for each job."
@@ -159,6 +178,10 @@ def _exceptions(value: object) -> bool:
     return isinstance(value, (tuple, list)) and all(
         isinstance(item, type) and issubclass(item, BaseException) for item in value
     )
+
+
+def _count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MOST_JOBS
 
 
 def _fraction(value: object) -> bool:
@@ -183,6 +206,10 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "retry_backoff_max": (lambda value: value is not None and _seconds(value), "seconds above zero"),
     "retry_jitter": (_fraction, "true, false, or a share below 1"),
     "default_retry_delay": (lambda value: value is not None and _seconds(value), "seconds above zero"),
+    "rate_limit": (lambda value: value is None or is_rate(value), f"{LIMIT_RULE}, or None"),
+    "burst": (_count, "a whole number, one or more"),
+    "concurrency": (lambda value: value is None or _count(value), "a whole number, one or more, or None"),
+    "key": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
     "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
     "redact": (
         lambda value: isinstance(value, (bool, tuple, list)),

@@ -22,6 +22,7 @@ from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.calls import JobResult, arguments_of, message_of, plain_arguments
 from jobs.tasks.coroutines import finished
 from jobs.tasks.enqueuer import Enqueuer
+from jobs.tasks.keys import Key
 from jobs.tasks.options import moment, options_of, route_of, seconds
 from jobs.tasks.signature import TaskSignature
 from jobs.tasks.typed import CallOptions, ManyOptions, P, R_co, TypedCalls
@@ -64,6 +65,10 @@ class JobTask(TypedCalls[P, R_co], Task):
     unique: str | bool | tuple[str, ...] = False
     unique_rule = UniqueRule()
     batch = 0
+    rate_limit: str | float | None = None
+    burst = 1
+    concurrency: int | None = None
+    key: Key | None = None
     redact: tuple[str, ...] | bool = ()
     public = False
     public_rate: str | None = None

@@ -16,8 +16,9 @@ from jobs.core.delivery import Body
 from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.enqueue.enqueuer import json_text
-from jobs.errors import InvalidArguments
+from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger.enqueue import NewJob
+from jobs.tasks.keys import limit_key, shared_key
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -62,7 +63,16 @@ def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_in
         expires_at=_moment(headers.get("expires")),
         correlation_id=str(job_id),
         parent_id=_parent(headers.get("parent_id")),
+        limit_key=_limit_key(task, body),
     )
+
+
+def _limit_key(task: "JobTask", body: Body) -> str | None:
+    try:
+        return limit_key(task, body.args, body.kwargs)
+    except EnqueueError:
+        # Its attempt says what is wrong.
+        return shared_key(task)
 
 
 def _queue(task: "JobTask", delivery_info: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -19,6 +20,7 @@ from celery import Celery, signals
 from jobs.ledger.claims import Taken as Claimed
 from jobs.ledger.enqueue import NewJob
 from jobs.worker.events import Events
+from jobs.worker.later import Later
 from jobs.worker.main_thread import MainThread
 from jobs.worker.pool import CHUNK_SECONDS, PATIENCE, Pool, Ready
 from jobs.worker.reserved import Reserved, ReservedJob
@@ -147,6 +149,7 @@ class Claimer:
         self._waiting: Waiting[Wanted] = Waiting()
         self._asked = 0
         self._ready = Ready()
+        self._later = Later(lambda due: self._main.call(partial(self._begin, due)))
         self._tasks, self._queues = Means(), Means()
         self._is_to_ask = self._is_ended = False
         #: The queues that had jobs.
@@ -192,21 +195,42 @@ class Claimer:
     # --- Claiming ---------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        """Have claimed what the pool can begin soon: rather several at a time, half of it is used up first."""
+        """Have claimed what the pool can begin soon."""
         if not self._waiting:
             return
-        mean = self._queues.of(self._waiting.first().queue)
+        room = self._room(self._queues.of(self._waiting.first().queue))
+        if not room:
+            return
+        asked = self._waiting.take(room)
+        self._asked += len(asked)
+        self._reserved.ask(wanted.lease_id for wanted in asked)
+        self._ledger.claim(asked)
+
+    def _room(self, mean: float) -> int:
+        """Return for how many more jobs there is room that take so long: rather several, half is used up first."""
         each = max(1, min(self._pool.chunk_jobs, int(CHUNK_SECONDS / mean)))
         size, free = self._pool.size, self._pool.free
         ahead = size if each > 1 and (free or not self._is_slow()) else 0
         target = min(MOST_AT_ONCE, (free + ahead) * each)
-        have = self._asked + len(self._ready.jobs)
-        if have >= target or (have > free and have * 2 > target):
-            return
-        asked = self._waiting.take(target - have)
-        self._asked += len(asked)
-        self._reserved.ask(wanted.lease_id for wanted in asked)
-        self._ledger.claim(asked)
+        have = self._asked + len(self._ready.jobs) + len(self._later)
+        return 0 if have >= target or (have > free and have * 2 > target) else target - have
+
+    def ask_lines(self) -> list[str]:
+        """Return leases for jobs that wait in line, as many as there is room for."""
+        leases = [] if self._is_ended else [new_lease() for _ in range(self._room(self._mean()))]
+        self._asked += len(leases)
+        self._reserved.ask(leases)
+        return leases
+
+    def lines_answered(self, leases: Sequence[str], claimed: Sequence[Claimed]) -> None:
+        """Take what was claimed of that."""
+        self._asked -= len(leases)
+        self.answered((), Answer(claimed, ()))
+        self._reserved.answered(leases, ())
+
+    def _mean(self) -> float:
+        """Return the mean of the slowest queue."""
+        return max((self._queues.of(queue) for queue in self._consumed), default=FIRST_MEAN)
 
     def _set_prefetch(self) -> None:
         """Take as many messages ahead as should begin soon. Where jobs are slow, other workers may have them."""
@@ -214,7 +238,7 @@ class Claimer:
         if qos is None or not base or self._consumer.connection.transport.driver_type == "amqp":
             # With RabbitMQ's quorum queues a limit holds for consumers that are made after it.
             return
-        mean = max((self._queues.of(queue) for queue in self._consumed), default=FIRST_MEAN)
+        mean = self._mean()
         ahead = int(PREFETCH_SECONDS / mean) * self._pool.size if mean < CHUNK_SECONDS else 0
         wanted = base + min(MOST_AT_ONCE, ahead)
         if not qos.value / 2 <= wanted <= qos.value:
@@ -243,7 +267,11 @@ class Claimer:
             else:
                 jobs.append(reserved)
         self._reserved.answered((wanted.lease_id for wanted in asked), [*jobs, *unknown, *revoked])
-        self._ready.jobs.extend(jobs)
+        for reserved in jobs:
+            if reserved.job.begins_in:
+                self._later.put(reserved, reserved.job.begins_in)
+            else:
+                self._ready.jobs.append(reserved)
         for wanted in asked:
             wanted.delivery.settle()
         for reserved in jobs:
@@ -268,6 +296,13 @@ class Claimer:
             share = min(self._pool.chunk_jobs, -(-len(self._ready.jobs) // free))
             calls = self._ready.next_chunk(self._tasks.of, share)
             self._pool.give(calls)
+
+    def _begin(self, due: Sequence[ReservedJob]) -> None:
+        """Have jobs begin whose time has come."""
+        for job in due:
+            job.claimed_at = time.monotonic()
+        self._ready.jobs.extend(due)
+        self._turn()
 
     def ended(self, job: ReservedJob, seconds: float) -> None:
         """Note that a job has ended after this time."""
@@ -307,7 +342,7 @@ class Claimer:
             if job.job.id == job_id:
                 self._ready.jobs.remove(job)
                 return job
-        return None
+        return self._later.recall(job_id)
 
     # --- Ends -------------------------------------------------------------------------------------
 
@@ -324,7 +359,7 @@ class Claimer:
     def _put_all_back(self) -> None:
         waiting = self._waiting.take_all()
         self._let_go(waiting)
-        ready, self._ready.jobs = list(self._ready.jobs), deque()
+        ready, self._ready.jobs = [*self._ready.jobs, *self._later.take_all()], deque()
         if ready:
             self._release(ready)
 

@@ -23,6 +23,7 @@ from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.core.states import State
+from jobs.flow.declared import declare
 from jobs.ledger import maintain
 from jobs.ledger.attempts import OVERTIME, TOO_LATE, Failure
 from jobs.worker.cancelling import WORDS
@@ -31,6 +32,7 @@ from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.events import Events
 from jobs.worker.executor import policy_of
 from jobs.worker.ledger_thread import LedgerThread
+from jobs.worker.lines import Lines
 from jobs.worker.losses import Unsent, losses
 from jobs.worker.main_thread import MainThread
 from jobs.worker.pool import Pool
@@ -63,6 +65,7 @@ class Engine:
         self._ledger = LedgerThread(
             consumer.hostname, reports, Recorder(app, self._recorded), self._park, self._answered
         )
+        self._lines = Lines(consumer, self.claimer, self._ledger)
         self._dead_letters = DeadLetters(self._ledger.record)
         self.claimer.serve(self.pool, self._ledger, self._redispatch, self._ledger.release)
         self.pool.serve(consumer.pool)
@@ -70,12 +73,19 @@ class Engine:
 
     def start(self) -> None:
         """Begin, after the pool has forked."""
-        self._ledger.serve(lambda task: getattr(self._app.tasks.get(task), "batch", 0), self._gone, self._adopted)
+        self._ledger.serve(
+            lambda task: getattr(self._app.tasks.get(task), "batch", 0),
+            self._gone,
+            self._adopted,
+            partial(declare, self._app),
+            lambda leases, claimed: self.main.call(partial(self._lines.answered, leases, claimed)),
+        )
 
     def look(self) -> bool:
         """Have the main thread look for what is late."""
         self.main.call(self.pool.look)
         self.main.call(self.claimer.look)
+        self.main.call(self._lines.look)
         return False
 
     # --- What comes from others -------------------------------------------------------------------
@@ -192,6 +202,8 @@ class Engine:
     def _recorded(self, end: End, became: Outcome) -> None:
         self.reserved.remove(end.job)
         self.main.call(partial(self.events.ended, end.job, became, end.failure, end.report))
+        if self._lines.may_move(end.job.job):
+            self.main.call(self._lines.look_now)
         tell_of_lost(self._app, end, became)
 
     def _gone(self, jobs: Sequence[ReservedJob]) -> None:

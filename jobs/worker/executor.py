@@ -31,6 +31,7 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Taken as Claimed
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
+from jobs.tasks.keys import key_text
 from jobs.worker import callbacks, cancelling, observers, sessions
 from jobs.worker.contained import contained, ends_process, escaped
 from jobs.worker.redacted import RedactedError, redacted
@@ -213,6 +214,9 @@ def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
         if attempt.job.seconds_left <= 0:
             raise DeadlinePassed("The job's deadline passed before it could begin.")
         contained(request, partial(task.check_arguments, attempt.args, attempt.kwargs))
+        if callable(task.key):
+            # What it raised at the call, which could not tell of it.
+            contained(request, partial(key_text, task, attempt.args, attempt.kwargs))
     except InvalidArguments as exc:
         attempt.error = (Misfit if attempt.is_foreign else NeedsNewerCode)(str(exc))
     except Exception as exc:  # noqa: BLE001 (whatever a check raises is the attempt's error)

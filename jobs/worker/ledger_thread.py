@@ -22,6 +22,7 @@ from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.backoff import pause
 from jobs.core.held_by import HeldBy
+from jobs.flow import claim as flow
 from jobs.ledger import claims
 from jobs.ledger.attempts import Failure
 from jobs.ledger.enqueue import adopt, has_come
@@ -78,18 +79,26 @@ class LedgerThread(threading.Thread):
         self._locked: list[Wanted] = []
         #: Claims whose answer was lost.
         self._in_doubt: list[Wanted] = []
+        #: Leases for jobs that wait in line, and the queues; and those whose answer was lost.
+        self._lines: list[tuple[Sequence[str], Collection[str]]] = []
+        self._lines_in_doubt: list[Sequence[str]] = []
+        self._is_prepared = False
         self._failures = 0
         self._wakeup = Wakeup()
         self._stop_by: float | None = None
         self._batch_of: Callable[[str], int] = lambda _: 0
         self._gone: Callable[[Sequence[ReservedJob]], None]
         self._adopted: Callable[[Foreign], None]
+        self._prepare: Callable[[], None]
+        self._lines_answered: Callable[[Sequence[str], Sequence[claims.Taken]], None]
 
     def serve(
         self,
         batch_of: Callable[[str], int],
         gone: Callable[[Sequence[ReservedJob]], None],
         adopted: Callable[[Foreign], None],
+        prepare: Callable[[], None] = lambda: None,
+        lines_answered: Callable[[Sequence[str], Sequence[claims.Taken]], None] = lambda *_: None,
     ) -> None:
         """Begin.
 
@@ -97,8 +106,11 @@ class LedgerThread(threading.Thread):
             batch_of: returns how many jobs of a task one call takes; 0 where each call takes one.
             gone: told of jobs that were put back.
             adopted: told of messages whose rows are written.
+            prepare: called once before the first claim.
+            lines_answered: told which of those that wait in line were claimed.
         """
         self._batch_of, self._gone, self._adopted = batch_of, gone, adopted
+        self._prepare, self._lines_answered = prepare, lines_answered
         self.start()
 
     # --- What others ask --------------------------------------------------------------------------
@@ -107,6 +119,12 @@ class LedgerThread(threading.Thread):
         """Claim these."""
         with self._lock:
             self._asked.extend(asked)
+        self._wakeup.set()
+
+    def claim_from_lines(self, leases: Sequence[str], queues: Collection[str]) -> None:
+        """Claim jobs of these queues that wait in line, as many as may begin."""
+        with self._lock:
+            self._lines.append((leases, queues))
         self._wakeup.set()
 
     def adopt(self, foreign: Foreign) -> None:
@@ -193,7 +211,8 @@ class LedgerThread(threading.Thread):
 
     def _turn(self) -> None:
         asked, ends, released = self._take()
-        if not (asked or ends or released or self._foreign or self._in_doubt):
+        in_doubt = self._in_doubt or self._lines_in_doubt
+        if not (asked or ends or released or self._foreign or self._lines or in_doubt):
             return
         try:
             if ends:
@@ -206,12 +225,8 @@ class LedgerThread(threading.Thread):
                 self._adopt(self._foreign[0])
                 with self._lock:
                     del self._foreign[0]
-            if self._in_doubt:
-                self._claim(self._in_doubt, again=True)
-                self._in_doubt = []
-            if asked:
-                self._claim(asked, again=False)
-                asked = []
+            self._claim_all(asked)
+            asked = []
         except Exception as exc:  # noqa: BLE001 (whatever it is: nothing is lost, and it is tried again)
             with self._lock:
                 self._released[:0] = released
@@ -226,6 +241,17 @@ class LedgerThread(threading.Thread):
         if connection.vendor == "sqlite":
             # It must not be carried over a fork.
             connection.close()
+
+    def _claim_all(self, asked: Sequence[Wanted]) -> None:
+        if not self._is_prepared:
+            self._prepare()
+            self._is_prepared = True
+        self._claim_from_lines()
+        if self._in_doubt:
+            self._claim(self._in_doubt, again=True)
+            self._in_doubt = []
+        if asked:
+            self._claim(asked, again=False)
 
     def _take(self) -> tuple[list[Wanted], list[End], list[ReservedJob]]:
         now = time.monotonic()
@@ -249,11 +275,25 @@ class LedgerThread(threading.Thread):
         seconds = conf().lease_seconds
         wanted = {one.job_id: one.lease_id for one in asked}
         found = claims.claim_many(wanted, lease_seconds=seconds, worker=self._hostname, again=again)
-        claimed = list(found.claimed)
-        if found.locked and not again:
-            asked = self._put_off_locked(asked, found.locked)
+        ruled = {job_id: wanted[job_id] for job_id in found.ruled}
+        decided = flow.claim(ruled, flow.Worker(self._hostname, {one.queue for one in asked}, seconds))
+        claimed, locked = [*found.claimed, *decided.claimed], found.locked | decided.locked
+        if locked and not again:
+            asked = self._put_off_locked(asked, locked)
         claimed += self._fill_batches(asked, claimed, seconds)
-        self._answered(asked, Answer(claimed, [one.job_id for one in asked if one.job_id in found.locked]))
+        self._answered(asked, Answer(claimed, [one.job_id for one in asked if one.job_id in locked]))
+
+    def _claim_from_lines(self) -> None:
+        while self._lines_in_doubt:
+            self._lines_answered(self._lines_in_doubt[0], claims.under(self._lines_in_doubt[0]))
+            del self._lines_in_doubt[0]
+        while self._lines:
+            leases, queues = self._lines.pop(0)
+            # In doubt from here on, until there is an answer.
+            self._lines_in_doubt.append(leases)
+            claimed = flow.claim_from_lines(leases, flow.Worker(self._hostname, queues, conf().lease_seconds))
+            self._lines_in_doubt.remove(leases)
+            self._lines_answered(leases, claimed)
 
     def _put_off_locked(self, asked: Sequence[Wanted], locked: Collection[uuid.UUID]) -> list[Wanted]:
         """Keep for another look those whose rows are locked, likely by who notes their dispatch. Returns the others."""

@@ -150,6 +150,37 @@ def needing(effect: str, file: str) -> None:
     record(effect)
 
 
+# --- Tasks with limits ----------------------------------------------------------------------------
+
+
+@job(concurrency=3, time_limit=60)
+def slotted(effect: str, seconds: float) -> None:
+    """Be one of three that run at once."""
+    lasting.run(effect, seconds)
+
+
+@job(rate_limit="40/s")
+def paced(effect: str) -> None:
+    """Be one of forty in a second."""
+    record(effect)
+
+
+@job(concurrency=1, key="tenant", time_limit=60)
+def by_tenant(tenant: str, effect: str, seconds: float) -> None:
+    """Be the only one of a tenant's that runs."""
+    lasting.run(f"{tenant} {effect}", seconds)
+
+
+def _no_key(*args: Any, **kwargs: Any) -> str:
+    raise Broken("no key can be made")
+
+
+@job(concurrency=1, key=_no_key, max_retries=0)
+def of_no_key(effect: str) -> None:
+    """Never run: what tells its jobs apart fails."""
+    record(effect)
+
+
 # --- Tasks that fail ------------------------------------------------------------------------------
 
 

@@ -1,0 +1,161 @@
+"""Limits: how many jobs may begin in a time, and run at once. Pure; every time is in seconds from now.
+
+Starts are spaced by the generic cell rate algorithm (GCRA, ITU-T I.371, annex A): of each limit one number is kept, the
+theoretical arrival time of the next job (`tat`), and each start moves it on by an interval.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
+
+#: A start is given away at most so long before its time: well above the pause between two looks at a line, so that no
+#: start goes unused, and short enough for a worker to keep the job meanwhile.
+AHEAD_SECONDS = 1.0
+
+#: The most that a burst or a concurrency can be: what a database's integer holds.
+MOST_JOBS = 2**31 - 1
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+RULE = "a number above zero and a unit, such as 100/s, 10/m or 1/h"
+
+
+class Kind(StrEnum):
+    """What a limit is for. The value is what the ledger stores."""
+
+    TASK = "task"
+    QUEUE = "queue"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many jobs may begin in how many seconds."""
+
+    number: float
+    seconds: int
+
+    @classmethod
+    def read(cls, value: object) -> "Rate":
+        """Return what `100/s` says, or a plain number, which is by the second as in Celery. Raises ValueError."""
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = f"{value:f}/s"
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)/([smh])", value) if isinstance(value, str) else None
+        if match is None or float(match[1]) <= 0:
+            raise ValueError(f"{value!r} is no rate: it must be {RULE}")
+        return cls(float(match[1]), _UNITS[match[2]])
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one start to the next in an even flow."""
+        return self.seconds / self.number
+
+    def __str__(self) -> str:
+        unit = next(unit for unit, seconds in _UNITS.items() if seconds == self.seconds)
+        return f"{self.number:.6f}".rstrip("0").rstrip(".") + f"/{unit}"
+
+
+def is_rate(value: object) -> bool:
+    """Return whether this says a rate."""
+    try:
+        Rate.read(value)
+    except ValueError:
+        return False
+    return True
+
+
+class Limit(NamedTuple):
+    """A limit's figures.
+
+    Attributes:
+        rate: as `Rate` reads it; None for no such limit.
+        burst: how many may begin at one moment after a pause.
+        concurrency: how many may run at once; None for no such limit.
+        is_per_key: whether they hold for each key of a task, and not for all its jobs together.
+    """
+
+    rate: str | None = None
+    burst: int = 1
+    concurrency: int | None = None
+    is_per_key: bool = False
+
+    def __str__(self) -> str:
+        figures = [
+            f"rate_limit={self.rate!r}, burst={self.burst}" if self.rate else "",
+            f"concurrency={self.concurrency}" if self.concurrency else "",
+            "key=" if self.is_per_key else "",
+        ]
+        return ", ".join(filter(None, figures)) or "none"
+
+
+@dataclass(slots=True)
+class Gate:
+    """A limit while it is decided what may begin.
+
+    Attributes:
+        rule: whose.
+        interval: from one start to the next; None where any number may begin.
+        burst: how many may begin at one moment after a pause.
+        tat: when the next job of an even flow would arrive.
+        free: how many more may run at once; None for any number.
+    """
+
+    rule: int
+    interval: float | None = None
+    burst: int = 1
+    tat: float = 0.0
+    free: int | None = None
+
+    @property
+    def opens_in(self) -> float:
+        """Seconds until another job may begin; infinite where one must end first."""
+        if self.free is not None and self.free <= 0:
+            return math.inf
+        if self.interval is None:
+            return 0.0
+        return max(0.0, self.tat - (self.burst - 1) * self.interval)
+
+    def let_through(self, at: float) -> None:
+        """Count a job that begins then."""
+        if self.free is not None:
+            self.free -= 1
+        if self.interval is not None:
+            self.tat = max(self.tat, at) + self.interval
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Admission(Generic[T]):
+    """What may begin, and when; and what must wait, and for which rule."""
+
+    begin: Sequence[tuple[T, float]]
+    wait: Sequence[tuple[T, int]]
+
+
+def admit(waiting: Iterable[tuple[T, Sequence[Gate]]], most: int) -> Admission[T]:
+    """Let jobs through their gates, which keep the count.
+
+    Args:
+        waiting: jobs in the order in which they are to begin, each with all that limits it.
+        most: how many may begin now or soon at most.
+
+    Returns:
+        Those that may; and those that wait for a rule. What could begin but for `most` is in neither.
+    """
+    begin: list[tuple[T, float]] = []
+    wait: list[tuple[T, int]] = []
+    for job, gates in waiting:
+        last = max(gates, key=lambda gate: gate.opens_in, default=None)
+        at = 0.0 if last is None else last.opens_in
+        if last is not None and at > AHEAD_SECONDS:
+            wait.append((job, last.rule))
+        elif len(begin) < most:
+            for gate in gates:
+                gate.let_through(at)
+            begin.append((job, at))
+    return Admission(begin, wait)

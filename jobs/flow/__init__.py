@@ -1,0 +1,1 @@
+"""Flow control: what limits jobs, decided where they are claimed."""

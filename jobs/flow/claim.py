@@ -1,0 +1,196 @@
+"""The claim of jobs that something limits: decided under the locks of the rules concerned, in one short transaction.
+
+A message of such a job is used up when it is read: either the job is claimed then, or it waits in a line, from which
+workers claim whenever something may begin. Who waits longest, among the most urgent, is claimed first, whichever job's
+message a worker has just read.
+"""
+
+import time
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from django.db import transaction
+
+from jobs.core.limits import Gate, Kind, admit
+from jobs.ledger import lines, rules
+from jobs.ledger.claims import Taken
+from jobs.ledger.lines import Start, Waiting
+from jobs.ledger.rules import Name, Rule
+
+#: How long a rule is waited for that another worker decides by just now, in seconds from one look to the next.
+_LOOKS = (0.005, 0.01, 0.02)
+
+#: At most so many lines are looked at in one go.
+MOST_LINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who claims.
+
+    Attributes:
+        queues: whose jobs it takes.
+        lease_seconds: how long its leases last.
+    """
+
+    name: str
+    queues: Collection[str]
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of a claim.
+
+    Attributes:
+        claimed: the jobs that are to begin, each with the time until then.
+        locked: jobs of which nothing could be decided, since others hold their rows, or those of their limits.
+    """
+
+    claimed: list[Taken] = field(default_factory=list)
+    locked: set[uuid.UUID] = field(default_factory=set)
+
+
+def claim(asked: Mapping[uuid.UUID, str], worker: Worker) -> Decided:
+    """Claim as many jobs as were asked for and may begin, the first in line before others; the others stand in line.
+
+    Args:
+        asked: the leases, by jobs that `claims.claim_many` left since something may limit them.
+        worker: who claims.
+    """
+    if not asked:
+        return Decided()
+    with transaction.atomic():
+        decision = _Decision()
+        found = lines.asked(asked)
+        decision.consider(found)
+        decision.consider(lines.heads(decision.lines(), worker.queues, len(asked)))
+        decided = decision.carry_out(asked, list(asked.values()), worker)
+    decided.locked.update(asked.keys() - {job.id for job in found})
+    return decided
+
+
+def claim_from_lines(leases: Sequence[str], worker: Worker) -> list[Taken]:
+    """Claim jobs that wait in line and may begin now or soon, at most as many as there are leases."""
+    claimed: list[Taken] = []
+    for pause in (*_LOOKS, None):
+        waited_for = rules.with_lines(MOST_LINES) if leases and worker.queues else []
+        if not waited_for:
+            break
+        with transaction.atomic():
+            decision = _Decision()
+            decision.open(waited_for)
+            found = lines.heads(decision.lines(), worker.queues, len(leases))
+            decision.consider(found)
+            claimed = decision.carry_out({}, leases, worker).claimed
+            rules.end_lines(decision.lines() - {job.held_rule for job in found})
+        if claimed or pause is None or decision.lines() >= set(waited_for):
+            break
+        time.sleep(pause)
+    return claimed
+
+
+class _Decision:
+    """Some jobs and all that limits them, while that is locked."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[uuid.UUID, Waiting] = {}
+        self._rules: dict[Name, Rule] = {}
+        #: Those that are locked here.
+        self._locked: dict[int, Rule] = {}
+
+    def open(self, rule_ids: Collection[int]) -> None:
+        """Lock rules, in whose lines jobs wait."""
+        for rule in rules.lock(rule_ids):
+            self._rules[rule.kind, rule.name] = self._locked[rule.id] = rule
+
+    def consider(self, jobs: Sequence[Waiting]) -> None:
+        """Take jobs into account, and lock what limits them."""
+        self._jobs |= {job.id: job for job in jobs}
+        self._read({name for job in jobs for name in _names(job)})
+        if missing := {job.limit_key for job in jobs if job.limit_key is not None and self._lacks_key(job)}:
+            rules.add_keys(missing)
+            self._read({(Kind.KEY, key) for key in missing})
+        if wanted := {rule.id for job in jobs for rule, _ in self._limits(job)} - self._locked.keys():
+            self.open(wanted)
+
+    def lines(self) -> set[int]:
+        """Return the locked rules in whose lines jobs may wait."""
+        return {rule.id for rule in self._locked.values() if rule.has_line}
+
+    def carry_out(self, own: Mapping[uuid.UUID, str], leases: Sequence[str], worker: Worker) -> Decided:
+        """Claim what may begin, in order and while there are leases; have others wait in line for what keeps them.
+
+        Args:
+            own: the leases of jobs that were asked for.
+            leases: all, which go to others where those may not begin.
+            worker: who claims.
+        """
+        now, read_at = rules.now(), time.monotonic()
+        known = sorted(filter(self._is_decidable, self._jobs.values()), key=lambda job: job.place)
+        gates = self._gates(known, now)
+        through = {job.id: [gates[rule.id] for rule, _ in self._limits(job)] for job in known}
+        admission = admit(((job.id, through[job.id]) for job in known), len(leases))
+        used = {own[job_id] for job_id, _ in admission.begin if job_id in own}
+        left = (lease for lease in leases if lease not in used)
+        starts = [Start(job_id, own.get(job_id) or next(left), at) for job_id, at in admission.begin]
+        taken = lines.take(starts, now, lease_seconds=worker.lease_seconds, worker=worker.name)
+        begin = {start.id: start.at for start in starts}
+        line = self._lines_of(known, begin, dict(admission.wait))
+        lines.hold(line)
+        passed = {gate.rule for job_id in begin for gate in through[job_id]}
+        rules.keep({rule_id: now + gates[rule_id].tat for rule_id in passed}, set(line.values()))
+        late = time.monotonic() - read_at
+        return Decided(
+            [replace(job, begins_in=max(0.0, begin[job.id] - late)) for job in taken],
+            {job_id for job_id in self._jobs if job_id not in begin and job_id not in line}
+            - {job.id for job in known if job.held_rule is not None},
+        )
+
+    def _read(self, names: Collection[Name]) -> None:
+        for rule in rules.named(names - self._rules.keys()):
+            self._rules[rule.kind, rule.name] = rule
+
+    def _lacks_key(self, job: Waiting) -> bool:
+        task = self._rules.get((Kind.TASK, job.task))
+        return task is not None and task.is_limit and (Kind.KEY, job.limit_key) not in self._rules
+
+    def _limits(self, job: Waiting) -> list[tuple[Rule, Rule]]:
+        """Return what limits a job, with the rules that have the figures: a key's are its task's, unless it has own."""
+        task, queue = self._rules.get((Kind.TASK, job.task)), self._rules.get((Kind.QUEUE, job.queue))
+        key = None if job.limit_key is None else self._rules.get((Kind.KEY, job.limit_key))
+        of_task = (task, task) if key is None else (key, key if key.is_limit or task is None else task)
+        return [
+            (rule, figures)
+            for rule, figures in (of_task, (queue, queue))
+            if rule is not None and figures is not None and (figures.is_limit or rule.has_line)
+        ]
+
+    def _is_decidable(self, job: Waiting) -> bool:
+        return all(rule.id in self._locked for rule, _ in self._limits(job))
+
+    def _gates(self, jobs: Sequence[Waiting], now: float) -> dict[int, Gate]:
+        figures = {(rule.kind, rule.name): (rule, by) for job in jobs for rule, by in self._limits(job)}
+        running = rules.running({name for name, (_, by) in figures.items() if by.concurrency is not None})
+        return {rule.id: rule.gate(by, running.get(name, 0), now) for name, (rule, by) in figures.items()}
+
+    def _lines_of(
+        self, jobs: Sequence[Waiting], begin: Collection[uuid.UUID], wait: Mapping[uuid.UUID, int]
+    ) -> dict[uuid.UUID, int]:
+        """Return in which lines jobs are to stand from now on that do not yet."""
+        line = {}
+        for job in jobs:
+            limits = self._limits(job)
+            if job.id in begin or not limits:
+                continue
+            # One that only lacks a lease, since others were before it, waits for the first of its limits.
+            rule_id = wait.get(job.id, job.held_rule or limits[0][0].id)
+            if rule_id != job.held_rule:
+                line[job.id] = rule_id
+        return line
+
+
+def _names(job: Waiting) -> list[Name]:
+    named = [(Kind.TASK, job.task), (Kind.QUEUE, job.queue)]
+    return named if job.limit_key is None else [*named, (Kind.KEY, job.limit_key)]

@@ -1,0 +1,115 @@
+"""Jobs that something limits: which may be claimed, and those that wait in line for it, in their order."""
+
+import json
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jobs.core.held_by import HeldBy
+from jobs.core.states import State
+from jobs.ledger.claims import Taken, by_lease, taken_columns, taking
+from jobs.ledger.sql import NOT_PAUSED, Dialect, change_named, changed, dialect, in_state, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued job whose claim is to be decided.
+
+    Attributes:
+        place: what it is sorted by among those that wait.
+        held_rule: the rule in whose line it waits.
+    """
+
+    id: uuid.UUID
+    task: str
+    queue: str
+    limit_key: str | None
+    place: tuple[int, Any, str]
+    held_rule: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job that is to be claimed, under a lease, to begin in so many seconds."""
+
+    id: uuid.UUID
+    lease_id: str
+    at: float
+
+
+_COLUMNS = "id, task, queue, limit_key, priority, run_at, held_rule"
+_ORDER = "ORDER BY priority DESC, run_at, id"
+
+
+def asked(job_ids: Collection[uuid.UUID]) -> list[Waiting]:
+    """Return those of these jobs that wait for nothing, their rows locked; without those that others have locked."""
+    words = dialect()
+    due = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
+    return _waiting(rows(f"SELECT {_COLUMNS} FROM jobs_job WHERE {due} {words.skip_locked}", [words.ids(job_ids)]))
+
+
+def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> list[Waiting]:
+    """Return the first jobs of each of these lines, `limit` of each at most, their rows locked.
+
+    Left out are jobs of other queues than `queues` and of paused ones, and those whose rows others have locked.
+    """
+    words = dialect()
+    found = []
+    for rule_id in sorted(rule_ids):
+        found += rows(_heads(words), (rule_id, words.array(sorted(queues)), limit))
+    return _waiting(found)
+
+
+@cache
+def _heads(words: Dialect) -> str:
+    line = f"held_rule = %s AND state = '{State.QUEUED}' AND queue {words.is_one_of} AND {NOT_PAUSED}"
+    return f"SELECT {_COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {words.skip_locked}"
+
+
+def take(starts: Sequence[Start], now: float, *, lease_seconds: float, worker: str) -> list[Taken]:
+    """Queued → running for jobs whose rows are locked, each under its lease, as begun at its time after `now`."""
+    if not starts:
+        return []
+    words = dialect()
+    given = json.dumps([{"job": start.id.hex, "lease": start.lease_id, "at": now + start.at} for start in starts])
+    taken = by_lease(rows(_take(words), (given, lease_seconds, worker)), words)
+    return [taken[start.lease_id] for start in starts if start.lease_id in taken]
+
+
+@cache
+def _take(words: Dialect) -> str:
+    if words.name == "postgresql":
+        # The condition always holds, as in `Dialect.leased_jobs`.
+        columns = "job uuid, lease text, at float8"
+        named = f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) WHERE lease || '' = lease"
+        begins = "to_timestamp(named.at)"
+    else:
+        named = "SELECT value ->> 'job' AS job, value ->> 'lease' AS lease, value ->> 'at' AS at FROM json_each(%s)"
+        begins = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', named.at, 'unixepoch')"
+    change = taking(words, "named.lease", begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
+    return change_named(named, in_state(State.QUEUED), change, taken_columns(words), words)
+
+
+def hold(jobs: Mapping[uuid.UUID, int]) -> None:
+    """Have queued jobs wait in the lines of these rules. Their messages are used up, and they need none."""
+    words = dialect()
+    by_rule: dict[int, list[uuid.UUID]] = {}
+    for job_id, rule_id in jobs.items():
+        by_rule.setdefault(rule_id, []).append(job_id)
+    for rule_id, job_ids in by_rule.items():
+        changed(
+            f"UPDATE jobs_job SET held_by = '{HeldBy.LIMIT}', held_rule = %s,"
+            f" held_since = COALESCE(held_since, {words.now}), dispatched_at = NULL, changed_at = {words.now}"
+            f" WHERE id {words.is_one_of_ids} AND {in_state(State.QUEUED)}",
+            (rule_id, words.ids(job_ids)),
+        )
+
+
+def _waiting(found: Iterable[Sequence[Any]]) -> list[Waiting]:
+    words = dialect()
+    return [
+        Waiting(words.to_uuid(job_id), task, queue, limit_key, (-priority, run_at, str(job_id)), held_rule)
+        for job_id, task, queue, limit_key, priority, run_at, held_rule in found
+    ]

@@ -1,0 +1,218 @@
+"""What limits jobs, and which of them it concerns: the rows of `jobs_flow_rule`, and what runs and waits under them."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jobs.core.limits import Gate, Kind, Limit, Rate
+from jobs.core.states import State
+from jobs.ledger.sql import Dialect, changed, dialect, rows
+
+#: Holds for rules that may keep a job from being claimed.
+_IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR has_line)"
+
+#: Holds for jobs that nothing here concerns; it costs next to nothing while there are no rules.
+NO_RULE = (
+    "limit_key IS NULL"
+    f" AND task NOT IN (SELECT name FROM jobs_flow_rule WHERE kind = '{Kind.TASK}' AND {_IN_FORCE})"
+    f" AND queue NOT IN (SELECT name FROM jobs_flow_rule WHERE kind = '{Kind.QUEUE}' AND {_IN_FORCE})"
+)
+
+#: What a rule is called by: its kind, and its name.
+Name = tuple[Kind, str]
+
+_COLUMNS = "id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of `jobs_flow_rule`.
+
+    Attributes:
+        tat: when the next job of an even flow would arrive, in seconds since 1970.
+        has_line: whether jobs may wait in its line.
+    """
+
+    id: int
+    kind: Kind
+    name: str
+    rate: str | None
+    burst: int
+    concurrency: int | None
+    is_per_key: bool
+    tat: float
+    has_line: bool
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it has figures."""
+        return self.rate is not None or self.concurrency is not None
+
+    def gate(self, figures: "Rule", running: int, now: float) -> Gate:
+        """Return it with these figures, its own or those of the task whose key it is."""
+        return Gate(
+            self.id,
+            None if figures.rate is None else Rate.read(figures.rate).interval,
+            figures.burst,
+            self.tat - now,
+            None if figures.concurrency is None else figures.concurrency - running,
+        )
+
+
+def named(names: Collection[Name]) -> list[Rule]:
+    """Return the rules that there are of these."""
+    by_kind = [dialect().array(sorted(name for kind, name in names if kind == one)) for one in Kind]
+    return _rules(rows(_named(dialect()), by_kind))
+
+
+def declare(kind: Kind, source: str, limits: Mapping[str, Limit | None]) -> None:
+    """Write what code or settings declare. Rows that somebody has changed keep their figures.
+
+    Args:
+        kind: what the limits are for.
+        source: `code` or `setting`.
+        limits: by name; None for what may have had a limit and has none any more.
+    """
+    words = dialect()
+    for name, limit in sorted(limits.items()):
+        if limit is not None:
+            changed(
+                _declaration(words), (kind, name, limit.rate, limit.burst, limit.concurrency, limit.is_per_key, source)
+            )
+    gone = [name for name, limit in limits.items() if limit is None]
+    changed(
+        "UPDATE jobs_flow_rule SET rate = NULL, burst = 1, concurrency = NULL, is_per_key = FALSE"
+        f" WHERE kind = %s AND name {words.is_one_of} AND source <> 'operator'"
+        " AND (rate IS NOT NULL OR concurrency IS NOT NULL OR is_per_key)",
+        (kind, words.array(gone)),
+    )
+
+
+@cache
+def _declaration(words: Dialect) -> str:
+    kept = ", ".join(
+        f"{name} = CASE WHEN jobs_flow_rule.source = 'operator' THEN jobs_flow_rule.{name} ELSE EXCLUDED.{name} END"
+        for name in ("rate", "burst", "concurrency", "source")
+    )
+    differs = " OR ".join(
+        f"jobs_flow_rule.{name} IS DISTINCT FROM EXCLUDED.{name}"
+        for name in ("rate", "burst", "concurrency", "is_per_key")
+    )
+    return (
+        "INSERT INTO jobs_flow_rule (kind, name, rate, burst, concurrency, is_per_key, source)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+        f" ON CONFLICT (kind, name) DO UPDATE SET {kept}, is_per_key = EXCLUDED.is_per_key WHERE {differs}"
+    )
+
+
+def add_keys(names: Collection[str]) -> None:
+    """Write rows for keys that have none; their figures are those of their task."""
+    words = dialect()
+    given = "unnest(%s::text[])" if words.name == "postgresql" else "(SELECT value FROM json_each(%s))"
+    changed(
+        f"INSERT INTO jobs_flow_rule (kind, name) SELECT '{Kind.KEY}', * FROM {given} AS given WHERE TRUE"
+        " ON CONFLICT DO NOTHING",
+        # In order, lest two workers wait for each other.
+        [words.array(sorted(names))],
+    )
+
+
+def lock(rule_ids: Collection[int]) -> list[Rule]:
+    """Return these rules, locked until the transaction ends; without those that somebody else has locked."""
+    marks = ", ".join(["%s"] * len(rule_ids))
+    return _rules(
+        rows(
+            f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE id IN ({marks}) {dialect().skip_locked}",
+            list(rule_ids),
+        )
+    )
+
+
+def with_lines(limit: int) -> list[int]:
+    """Return rules in whose lines jobs may wait, some of them where there are many; each time others."""
+    found = rows("SELECT id FROM jobs_flow_rule WHERE has_line ORDER BY random() LIMIT %s", [limit])
+    return [rule_id for (rule_id,) in found]
+
+
+def running(names: Collection[Name]) -> dict[Name, int]:
+    """Return how many jobs of each of these run. Asked with their rules locked, none is claimed meanwhile."""
+    if not names:
+        return {}
+    words = dialect()
+    kinds = tuple(kind for kind in Kind if any(kind == one for one, _ in names))
+    by_kind = [words.array(sorted(name for kind, name in names if kind == one)) for one in kinds]
+    found = rows(_running(words, kinds), by_kind)
+    return {(Kind(kind), name): number for kind, name, number in found}
+
+
+def now() -> float:
+    """Return the time by the database's clock, in seconds since 1970."""
+    [(found,)] = rows(_NOW[dialect().name])
+    return float(found)
+
+
+def keep(tats: Mapping[int, float], with_line: Collection[int]) -> None:
+    """Write down what was decided of locked rules: their theoretical arrival times, and in whose lines jobs wait."""
+    words = dialect()
+    changes = [
+        {"rule": rule_id, "tat": tats.get(rule_id), "line": rule_id in with_line}
+        for rule_id in sorted({*tats, *with_line})
+    ]
+    if changes:
+        given = (
+            "json_to_recordset(%s::json) AS given (rule bigint, tat float8, line boolean)"
+            if words.name == "postgresql"
+            else "(SELECT value ->> 'rule' AS rule, value ->> 'tat' AS tat, value ->> 'line' AS line"
+            " FROM json_each(%s)) AS given"
+        )
+        changed(
+            "UPDATE jobs_flow_rule SET tat = COALESCE(given.tat, jobs_flow_rule.tat), has_line = has_line OR given.line"
+            f" FROM {given} WHERE id = given.rule",
+            [json.dumps(changes)],
+        )
+
+
+def end_lines(rule_ids: Collection[int]) -> None:
+    """Note of locked rules in whose lines nobody waits that this is so."""
+    for rule_id in rule_ids:
+        changed(
+            "UPDATE jobs_flow_rule SET has_line = FALSE WHERE id = %s AND NOT EXISTS"
+            f" (SELECT 1 FROM jobs_job WHERE held_rule = %s AND state = '{State.QUEUED}')",
+            (rule_id, rule_id),
+        )
+
+
+#: The clock at this moment: a statement that locks rows may have waited, and others have had their turn since it began.
+_NOW = {
+    "postgresql": "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
+}
+
+
+@cache
+def _named(words: Dialect) -> str:
+    either = " OR ".join(f"kind = '{kind}' AND name {words.is_one_of}" for kind in Kind)
+    return f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE {either}"
+
+
+#: Which jobs are a rule's. Those of a task with keys are their keys'.
+_JOBS = {Kind.TASK: ("task", " AND limit_key IS NULL"), Kind.QUEUE: ("queue", ""), Kind.KEY: ("limit_key", "")}
+
+
+@cache
+def _running(words: Dialect, kinds: Sequence[Kind]) -> str:
+    return " UNION ALL ".join(
+        f"SELECT '{kind}', {column}, COUNT(*) FROM jobs_job WHERE state = '{State.RUNNING}'"
+        f" AND {column} {words.is_one_of}{besides} GROUP BY {column}"
+        for kind, (column, besides) in _JOBS.items()
+        if kind in kinds
+    )
+
+
+def _rules(found: Iterable[Sequence[Any]]) -> list[Rule]:
+    return [
+        Rule(rule_id, Kind(kind), name, rate, burst, concurrency, bool(is_per_key), tat, bool(has_line))
+        for rule_id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line in found
+    ]

@@ -1,0 +1,49 @@
+"""When a worker looks whether one of those that wait in line for a limit may begin."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jobs.ledger.claims import Taken as Claimed
+from jobs.worker.claimer import Claimer
+
+if TYPE_CHECKING:
+    from jobs.worker.ledger_thread import LedgerThread
+
+#: How long a worker with room for jobs lets lines be when nothing tells it to look, in seconds: a slot may have come
+#: free elsewhere, a start is given away `AHEAD_SECONDS` before its time.
+LOOK_EVERY = 0.5
+
+
+class Lines:
+    """Used by the worker's main thread."""
+
+    def __init__(self, consumer: Any, claimer: Claimer, ledger: "LedgerThread") -> None:
+        self._intake, self._claimer, self._ledger = consumer.intake, claimer, ledger
+        self._is_asked = self._has_more = False
+        self._next_at = time.monotonic()
+
+    def may_move(self, job: Claimed) -> bool:
+        """Return whether the end of this job lets another begin: its place is free, or there is room for more."""
+        return job.begins_in is not None or self._has_more
+
+    def look_now(self) -> None:
+        """Ask the ledger, if there is room: something has moved."""
+        self._next_at = 0.0
+        self.look()
+
+    def look(self) -> None:
+        """Ask the ledger, if it is time and there is room."""
+        queues = self._intake.wanted()
+        if self._is_asked or not queues or time.monotonic() < self._next_at:
+            return
+        if leases := self._claimer.ask_lines():
+            self._is_asked = True
+            self._ledger.claim_from_lines(leases, queues)
+
+    def answered(self, leases: Sequence[str], claimed: Sequence[Claimed]) -> None:
+        """Take what was claimed. Where that is all that was asked for, there may be more."""
+        self._is_asked, self._has_more = False, len(claimed) == len(leases)
+        self._next_at = 0.0 if self._has_more else time.monotonic() + LOOK_EVERY
+        self._claimer.lines_answered(leases, claimed)
+        self.look()
