@@ -144,7 +144,7 @@ def public(name: str) -> JobTask:
     task = registered().get(name)
     if isinstance(task, JobTask) and task.public:
         return task
-    known = ", ".join(sorted(name for name, task in registered().items() if getattr(task, "public", False)))
+    known = ", ".join(sorted({task.name for task in registered().values() if getattr(task, "public", False)}))
     raise Problem(
         HTTPStatus.FORBIDDEN,
         f"{name!r} is no task that clients may submit. Those they may: {known or 'none'}.",

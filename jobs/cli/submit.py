@@ -38,7 +38,7 @@ def _arguments(parser: ArgumentParser) -> None:
 def _submit(given: Given, out: Output) -> Exit:
     task = registered().get(given["task"])
     if not isinstance(task, JobTask):
-        known = ", ".join(sorted(name for name, one in registered().items() if isinstance(one, JobTask)))
+        known = ", ".join(sorted({one.name for one in registered().values() if isinstance(one, JobTask)}))
         raise Failed(f"There is no task {given['task']!r}. There are: {known}.")
     kwargs = dict(given["arg"])
     errors = errors_in(task, kwargs, at="--arg")

@@ -18,6 +18,7 @@ from kombu.utils.json import loads
 from jobs.conf import conf
 from jobs.core import correlation
 from jobs.core.canonical import encode, why_not_storable
+from jobs.core.versions import OPTION as VERSION
 from jobs.enqueue import tracing
 from jobs.enqueue.dispatcher import dispatch
 from jobs.enqueue.message import body_size
@@ -172,6 +173,8 @@ def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
     carried = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
     if traced := tracing.outgoing_headers():
         carried["headers"] = {**traced, **carried.get("headers", {})}
+    if task.version > 1:
+        carried[VERSION] = task.version
     return json.loads(json_text(task, "options", carried)) if carried else None
 
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from uuid_utils.compat import uuid7
 
 from jobs.core.delivery import Malformed, read_body, shown
+from jobs.core.versions import OPTION as VERSION, VERSION_HEADER
 
 #: Says that a message was dispatched from the ledger. A message without it comes from a foreign producer, and its
 #: job is adopted; one with it whose row is gone belongs to a job that was pruned, and is dropped.
@@ -126,6 +127,7 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         "origin": f"{os.getpid()}@{_HOST}",
         "ignore_result": True,
         "replaced_task_nesting": options.get("replaced_task_nesting", 0),
+        **({VERSION_HEADER: options[VERSION]} if VERSION in options else {}),
         LEDGER_HEADER: 1,
         CORRELATION_HEADER: job.correlation_id or job_id,
     }

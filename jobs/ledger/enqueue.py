@@ -11,6 +11,7 @@ from django.db import connection
 
 from jobs.core.states import State
 from jobs.core.unique_rule import UniqueRule, Until
+from jobs.core.versions import version_of
 from jobs.errors import EnqueueError
 from jobs.ledger import unique
 from jobs.ledger.sql import Dialect, RowLocked, cursor, dialect, one, placeholders
@@ -169,6 +170,7 @@ def _replacement(job: NewJob) -> unique.Replacement:
         run_at=job.run_at,
         delay=job.delay or 0.0,
         max_delay=rule.max_delay,
+        version=version_of(job.options),
     )
 
 

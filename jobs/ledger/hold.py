@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from jobs.core.held_by import FOR_NEWER_CODE, HeldBy
 from jobs.core.states import State
 from jobs.ledger.attempts import Failure
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
-from jobs.ledger.sql import NO_LEASE, change_one, dialect, free, in_state, one, rows
+from jobs.ledger.sql import NO_LEASE, change_one, dialect, free, in_state, one, read_json, rows
 
 #: Holds for jobs that wait for newer code; the condition of the index `jobs_job_held`.
 NEEDS_NEWER_CODE = f"held_by IN ({', '.join(repr(by.value) for by in sorted(FOR_NEWER_CODE))})"
@@ -32,6 +33,7 @@ class HeldJob:
     task: str
     args: str
     kwargs: str
+    options: dict[str, Any] | None
     by: HeldBy
     since: datetime
     is_overdue: bool
@@ -53,14 +55,24 @@ def held(grace_seconds: float, limit: int, after: uuid.UUID | None = None) -> li
     """Return jobs that wait for newer code, in the order of their ids, those after `after` first of all."""
     sql = dialect()
     found = rows(
-        f"SELECT id, task, args, kwargs, held_by, held_since, held_since <= {sql.after}, last_error FROM jobs_job"
-        f" WHERE state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE}{'' if after is None else ' AND id > %s'}"
+        f"SELECT id, task, args, kwargs, options, held_by, held_since, held_since <= {sql.after}, last_error"
+        f" FROM jobs_job WHERE state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE}{'' if after is None else ' AND id > %s'}"
         " ORDER BY id LIMIT %s",
         [-grace_seconds, *([] if after is None else [sql.key(after)]), limit],
     )
     return [
-        HeldJob(sql.to_uuid(job_id), task, str(args), str(kwargs), HeldBy(by), since, bool(overdue), error)
-        for job_id, task, args, kwargs, by, since, overdue, error in found
+        HeldJob(
+            id=sql.to_uuid(job_id),
+            task=task,
+            args=str(args),
+            kwargs=str(kwargs),
+            options=read_json(options),
+            by=HeldBy(by),
+            since=since,
+            is_overdue=bool(overdue),
+            last_error=error,
+        )
+        for job_id, task, args, kwargs, options, by, since, overdue, error in found
     ]
 
 

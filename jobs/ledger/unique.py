@@ -26,6 +26,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 
 from jobs.core.states import WAITING, State
+from jobs.core.versions import OPTION as VERSION
 from jobs.ledger.sql import Dialect, change_one, changed, dialect, free, in_state, rows
 
 #: How long another's job with the same key is waited for, in milliseconds: longer than a short transaction takes.
@@ -97,6 +98,7 @@ class Replacement:
         arguments: JSON texts of `args` and `kwargs`; None where they stay.
         moves: whether it is due at another time: at `run_at`, else `delay` seconds from now.
         max_delay: how long after it was enqueued that may be at most, in seconds.
+        version: of the arguments.
     """
 
     arguments: tuple[str, str] | None = None
@@ -104,6 +106,7 @@ class Replacement:
     run_at: datetime | None = None
     delay: float = 0.0
     max_delay: float | None = None
+    version: int = 1
 
 
 def replace(keys: Collection[str], replacement: Replacement) -> uuid.UUID | None:
@@ -133,7 +136,7 @@ def _replaced(replacement: Replacement, sql: Dialect) -> tuple[str, list[object]
     changes = [f"changed_at = {sql.now}"]
     parameters: list[object] = []
     if replacement.arguments is not None:
-        changes.append(f"args = {sql.json}, kwargs = {sql.json}")
+        changes.append(f"args = {sql.json}, kwargs = {sql.json}, options = {_of_version(replacement.version, sql)}")
         parameters += replacement.arguments
     if replacement.moves:
         due = sql.after if replacement.run_at is None else "%s"
@@ -144,6 +147,15 @@ def _replaced(replacement: Replacement, sql: Dialect) -> tuple[str, list[object]
             parameters.append(replacement.max_delay)
         changes.append(f"run_at = CASE WHEN state = '{State.SCHEDULED}' THEN {due} ELSE run_at END")
     return ", ".join(changes), parameters
+
+
+def _of_version(version: int, sql: Dialect) -> str:
+    """Return a job's options once its arguments are of this version; 1 is not said."""
+    if sql.name == "postgresql":
+        said = f"COALESCE(options, '{{}}') || '{{\"{VERSION}\": {version:d}}}'"
+        return said if version > 1 else f"options - '{VERSION}'"
+    said = f"json_set(COALESCE(options, '{{}}'), '$.{VERSION}', {version:d})"
+    return said if version > 1 else f"json_remove(options, '$.{VERSION}')"
 
 
 def count_call(job_ids: Sequence[uuid.UUID]) -> None:

@@ -15,12 +15,14 @@ from jobs.compose.followers import call_in_place, enqueue_error_links
 from jobs.conf import conf
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Reason
+from jobs.core.versions import version_of
 from jobs.deadletters import codec, publisher
 from jobs.deadletters.publisher import BrokerGone
 from jobs.errors import InvalidArguments
 from jobs.ledger import hold
 from jobs.ledger.attempts import Failure
 from jobs.ledger.hold import HeldJob
+from jobs.tasks.versions import NewerVersion, upgraded
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,13 @@ class HeldBack:
         if task is None or job.by != HeldBy.INVALID:
             return task is not None
         try:
-            task.check_arguments(loads(job.args), loads(job.kwargs))
+            args, kwargs = upgraded(task, version_of(job.options), loads(job.args), loads(job.kwargs))
+        except NewerVersion:
+            return False
+        except Exception:  # noqa: BLE001 (what an upgrade function raises is the error of an attempt)
+            return True
+        try:
+            task.check_arguments(args, kwargs)
         except InvalidArguments:
             return False
         return True

@@ -9,9 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.utils.json import loads
 
+from jobs.core.versions import version_in
 from jobs.deadletters import codec, publisher
 from jobs.enqueue.enqueuer import enqueue
-from jobs.errors import EnqueueError, TransitionRefused, UnknownTask
+from jobs.errors import EnqueueError, InvalidArguments, TransitionRefused, UnknownTask
 from jobs.models import DeadLetter
 from jobs.operations.actions import requeue
 from jobs.operations.bulk import Progress, Result, record, recorded, slices
@@ -20,6 +21,7 @@ from jobs.tasks.options import Options
 from jobs.tasks.redaction import HIDDEN, is_hidden
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
+from jobs.tasks.versions import NewerVersion, upgraded
 
 #: Read at once, bodies included.
 BATCH = 25
@@ -155,11 +157,26 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
     """
     task = registered().get(letter.task)
     if isinstance(task, JobTask) and letter.args is not None and letter.kwargs is not None:
-        args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
+        args, kwargs = _upgraded(task, letter)
         return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None)).id
     message = codec.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
     publisher.send(letter.queue, message)
     return None
+
+
+def _upgraded(task: JobTask, letter: DeadLetter) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return a letter's arguments as its task takes them now. Raises InvalidArguments where it does not take them."""
+    args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
+    version = version_in(letter.headers)
+    try:
+        return upgraded(task, version, args, kwargs)
+    except NewerVersion as exc:
+        raise InvalidArguments(str(exc)) from None
+    except Exception as exc:
+        raise InvalidArguments(
+            f"{task.name}: the upgrade from version {version} raises {type(exc).__qualname__}, so the letter cannot be"
+            " run again as it is."
+        ) from exc
 
 
 def _discard(letter: DeadLetter) -> bool:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from kombu.utils.json import loads
 
 from jobs.core.states import FINAL
+from jobs.core.versions import version_of
 from jobs.errors import InvalidArguments
 from jobs.models import Job
 from jobs.tasks.registry import registered
+from jobs.tasks.task import JobTask
+from jobs.tasks.versions import NewerVersion, upgraded
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +42,31 @@ def unrunnable() -> list[Unrunnable]:
 
 def _misfits() -> Iterator[tuple[Job, str]]:
     tasks = registered()
-    waiting = Job.objects.exclude(state__in=sorted(FINAL)).order_by("id").only("id", "task", "args", "kwargs")
+    waiting = (
+        Job.objects.exclude(state__in=sorted(FINAL)).order_by("id").only("id", "task", "args", "kwargs", "options")
+    )
     for job in waiting.iterator(chunk_size=1000):
         task = tasks.get(job.task)
         if task is None:
             yield job, "no task of this name is registered here"
-        elif hasattr(task, "check_arguments"):
-            try:
-                # As a worker reads them, with Celery's own types.
-                task.check_arguments(loads(json.dumps(job.args)), loads(json.dumps(job.kwargs)))
-            except InvalidArguments as exc:
-                yield job, str(exc)
+        elif hasattr(task, "check_arguments") and (why := _misfit(task, job)):
+            yield job, why
+
+
+def _misfit(task: "JobTask", job: Job) -> str:
+    """Return why a task's code cannot run a job; nothing where it can."""
+    version = version_of(job.options)
+    # As a worker reads them, with Celery's own types.
+    args, kwargs = loads(json.dumps(job.args)), loads(json.dumps(job.kwargs))
+    try:
+        args, kwargs = upgraded(task, version, args, kwargs)
+    except NewerVersion as exc:
+        return str(exc)
+    except Exception as exc:  # noqa: BLE001 (an upgrade function raises what it likes)
+        # The values stay out of it: a task may hide them.
+        return f"{task.name}: the upgrade from version {version} raises {type(exc).__qualname__}"
+    try:
+        task.check_arguments(args, kwargs)
+    except InvalidArguments as exc:
+        return str(exc)
+    return ""

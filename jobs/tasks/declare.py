@@ -11,12 +11,14 @@ from jobs.core.public_rate import RULE as RATE_RULE, is_public_rate
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import MOST_TIMES, TOO_LONG
 from jobs.core.unique_rule import UniqueRule
+from jobs.core.versions import MOST as MOST_VERSIONS, is_version
 from jobs.errors import InvalidOption
-from jobs.tasks import limits
+from jobs.tasks import aliases, limits
 from jobs.tasks.keys import RULE as KEY_RULE, Key, check_key, is_key
 from jobs.tasks.options import PRIORITIES, UNIQUENESS
 from jobs.tasks.task import JobTask
 from jobs.tasks.uniqueness import check_names
+from jobs.tasks.versions import check_chain
 
 
 class TaskOptions(TypedDict, total=False):
@@ -70,6 +72,13 @@ class TaskOptions(TypedDict, total=False):
     ignore_result: bool
     #: Seconds to keep its finished jobs; the engine's own retention where None.
     retention: float | None
+    #: The names it had before: what comes under one of these is the task's.
+    aliases: tuple[str, ...] | list[str]
+    #: The version of its arguments, counted from 1.
+    version: int
+    #: How arguments of an earlier version become those of the next, by that version: a function that takes what the
+    #: task took then, and returns what the next version takes, by name.
+    upgrade: Mapping[int, Callable[..., Mapping[str, Any]]]
 
 
 class JobOptions(TaskOptions, total=False):
@@ -121,6 +130,9 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
 
     def declare(function: Callable[..., Any]) -> Any:
         _check_function(function)
+        check_chain(options.get("version", 1), options.get("upgrade", {}), f"@job {function.__qualname__}")
+        name = options.get("name") or f"{function.__module__}.{function.__name__}"
+        aliases.declare(function, name, options.get("aliases", ()))
         if "batch" not in options:
             # Those of a batch's jobs are known when the type of its items is.
             names = list(inspect.signature(function).parameters)[1 if options.get("bind") else 0 :]
@@ -174,6 +186,12 @@ def _seconds(value: object) -> bool:
     return value is None or (_number(value) and 0 < cast("float", value) < TOO_LONG)
 
 
+def _are_upgrades(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        is_version(number) and callable(function) for number, function in value.items()
+    )
+
+
 def _exceptions(value: object) -> bool:
     return isinstance(value, (tuple, list)) and all(
         isinstance(item, type) and issubclass(item, BaseException) for item in value
@@ -219,6 +237,9 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "public": (lambda value: isinstance(value, bool), "true or false"),
     "public_rate": (lambda value: value is None or is_public_rate(value), f"{RATE_RULE}, or None"),
     "retention": (_seconds, "seconds above zero, or None"),
+    "aliases": (aliases.are_aliases, "a tuple or list of names, each of 1 to 200 printable characters"),
+    "version": (is_version, f"a whole number from 1 to {MOST_VERSIONS:,}"),
+    "upgrade": (_are_upgrades, "a mapping of versions to functions"),
     "time_limit": (_seconds, "seconds above zero, or None"),
     "soft_time_limit": (_seconds, "seconds above zero, or None"),
     "expires": (_seconds, "seconds above zero, or None"),

@@ -34,7 +34,12 @@ def shown_arguments(
         return [HIDDEN] * len(args), dict.fromkeys(kwargs, HIDDEN)
     if not hidden:
         return args, kwargs
-    positions = _parameters(registered()[task_name])
+    task = registered()[task_name]
+    positions = _parameters(task)
+    if getattr(task, "version", 1) > 1:
+        # The job may be of an earlier version: then these are other arguments, under names of that time.
+        known = {name: value for name, value in kwargs.items() if name in positions and name not in hidden}
+        return [HIDDEN] * len(args), {name: known.get(name, HIDDEN) for name in kwargs}
     shown_args = [
         HIDDEN if index >= len(positions) or positions[index] in hidden else value for index, value in enumerate(args)
     ]

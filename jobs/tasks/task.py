@@ -18,6 +18,7 @@ from jobs.core.retry import RetryPolicy
 from jobs.core.unique_rule import UniqueRule
 from jobs.errors import InvalidOption, Permanent
 from jobs.ledger.enqueue import Written
+from jobs.tasks.aliases import register
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.calls import JobResult, arguments_of, message_of, plain_arguments
 from jobs.tasks.coroutines import finished
@@ -73,6 +74,9 @@ class JobTask(TypedCalls[P, R_co], Task):
     public = False
     public_rate: str | None = None
     retention: float | None = None
+    aliases: Sequence[str] = ()
+    version = 1
+    upgrade: Mapping[int, Callable[..., Mapping[str, Any]]] = {}
 
     # The ledger does what these would do, for every way a worker can end, and on every broker.
     acks_late = False
@@ -94,7 +98,7 @@ class JobTask(TypedCalls[P, R_co], Task):
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
-        """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs."""
+        """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs. So its aliases."""
         queues = app.amqp.queues
         for name in {cls.queue, cls._routed_queue()}:
             if name is not None and not is_queue_name(name):
@@ -102,6 +106,7 @@ class JobTask(TypedCalls[P, R_co], Task):
             if name is not None and name not in queues:
                 # All tasks are bound before the worker's `-Q` selects among the queues.
                 queues.select_add(queues.new_missing(name))
+        register(app._tasks, cls.name, cls.aliases)  # noqa: SLF001 (`app.tasks` would bind all tasks first)
         if cls.redact:
             # What a task returns may be made of what it hides: Celery's log and events show nothing of it.
             cls.resultrepr_maxsize = 0

@@ -85,7 +85,7 @@ def unique_keys(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any],
 
     Returns:
         The key to be written, and after it those under which such a job may wait since before `SECRET_KEY` was
-        changed; nothing where the job is not unique.
+        changed, or under a name that the task had before; nothing where the job is not unique.
 
     Raises:
         InvalidArguments: the arguments do not fit the task.
@@ -94,12 +94,17 @@ def unique_keys(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any],
     text = unique_text(task, args, kwargs, given)
     if text is None:
         return ()
-    key = f"{task.name}:{text}"
-    if _is_readable(task, given):
-        _check(task, key)
-        if len(key) <= KEY_LENGTH:
-            return (key,)
-    return tuple(f"{task.name[:100]}:{digest}" for digest in digests("unique", key))
+    keys: list[str] = []
+    for name in (task.name, *task.aliases):
+        key = f"{name}:{text}"
+        readable = _is_readable(task, given)
+        if readable:
+            _check(task, key)
+        if readable and len(key) <= KEY_LENGTH:
+            keys.append(key)
+        else:
+            keys += (f"{name[:100]}:{digest}" for digest in digests("unique", key))
+    return tuple(keys)
 
 
 def unique_text(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], given: Given) -> str | None:

@@ -15,6 +15,7 @@ from kombu.utils.json import dumps
 from jobs.core.delivery import Body
 from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
+from jobs.core.versions import OPTION as VERSION, version_in
 from jobs.enqueue.enqueuer import json_text
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger.enqueue import NewJob
@@ -48,8 +49,9 @@ def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_in
         "root_id": headers.get("root_id"),
         "time_limit": hard,
         "soft_time_limit": soft,
+        VERSION: version_in(headers),
     }
-    kept = {name: value for name, value in message.items() if value}
+    kept = {name: value for name, value in message.items() if value and (name, value) != (VERSION, 1)}
     return NewJob(
         id=job_id,
         task=task.name,

@@ -25,6 +25,7 @@ from jobs.core import described, outcome as outcomes
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
 from jobs.core.retry import RetryPolicy
+from jobs.core.versions import version_of
 from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
@@ -32,6 +33,7 @@ from jobs.ledger.claims import Taken as Claimed
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
 from jobs.tasks.keys import key_text
+from jobs.tasks.versions import NewerVersion, upgraded
 from jobs.worker import callbacks, cancelling, observers, sessions
 from jobs.worker.contained import contained, ends_process, escaped
 from jobs.worker.redacted import RedactedError, redacted
@@ -78,6 +80,7 @@ class Attempt:
     """One attempt of a job, as it comes along.
 
     Attributes:
+        given: its arguments as they were before they were upgraded; None where they were not.
         error: why it failed; None while it has not.
         failure: what is kept of that.
     """
@@ -87,6 +90,7 @@ class Attempt:
     is_foreign: bool = False
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    given: tuple[Sequence[Any], Mapping[str, Any]] | None = None
     error: Exception | None = None
     outcome: Outcome = SUCCEEDED
     failure: Failure | None = None
@@ -106,6 +110,10 @@ class DeadlinePassed(Exception):
 
 class Misfit(Exception):
     """The error of a job whose arguments do not fit the task, or whose result does not fit the one that follows."""
+
+
+class UpgradeFailed(Exception):
+    """The error of a job whose arguments an upgrade function of its task could not read."""
 
 
 class NeedsNewerCode(Misfit):
@@ -213,6 +221,8 @@ def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
             raise Expired("The job's time passed before it could begin.")
         if attempt.job.seconds_left <= 0:
             raise DeadlinePassed("The job's deadline passed before it could begin.")
+        if (version := version_of(attempt.job.options)) != task.version:
+            _upgrade(task, request, attempt, version)
         contained(request, partial(task.check_arguments, attempt.args, attempt.kwargs))
         if callable(task.key):
             # What it raised at the call, which could not tell of it.
@@ -222,6 +232,25 @@ def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
     except Exception as exc:  # noqa: BLE001 (whatever a check raises is the attempt's error)
         attempt.error = exc
     return attempt.error is None
+
+
+def _upgrade(task: "JobTask", request: Context, attempt: Attempt, version: int) -> None:
+    """Make of a job's arguments those that its task takes now.
+
+    Raises:
+        NeedsNewerCode: they are of a later version than the task.
+        UpgradeFailed: caused by what an upgrade function raised, if the check would take that for its own.
+    """
+    attempt.given = attempt.args, attempt.kwargs
+    try:
+        found = contained(request, partial(upgraded, task, version, attempt.args, attempt.kwargs))
+    except NewerVersion as exc:
+        raise NeedsNewerCode(str(exc)) from None
+    except InvalidArguments as exc:
+        raise UpgradeFailed(str(exc)) from exc
+    attempt.args, attempt.kwargs = found
+    if request.id == str(attempt.job.id):
+        request.args, request.kwargs = found
 
 
 def _run(task: "JobTask", request: Context, attempts: Sequence[Attempt]) -> Any:
@@ -281,7 +310,8 @@ def _decide(task: "JobTask", attempt: Attempt, attempts: Sequence[Attempt]) -> N
         return
     attempt.outcome = outcome_of(task, attempt.error, attempt.job)
     # One error may be that of all, and tell of any.
-    attempt.error = redacted(task, attempt.error, [(one.args, one.kwargs) for one in attempts])
+    known = [(one.args, one.kwargs) for one in attempts] + [one.given for one in attempts if one.given is not None]
+    attempt.error = redacted(task, attempt.error, known)
     attempt.failure = failure_of(attempt.error)
 
 

@@ -49,16 +49,21 @@ def test_a_job_of_newer_code_waits_for_it(
     assert not reloaded(job).attempts.exists()
 
 
-def test_an_argument_more_than_the_code_takes_is_waited_for_and_then_given_up(
-    start_worker: Callable[..., Worker], effects: Effects
+@pytest.mark.parametrize(
+    "arguments, options, why",
+    [(["x", "one more"], None, "too many positional arguments"), (["x"], {"version": 2}, "are of version 2")],
+    ids=["an argument more", "a later version"],
+)
+def test_what_the_code_does_not_take_is_waited_for_and_then_given_up(
+    start_worker: Callable[..., Worker], effects: Effects, arguments: list[str], options: Any, why: str
 ) -> None:
     worker = start_worker(pool="prefork", environment={"JOBS_DEPLOY_GRACE": "2"})
-    job = written(task=tasks.note.name, args=json.dumps(["x", "one more"]))
+    job = written(task=tasks.note.name, args=json.dumps(arguments), options=options)
     wait_for(lambda: reloaded(job).held_by == "invalid", 20, what="the worker to hold it back")
     wait_for(lambda: reloaded(job).state == State.DEAD, 20, what="it to give up")
     letter: Any = wait_for(reloaded(job).dead_letters.first, 20, what="its dead letter")
     assert letter.reason == "invalid"
-    assert "too many positional arguments" in letter.error
+    assert why in letter.error
     assert reloaded(job).attempt == 0
     assert effects.count("x") == 0
     assert worker.exit_code is None
