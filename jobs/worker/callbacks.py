@@ -5,11 +5,12 @@ As its own tracer does (`celery.app.trace`), but for what nobody listens to: tha
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import Task, signals, states
 from celery.app.task import Context
-from celery.app.trace import LOG_SUCCESS, TraceInfo
+from celery.app.trace import LOG_RETRY, LOG_SUCCESS, TraceInfo, get_log_policy, traceback_clear
 from celery.backends.base import DisabledBackend
 from celery.exceptions import MaxRetriesExceededError, Retry
 from celery.fixups.django import DjangoWorkerFixup
@@ -72,20 +73,30 @@ def _keeps_elsewhere(task: "JobTask") -> bool:
     return not isinstance(task.backend, (DisabledBackend, LedgerBackend))
 
 
-def has_any(task: "JobTask", outcome: Outcome, result: Any) -> bool:
+def has_any(task: "JobTask", request: Context, outcome: Outcome, result: Any) -> bool:
     """Return whether code of others is to be called after an attempt: that may hang, or end the process."""
-    if not isinstance(outcome, outcomes.Succeeded):
-        return True
     kind = type(task)
-    return bool(
-        signals.task_success.receivers
-        or _postrun
-        or kind.on_success is not Task.on_success
-        or kind.after_return is not Task.after_return
-        or _keeps_elsewhere(task)
-        # To be shown in the log it is asked for its own words.
-        or (type(result) not in _PLAIN and logger.isEnabledFor(logging.INFO))
-    )
+    if _postrun or _keeps_elsewhere(task):
+        return True
+    match outcome:
+        case outcomes.Succeeded():
+            return bool(
+                signals.task_success.receivers
+                or kind.on_success is not Task.on_success
+                or kind.after_return is not Task.after_return
+                # To be shown in the log it is asked for its own words.
+                or (type(result) not in _PLAIN and logger.isEnabledFor(logging.INFO))
+            )
+        case outcomes.RetryIn() | outcomes.Snoozed():
+            return bool(signals.task_retry.receivers or kind.on_retry is not Task.on_retry)
+        case outcomes.Dead():
+            return bool(
+                signals.task_failure.receivers
+                or kind.on_failure is not Task.on_failure
+                or kind.after_return is not Task.after_return
+                or request.errbacks
+            )
+    return False
 
 
 def after_success(task: "JobTask", request: Context, result: Any, runtime: float) -> None:
@@ -121,24 +132,65 @@ def after_failure(task: "JobTask", request: Context, error: Exception, outcome: 
     """Call what wants to know of an attempt that did not succeed. `error` is being handled."""
     # The others are enqueued with the outcome.
     request.errbacks = in_place(task.app, request.errbacks)
-    match outcome:
-        case outcomes.RetryIn(delay) | outcomes.Snoozed(delay):
-            state: str = states.RETRY
-            error = Retry(message=failure.summary, exc=error, when=delay)
-        case outcomes.Dead():
-            state = states.FAILURE
-            if isinstance(error, Retry):
-                cause = error.exc if isinstance(error.exc, Exception) else None
-                error = cause or MaxRetriesExceededError(failure.summary)
-        case _:
-            _after(task, request, error, "IGNORED")
-            return
+    state, error = _as_celery_has_it(error, outcome, failure)
+    if not state:
+        _after(task, request, error, "IGNORED")
+        return
     try:
         info = TraceInfo(state, error).handle_error_state(task, request, eager=False, call_errbacks=True)
         if state == states.FAILURE and type(task).after_return is not Task.after_return:
             task.after_return(state, error, request.id, request.args, request.kwargs, info)
     finally:
         _after(task, request, error, state)
+
+
+def _as_celery_has_it(error: Exception, outcome: Outcome, failure: Failure) -> tuple[str, Exception]:
+    """Return Celery's state for an outcome, empty where it has none, and the error that it would show."""
+    match outcome:
+        case outcomes.RetryIn(delay) | outcomes.Snoozed(delay):
+            return states.RETRY, Retry(message=failure.summary, exc=error, when=delay)
+        case outcomes.Dead() if isinstance(error, Retry):
+            cause = error.exc if isinstance(error.exc, Exception) else None
+            return states.FAILURE, cause or MaxRetriesExceededError(failure.summary)
+        case outcomes.Dead():
+            return states.FAILURE, error
+    return "", error
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What Celery asks of an error to choose how to log it."""
+
+    internal: bool = False
+
+
+def log_failure(task: "JobTask", request: Context, error: Exception, outcome: Outcome, failure: Failure) -> None:
+    """Write Celery's line of an attempt that did not succeed, where nobody else is told of it.
+
+    The traceback is in words already, in `failure`; to make it once more would cost more than all the rest.
+    """
+    state, error = _as_celery_has_it(error, outcome, failure)
+    name = request.shadow or task.name
+    if state == states.RETRY:
+        logger.info(LOG_RETRY, {"id": request.id, "name": name, "exc": described.message(error)})
+    elif state == states.FAILURE:
+        policy = get_log_policy(task, _Shown(), error)
+        if not logger.isEnabledFor(policy.severity):
+            return
+        shown = {"hostname": request.hostname, "id": request.id, "name": name, "exc": described.shown(error)}
+        shown |= {"traceback": failure.traceback, "args": request.argsrepr, "kwargs": request.kwargsrepr}
+        shown |= {"description": policy.description, "internal": False}
+        raised = (type(error), error, error.__traceback__) if policy.traceback else None
+        record = logger.makeRecord(
+            logger.name,
+            policy.severity,
+            *("(celery)", 0, policy.format.strip(), (shown,), raised),
+            extra={"data": shown},
+        )
+        record.exc_text = failure.traceback.rstrip("\n") if raised else None
+        logger.handle(record)
+    # As Celery does: frames and errors that hold each other are kept for long.
+    traceback_clear(error)
 
 
 def _after(task: "JobTask", request: Context, returned: Any, state: str) -> None:

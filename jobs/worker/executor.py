@@ -175,8 +175,8 @@ def _attempt(attempts: Sequence[Attempt], work: Work) -> list[Report]:
             _decide(task, attempt, attempts)
         found = [_report(task, request, attempt, attempts, result, runtime, work) for attempt in attempts]
         observers.ended(attempts[0].outcome, attempts[0].error)
-        if not any(callbacks.has_any(task, attempt.outcome, result) for attempt in attempts):
-            callbacks.log_success(task, request, result, runtime)
+        if not any(_is_told(task, request, attempt, result) for attempt in attempts):
+            _log(task, request, attempts[0], result, runtime)
             return found
         # What is called now may hang, or end its process: that must not cost what has ended.
         reports.send(found)
@@ -379,7 +379,10 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, RedactedError):
         return Failure(error.type, error.message, error.traceback)
     return Failure(
-        type=type(error).__qualname__, message=described.message(error), traceback=described.traceback(error)
+        type=type(error).__qualname__,
+        message=described.message(error),
+        # Below the frames of this room.
+        traceback=described.traceback(error, __package__),
     )
 
 
@@ -400,6 +403,20 @@ def _followed_by(options: Mapping[str, Any], result: Any) -> str | None:
             return "null"
         why = f"its result cannot be written as JSON: {described.shown(exc)}"
         raise Misfit(f"What follows it cannot be enqueued: {why}") from None
+
+
+def _is_told(task: "JobTask", request: Context, attempt: Attempt, result: Any) -> bool:
+    """Return whether somebody else's code is called after an attempt."""
+    is_linked = isinstance(attempt.outcome, outcomes.Dead) and bool((attempt.job.options or {}).get("link_error"))
+    return is_linked or callbacks.has_any(task, request, attempt.outcome, result)
+
+
+def _log(task: "JobTask", request: Context, attempt: Attempt, result: Any, runtime: float) -> None:
+    if attempt.error is None:
+        callbacks.log_success(task, request, result, runtime)
+    elif attempt.failure is not None:
+        log = partial(callbacks.log_failure, task, request, attempt.error, attempt.outcome, attempt.failure)
+        callbacks.guarded(task, request, log)
 
 
 def _call_others(task: "JobTask", request: Context, attempts: Sequence[Attempt], result: Any, runtime: float) -> None:
