@@ -129,7 +129,7 @@ def _post(count: int, queue: str) -> None:
     failure = Failure("Broken", "it never works")
     for _ in range(count):
         letter = codec.from_job(_job(), 1, Reason.EXHAUSTED, failure, timezone.now())
-        deadletters.send(queue, letter.message)
+        deadletters.send(queue, [letter.message])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def traceback(error: BaseException, package: str = "") -> str:
     """Return an error with its traceback and those of its causes.
 
     Args:
+        error: any.
         package: its frames are left out at the beginning: they are those of who called, and say nothing of the error.
     """
 

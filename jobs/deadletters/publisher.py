@@ -3,6 +3,7 @@
 import os
 import threading
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from celery import current_app
@@ -42,12 +43,12 @@ def _current() -> _Post:
     return _post
 
 
-def send(queue: str, message: RawMessage) -> None:
-    """Hand a message to the broker as it is. Raises BrokerGone where it did not confirm."""
-    post = _current()
-    with post.lock:
+def send(queue: str, messages: Sequence[RawMessage]) -> None:
+    """Hand messages to the broker as they are. Raises BrokerGone where it did not confirm."""
+    current = _current()
+    with current.lock:
         try:
-            post.publisher.publish_raw(queue, message)
+            current.publisher.publish_raw(queue, messages)
         except Exception as exc:
             raise BrokerGone(f"{type(exc).__name__}: {exc}") from exc
 
@@ -76,4 +77,9 @@ def letter_of(message: Any, queue: str, reason: Reason, error: BaseException | s
 
 def post(letter: Letter) -> None:
     """Hand a letter to the broker. Raises BrokerGone where it did not confirm: then nothing may be forgotten."""
-    send(codec.dead_queue(letter.queue), letter.message)
+    post_many(letter.queue, [letter])
+
+
+def post_many(queue: str, letters: Sequence[Letter]) -> None:
+    """Hand letters of one queue to the broker. Raises BrokerGone where it did not confirm them all."""
+    send(codec.dead_queue(queue), [letter.message for letter in letters])

@@ -1,6 +1,7 @@
 """Connections to the brokers, for publishing jobs: the same meaning of order and priority on every one."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
 
 from amqp.exceptions import NotFound
@@ -36,7 +37,7 @@ class PublishesJobs(Protocol):
     @property
     def failures(self) -> int: ...
     def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]: ...
-    def publish_raw(self, queue: str, message: RawMessage) -> None: ...
+    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> None: ...
     def depth(self, queue: str) -> int: ...
     def close(self) -> None: ...
 
@@ -85,41 +86,36 @@ class Publisher:
         return refused
 
     def _published(self, queue: str, messages: Sequence[Outgoing]) -> bool:
-        def send(producer: Producer) -> None:
-            if len(messages) > 1 and producer.supports_batch_publish:
-                with producer.batch(BATCH):
-                    self._send(producer, messages)
-            else:
-                self._send(producer, messages)
+        return self._put(queue, lambda producer: self._send(producer, messages), len(messages))
 
-        return self._put(queue, send)
-
-    def publish_raw(self, queue: str, message: RawMessage) -> None:
-        """Put a message into a queue as it is. Raises as `publish` does, and QueueRefused."""
+    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> None:
+        """Put messages into a queue as they are, together where it can. Raises as `publish`, and QueueRefused."""
 
         def send(producer: Producer) -> None:
-            producer.publish(
-                message.body,
-                routing_key=queue,
-                exchange="",
-                headers=message.headers,
-                content_type=message.content_type,
-                content_encoding=message.content_encoding,
-                retry=False,
-                **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
-            )
+            for message in messages:
+                producer.publish(
+                    message.body,
+                    routing_key=queue,
+                    exchange="",
+                    headers=message.headers,
+                    content_type=message.content_type,
+                    content_encoding=message.content_encoding,
+                    retry=False,
+                    **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
+                )
 
-        if not self._put(queue, send):
+        if not self._put(queue, send, len(messages)):
             raise QueueRefused(self.set_aside.errors().get(queue, "The broker refuses it."))
 
-    def _put(self, queue: str, send: Callable[[Producer], None]) -> bool:
+    def _put(self, queue: str, send: Callable[[Producer], None], count: int) -> bool:
         """Send to a queue that exists. Returns whether the broker took it; a queue that it refuses is set aside."""
         if self.set_aside.holds(queue):
             return False
 
         def act(producer: Producer) -> None:
             self._declare(queue)
-            send(producer)
+            with producer.batch(BATCH) if count > 1 and producer.supports_batch_publish else nullcontext():
+                send(producer)
 
         try:
             self._connected(act)
@@ -252,9 +248,9 @@ class PublisherByQueue:
                 refused += some
         return refused
 
-    def publish_raw(self, queue: str, message: RawMessage) -> None:
-        """Put a message into a queue as it is. Raises as `Publisher.publish_raw` does."""
-        self._publishers[url_of(self._app, queue)].publish_raw(queue, message)
+    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> None:
+        """Put messages into a queue as they are. Raises as `Publisher.publish_raw` does."""
+        self._publishers[url_of(self._app, queue)].publish_raw(queue, messages)
 
     def depth(self, queue: str) -> int:
         """Return how many messages a queue holds. Raises as `Publisher.depth`; the queue is then set aside."""

@@ -315,6 +315,16 @@ def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
     return None if row is None else _claimed(row)
 
 
+def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:
+    """Return the leases under which these jobs run."""
+    words = dialect()
+    found = rows(
+        f"SELECT lease_id FROM jobs_job WHERE id {words.is_one_of_ids} AND {in_state(State.RUNNING)}",
+        [words.ids(job_ids)],
+    )
+    return {lease_id for (lease_id,) in found}
+
+
 def _claimed(row: tuple[Any, ...]) -> Claimed:
     attempt, attempt_base, max_retries, worker_losses, expired, seconds_left = row
     return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired), seconds_left)

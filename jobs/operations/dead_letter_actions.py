@@ -160,7 +160,7 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
         args, kwargs = _upgraded(task, letter)
         return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None)).id
     message = codec.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
-    publisher.send(letter.queue, message)
+    publisher.send(letter.queue, [message])
     return None
 
 

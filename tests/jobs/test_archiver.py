@@ -43,7 +43,7 @@ def posted(valkey: Valkey) -> list[Letter]:
     """Letters in the dead-letter queue."""
     publisher, posted = Publisher(APP), [_letter() for _ in range(7)]
     for letter in posted:
-        publisher.publish_raw(codec.dead_queue(letter.queue), letter.message)
+        publisher.publish_raw(codec.dead_queue(letter.queue), [letter.message])
     publisher.close()
     return posted
 
@@ -74,7 +74,7 @@ def test_two_archivers_at_once_lose_nothing(archiver: Archiver, posted: list[Let
     archiver.archive()
     late = _letter()
     publisher = Publisher(APP)
-    publisher.publish_raw("default.dead", late.message)
+    publisher.publish_raw("default.dead", [late.message])
     archiving.store([one.message for one in seen], "default")
     other._channel().forget(seen)
     assert valkey.client.llen("default.dead") == 1
@@ -115,8 +115,8 @@ ODD_LETTERS: dict[str, tuple[bytes, dict[str, object]]] = {
 def test_no_letter_keeps_another_from_being_archived(archiver: Archiver, valkey: Valkey) -> None:
     publisher = Publisher(APP)
     for body, headers in ODD_LETTERS.values():
-        publisher.publish_raw("default.dead", RawMessage(body, "application/json", "utf-8", headers, {}))
-    publisher.publish_raw("default.dead", _letter().message)
+        publisher.publish_raw("default.dead", [RawMessage(body, "application/json", "utf-8", headers, {})])
+    publisher.publish_raw("default.dead", [_letter().message])
     # And what is no message at all.
     valkey.client.lpush("default.dead", b"garbage{{", b"[" * 5000 + b"]" * 5000, b'{"properties": 5}')
     publisher.close()

@@ -91,4 +91,4 @@ def test_a_raw_message_to_a_refused_queue_raises(publisher: Publisher, valkey: V
     valkey.client.set("odd.dead", "a key that is no list")
     for _ in range(2):
         with pytest.raises(QueueRefused, match="WRONGTYPE"):
-            publisher.publish_raw("odd.dead", RawMessage(b"{}", "application/json", "utf-8", {}, {}))
+            publisher.publish_raw("odd.dead", [RawMessage(b"{}", "application/json", "utf-8", {}, {})])
