@@ -90,5 +90,5 @@ class ApiTokenAdmin(LedgerAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         """Let the tokens chosen open nothing any more."""
         for row in queryset:
-            tokens.revoke(row)
+            tokens.revoke(row, by=user_name(request))
             messages.success(request, f"Token {row.name} opens nothing any more.")

@@ -77,7 +77,7 @@ def _revoke(given: Given, out: Output) -> Exit:
     row = ApiToken.objects.filter(pk=given["id"]).first()
     if row is None:
         raise Failed(f"There is no token {given['id']}. `manage.py jobs token list` shows them.")
-    tokens.revoke(row)
+    tokens.revoke(row, by=actor())
     out.json({"id": row.pk, "revoked": True})
     out.line(f"Token {row.name} opens nothing any more.")
     return Exit.DONE

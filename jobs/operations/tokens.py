@@ -5,11 +5,14 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from jobs.models import ApiToken
+from jobs.operations.bulk import record
 
 #: Begins every token, so that scanners of leaked secrets can tell one.
 MARK = "nst_"
@@ -46,14 +49,16 @@ def create(name: str, scopes: Iterable[str], *, by: str, expires_at: datetime | 
     wanted = check_scopes(scopes)
     # 256 random bits: whoever has the digest cannot guess them, so it needs neither salt nor a slow hash.
     token = MARK + secrets.token_urlsafe(32)
-    row = ApiToken.objects.create(
-        name=name,
-        digest=digest(token),
-        prefix=token[:12],
-        scopes=wanted,
-        created_by=by,
-        expires_at=expires_at,
-    )
+    with transaction.atomic():
+        row = ApiToken.objects.create(
+            name=name,
+            digest=digest(token),
+            prefix=token[:12],
+            scopes=wanted,
+            created_by=by,
+            expires_at=expires_at,
+        )
+        record("create token", by, {**_named(row), "scopes": wanted}, 1)
     return row, token
 
 
@@ -85,6 +90,12 @@ def recognise(token: str) -> ApiToken | None:
     return row
 
 
-def revoke(row: ApiToken) -> None:
-    """Let a token open nothing any more."""
-    ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now())
+def revoke(row: ApiToken, *, by: str) -> None:
+    """Let a token open nothing any more. One that was revoked before stays as it is."""
+    with transaction.atomic():
+        if ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            record("revoke token", by, _named(row), 1)
+
+
+def _named(row: ApiToken) -> dict[str, Any]:
+    return {"token": row.name, "begins": row.prefix}

@@ -45,7 +45,7 @@ def test_expired_and_revoked_tokens_open_nothing(api_of: Callable[..., Api]) -> 
     assert api_of("read", expires_at=timezone.now() - timedelta(seconds=1)).get("jobs").status_code == 401
     api = api_of("read", expires_at=timezone.now() + timedelta(hours=1))
     assert api.get("jobs").status_code == 200
-    tokens.revoke(ApiToken.objects.latest("pk"))
+    tokens.revoke(ApiToken.objects.latest("pk"), by="test")
     assert api.get("jobs").status_code == 401
 
 

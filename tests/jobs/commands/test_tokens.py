@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.cli.verb import Exit
-from jobs.models import ApiToken
+from jobs.models import ApiToken, OperatorAction
 from jobs.operations import tokens
 from tests.jobs.commands.conftest import Run
 
@@ -30,3 +30,15 @@ def test_a_revoked_token_opens_nothing(run: Run) -> None:
     run("token", "revoke", answer["id"])
     assert tokens.recognise(answer["token"]) is None
     assert run("token", "revoke", 0).code is Exit.FAILED
+
+
+def test_tokens_made_and_revoked_are_on_record_without_the_token(run: Run) -> None:
+    answer = run("token", "create", "billing", "--scope", "read", "--json").answer
+    for _ in range(2):
+        run("token", "revoke", answer["id"])
+    made, revoked = OperatorAction.objects.order_by("pk")
+    begins = answer["token"][:12]
+    assert (made.action, made.target) == ("create token", {"token": "billing", "begins": begins, "scopes": ["read"]})
+    assert (revoked.action, revoked.target) == ("revoke token", {"token": "billing", "begins": begins})
+    assert made.actor == revoked.actor
+    assert made.actor.endswith("(command line)")
