@@ -1,4 +1,7 @@
-"""The weekly clean-up: each app says at start what of its own goes, and one job does it, a little at a time."""
+"""The weekly clean-up: each app says at start what of its own goes, and one job does it, a little at a time.
+
+What every job leaves, the workers prune meanwhile (`retention.prune_a_batch`).
+"""
 
 import logging
 from collections.abc import Callable, Iterator

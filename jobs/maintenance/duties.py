@@ -10,7 +10,7 @@ from jobs.conf import conf
 from jobs.deadletters.archiver import Archiver
 from jobs.deadletters.missing import MissingLetters
 from jobs.enqueue.publisher import publisher_for
-from jobs.maintenance import renew
+from jobs.maintenance import renew, retention
 from jobs.maintenance.agenda import Agenda
 from jobs.maintenance.brokerless import redispatch_for
 from jobs.maintenance.cancel import cancel_asked
@@ -22,6 +22,9 @@ from jobs.worker.heartbeat import Roster
 from jobs.worker.losses import losses
 from jobs.worker.pool import PATIENCE
 from jobs.worker.watchdog import Watchdog
+
+#: How often a worker looks for what is past its time, in seconds; while there is much of it, batch follows batch.
+PRUNE_EVERY = 60.0
 
 #: What is done besides by rooms that stand after this one: each one's name, what it does, and how often.
 _registered: list[tuple[str, Callable[[], bool], float]] = []
@@ -39,7 +42,7 @@ def register_duty(name: str, run: Callable[[], bool], every: float) -> None:
 
 
 class Duties:
-    """What one worker does, in two lists, and with what."""
+    """What one worker does, in lists, one a thread, and with what."""
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
@@ -83,9 +86,12 @@ class Duties:
             Duty("missing dead letters", self._missing_letters.mend, beat * 15),
         ]
 
-    def registered(self) -> list[Duty]:
-        """Return what rooms after this one have registered."""
-        return [Duty(name, run, every) for name, run, every in _registered]
+    def unhurried(self) -> list[Duty]:
+        """Return what may take its time in a thread of its own, what rooms after this one have registered included."""
+        return [
+            Duty("prune", retention.prune_a_batch, PRUNE_EVERY),
+            *(Duty(name, run, every) for name, run, every in _registered),
+        ]
 
     def database_failed(self, error: DatabaseError) -> None:
         """Called when a duty found that the database could not be used: take no jobs until it can."""

@@ -1,4 +1,4 @@
-"""How long the engine keeps what has ended: its own cleaners for `jobs.cleanup`."""
+"""How long the engine keeps what has ended: its own cleaners for `jobs.cleanup`, and what every worker prunes."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from jobs.conf import conf
 from jobs.core.states import State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
-from jobs.maintenance.cleanup import register_cleaner
+from jobs.maintenance.cleanup import BATCH, register_cleaner
 from jobs.models import ApiToken, Incident
 from jobs.tasks.registry import registered
 
@@ -21,10 +21,8 @@ DONE = frozenset({State.SUCCEEDED, State.CANCELLED})
 def register_cleaners() -> None:
     """Have the engine's tables cleaned. Called once, at start."""
     register_cleaner("ended jobs", prune_jobs)
-    register_cleaner(
-        "dead jobs", lambda limit: prune.prune_jobs(Past({State.DEAD}, conf().dead_retention_seconds), limit)
-    )
-    register_cleaner("dead letters", _rows("jobs_deadletter", lambda: conf().dead_retention_seconds))
+    register_cleaner("dead jobs", _prune_dead_jobs)
+    register_cleaner("dead letters", _prune_dead_letters)
     register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
     register_cleaner("ended API tokens", prune_tokens)
@@ -42,6 +40,24 @@ def prune_jobs(limit: int) -> int:
             break
         deleted += prune.prune_jobs(Past(DONE, seconds, tasks=names), limit - deleted)
     return deleted
+
+
+def prune_a_batch(limit: int = BATCH) -> bool:
+    """Delete a batch of each kind of row that comes with every job and is past its time: what a week would pile up.
+
+    Returns:
+        Whether there may be more.
+    """
+    counts = [prune_jobs(limit), _prune_dead_jobs(limit), _prune_dead_letters(limit)]
+    return max(counts) == limit
+
+
+def _prune_dead_jobs(limit: int) -> int:
+    return prune.prune_jobs(Past({State.DEAD}, conf().dead_retention_seconds), limit)
+
+
+def _prune_dead_letters(limit: int) -> int:
+    return prune.prune_rows("jobs_deadletter", conf().dead_retention_seconds, limit)
 
 
 def prune_tokens(limit: int) -> int:

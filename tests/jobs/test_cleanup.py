@@ -183,3 +183,18 @@ def test_incidents_are_forgotten_when_they_were_resolved_long_ago() -> None:
     Incident.objects.create(cause="open since", **{**before, "opened_at": old})
     assert retention.prune_incidents(10) == 1
     assert set(Incident.objects.values_list("cause", flat=True)) == {"lately", "open since"}
+
+
+def test_workers_prune_what_every_job_leaves_after_its_own_time() -> None:
+    old, young = aged(State.SUCCEEDED, 8), aged(State.SUCCEEDED, 6)
+    dead, lately_dead = aged(State.DEAD, 15), aged(State.DEAD, 13)
+    assert retention.prune_a_batch() is False
+    assert [exists(job) for job in (old, young, dead, lately_dead)] == [False, True, False, True]
+
+
+def test_a_full_batch_is_followed_by_another() -> None:
+    for _ in range(3):
+        aged(State.SUCCEEDED, 8)
+    assert retention.prune_a_batch(2) is True
+    assert retention.prune_a_batch(2) is False
+    assert not Job.objects.exists()
