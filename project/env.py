@@ -4,6 +4,7 @@ An empty variable counts as unset. Values that may hold a secret are never shown
 """
 
 import os
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
@@ -194,6 +195,28 @@ def networks(name: str) -> tuple[Network, ...]:
         return tuple(ip_network(item.strip()) for item in value.split(",") if item.strip())
 
     return _parsed(name, (), parse, "networks between commas, such as 10.1.0.0/16")
+
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def durations(name: str) -> dict[str, float]:
+    """Return durations in seconds by name, of a list such as `email=10s,default=2m`; none by default."""
+
+    def parse(value: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for item in value.split(","):
+            key, _, duration = (part.strip() for part in item.partition("="))
+            match = _DURATION.fullmatch(duration)
+            if match is None or not key or key in found or not float(match[1]):
+                raise ValueError(item)
+            found[key] = float(match[1]) * _SECONDS[match[2]]
+        return found
+
+    return _parsed(
+        name, {}, parse, "names with durations above zero (ms, s, m, h) between commas, each once: email=10s,default=2m"
+    )
 
 
 def zone(name: str, default: str) -> str:

@@ -8,7 +8,7 @@ from ninja import Router, Status
 
 from jobs.api.jobs import shown_to
 from jobs.api.schemas.jobs import JobOut, JobRef
-from jobs.api.schemas.queues import QueueList, QueueOut, QueueRef
+from jobs.api.schemas.queues import LoadOut, QueueList, QueueOut, QueueRef
 from jobs.api.schemas.schedules import ScheduleList
 from jobs.api.schemas.workers import WorkerList
 from jobs.errors import EnqueueError
@@ -18,8 +18,9 @@ from jobs.operations.access import OPERATE, READ, caller_of
 from jobs.operations.problems import Problem, missing
 from jobs.operations.tokens import Scope
 from jobs.reports import workers
+from jobs.reports.load import load_of
 from jobs.reports.queues import QueueReport, queues
-from jobs.reports.report_json import queue_json, schedule_json, worker_json
+from jobs.reports.report_json import load_json, queue_json, schedule_json, worker_json
 from jobs.schedules import entries, find, run_now
 
 router = Router()
@@ -29,6 +30,12 @@ router = Router()
 def list_queues(request: HttpRequest) -> Any:
     """Return every queue with its depth, ages, rates and workers."""
     return {"queues": [queue_json(queue) for queue in queues()]}
+
+
+@router.get("/queues/{name}/load", response=LoadOut, auth=READ, tags=["queues"], summary="How many workers it needs")
+def show_load(request: HttpRequest, name: str) -> Any:
+    """Return how much there is to do in a queue, and how many jobs would have to run at once: for autoscalers."""
+    return load_json(load_of(_queue(name)))
 
 
 @router.post(

@@ -101,6 +101,11 @@ def _of_queues(found: list[QueueReport]) -> Iterator[Metric]:
         for queue in found:
             family.add_metric([queue.name], float(value(queue)))
         yield family
+    targets = GaugeMetricFamily(f"{PREFIX}queue_target_seconds", "How long a due job may wait.", labels=["queue"])
+    for queue in found:
+        if queue.target_seconds is not None:
+            targets.add_metric([queue.name], queue.target_seconds)
+    yield targets
 
 
 def _dead_letters() -> Metric:

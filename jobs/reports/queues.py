@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
@@ -33,6 +34,7 @@ class QueueReport:
         rate_in, rate_out: jobs enqueued, and ended, in a minute, over the last minutes.
         dead_letters: dead letters that nobody has dealt with yet.
         workers: workers that listen.
+        target_seconds: how long a due job may wait (`JOBS_LATENCY_TARGETS`); None where nobody has said.
         broker: the URL of what carries it, without a password.
     """
 
@@ -46,6 +48,12 @@ class QueueReport:
     paused_at: datetime | None = None
     paused_by: str = ""
     broker: str = ""
+    target_seconds: float | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its oldest job has waited longer than its target."""
+        return self.target_seconds is not None and (self.waiting_seconds or 0.0) > self.target_seconds
 
     @property
     def waiting_seconds(self) -> float | None:
@@ -86,6 +94,7 @@ def queues() -> list[QueueReport]:
             broker=carriers[url_of(app, name)],
             paused_at=said[name].paused_at if name in said else None,
             paused_by=said[name].paused_by if name in said else "",
+            target_seconds=settings.JOBS_LATENCY_TARGETS.get(name),
         )
         for name in sorted(names)
     ]

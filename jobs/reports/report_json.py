@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from jobs.core.states import State
 from jobs.models import Worker
 from jobs.operations.job_json import maybe_time_json, time_json
 from jobs.reports import workers
+from jobs.reports.load import QueueLoad
 from jobs.reports.queues import QueueReport
 from jobs.schedules import Entry, coming_runs, latest_run
 
@@ -15,6 +17,7 @@ def queue_json(queue: QueueReport) -> dict[str, Any]:
         "name": queue.name,
         "depth": {state.value: number for state, number in queue.depth.items()},
         "oldest_waiting_seconds": queue.waiting_seconds,
+        "target_seconds": queue.target_seconds,
         "drain_seconds": queue.drain_seconds,
         "rate_in": queue.rate_in,
         "rate_out": queue.rate_out,
@@ -24,6 +27,24 @@ def queue_json(queue: QueueReport) -> dict[str, Any]:
         "paused": queue.paused_at is not None,
         "paused_at": maybe_time_json(queue.paused_at),
         "paused_by": queue.paused_by,
+    }
+
+
+def load_json(load: QueueLoad) -> dict[str, Any]:
+    """Return what an autoscaler goes by."""
+    queue = load.queue
+    return {
+        "name": queue.name,
+        "waiting": load.waiting,
+        "running": queue.depth[State.RUNNING],
+        "oldest_waiting_seconds": queue.waiting_seconds,
+        "target_seconds": load.target_seconds,
+        "rate_in": queue.rate_in,
+        "run_seconds": load.run_seconds,
+        "workers": queue.workers,
+        "slots": load.slots,
+        "slots_wanted": load.slots_wanted,
+        "paused": queue.paused_at is not None,
     }
 
 

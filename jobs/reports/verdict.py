@@ -205,6 +205,10 @@ def _of_queue(queue: QueueReport, workers: int, now: datetime) -> Iterator[Alert
     elif workers and seconds > STUCK_AFTER and not queue.rate_out:
         text = f"Queue {queue.name} does not move: {jobs}, the oldest for {duration(seconds)}."
         yield Alert(f"queue {queue.name} is stuck", text, "jobs", query)
+    elif workers and queue.is_late:
+        target = duration(queue.target_seconds)
+        text = f"Queue {queue.name} is late: {jobs}, the oldest for {duration(seconds)}, its target is {target}."
+        yield Alert(f"queue {queue.name} is late", text, "jobs", query)
     elif workers and seconds > BEHIND_AFTER and queue.rate_in > queue.rate_out:
         rates = f"{queue.rate_in:.0f} a minute come, {queue.rate_out:.0f} are done"
         yield Alert(

@@ -119,3 +119,16 @@ def test_a_cause_stays_the_same_while_its_sentence_changes() -> None:
     assert second is not None
     assert first.cause == second.cause == "queue email has no worker"
     assert first.text != second.text
+
+
+def test_a_queue_that_is_past_its_target_is_late() -> None:
+    late = waiting(3, 0.5, rate_out=9, target_seconds=10.0)
+    assert on(late).line == "Queue email is late: 3 jobs wait, the oldest for 30.0 s, its target is 10.0 s."
+    assert on(waiting(3, 0.5, rate_out=9, target_seconds=60.0)).well
+    assert on(waiting(0, 0.5, target_seconds=10.0)).well
+
+
+def test_a_queue_that_is_late_for_a_graver_reason_is_told_of_once() -> None:
+    verdict = on(waiting(3, 5, target_seconds=10.0))
+    assert verdict.line == "Queue email does not move: 3 jobs wait, the oldest for 5 min."
+    assert not verdict.alerts

@@ -42,6 +42,8 @@ def test_words_for_no(variable: Callable[[str], None], word: str) -> None:
         (lambda: env.url("X", "http://a", schemes=("http",)), "http://a"),
         (lambda: env.zone("X", "UTC"), "UTC"),
         (lambda: env.login("X", ""), ""),
+        (lambda: env.networks("X"), ()),
+        (lambda: env.durations("X"), {}),
     ],
 )
 @pytest.mark.parametrize("empty", ["", "  "])
@@ -63,6 +65,14 @@ def test_an_empty_variable_counts_as_unset(
         (lambda: env.choice("X", "a", among=("a", "b")), "c", "one of a, b"),
         (lambda: env.zone("X", "UTC"), "Mars/Olympus", "a time zone name"),
         (lambda: env.zone("X", "UTC"), "../etc/passwd", "a time zone name"),
+        (lambda: env.networks("X"), "10.0.0.1/8", "networks between commas"),
+        (lambda: env.networks("X"), "localhost", "networks between commas"),
+        (lambda: env.durations("X"), "email", "names with durations"),
+        (lambda: env.durations("X"), "email=10", "names with durations"),
+        (lambda: env.durations("X"), "email=-1s", "names with durations"),
+        (lambda: env.durations("X"), "email=0s", "names with durations"),
+        (lambda: env.durations("X"), "=10s", "names with durations"),
+        (lambda: env.durations("X"), "email=10s,email=20s", "names with durations"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable_and_the_rule(
@@ -170,3 +180,13 @@ def test_a_random_key_is_taken(key: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("X", key)
         assert env.secret_key("X", None, strict=True) == key
+
+
+def test_durations_are_read_in_seconds(variable: Callable[[str], None]) -> None:
+    variable("email = 10s, default=2m,quick=500ms,slow=1.5h")
+    assert env.durations("X") == {"email": 10, "default": 120, "quick": 0.5, "slow": 5400}
+
+
+def test_networks_are_read_of_both_kinds(variable: Callable[[str], None]) -> None:
+    variable("10.1.0.0/16, fd00::/8")
+    assert [str(one) for one in env.networks("X")] == ["10.1.0.0/16", "fd00::/8"]

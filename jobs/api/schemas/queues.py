@@ -20,6 +20,7 @@ class QueueOut(BaseModel):
     name: str
     depth: Depth
     oldest_waiting_seconds: float | None = Field(description="How long the oldest queued job has been due.")
+    target_seconds: float | None = Field(description="How long a due job may wait; null where nobody has said.")
     drain_seconds: float | None = Field(description="Until it is empty at the present rates; null where never.")
     rate_in: float = Field(description="Jobs a minute, over the last five.")
     rate_out: float
@@ -29,6 +30,25 @@ class QueueOut(BaseModel):
     paused: bool
     paused_at: datetime | None
     paused_by: str
+
+
+class LoadOut(BaseModel):
+    """What an autoscaler goes by."""
+
+    name: str
+    waiting: int = Field(description="Jobs that are due and that nothing but a free slot keeps waiting.")
+    running: int
+    oldest_waiting_seconds: float | None
+    target_seconds: float = Field(description="How long a due job may wait; 60 where nobody has said.")
+    rate_in: float = Field(description="Jobs a minute, over the last five.")
+    run_seconds: float = Field(description="How long a job of it takes, on average over the last five minutes.")
+    workers: int = Field(description="Workers that listen.")
+    slots: int = Field(description="Jobs that these can run at once.")
+    slots_wanted: int = Field(
+        description="Jobs that must run at once to keep up with what comes and to begin all that waits within the "
+        "target. Divide it by the concurrency of one worker."
+    )
+    paused: bool
 
 
 class QueueRef(BaseModel):

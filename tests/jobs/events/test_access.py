@@ -103,7 +103,7 @@ def ends_after(
 
 
 ENDS_A_TOKEN: dict[str, Callable[[], object]] = {
-    "revoked": lambda: tokens.revoke(ApiToken.objects.get()),
+    "revoked": lambda: tokens.revoke(ApiToken.objects.get(), by="test"),
     "expired": lambda: ApiToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1)),
     "deleted": lambda: ApiToken.objects.all().delete(),
     "narrowed": lambda: ApiToken.objects.update(scopes=["submit"]),
