@@ -40,8 +40,9 @@ GATHER_MANY = 0.02
 #: So many messages in one round trip, or more, are many.
 MANY = 5
 
-#: How long confirmed messages wait to be noted in the ledger, in seconds: by then most jobs have been claimed
-#: and need no note. Housekeeping takes a row for undispatched only well after that.
+#: How long confirmed messages wait at least to be noted in the ledger, in seconds, and at most twice as long: by then
+#: most jobs have been claimed and need no note, and none is locked for one just when it is to be claimed. Maintenance
+#: takes a row for undispatched only well after that.
 NOTE_AFTER = 0.5
 
 #: The longest pause after a failure to publish, in seconds.
@@ -58,7 +59,9 @@ class Dispatcher:
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._next_at = 0.0
+        #: Jobs whose messages the broker has, those since the last look at the clock and those before.
         self._confirmed: list[uuid.UUID] = []
+        self._to_note: list[uuid.UUID] = []
         self._note_at = 0.0
         self._pause_until = 0.0
         self._failures = 0
@@ -87,8 +90,8 @@ class Dispatcher:
                 batch, last = self._gather()
                 if batch:
                     self._publish(batch)
-                if self._confirmed and (last or time.monotonic() >= self._note_at):
-                    self._note()
+                if (self._confirmed or self._to_note) and (last or time.monotonic() >= self._note_at):
+                    self._note(last=last)
             except Exception:
                 logger.exception("Dispatching failed; the jobs concerned are left to housekeeping.")
                 last = False
@@ -99,7 +102,7 @@ class Dispatcher:
 
     def _gather(self) -> tuple[list[HasMessage], bool]:
         """Wait for jobs, then return all that are there, and whether to stop after them."""
-        timeout = max(0.0, self._note_at - time.monotonic()) if self._confirmed else None
+        timeout = max(0.0, self._note_at - time.monotonic()) if self._confirmed or self._to_note else None
         try:
             first = self._pending.get(timeout=timeout)
         except queue.Empty:
@@ -134,7 +137,7 @@ class Dispatcher:
             self._failures = 0
         if not self._publisher.holds_messages:
             return
-        if not self._confirmed:
+        if not self._confirmed and not self._to_note:
             self._note_at = time.monotonic() + NOTE_AFTER
         # What was refused is left to housekeeping, which tries it again.
         unsent = {job_id for message in refused for job_id in message.job_ids}
@@ -146,8 +149,11 @@ class Dispatcher:
         if self._failures == 1:
             logger.warning("The broker did not take jobs (%s: %s); housekeeping will.", type(exc).__name__, exc)
 
-    def _note(self) -> None:
-        confirmed, self._confirmed = self._confirmed, []
+    def _note(self, *, last: bool) -> None:
+        confirmed, self._to_note, self._confirmed = self._to_note, self._confirmed, []
+        self._note_at = time.monotonic() + NOTE_AFTER
+        if last:
+            confirmed += self._to_note
         try:
             for start in range(0, len(confirmed), BATCH):
                 mark_dispatched(confirmed[start : start + BATCH])
