@@ -2,6 +2,7 @@
 
 from jobs.alerts.channels import register_alert_channel
 from jobs.alerts.messages import AlertMessage
+from jobs.compose.new_group import new_group
 from jobs.compose.steps import each, step
 from jobs.errors import (
     Cancel,
@@ -26,6 +27,7 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "Batch",
     "JobTask",
     "job",
+    "new_group",
     # Inside a task
     "check_cancelled",
     "each",

@@ -18,6 +18,7 @@ class JobsConfig(AppConfig):
         # Apps must be loaded; importing the checks registers them.
         from jobs import celery, checks  # noqa: F401, PLC0415
         from jobs.alerts import channels, watch, webhooks  # noqa: PLC0415
+        from jobs.compose import canvas  # noqa: PLC0415
         from jobs.enqueue import enqueuer  # noqa: PLC0415
         from jobs.maintenance import duties, retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
@@ -25,6 +26,7 @@ class JobsConfig(AppConfig):
         from jobs.tasks.task import JobTask  # noqa: PLC0415
 
         JobTask.enqueuer = enqueuer
+        canvas.install()
         celery.leave_django_alone(current_app)
         retention.register_cleaners()
         channels.register_alert_channel("slack", webhooks.send_to_slack)

@@ -12,6 +12,7 @@ from kombu.entity import Queue
 from kombu.pidbox import Mailbox as KombuMailbox
 
 from jobs.brokers.eventloop import outside_event_loop
+from jobs.compose import groups
 from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
 from jobs.ledger.operate import REVOKED
@@ -63,7 +64,7 @@ class Control(CeleryControl):
 def _cancel(task_ids: Sequence[str], *, terminate: bool) -> bool:
     """Cancel what has not begun, and ask for the end of what runs if that is wanted. Returns whether it did any."""
     ids = [ledger_id(task_id) for task_id in task_ids]
-    known = operate.cancel(ids, REVOKED)
+    known = groups.cancel(ids, REVOKED)
     if terminate:
         known += operate.ask_to_cancel(ids)
     return known > 0

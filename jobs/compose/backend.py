@@ -2,23 +2,28 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from celery import states
 from celery.backends.base import BaseBackend
-from celery.exceptions import TimeoutError as CeleryTimeout
-from celery.result import AsyncResult
+from celery.exceptions import ImproperlyConfigured, TimeoutError as CeleryTimeout
+from celery.result import AsyncResult, ResultBase, result_from_tuple
 from django.apps import apps
 
 from jobs.compose.results import class_of
+from jobs.core.job_ids import ledger_id
 from jobs.core.states import State
+from jobs.enqueue.gathering import announce, gathered
 from jobs.errors import UnknownJob
+from jobs.ledger import groups
 from jobs.ledger.attempts import forget_result
+from jobs.ledger.groups import why_failed
 
 if TYPE_CHECKING:
-    from jobs.models import Attempt, Job
+    from jobs.models import Attempt, Job, JobGroup
 
 #: What Celery calls the states of a job.
 STATUS = {
@@ -49,9 +54,40 @@ class LedgerBackend(BaseBackend):
         """Called by Celery's tracer. The ledger has it already."""
         return result
 
-    def ensure_chords_allowed(self) -> NoReturn:
-        """Refuse a chord."""
-        raise NotImplementedError("Chords are not supported: enqueue what follows from the last job of the group.")
+    def ensure_chords_allowed(self) -> None:
+        """Allow chords: a group's row counts its members."""
+
+    def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
+        """Called by a chord before it enqueues its header."""
+        announce(header_result_args[0], body)
+
+    def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        """Called by a group before it enqueues the last task of a chord's header."""
+        group = gathered(ledger_id(group_id))
+        if group is not None:
+            group.size = chord_size
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
+        """Called by Celery's tracer for plain tasks, of which no group is made."""
+
+    def wait_for_pending(
+        self,
+        result: AsyncResult,
+        timeout: float | None = None,
+        interval: float = 0.5,
+        no_ack: bool = True,
+        on_message: Callable[..., object] | None = None,
+        on_interval: Callable[[], object] | None = None,
+        callback: Callable[..., object] | None = None,
+        propagate: bool = True,
+    ) -> Any:
+        """Wait until a result is there, or what it waits for has failed. Raises as `wait_for`."""
+        self._ensure_not_eager()
+        if on_message is not None:
+            raise ImproperlyConfigured("Backend does not support on_message callback")
+        meta = self.wait_for(result.id, timeout, interval, no_ack, on_interval, before=result.parent)
+        result._maybe_set_cache(meta)  # noqa: SLF001 (as the method it overrides)
+        return result.maybe_throw(propagate=propagate, callback=callback)
 
     def wait_for(
         self,
@@ -60,39 +96,85 @@ class LedgerBackend(BaseBackend):
         interval: float = 0.5,
         no_ack: bool = True,
         on_interval: Callable[[], object] | None = None,
+        before: ResultBase | None = None,
     ) -> dict[str, Any]:
         """Wait until a job has ended, and return its record.
+
+        `before` is what has to end before the job can be there: the step before it in a chain, or a chord's header.
 
         Raises:
             UnknownJob: there is none with this id.
             celery.exceptions.TimeoutError: it has not ended in `timeout` seconds.
         """
         self._ensure_not_eager()
-        began_at = time.monotonic()
+        began_at = unknown_since = time.monotonic()
         while True:
-            job = self._job(task_id)
-            if job is not None and job.is_final:
-                return self._record(job)
+            meta = self._meta(task_id)
+            if meta is not None and meta["status"] in states.READY_STATES:
+                return meta
             if on_interval:
                 on_interval()
-            waited = time.monotonic() - began_at
-            ends_at = UNKNOWN_SECONDS if job is None else float("inf")
-            left = min(ends_at, float("inf") if timeout is None else timeout) - waited
-            if left <= 0 and job is None:
-                raise UnknownJob(
-                    f"{task_id!r} is the id of no job: it was never committed, or was deleted after its retention, or"
-                    " it is a plain Celery task, of which nothing is kept."
-                )
+            now = time.monotonic()
+            if meta is not None or (before is not None and not before.ready()):
+                unknown_since = now
+            if now - unknown_since >= UNKNOWN_SECONDS and (timeout is None or timeout > UNKNOWN_SECONDS):
+                raise _unknown(task_id)
+            left = float("inf") if timeout is None else timeout - (now - began_at)
+            if left <= 0 and meta is None and before is None:
+                raise _unknown(task_id)
             if left <= 0:
-                raise CeleryTimeout(f"Job {task_id} has not ended in {timeout:g} s; it is {job and job.state}.")
-            time.sleep(min(max(FIRST_PAUSE, waited / 10), interval, left))
+                job = self._job(task_id)
+                state = "not there yet" if job is None else job.state
+                raise CeleryTimeout(f"Job {task_id} has not ended in {timeout:g} s; it is {state}.")
+            time.sleep(min(max(FIRST_PAUSE, (now - began_at) / 10), interval, left))
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        # What Celery says of an id that it does not know.
+        return self._meta(task_id) or {"status": states.PENDING, "result": None}
+
+    def metas(self, task_ids: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+        """Return the records of jobs in a few queries: None for one that has not ended, nothing where there is none."""
+        ids = {ledger_id(task_id): task_id for task_id in task_ids}
+        jobs = apps.get_model("jobs", "Job").objects.filter(replaced_by=None)
+        found: dict[str, dict[str, Any] | None] = {}
+        for some in _slices(ids, 1000):
+            for job in jobs.filter(pk__in=some):
+                found[ids[job.pk]] = self._record(job, with_children=False) if job.is_final else None
+        return found
+
+    def _meta(self, task_id: str) -> dict[str, Any] | None:
+        """Return the record of a job; None where nobody knows of one."""
         job = self._job(task_id)
-        if job is None:
-            # What Celery says of an id that it does not know.
-            return {"status": states.PENDING, "result": None}
-        return self._record(job)
+        replaced = job
+        while job is not None and job.replaced_by is not None and job.state == State.SUCCEEDED:
+            replaced, job = job, self._job(str(job.replaced_by))
+        if job is not None:
+            return {**self._record(job), "task_id": task_id}
+        # A body that has not been enqueued, and perhaps will not be.
+        wanted = task_id if replaced is None else str(replaced.replaced_by)
+        group = apps.get_model("jobs", "JobGroup").objects.filter(body_id=ledger_id(wanted)).first()
+        if group is not None:
+            return self._record_of_body(task_id, group)
+        return None if replaced is None else {"task_id": task_id, "status": states.PENDING, "result": None}
+
+    def _record_of_body(self, task_id: str, group: "JobGroup") -> dict[str, Any]:
+        meta: dict[str, Any] = {"task_id": task_id, "status": states.PENDING, "result": None, "traceback": None}
+        if group.ended_at is not None and group.succeeded < group.size:
+            error = {"exc_module": "celery.exceptions", "exc_type": "ChordError", "exc_message": [why_failed(group.pk)]}
+            meta |= {"status": states.FAILURE, "result": error, "date_done": group.ended_at, "children": []}
+        return dict(self.meta_from_decoded(meta))
+
+    def _save_group(self, group_id: str, result: Any) -> Any:
+        groups.save(ledger_id(group_id), result.as_tuple())
+        return result
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        group = apps.get_model("jobs", "JobGroup").objects.filter(pk=ledger_id(group_id)).first()
+        saved = group and group.saved
+        return {"task_id": group_id, "result": result_from_tuple(saved, self.app)} if saved else None
+
+    def _delete_group(self, group_id: str) -> None:
+        groups.save(ledger_id(group_id), None)
 
     def _forget(self, task_id: str) -> None:
         job = self._job(task_id)
@@ -100,13 +182,10 @@ class LedgerBackend(BaseBackend):
             forget_result(job.pk)
 
     def _job(self, task_id: str) -> "Job | None":
-        try:
-            found: Job | None = apps.get_model("jobs", "Job").objects.filter(pk=uuid.UUID(str(task_id))).first()
-        except ValueError:
-            return None
+        found: Job | None = apps.get_model("jobs", "Job").objects.filter(pk=ledger_id(str(task_id))).first()
         return found
 
-    def _record(self, job: "Job") -> dict[str, Any]:
+    def _record(self, job: "Job", *, with_children: bool = True) -> dict[str, Any]:
         status = STATUS[State(job.state)]
         failed = job.attempts.order_by("number", "id").last() if status in states.EXCEPTION_STATES else None
         date_done: datetime | None = job.finished_at
@@ -117,10 +196,7 @@ class LedgerBackend(BaseBackend):
                     "status": status,
                     "result": job.result if status == states.SUCCESS else _error(job, status, failed),
                     "traceback": (failed.traceback or None) if failed else None,
-                    "children": [
-                        AsyncResult(str(pk), app=self.app, backend=self)
-                        for pk in type(job).objects.filter(parent_id=job.pk).order_by("id").values_list("pk", flat=True)
-                    ],
+                    "children": self._children(job) if with_children else [],
                     "date_done": date_done,
                     "name": job.task,
                     "worker": job.worker or None,
@@ -129,6 +205,33 @@ class LedgerBackend(BaseBackend):
                 }
             )
         )
+
+    def _children(self, job: "Job") -> list[ResultBase]:
+        """Return the results of what a job enqueued: groups as such."""
+        found = type(job).objects.filter(parent_id=job.pk).order_by("id").values_list("pk", "group_id")
+        made = set(apps.get_model("jobs", "JobGroup").objects.filter(parent_id=job.pk).values_list("pk", flat=True))
+        children: dict[uuid.UUID, ResultBase] = {}
+        for pk, group_id in found:
+            result = AsyncResult(str(pk), app=self.app, backend=self)
+            if group_id in made:
+                group = children.setdefault(group_id, self.app.GroupResult(str(group_id), []))
+                group.results.append(result)
+            else:
+                children[pk] = result
+        return list(children.values())
+
+
+def _slices(ids: Iterable[uuid.UUID], size: int) -> Iterator[list[uuid.UUID]]:
+    left = iter(ids)
+    while some := list(islice(left, size)):
+        yield some
+
+
+def _unknown(task_id: str) -> UnknownJob:
+    return UnknownJob(
+        f"{task_id!r} is the id of no job: it was never committed, or was deleted after its retention, or it is a plain"
+        " Celery task, of which nothing is kept."
+    )
 
 
 def _error(job: "Job", status: str, failed: "Attempt | None") -> dict[str, Any] | None:

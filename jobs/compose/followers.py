@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import Celery
 from celery.app.task import Context
-from celery.canvas import Signature, _chain, group, maybe_signature
+from celery.canvas import Signature, _chain, _chord, group, maybe_signature
 from celery.exceptions import NotRegistered
 from celery.utils.functional import arity_greater
 from django.db import DataError, IntegrityError, transaction
@@ -23,6 +23,7 @@ from kombu.utils.json import dumps, loads
 
 from jobs.core import described
 from jobs.enqueue.enqueuer import enqueuing_for
+from jobs.enqueue.gathering import continuing
 from jobs.enqueue.message import HasMessage
 from jobs.errors import EnqueueError
 
@@ -68,10 +69,10 @@ def enqueue_followers(app: Celery, following: Following, result: Any) -> None:
     source = f"{following.task}[{following.task_id}] succeeded"
     with enqueuing_for(following.job_id, following.correlation_id):
         for link in following.links:
-            _call(app, source, link, result, lineage)
+            call(app, source, link, (result,), lineage)
         if following.chain:
             *rest, step = following.chain
-            _call(app, source, step, result, {**lineage, "chain": rest})
+            call(app, source, step, (result,), {**lineage, "chain": rest})
 
 
 def enqueue_error_links(app: Celery, job: HasMessage) -> None:
@@ -85,14 +86,18 @@ def enqueue_error_links(app: Celery, job: HasMessage) -> None:
     source = f"{job.task}[{job_id}] gave up"
     with enqueuing_for(job.id, job.correlation_id):
         for link in kept.get("link_error") or ():
-            if in_place(app, [link]):
-                continue
-            try:
-                # What the database refuses is taken back to here.
-                with transaction.atomic():
-                    _call(app, source, link, job_id, lineage)
-            except (EnqueueError, DataError, IntegrityError):
-                logger.exception("%s, but its error link %s cannot be enqueued.", source, _name(link))
+            if not in_place(app, [link]):
+                try_to_call(app, source, link, job_id, lineage)
+
+
+def try_to_call(app: Celery, source: str, link: Any, argument: Any, lineage: Mapping[str, Any]) -> None:
+    """Call what takes nothing back where it cannot be enqueued: that is told of in the log."""
+    try:
+        # What the database refuses is taken back to here.
+        with transaction.atomic():
+            call(app, source, link, (argument,), lineage)
+    except (EnqueueError, DataError, IntegrityError):
+        logger.exception("%s, but its error link %s cannot be enqueued.", source, _name(link))
 
 
 def in_place(app: Celery, links: Iterable[Any] | None) -> list[Any]:
@@ -157,27 +162,30 @@ def _name(link: Any) -> str:
     return task if isinstance(task, str) else f"{link!r:.100}"
 
 
-def _call(app: Celery, source: str, link: Any, argument: Any, options: Mapping[str, Any]) -> None:
+def call(app: Celery, source: str, link: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
     """Call what follows. Raises EnqueueError where it never can be, and what database or broker raise where not now."""
     signature = _signature(app, link)
     try:
-        call = partial(signature.apply_async, (argument,), **options)
-        if _is_plain(signature, app):
-            transaction.on_commit(partial(_send, source, signature, call))
+        apply = partial(signature.apply_async, arguments, **options)
+        if is_plain(signature, app):
+            transaction.on_commit(partial(_send, source, signature, apply))
         else:
-            call()
+            with continuing():
+                apply()
     except EnqueueError:
         raise
     except _ODD as exc:
         raise NoSignature(link, exc) from exc
 
 
-def _is_plain(signature: Signature, app: Any) -> bool:
+def is_plain(signature: Signature, app: Any) -> bool:
     """Return whether nothing of what is called at once is a job."""
     if isinstance(signature, group):
-        return all(_is_plain(one, app) for one in signature.tasks)
+        return all(is_plain(one, app) for one in signature.tasks)
     if isinstance(signature, _chain):
-        return _is_plain(signature.tasks[0], app)
+        return is_plain(signature.tasks[0], app)
+    if isinstance(signature, _chord):
+        return False
     return not hasattr(app.tasks.get(signature.task), "check_arguments")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.conf import conf
 from jobs.core.canonical import encode, why_not_storable
+from jobs.tasks.declare import job
 
 
 class NoResult(Exception):
@@ -45,3 +46,9 @@ def encoded(value: Any) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1_000_000:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
+
+
+@job(name="jobs.accumulate", ignore_result=False)
+def accumulate(results: list[Any]) -> list[Any]:
+    """Return the results of a group, so that one job has them all."""
+    return results

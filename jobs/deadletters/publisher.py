@@ -11,13 +11,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from jobs.compose.followers import enqueue_error_links
+from jobs.compose.groups import settle
 from jobs.core.outcome import Reason
+from jobs.core.states import State
 from jobs.deadletters import codec
 from jobs.deadletters.codec import Letter
 from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publisher import publisher_for
 from jobs.ledger import attempts, maintain
 from jobs.ledger.attempts import Failure
+from jobs.ledger.groups import move
 
 
 class BrokerGone(Exception):
@@ -66,7 +69,9 @@ def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, 
     with transaction.atomic():
         if not attempts.die(job_id, lease_id, failure, lost_worker=lost_worker):
             return False
-        enqueue_error_links(current_app._get_current_object(), job)  # noqa: SLF001
+        app = current_app._get_current_object()  # noqa: SLF001 (not the proxy)
+        enqueue_error_links(app, job)
+        settle(app, move(job.id, job.options, State.DEAD))
     return True
 
 

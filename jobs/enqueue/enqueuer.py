@@ -18,12 +18,15 @@ from kombu.utils.json import loads
 from jobs.conf import conf
 from jobs.core import correlation
 from jobs.core.canonical import encode, why_not_storable
+from jobs.core.places import place_of, without_bodies
+from jobs.core.unique_rule import UniqueRule
 from jobs.core.versions import OPTION as VERSION
 from jobs.enqueue import tracing
 from jobs.enqueue.dispatcher import dispatch
+from jobs.enqueue.gathering import Gathering, as_member, gathered, is_there, take_place
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
-from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, write
+from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, there, write
 from jobs.tasks.keys import limit_key
 from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
@@ -52,7 +55,11 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
         InvalidArguments: the arguments do not fit the signature, are not JSON, or are too large.
         InvalidOption: the queue is unknown, the priority out of range, a time of the wrong type, …
     """
-    job = _Jobs(task, options).make(args, kwargs)
+    alike = _Jobs(task, options)
+    job = alike.make(args, kwargs)
+    if alike.place is not None:
+        alike.join([job])
+        return Written(job.id, is_new=True)
     written = write(job)
     _dispatch_on_commit([job], [written.id])
     return written
@@ -76,6 +83,23 @@ def enqueue_many(
             jobs.append(alike.make(args, kwargs))
         except InvalidArguments as exc:
             raise InvalidArguments(f"Job {index} of {len(calls)}: {exc}") from exc
+    if alike.place is not None:
+        alike.join(jobs)
+        return [Written(job.id, is_new=True) for job in jobs]
+    return _write(jobs)
+
+
+def write_group(gathering: Gathering) -> None:
+    """Write a group and what was gathered of it, in one transaction or the caller's, and have its jobs dispatched."""
+    parent = _parent()
+    with transaction.atomic():
+        if gathering.outer is not None:
+            take_place(gathering.outer, "The body of a chord")
+        ids = gathering.write(parent.id, parent.correlation_id)
+        _dispatch_on_commit(gathering.jobs, ids)
+
+
+def _write(jobs: Sequence[NewJob]) -> list[Written]:
     with transaction.atomic():
         ids = insert_many(jobs)
         _dispatch_on_commit(jobs, ids)
@@ -128,12 +152,19 @@ class _Jobs:
         deadline_in, deadline_at = deadline(task, options)
         parent = _parent()
         self._task, self._options, self._rule = task, options, rule
+        carried = _carried(task, options)
+        #: Their place in a group: each is a member, or leads to one.
+        place = place_of(carried)
+        self.place = place if place is not None and is_there(place) else None
+        if self.place is not None:
+            # A member that relied on another job would never end.
+            self._rule = UniqueRule()
         self._new = partial(
             NewJob,
             given_id=options.task_id is not None,
             task=task.name,
             replay_of=options.replay_of,
-            options=_carried(task, options),
+            options=carried,
             max_retries=retries_of(task, options.max_retries),
             delay=delay,
             run_at=run_at,
@@ -143,6 +174,8 @@ class _Jobs:
             deadline_at=deadline_at,
             correlation_id=options.correlation_id or parent.correlation_id,
             parent_id=parent.id,
+            group_id=None if self.place is None else self.place.group_id,
+            group_index=None if self.place is None else self.place.index,
         )
         #: The queue and the priority of them all, unless the arguments have a say.
         self._place = None if is_routed(task) else placed(task, options, (), {})
@@ -152,7 +185,8 @@ class _Jobs:
         task, options = self._task, self._options
         task.check_arguments(args, kwargs)
         queue, priority = self._place or placed(task, options, args, kwargs)
-        key, *earlier = unique_keys(task, args, kwargs, options.unique) or (None,)
+        keys = () if self.place is not None else unique_keys(task, args, kwargs, options.unique)
+        key, *earlier = keys or (None,)
         job = self._new(
             id=job_id_of(task, options.task_id),
             queue=queue,
@@ -167,15 +201,37 @@ class _Jobs:
         _check_size(job)
         return job
 
+    def join(self, jobs: Sequence[NewJob]) -> None:
+        """Write jobs that have a place in a group; gather them where it is in the making."""
+        if self.place is None:
+            return
+        group = gathered(self.place.group_id)
+        if group is not None:
+            for job in jobs:
+                group.add(job, self.place)
+            return
+        with transaction.atomic():
+            known = there([job.id for job in jobs if job.given_id])
+            fresh = [job for job in jobs if job.id not in known]
+            if not fresh:
+                return
+            ways = self.place.ways
+            grown = take_place(replace(self.place, ways=ways * len(fresh)), self._task.name)
+            if grown is not None:
+                fresh = [as_member(job, grown.first + at * ways, grown.body) for at, job in enumerate(fresh)]
+            _write(fresh)
+
 
 def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
     """Return what a job's message says besides its arguments, ready for JSON; None where that is nothing."""
     carried = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
+    if options.message.get("group_index") == 0:
+        carried["group_index"] = 0
     if traced := tracing.outgoing_headers():
         carried["headers"] = {**traced, **carried.get("headers", {})}
     if task.version > 1:
         carried[VERSION] = task.version
-    return json.loads(json_text(task, "options", carried)) if carried else None
+    return without_bodies(json.loads(json_text(task, "options", carried))) if carried else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A worker records what became of an attempt. Every verb names the lease; without it nothing changes."""
 
+import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from jobs.ledger.sql import (
     UNIQUE_KEY_SUCCEEDED,
     Dialect,
     RowLocked,
+    change_named,
     change_one,
     changed,
     dialect,
@@ -91,14 +93,51 @@ def note_progress(job_id: uuid.UUID, lease_id: str, progress: str, over: BaseDat
     )
 
 
-def keep_result(job_id: uuid.UUID, lease_id: str, result: str) -> bool:
-    """Keep what a running job's task returned (JSON). Returns false where the lease was lost.
+def keep_results(results: Mapping[uuid.UUID, tuple[str, str]]) -> None:
+    """Keep what running jobs' tasks returned: for each its lease and the result as JSON. One without its lease is none.
 
-    Raises:
-        RowLocked: somebody else's transaction holds the job's row.
+    Nothing is waited for: whoever cannot record the end of a job, since its row is locked, does this again.
     """
+    sql = dialect()
+    given = json.dumps(
+        [{"job": job_id.hex, "lease": lease, "result": text} for job_id, (lease, text) in results.items()]
+    )
+    if sql.name == "postgresql":
+        named = (
+            "SELECT job, lease, result FROM json_to_recordset(%s::json) AS given (job uuid, lease text, result text)"
+        )
+        named += " WHERE lease || '' = lease"
+    else:
+        columns = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in ("job", "lease", "result"))
+        named = f"SELECT {columns} FROM json_each(%s)"
+    change = f"UPDATE jobs_job SET result = {sql.json.replace('%s', 'named.result')}"
+    rows(change_named(named, f"{in_state(State.RUNNING)} AND lease_id = named.lease", change, "id", sql), [given])
+
+
+def keep_late_result(job_id: uuid.UUID, result: str) -> None:
+    """Keep what the task of a job returned that `succeed_late` has ended in the same transaction (JSON)."""
     words = dialect()
-    return _ended(job_id, lease_id, f"UPDATE jobs_job SET result = {words.json}", [result])
+    changed(f"UPDATE jobs_job SET result = {words.json} WHERE id = %s", (result, words.key(job_id)))
+
+
+def lock(job_id: uuid.UUID, lease_id: str) -> bool:
+    """Lock a running job's row until the transaction ends. Returns false where the lease was lost. Raises RowLocked."""
+    return _ended(job_id, lease_id, "UPDATE jobs_job SET lease_id = lease_id", ())
+
+
+def hand_on(job_id: uuid.UUID, lease_id: str, replaced_by: uuid.UUID | None) -> bool:
+    """Note that a running job's task was replaced: its result, place and followers are another job's from now on.
+
+    Returns false where the lease was lost. Raises RowLocked.
+    """
+    sql = dialect()
+    names = ("link", "link_error", "chain", "chord", "group_id", "group_index")
+    if sql.name == "postgresql":
+        options = f"options - ARRAY[{', '.join(repr(name) for name in names)}]"
+    else:
+        options = f"json_remove(options, {', '.join(repr('$.' + name) for name in names)})"
+    change = f"UPDATE jobs_job SET replaced_by = %s, group_id = NULL, group_index = NULL, options = {options}"
+    return _ended(job_id, lease_id, change, [None if replaced_by is None else sql.key(replaced_by)])
 
 
 def forget_result(job_id: uuid.UUID) -> None:

@@ -14,7 +14,7 @@ from jobs.core.unique_rule import UniqueRule, Until
 from jobs.core.versions import version_of
 from jobs.errors import EnqueueError
 from jobs.ledger import unique
-from jobs.ledger.sql import Dialect, RowLocked, cursor, dialect, one, placeholders
+from jobs.ledger.sql import Dialect, RowLocked, cursor, dialect, one, placeholders, rows
 
 
 class NewJob(NamedTuple):
@@ -54,6 +54,9 @@ class NewJob(NamedTuple):
     limit_key: str | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
+    #: The group that waits for it, and its place there.
+    group_id: uuid.UUID | None = None
+    group_index: int | None = None
 
     @property
     def attempt(self) -> int:
@@ -93,7 +96,8 @@ MOST_TRIES = 10
 
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
-    " unique_key, unique_until, replay_of, limit_key, run_at, expires_at, unique_expires_at, deadline_at"
+    " unique_key, unique_until, replay_of, limit_key, group_id, group_index, run_at, expires_at, unique_expires_at,"
+    " deadline_at"
 )
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
 
@@ -193,7 +197,7 @@ def _one_with_id(job: NewJob) -> uuid.UUID | None:
 
 
 def insert_many(jobs: Sequence[NewJob]) -> list[uuid.UUID]:
-    """Write many jobs in the caller's transaction, a few statements for all of them. None of them has a given id.
+    """Write many jobs in the caller's transaction, a few statements for all. No job has the id of one that is there.
 
     Returns:
         Their ids, in order; as `insert` does for those with a unique key. A job is new if the id is its own, and no
@@ -238,6 +242,13 @@ def _insert_keyed(jobs: Mapping[str, NewJob]) -> dict[str, uuid.UUID]:
     return ids
 
 
+def there(job_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of the ids that are ids of jobs."""
+    words = dialect()
+    found = rows(f"SELECT id FROM jobs_job WHERE id {words.is_one_of_ids}", [words.ids(job_ids)]) if job_ids else []
+    return {words.to_uuid(job_id) for (job_id,) in found}
+
+
 def has_come(moment: datetime) -> bool:
     """Return whether a time has come, by the database's clock."""
     words = dialect()
@@ -264,9 +275,8 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
     unique_expires_at = _moment(None, _window(job), words, parameters) or "NULL"
     deadline_at = _moment(job.deadline_at, job.deadline_in, words, parameters) or "NULL"
-    json_marks = f"{words.json}, {words.json}, {words.json}"
-    times = f"{run_at}, {expires_at}, {unique_expires_at}, {deadline_at}"
-    return f"%s, %s, %s, %s, {json_marks}, %s, %s, %s, %s, %s, %s, %s, %s, {times}", parameters
+    marks = ["%s"] * 4 + [words.json] * 3 + ["%s"] * 10
+    return ", ".join([*marks, run_at, expires_at, unique_expires_at, deadline_at]), parameters
 
 
 def _window(job: NewJob) -> float | None:
@@ -291,6 +301,8 @@ def _without_times(job: NewJob, words: Dialect) -> list[Any]:
         str(Until.DONE) if job.unique_key and job.unique_rule.until == Until.DONE else None,
         None if job.replay_of is None else words.key(job.replay_of),
         job.limit_key,
+        None if job.group_id is None else words.key(job.group_id),
+        job.group_index,
     ]
 
 
@@ -308,7 +320,7 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 _TYPES = (
     "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
     " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, limit_key text,"
-    " run_at timestamptz, expires_at timestamptz, unique_expires_at timestamptz,"
+    " group_id uuid, group_index int, run_at timestamptz, expires_at timestamptz, unique_expires_at timestamptz,"
     " deadline_at timestamptz"
 )
 

@@ -15,8 +15,10 @@ from jobs.ledger.sql import dialect, free, in_state, rows
 #: What is kept of a job that Celery's remote control has cancelled.
 REVOKED = "Revoked by Celery's remote control."
 
+NOT_BEGUN = frozenset({*WAITING, State.QUEUED})
+
 _AGAIN = in_state(*FINAL, *WAITING)
-_NOT_BEGUN = in_state(*WAITING, State.QUEUED)
+_NOT_BEGUN = in_state(*NOT_BEGUN)
 
 #: How long a person waits for rows that are being changed at this moment, in seconds from one look to the next. What
 #: is locked for longer is passed by, and not counted.
@@ -26,6 +28,8 @@ _LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4)
 @transaction.atomic
 def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[Dispatchable]:
     """dead, cancelled, succeeded, scheduled, retrying → queued, due at once; their history is kept.
+
+    `jobs.compose.groups.requeue` has groups wait for them anew.
 
     Attempts count on, and the retries begin anew. What was done in steps is kept, and not done again; but one that had
     succeeded does all of its work again.
@@ -47,7 +51,7 @@ def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[
             _AGAIN,
             f"state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
             f" run_at = {sql.now}, expires_at = NULL, deadline_at = NULL, dispatched_at = NULL, finished_at = NULL,"
-            f" progress = NULL, result = NULL, held_by = NULL, held_since = NULL, held_rule = NULL,"
+            f" progress = NULL, result = NULL, replaced_by = NULL, held_by = NULL, held_since = NULL, held_rule = NULL,"
             f" changed_at = {sql.now}",
             returning=DISPATCHABLE,
         )
@@ -58,7 +62,7 @@ def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[
 
 
 def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
-    """scheduled, queued, retrying → cancelled. Returns how many."""
+    """scheduled, queued, retrying → cancelled. Returns how many. `jobs.compose.groups.cancel` counts them in groups."""
     now = dialect().now
     ended = f"state = '{State.CANCELLED}', finished_at = {now}, changed_at = {now}, unique_key = NULL, last_error = %s"
     return len(_change(job_ids, _NOT_BEGUN, ended, [reason]))

@@ -67,11 +67,18 @@ def _held(table: str, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return {sql.to_uuid(job_id) for _, job_id in set(there) - set(locked)}
 
 
+#: Holds for jobs whose results no chord's body may still want: while a group is to be followed, and is there.
+_NOT_AWAITED = (
+    "(group_id IS NULL OR NOT EXISTS (SELECT 1 FROM jobs_group WHERE jobs_group.id = jobs_job.group_id"
+    " AND body IS NOT NULL AND followed_at IS NULL))"
+)
+
+
 def _condition(past: Past) -> tuple[str, list[object]]:
     sql = dialect()
     # A job that holds its unique key stands for calls to come.
     held = f"unique_key IS NOT NULL AND unique_expires_at > {sql.now}"
-    where = f"state {sql.is_one_of} AND changed_at <= {sql.after} AND NOT COALESCE({held}, FALSE)"
+    where = f"state {sql.is_one_of} AND changed_at <= {sql.after} AND NOT COALESCE({held}, FALSE) AND {_NOT_AWAITED}"
     # `changed_at`, which for an ended job is when it ended, has the index.
     parameters: list[object] = [sql.array(str(state) for state in past.states), -past.seconds]
     for tasks, negation in ((past.tasks, ""), (past.other_than, "NOT ")):
@@ -105,3 +112,16 @@ def prune_rows(table: str, seconds: float, limit: int) -> int:
     age = _AGES[table]
     old = free(f"{age} <= {sql.after} ORDER BY {age} LIMIT %s", table, _lock(sql))
     return changed(f"DELETE FROM {table} WHERE {old}", [-seconds, limit])
+
+
+@transaction.atomic
+def prune_groups(seconds: float, limit: int) -> int:
+    """Delete up to `limit` groups that were made that long ago, and have ended as long ago or have no members left."""
+    sql = dialect()
+    old = free(
+        f"created_at <= {sql.after} AND (ended_at <= {sql.after}"
+        " OR NOT EXISTS (SELECT 1 FROM jobs_job WHERE group_id = jobs_group.id)) ORDER BY created_at LIMIT %s",
+        "jobs_group",
+        _lock(sql),
+    )
+    return changed(f"DELETE FROM jobs_group WHERE {old}", [-seconds, -seconds, limit])

@@ -37,7 +37,7 @@ _IMPATIENT_SECONDS = 5.0
 
 #: How PostgreSQL says that a lock was not to be had in time, and that two waited for each other: `lock_not_available`,
 #: `deadlock_detected` (its documentation, appendix A).
-_WAITED_IN_VAIN = frozenset({"55P03", "40P01"})
+WAITED_IN_VAIN = frozenset({"55P03", "40P01"})
 
 #: When a connection last waited in vain, by the monotonic clock.
 _waited: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
@@ -206,7 +206,7 @@ def _written_impatiently(insert: str, parameters: Sequence[Any]) -> list[tuple[A
         with transaction.atomic():
             return rows(statement, [f"{_patience()}ms", *parameters])
     except OperationalError as exc:
-        if getattr(exc.__cause__, "sqlstate", None) not in _WAITED_IN_VAIN:
+        if getattr(exc.__cause__, "sqlstate", None) not in WAITED_IN_VAIN:
             raise
         _waited[connection.connection] = time.monotonic()
         raise Taken from exc

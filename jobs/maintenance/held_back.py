@@ -12,15 +12,18 @@ from django.utils import timezone
 from kombu.utils.json import loads
 
 from jobs.compose.followers import call_in_place, enqueue_error_links
+from jobs.compose.groups import settle
 from jobs.conf import conf
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Reason
+from jobs.core.states import State
 from jobs.core.versions import version_of
 from jobs.deadletters import codec, publisher
 from jobs.deadletters.publisher import BrokerGone
 from jobs.errors import InvalidArguments
 from jobs.ledger import hold
 from jobs.ledger.attempts import Failure
+from jobs.ledger.groups import move
 from jobs.ledger.hold import HeldJob
 from jobs.tasks.versions import NewerVersion, upgraded
 
@@ -89,5 +92,6 @@ class HeldBack:
             if not hold.give_up(job, lease_id, failure):
                 return
             enqueue_error_links(self._app, taken)
+            settle(self._app, move(taken.id, taken.options, State.DEAD))
         logger.error("%s[%s] is dead: %s", job.task, job.id, failure.summary)
         call_in_place(self._app, job.task, job.id, taken.options, NotRegistered(job.task))

@@ -10,14 +10,18 @@ from math import inf
 
 from celery import Celery
 from celery.exceptions import WorkerLostError
+from django.db import transaction
 
 from jobs.compose.followers import call_in_place
+from jobs.compose.groups import settle
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.retry import RetryPolicy
+from jobs.core.states import State
 from jobs.deadletters.publisher import BrokerGone, bury
 from jobs.ledger import claims, maintain
 from jobs.ledger.attempts import Failure
+from jobs.ledger.groups import move
 from jobs.ledger.maintain import Overdue
 from jobs.ledger.record import Ended, record_many
 from jobs.worker.engine import Engine
@@ -115,4 +119,9 @@ class Rescue:
         """Write a lost job's end. Returns false where it is not this worker's any more, or its row is locked."""
         if isinstance(end.outcome, outcomes.Dead) and end.failure is not None:
             return bury(end.id, end.lease_id, end.outcome.reason, end.failure, lost_worker=True)
-        return bool(record_many([end]).became)
+        with transaction.atomic():
+            became = record_many([end]).became
+            # An operator may have wanted no further attempt.
+            if isinstance(became.get(end.id), outcomes.Cancelled) and (job := maintain.job(end.id)):
+                settle(self._app, move(end.id, job.options, State.CANCELLED))
+        return bool(became)

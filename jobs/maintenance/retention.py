@@ -22,6 +22,8 @@ def register_cleaners() -> None:
     """Have the engine's tables cleaned. Called once, at start."""
     register_cleaner("ended jobs", prune_jobs)
     register_cleaner("dead jobs", _prune_dead_jobs)
+    # What members of a group that is to be followed leave is wanted as long as those that died may be replayed.
+    register_cleaner("groups", lambda limit: prune.prune_groups(conf().dead_retention_seconds, limit))
     register_cleaner("dead letters", _prune_dead_letters)
     register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))

@@ -3,6 +3,7 @@
 from jobs.models.alert import AlertNotice, AlertTarget, AlertWatch, Incident
 from jobs.models.dead_letter import DeadLetter
 from jobs.models.flow_rule import FlowRule
+from jobs.models.group import JobGroup
 from jobs.models.job import Attempt, Job
 from jobs.models.message import BrokerMessage
 from jobs.models.operator_action import OperatorAction
@@ -25,6 +26,7 @@ __all__ = [
     "FlowRule",
     "Incident",
     "Job",
+    "JobGroup",
     "OperatorAction",
     "Queue",
     "ScheduleRun",

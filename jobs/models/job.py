@@ -49,6 +49,11 @@ class Job(models.Model):
     last_error = models.TextField(db_default="")
     correlation_id = models.CharField(max_length=64, db_default="")
     parent_id = models.UUIDField(null=True)
+    #: The group that it belongs to, and its place there; without a place it only leads to a member.
+    group_id = models.UUIDField(null=True)
+    group_index = models.IntegerField(null=True)
+    #: The job whose result is this one's, since the task said `self.replace()`.
+    replaced_by = models.UUIDField(null=True)
     #: The job of whose dead letter this one is a corrected copy.
     replay_of = models.UUIDField(null=True)
     #: While a job holds it, a second one with the same key is not enqueued: until it begins, or as the next two say.
@@ -134,6 +139,11 @@ class Job(models.Model):
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
             models.Index(fields=["parent_id"], condition=models.Q(parent_id__isnull=False), name="jobs_job_children"),
+            models.Index(
+                fields=["group_id", "group_index"],
+                condition=models.Q(group_id__isnull=False),
+                name="jobs_job_members",
+            ),
             # What people look for: the few that did not end well or failed on the way, and all that belongs together.
             models.Index(
                 fields=["state", "-created_at", "-id"],

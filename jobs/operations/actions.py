@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from jobs.compose import groups
 from jobs.core.states import FINAL, WAITING, State
 from jobs.deadletters.missing import close
 from jobs.enqueue.dispatcher import dispatch
@@ -48,7 +49,7 @@ def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> R
     """Cancel jobs that have not ended. A running one is ended by its worker within a moment."""
 
     def cancel(ids: Sequence[uuid.UUID]) -> int:
-        return operate.cancel(ids, f"Cancelled by {actor}.") + operate.ask_to_cancel(ids)
+        return groups.cancel(ids, f"Cancelled by {actor}.") + operate.ask_to_cancel(ids)
 
     found = selection.jobs().filter(state__in=CANCELLABLE)
     return _change(Chosen("cancel", found, selection.as_json()), cancel, actor, dry_run=dry_run)
@@ -104,7 +105,7 @@ def requeue(ids: Sequence[uuid.UUID], from_step: int | None = None) -> int:
     Returns:
         How many it were.
     """
-    jobs = operate.requeue(ids, from_step)
+    jobs = groups.requeue(ids, from_step)
     close([job.id for job in jobs])
     transaction.on_commit(lambda: dispatch(jobs))
     return len(jobs)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn, Unpack, cast
+from typing import Any, ClassVar, Unpack, cast
 
 from celery import Task
 from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
@@ -25,6 +25,7 @@ from jobs.tasks.coroutines import finished
 from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.keys import Key
 from jobs.tasks.options import moment, options_of, route_of, seconds
+from jobs.tasks.replacing import Replaced, replacement_of
 from jobs.tasks.signature import TaskSignature
 from jobs.tasks.typed import CallOptions, ManyOptions, P, R_co, TypedCalls
 
@@ -285,6 +286,44 @@ class JobTask(TypedCalls[P, R_co], Task):
             return (moment(self, "eta", eta) - timezone.now()).total_seconds()
         return None if countdown is None else seconds(self, "countdown", countdown)
 
-    def replace(self, sig: Any) -> NoReturn:
-        """Refuse: a job's id belongs to one task. Enqueue the other task, or link it, instead."""
-        raise Permanent(f"{self.name}: replace() would give this job's id to {sig.task}; enqueue that task instead.")
+    def replace(self, sig: Any) -> Any:
+        """Put a signature into the place of the job that runs, as in Celery: `raise self.replace(other.s(1))`.
+
+        It is enqueued with the record of the attempt's end, once, and gets what followed the job, and its place in a
+        chord. The job has succeeded then; its result, as `AsyncResult` tells it, is that of the signature.
+
+        Raises:
+            Replaced: always, but where the task runs eagerly.
+            ImproperlyConfigured: the signature belongs to a chord already, or is an empty chain.
+            Permanent: the task takes batches; each job of a batch would have to be replaced on its own.
+        """
+        if self.request.is_eager or self.request.called_directly:
+            return super().replace(sig)
+        if self.batch:
+            raise Permanent(f"{self.name}: a task that takes batches cannot replace its jobs; enqueue others instead.")
+        signature, self.request.replaced_by = replacement_of(self, sig)
+        return self.on_replace(signature)
+
+    def on_replace(self, sig: Any) -> Any:
+        """Called with the signature that is about to take the job's place; overrides must call this one."""
+        if self.request.is_eager or self.request.called_directly:
+            return super().on_replace(sig)
+        raise Replaced(sig, self.request.replaced_by)
+
+    def add_to_chord(self, sig: Any, lazy: bool = False) -> Any:
+        """Add a signature to the chord that the job is a member of; its body waits for that as well.
+
+        It is enqueued with the record of the attempt's success, once; with `lazy`, when the caller calls it.
+
+        Raises:
+            ValueError: the job is no member of a chord.
+        """
+        request = self.request
+        if not request.chord:
+            raise ValueError("Current task is not member of any chord")
+        sig.set(group_id=request.group, group_index=request.group_index, chord=request.chord, root_id=request.root_id)
+        result = sig.freeze()
+        if lazy:
+            return sig
+        request.added_to_chord.append(sig)
+        return result

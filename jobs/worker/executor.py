@@ -20,10 +20,12 @@ from kombu.utils.json import dumps, loads
 
 from jobs.compose import steps
 from jobs.compose.followers import call_in_place
+from jobs.compose.replacements import canvas_json
 from jobs.compose.results import encoded
 from jobs.core import described, outcome as outcomes
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.core.places import is_awaited
 from jobs.core.retry import RetryPolicy
 from jobs.core.versions import version_of
 from jobs.enqueue.enqueuer import enqueuing_for
@@ -33,6 +35,7 @@ from jobs.ledger.claims import Taken as Claimed
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
 from jobs.tasks.keys import key_text
+from jobs.tasks.replacing import Replaced
 from jobs.tasks.versions import NewerVersion, upgraded
 from jobs.worker import callbacks, cancelling, observers, sessions
 from jobs.worker.contained import contained, ends_process, escaped
@@ -83,6 +86,7 @@ class Attempt:
         given: its arguments as they were before they were upgraded; None where they were not.
         error: why it failed; None while it has not.
         failure: what is kept of that.
+        replacement: what the task put in its place.
     """
 
     job: Claimed
@@ -94,6 +98,7 @@ class Attempt:
     error: Exception | None = None
     outcome: Outcome = SUCCEEDED
     failure: Failure | None = None
+    replacement: Replaced | None = None
 
 
 class Expired(Exception):
@@ -309,6 +314,8 @@ def _decide(task: "JobTask", attempt: Attempt, attempts: Sequence[Attempt]) -> N
     if attempt.error is None:
         return
     attempt.outcome = outcome_of(task, attempt.error, attempt.job)
+    if isinstance(attempt.error, Replaced):
+        attempt.replacement = attempt.error
     # One error may be that of all, and tell of any.
     known = [(one.args, one.kwargs) for one in attempts] + [one.given for one in attempts if one.given is not None]
     attempt.error = redacted(task, attempt.error, known)
@@ -325,11 +332,18 @@ def _report(
     work: Work,
 ) -> Report:
     """Return what the parent process must know of an attempt's end."""
-    text, value, shown = None, None, ""
+    text, value, shown, canvas = None, None, "", None
+    if isinstance(attempt.outcome, outcomes.Succeeded):
+        try:
+            canvas = contained(request, partial(canvas_json, attempt.replacement, request.added_to_chord))
+        except Exception as exc:  # noqa: BLE001 (what cannot be enqueued is no success)
+            attempt.error = exc
+            _decide(task, attempt, attempts)
     if attempt.error is None:
         try:
             text = contained(request, partial(_followed_by, attempt.job.options or {}, result))
-            value = None if task.ignore_result else contained(request, partial(encoded, result))
+            keeps = not task.ignore_result or is_awaited(attempt.job.options)
+            value = contained(request, partial(encoded, result)) if keeps else None
         except Exception as exc:  # noqa: BLE001 (what nothing can follow is no success)
             attempt.error = exc
             _decide(task, attempt, attempts)
@@ -337,7 +351,7 @@ def _report(
         shown = callbacks.shown_result(task, request, result)
     # Celery's Ignore is an error, and a success.
     failure = None if isinstance(attempt.outcome, outcomes.Succeeded) else attempt.failure
-    return Report(attempt.job.lease_id, attempt.outcome, failure, text, value, runtime, shown)
+    return Report(attempt.job.lease_id, attempt.outcome, failure, text, value, runtime, shown, canvas)
 
 
 # --- What they are made of --------------------------------------------------------------------------

@@ -12,11 +12,14 @@ from celery import current_app
 from django.db import transaction
 
 from jobs.compose.followers import enqueue_error_links
+from jobs.compose.groups import settle
 from jobs.core.held_by import HeldBy
+from jobs.core.states import State
 from jobs.deadletters import publisher
 from jobs.deadletters.codec import Letter
 from jobs.ledger import attempts, hold, maintain
 from jobs.ledger.attempts import Failure
+from jobs.ledger.groups import move
 from jobs.ledger.sql import RowLocked
 
 logger = logging.getLogger(__name__)
@@ -43,7 +46,9 @@ class Condemned:
                 return
             job = maintain.job(self.job_id)
             if job is not None:
-                enqueue_error_links(current_app._get_current_object(), job)  # noqa: SLF001
+                app = current_app._get_current_object()  # noqa: SLF001 (not the proxy)
+                enqueue_error_links(app, job)
+                settle(app, move(job.id, job.options, State.DEAD))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,17 @@ from django.db import transaction
 from kombu.utils.json import loads
 
 from jobs.compose.followers import call_in_place, enqueue_error_links, enqueue_followers, following_row
+from jobs.compose.groups import settle
+from jobs.compose.replacements import change_canvas, is_replacement
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason
+from jobs.core.places import Place, place_of
+from jobs.core.states import State
 from jobs.errors import EnqueueError
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.groups import GroupLocked, lock_free, move
+from jobs.ledger.record import Ended, Records, record_many
 from jobs.ledger.sql import RowLocked
 from jobs.worker.database import UNUSABLE, is_outage
 from jobs.worker.executor import failure_of, outcome_of
@@ -66,10 +71,28 @@ class End:
 
     @property
     def is_followed(self) -> bool:
-        """Whether something is to be enqueued or kept with it."""
+        """Whether something of its own is to be enqueued with it."""
         if isinstance(self.outcome, outcomes.Dead):
             return bool((self.job.job.options or {}).get("link_error"))
-        return self.report is not None and not (self.report.result is None and self.report.value is None)
+        return self.report is not None and not (self.report.result is None and self.report.canvas is None)
+
+    @property
+    def place(self) -> Place | None:
+        """The place of its job in a group."""
+        return place_of(self.job.job.options)
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another job takes its place: then it is none of its group's any more."""
+        return self.report is not None and self.report.canvas is not None and is_replacement(self.report.canvas)
+
+
+#: The states of the outcomes that end a job.
+_FINAL: dict[type, State] = {
+    outcomes.Succeeded: State.SUCCEEDED,
+    outcomes.Dead: State.DEAD,
+    outcomes.Cancelled: State.CANCELLED,
+}
 
 
 class Recorder:
@@ -137,8 +160,11 @@ class Recorder:
         self._recorded(end, became)
 
     def _write_plain(self, ends: Sequence[End]) -> None:
-        with transaction.atomic():
-            records = record_many([end.ended for end in ends], again=any(end.again for end in ends))
+        try:
+            with transaction.atomic():
+                records = self._record(ends)
+        except GroupLocked:
+            ends, records = self._write_those_of_free_groups(ends)
         lost = []
         for end in ends:
             job_id = end.job.job.id
@@ -151,12 +177,29 @@ class Recorder:
         for end in lost:
             self._lost(end, _nothing)
 
+    def _write_those_of_free_groups(self, ends: Sequence[End]) -> tuple[list[End], Records]:
+        """Write ends but those whose groups somebody holds, which are postponed. Returns those that it was about."""
+        with transaction.atomic():
+            free = lock_free([end.place.group_id for end in ends if end.place is not None])
+            held = [end for end in ends if end.place is not None and end.place.group_id not in free]
+            rest = [end for end in ends if end not in held]
+            records = self._record(rest)
+        for end in held:
+            self._postpone(end, _later(end))
+        return rest, records
+
+    def _record(self, ends: Sequence[End]) -> Records:
+        self._keep_results(ends)
+        records = record_many([end.ended for end in ends], again=any(end.again for end in ends))
+        self._settle(ends, records)
+        return records
+
     def _write_followed(self, ends: Sequence[End]) -> None:
         (end,) = ends
         with transaction.atomic():
-            if end.report is not None and end.report.value is not None:
-                attempts.keep_result(end.job.job.id, end.job.job.lease_id, end.report.value)
-            records = record_many([end.ended], again=end.again)
+            if end.report is not None and end.report.canvas is not None:
+                change_canvas(self._app, end.job.job, end.report.canvas)
+            records = self._record(ends)
             became = records.became.get(end.job.job.id)
             if became is not None and not records.already:
                 self._enqueue_what_follows(end)
@@ -166,6 +209,27 @@ class Recorder:
             self._postpone(end, _later(end))
         else:
             self._lost(end, partial(self._enqueue_what_follows, end))
+
+    def _keep_results(self, ends: Sequence[End]) -> None:
+        values = {
+            end.job.job.id: (end.job.job.lease_id, end.report.value)
+            for end in ends
+            if end.report is not None and end.report.value is not None
+        }
+        if values:
+            attempts.keep_results(values)
+
+    def _settle(self, ends: Sequence[End], records: Records) -> None:
+        """Count the ends that were written just now in the groups that wait for them."""
+        moves = [
+            moved
+            for end in ends
+            if not end.is_replaced
+            and end.job.job.id not in records.already
+            and (state := _FINAL.get(type(records.became.get(end.job.job.id)))) is not None
+            for moved in move(end.job.job.id, end.job.job.options, state)
+        ]
+        settle(self._app, moves)
 
     def _enqueue_what_follows(self, end: End) -> None:
         job = end.job.job
@@ -178,11 +242,15 @@ class Recorder:
     def _lost(self, end: End, follow: Callable[[], object]) -> None:
         """Let a success count whose lease was lost, if nobody has begun the job again; else keep note of the result."""
         job, worker = end.job.job, end.job.hostname
-        if isinstance(end.outcome, outcomes.Succeeded):
+        # One that changed its canvas does that again: nothing but its lease says that this was not done.
+        if isinstance(end.outcome, outcomes.Succeeded) and (end.report is None or end.report.canvas is None):
             with transaction.atomic():
                 counts = attempts.succeed_late(job.id, job.attempt, worker)
                 if counts:
+                    if end.report is not None and end.report.value is not None:
+                        attempts.keep_late_result(job.id, end.report.value)
                     follow()
+                    settle(self._app, move(job.id, job.options, State.SUCCEEDED))
             if counts:
                 logger.warning("[%s] attempt %d succeeded after its lease was lost, and counts.", job.id, job.attempt)
                 self._done(end, end.outcome)

@@ -31,6 +31,7 @@ class Report(NamedTuple):
         value: the same where the task has it kept.
         runtime: of its body, in seconds.
         shown: its result as Celery's events show it.
+        canvas: what the task put in its own place or added to its chord, as JSON; None where it did neither.
     """
 
     lease_id: str
@@ -40,6 +41,7 @@ class Report(NamedTuple):
     value: str | None
     runtime: float
     shown: str
+    canvas: str | None = None
 
 
 #: A datagram is at most so long, in bytes; what is longer goes in pieces. Linux grants a socket twice that.

@@ -62,5 +62,7 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
             "job_id": job.id,
             "job_attempt": job.attempt,
             "job_correlation_id": job.correlation_id or job_id,
+            # What the task adds to its chord: enqueued with its success.
+            "added_to_chord": [],
         }
     )

@@ -12,6 +12,7 @@ from celery.utils.functional import maybe_list
 from celery.worker import control, state as worker_state
 from celery.worker.control import control_command
 
+from jobs.compose import groups
 from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
 from jobs.worker.losses import losses
@@ -34,7 +35,7 @@ class Revoked:
         """Cancel what has not begun, and ask the workers of what runs to end it. Who changes a row says so."""
         for task_id in self.task_ids:
             job_id = ledger_id(task_id)
-            if operate.cancel([job_id], operate.REVOKED):
+            if groups.cancel([job_id], operate.REVOKED):
                 self._tell(task_id)
             elif self.terminate:
                 operate.ask_to_cancel([job_id])

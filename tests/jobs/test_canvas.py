@@ -4,7 +4,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from celery import chain, chord, group
+from celery import chain, group
 
 from jobs.core.states import State
 from jobs.enqueue.dispatcher import flush
@@ -201,11 +201,6 @@ def test_a_plain_task_that_cannot_be_sent_takes_no_success_back(
     deliver(job)
     assert (job.state, job.attempts.count()) == (State.SUCCEEDED, 0)
     assert "plain task tests.tasks_app.tasks.plain that follows it could not be sent" in caplog.text
-
-
-def test_a_chord_needs_results_and_says_so() -> None:
-    with pytest.raises(NotImplementedError):
-        chord([tasks.note.s("a"), tasks.note.s("b")])(tasks.note.si("body"))
 
 
 @pytest.mark.parametrize("option", ["producer", "publisher", "connection", "retry", "retry_policy", "add_to_parent"])
