@@ -17,7 +17,7 @@ OFFLINE := DEBUG=true DATABASE_URL=sqlite://:memory: EXTRA_APPS=
 PRODUCTION := DEBUG=false DATABASE_URL=sqlite://:memory: REDIS_URL=redis://localhost ALLOWED_HOSTS=example.com \
 	FRONTEND_HOST=https://example.com SECRET_KEY=$$(head -c 48 /dev/urandom | base64 -w0)
 
-.PHONY: help up shell manage test check format bench chaos screenshots requirements clean reset
+.PHONY: help up shell manage test check format bench chaos screenshots docs requirements clean reset
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ bench: $(VENV)/.dev ## Measure beside plain Celery (PEERS=1: Dramatiq and Huey t
 screenshots: $(VENV)/.dev ## Photograph every page into docs/screenshots
 	@tests/system-packages
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
+docs: $(VENV)/.dev ## Build the documents as a site in var/docs, with pages made of the code; a link that leads nowhere fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open var/docs/index.html"
 
 requirements: $(VENV)/.dev ## Pin what requirements*.in ask for in requirements*.txt
 	@for name in requirements requirements-dev bench/peers/requirements; do \
