@@ -30,6 +30,8 @@ def test_links_lead_somewhere(document: Path) -> None:
 )
 def test_modules_are_where_they_are_said_to_be(document: Path) -> None:
     named = set(MODULE.findall(document.read_text()))
+    # What its reader writes is not there.
+    named -= {one for one in named if document.name == "tutorial.md" and one.startswith("shop/")}
     assert [one for one in sorted(named) if not any((base / one).exists() for base in (BASE, BASE / "jobs"))] == []
 
 
