@@ -107,6 +107,10 @@ def _bars() -> Iterator[Bar]:
             unit="x",
             fits=_usual,
         )
+    beside = OURS, Case.DRAIN
+    yield Bar(
+        f"{Case.GUARDED}: CPU beside none", Case.GUARDED, Work, _CPU, beside, 1.2, least=False, unit="x", fits=_usual
+    )
     yield Bar("idle worker: statements", Case.IDLE, Idle, _statements, None, 2, least=False, unit="/s", fits=_usual)
 
 

@@ -16,6 +16,7 @@ class Case(StrEnum):
     DRAIN = "drain, enqueued one by one"
     ENQUEUE_MANY = "enqueue, `delay_many`"
     DRAIN_MANY = "drain, `delay_many`"
+    GUARDED = "drain, behind a breaker"
     RETRIED = "fail once, retried"
     DEAD = "fail for good"
     LATENCY = "latency"
@@ -51,6 +52,10 @@ def _bulk(stage: Stage, scale: Scale) -> Measured:
     enqueued, drained = stage.drain("nothing", scale.jobs, bulk=True)
     yield Case.ENQUEUE_MANY, enqueued
     yield Case.DRAIN_MANY, drained
+
+
+def _guarded(stage: Stage, scale: Scale) -> Measured:
+    yield Case.GUARDED, stage.drain("guarded", scale.jobs)[1]
 
 
 def _failing(stage: Stage, scale: Scale) -> Measured:
@@ -93,6 +98,7 @@ class Scenario:
 SCENARIOS: Sequence[Scenario] = (
     Scenario("single", _single, _is_any),
     Scenario("bulk", _bulk, _is_ours),
+    Scenario("breaker", _guarded, _is_ours),
     Scenario("latency", _latency, _is_any),
     Scenario("idle", _idle, _is_ours),
     Scenario("failing", _failing, _fails),

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.failing import Broken
 from bench.marks import marks
-from jobs import job
+from jobs import Breaker, job
 from jobs.enqueue import dispatcher
 from search import indexing
 from search.documents import kind as kind_of
@@ -14,6 +14,12 @@ from search.documents import kind as kind_of
 @job(queue="default")
 def nothing(number: int) -> None:
     """Leave a mark, do nothing."""
+    marks().ran(number)
+
+
+@job(queue="default", breaker=Breaker("bench"))
+def guarded(number: int) -> None:
+    """Leave a mark; it names a dependency, which is always there."""
     marks().ran(number)
 
 

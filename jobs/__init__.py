@@ -4,6 +4,7 @@ from jobs.alerts.channels import register_alert_channel
 from jobs.alerts.messages import AlertMessage
 from jobs.compose.new_group import new_group
 from jobs.compose.steps import each, step
+from jobs.core.breaker import Breaker
 from jobs.errors import (
     Cancel,
     EnqueueError,
@@ -25,6 +26,7 @@ from jobs.worker.progress import progress
 __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     # Declaring and calling
     "Batch",
+    "Breaker",
     "JobTask",
     "job",
     "new_group",

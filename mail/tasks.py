@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import Cancel, Permanent, Snooze, job
+from jobs import Breaker, Cancel, Permanent, Snooze, job
 from mail import bulk, conf, executors, letters
 from mail.bulk import Mailing, Unfinished
 from mail.errors import MailError, NothingToSend
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 MAX_RETRIES = 60
 LONGEST_PAUSE_SECONDS = 2 * 3600
 
+#: The server, or service, without which no mail goes out. A server puts off single mails as well, for their recipients:
+#: it takes more of them in a row than elsewhere to say that it is the server.
+SERVER = Breaker(settings.MAIL_EXECUTOR, failures=10)
+
 
 @job(
     name="mail.send",
     bind=True,
     queue="email",
+    breaker=SERVER,
     max_retries=MAX_RETRIES,
     retry_backoff_max=LONGEST_PAUSE_SECONDS,
     time_limit=30,
@@ -50,6 +55,7 @@ def send(self: "Task[..., str]", /, kind: str, **details: str) -> str:
     name="mail.send_custom",
     bind=True,
     queue="email",
+    breaker=SERVER,
     max_retries=MAX_RETRIES,
     retry_backoff_max=LONGEST_PAUSE_SECONDS,
     time_limit=30,
@@ -72,6 +78,7 @@ def send_custom(
     name="mail.send_bulk",
     bind=True,
     queue="email",
+    breaker=SERVER,
     # Behind the mails that somebody waits for.
     priority=2,
     max_retries=MAX_RETRIES,

@@ -9,7 +9,7 @@ from posts.models import Post, PostImage
 from posts.sitemap import build
 from search.tasks import index_document
 from storage.pipeline import Made
-from storage.tasks import settled
+from storage.tasks import STORES, settled
 
 #: Posts of one author whose jobs are enqueued in one go.
 BATCH = 500
@@ -28,7 +28,7 @@ def show_variants(variants: Sequence[Made], image_id: str) -> str:
     return f"{len(variants)} variants"
 
 
-@job(name="posts.place_images", queue="storage", time_limit=300, unique=True)
+@job(name="posts.place_images", queue="storage", breaker=STORES, time_limit=300, unique=True)
 def place_images(post_id: str) -> str:
     """Bring the images of a post where everybody, or nobody but its author, may read them."""
     images = PostImage.objects.made().filter(post_id=uuid.UUID(post_id))
@@ -55,7 +55,7 @@ def render_posts() -> str:
     return f"{rendering.render_all():,} posts"
 
 
-@job(name="posts.sitemap", queue="maintenance", max_retries=3, time_limit=2 * 3600, unique=True)
+@job(name="posts.sitemap", queue="maintenance", breaker=STORES, max_retries=3, time_limit=2 * 3600, unique=True)
 def write_sitemap() -> str:
     """Write the sitemap of all published posts anew."""
     with settled():

@@ -3,10 +3,13 @@
 import uuid
 from typing import NamedTuple
 
-from jobs import Batch, JobTask, Permanent, job, progress
+from jobs import Batch, Breaker, JobTask, Permanent, job, progress
 from search import indexing, reindexing
 from search.documents import kind as kind_of
 from search.errors import SearchError
+
+#: The server, or database, that keeps the index.
+INDEX = Breaker("search")
 
 
 class Reference(NamedTuple):
@@ -16,7 +19,7 @@ class Reference(NamedTuple):
     pk: str
 
 
-@job(name="search.index", queue="indexing", batch=100, unique="{kind}:{pk}", time_limit=120)
+@job(name="search.index", queue="indexing", breaker=INDEX, batch=100, unique="{kind}:{pk}", time_limit=120)
 def index_document(batch: Batch[Reference]) -> None:
     """Let the index show the present state of objects; up to a hundred in one request.
 
@@ -44,7 +47,9 @@ def _one_by_one(name: str, items: list) -> None:  # type: ignore[type-arg]
             item.fail(_as_outcome(exc))
 
 
-@job(bind=True, name="search.reindex", queue="indexing", unique="{name}", time_limit=6 * 3600, public=True)
+@job(
+    bind=True, name="search.reindex", queue="indexing", breaker=INDEX, unique="{name}", time_limit=6 * 3600, public=True
+)
 def reindex(self: JobTask, name: str) -> int:
     """Build the index of a kind (`post`, or its index's name `posts`) anew and swap it in; return its size."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 from celery import chain
 from celery.exceptions import SoftTimeLimitExceeded
 
-from jobs import Cancel, Permanent, job
+from jobs import Breaker, Cancel, Permanent, job
 from storage import deletion, orphans, pipeline, references
 from storage.client import store
 from storage.conf import STORE_NAMES, is_configured
@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 #: An image may be decoded and made smaller for so long. At the hard limit, 30 s later, its process would be killed.
 RESIZE_SECONDS = 90
+
+
+#: Both stores: the tasks that need one need the other as well, and as a rule they are one server's.
+STORES = Breaker("storage")
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def settled() -> Iterator[None]:
         raise
 
 
-@job(name="storage.delete", queue="storage", time_limit=60)
+@job(name="storage.delete", queue="storage", breaker=STORES, time_limit=60)
 def delete(store_name: str, keys: Sequence[str]) -> str:
     """Delete up to 1,000 objects in one request. Those that fail are tried again in a job without the others."""
     with settled():
@@ -67,21 +71,27 @@ def _judged(source: str) -> Iterator[None]:
         raise refusal from exc
 
 
-@job(name="storage.image.fetch", queue="storage", time_limit=60)
+@job(name="storage.image.fetch", queue="storage", breaker=STORES, time_limit=60)
 def fetch_image(source: str, target: str) -> Original:
     """First stage: make sure that the original is there and good."""
     with settled(), _judged(source):
         return pipeline.fetch(source, target)
 
 
-@job(name="storage.image.resize", queue="default", time_limit=RESIZE_SECONDS + 30, soft_time_limit=RESIZE_SECONDS)
+@job(
+    name="storage.image.resize",
+    queue="default",
+    breaker=STORES,
+    time_limit=RESIZE_SECONDS + 30,
+    soft_time_limit=RESIZE_SECONDS,
+)
 def resize_image(original: Original) -> Resized:
     """Second stage, and the one that computes: make the variants."""
     with settled(), _judged(original["source"]):
         return pipeline.resize(original)
 
 
-@job(name="storage.image.upload", queue="storage", time_limit=60)
+@job(name="storage.image.upload", queue="storage", breaker=STORES, time_limit=60)
 def upload_image(resized: Resized) -> list[Made]:
     """Third stage: publish the variants."""
     with settled():
@@ -96,7 +106,7 @@ def process_image(source: str, target: str, then: Any) -> None:
     chain(fetch_image.s(source, target), resize_image.s(), upload_image.s(), then).apply_async()
 
 
-@job(name="storage.orphans", queue="storage", max_retries=2, time_limit=2 * 3600, unique=True)
+@job(name="storage.orphans", queue="storage", breaker=STORES, max_retries=2, time_limit=2 * 3600, unique=True)
 def sweep_orphans(dry_run: bool = False) -> str:
     """Remove what nothing refers to from every store, or with `dry_run` count it."""
     with settled():

@@ -12,11 +12,18 @@ class HeldBy(StrEnum):
     INVALID = "invalid"
     #: As many jobs of its task, queue or key as may run, run; or as many as may begin have begun.
     LIMIT = "limit"
+    #: The breaker of the dependency that it needs is not closed.
+    BREAKER = "breaker"
 
     @property
     def words(self) -> str:
         """What people read."""
-        return "waits for a limit" if self == HeldBy.LIMIT else "needs newer code"
+        match self:
+            case HeldBy.LIMIT:
+                return "waits for a limit"
+            case HeldBy.BREAKER:
+                return "waits for its dependency"
+        return "needs newer code"
 
 
 #: What a worker with newer code frees.

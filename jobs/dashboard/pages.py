@@ -21,6 +21,7 @@ ROOMS = (
     ("jobs", "Jobs", "j"),
     ("dead-letters", "Dead letters", "d"),
     ("queues", "Queues", "q"),
+    ("flow", "Flow", "f"),
     ("schedules", "Schedules", "s"),
     ("workers", "Workers", "w"),
     ("history", "History", "h"),

@@ -176,6 +176,7 @@ class _Jobs:
             parent_id=parent.id,
             group_id=None if self.place is None else self.place.group_id,
             group_index=None if self.place is None else self.place.index,
+            breaker=task.breaker,
         )
         #: The queue and the priority of them all, unless the arguments have a say.
         self._place = None if is_routed(task) else placed(task, options, (), {})

@@ -11,6 +11,7 @@ from typing import Any
 from jobs.core.states import State
 from jobs.ledger.rules import NO_RULE
 from jobs.ledger.sql import (
+    BREAKER_CLOSED,
     NO_LEASE,
     NOT_PAUSED,
     UNIQUE_KEY_BEGUN,
@@ -93,6 +94,8 @@ class Taken:
     correlation_id: str
     parent_id: uuid.UUID | None
     ends_by: float | None = None
+    #: The dependency without which it is in vain.
+    breaker: str | None = None
     begins_in: float | None = None
 
     @property
@@ -113,7 +116,7 @@ class Claims:
     Attributes:
         claimed: those that were, in the order in which they were asked for.
         locked: those that could be claimed, but for somebody else's transaction, which holds their rows.
-        ruled: those that could be, but for what limits them, or may: `jobs.flow` decides.
+        ruled: those that could be, but for what limits them, or may, or for their breaker: `jobs.flow` decides.
     """
 
     claimed: list[Taken]
@@ -121,16 +124,17 @@ class Claims:
     ruled: set[uuid.UUID] = field(default_factory=set)
 
 
-#: Holds for jobs that wait for nothing, named by their ids; and for those of them that may begin without further ado.
+#: Holds for jobs that wait for nothing, named by their ids; for jobs in whose way nothing stands; and for both.
 _DUE = f"{in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
-_CLAIMABLE = f"{_DUE} AND {NO_RULE}"
+_FREE = f"{NO_RULE} AND {BREAKER_CLOSED}"
+_CLAIMABLE = f"{_DUE} AND {_FREE}"
 
 
 def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: str, again: bool = False) -> Claims:
     """Queued → running for jobs, each under a lease of its own; the attempt is counted.
 
     A unique key is let go, unless it is to be held for longer. Left are jobs that somebody else has claimed, that have
-    ended or wait for their time, that are held back, and those of paused queues.
+    ended or wait for their time, that are held back, those of paused queues, and those whose breaker is not closed.
 
     Args:
         asked: the leases, by job.
@@ -180,8 +184,8 @@ def _claim(words: Dialect) -> str:
 
 @cache
 def _left(words: Dialect) -> str:
-    """Return the query for asked jobs that wait for nothing and were not claimed, and whether no rule concerns them."""
-    return f"SELECT id, {NO_RULE} FROM ({words.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
+    """Return the query for asked jobs that wait for nothing and were not claimed, and whether they are free."""
+    return f"SELECT id, {_FREE} FROM ({words.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
 
 
 @cache
@@ -196,7 +200,7 @@ def _claim_waiting(words: Dialect) -> str:
     # The words are those of the index `jobs_job_waiting` and of no other.
     wanted = (
         f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
-        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {NO_RULE}"
+        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {_FREE}"
         f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked}"
     )
     return (
@@ -211,7 +215,7 @@ def _claim_waiting(words: Dialect) -> str:
 def taken_columns(words: Dialect) -> str:
     """Return the columns of a `Taken`, but its `begins_in`, in order."""
     ahead = "id, lease_id, task, queue, priority, args, kwargs, options"
-    return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id"
+    return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id, breaker"
 
 
 def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Taken]:
@@ -221,7 +225,7 @@ def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Taken]
 
 def _taken(row: Sequence[Any], words: Dialect) -> Taken:
     job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
-    expired, seconds_left, correlation_id, parent_id, *begins_in = rest
+    expired, seconds_left, correlation_id, parent_id, breaker, *begins_in = rest
     return Taken(
         words.to_uuid(job_id),
         lease_id,
@@ -239,6 +243,7 @@ def _taken(row: Sequence[Any], words: Dialect) -> Taken:
         correlation_id,
         None if parent_id is None else words.to_uuid(parent_id),
         None if seconds_left is None else time.monotonic() + seconds_left,
+        breaker,
         *begins_in,
     )
 

@@ -52,6 +52,8 @@ class NewJob(NamedTuple):
     replay_of: uuid.UUID | None = None
     #: What its task's `key=` says of it, after the task's name.
     limit_key: str | None = None
+    #: The dependency without which it is in vain.
+    breaker: str | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
     #: The group that waits for it, and its place there.
@@ -96,8 +98,8 @@ MOST_TRIES = 10
 
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
-    " unique_key, unique_until, replay_of, limit_key, group_id, group_index, run_at, expires_at, unique_expires_at,"
-    " deadline_at"
+    " unique_key, unique_until, replay_of, limit_key, breaker, group_id, group_index, run_at, expires_at,"
+    " unique_expires_at, deadline_at"
 )
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
 
@@ -275,7 +277,7 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
     unique_expires_at = _moment(None, _window(job), words, parameters) or "NULL"
     deadline_at = _moment(job.deadline_at, job.deadline_in, words, parameters) or "NULL"
-    marks = ["%s"] * 4 + [words.json] * 3 + ["%s"] * 10
+    marks = ["%s"] * 4 + [words.json] * 3 + ["%s"] * 11
     return ", ".join([*marks, run_at, expires_at, unique_expires_at, deadline_at]), parameters
 
 
@@ -301,6 +303,7 @@ def _without_times(job: NewJob, words: Dialect) -> list[Any]:
         str(Until.DONE) if job.unique_key and job.unique_rule.until == Until.DONE else None,
         None if job.replay_of is None else words.key(job.replay_of),
         job.limit_key,
+        job.breaker,
         None if job.group_id is None else words.key(job.group_id),
         job.group_index,
     ]
@@ -320,7 +323,8 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 _TYPES = (
     "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
     " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, limit_key text,"
-    " group_id uuid, group_index int, run_at timestamptz, expires_at timestamptz, unique_expires_at timestamptz,"
+    " breaker text, group_id uuid, group_index int, run_at timestamptz, expires_at timestamptz,"
+    " unique_expires_at timestamptz,"
     " deadline_at timestamptz"
 )
 

@@ -1,4 +1,4 @@
-"""Jobs that are held back: queued, and dispatched to nobody until what holds them is gone.
+"""Jobs that are held back for newer code: queued, and dispatched to nobody until what holds them is gone.
 
 A job that the code of one worker cannot run waits for a worker with newer code, without an attempt. Whoever can run it
 frees it; where nobody comes in time, it gives up.
@@ -22,7 +22,7 @@ NEEDS_NEWER_CODE = f"held_by IN ({', '.join(repr(by.value) for by in sorted(FOR_
 
 @dataclass(frozen=True, slots=True)
 class HeldJob:
-    """A job that is held back. `args` and `kwargs` are JSON texts.
+    """A job that is held back for newer code. `args` and `kwargs` are JSON texts.
 
     Attributes:
         since: when it was first held back since it was last enqueued.
@@ -77,7 +77,7 @@ def held(grace_seconds: float, limit: int, after: uuid.UUID | None = None) -> li
 
 
 def unhold(job_ids: Sequence[uuid.UUID]) -> list[str]:
-    """Let jobs go on that were held back; they are dispatched as any other. Returns their queues."""
+    """Let jobs go on that waited for newer code; they are dispatched as any other. Returns their queues."""
     if not job_ids:
         return []
     sql = dialect()

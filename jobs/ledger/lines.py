@@ -10,7 +10,7 @@ from typing import Any
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.ledger.claims import Taken, by_lease, taken_columns, taking
-from jobs.ledger.sql import NOT_PAUSED, Dialect, change_named, changed, dialect, in_state, rows
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, change_named, changed, dialect, in_state, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ def asked(job_ids: Collection[uuid.UUID]) -> list[Waiting]:
 def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> list[Waiting]:
     """Return the first jobs of each of these lines, `limit` of each at most, their rows locked.
 
-    Left out are jobs of other queues than `queues` and of paused ones, and those whose rows others have locked.
+    Left out are jobs of other queues than `queues` and of paused ones, those whose breakers are not closed, and those
+    whose rows others have locked.
     """
     words = dialect()
     found = []
@@ -64,7 +65,9 @@ def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> lis
 
 @cache
 def _heads(words: Dialect) -> str:
-    line = f"held_rule = %s AND state = '{State.QUEUED}' AND queue {words.is_one_of} AND {NOT_PAUSED}"
+    line = (
+        f"held_rule = %s AND state = '{State.QUEUED}' AND queue {words.is_one_of} AND {NOT_PAUSED} AND {BREAKER_CLOSED}"
+    )
     return f"SELECT {_COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {words.skip_locked}"
 
 

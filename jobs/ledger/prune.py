@@ -102,6 +102,7 @@ _AGES = {
     "jobs_schedulerun": "fired_at",
     "jobs_operatoraction": "at",
     "jobs_worker": "seen_at",
+    "jobs_breakerchange": "at",
 }
 
 

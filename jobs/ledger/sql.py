@@ -14,6 +14,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from jobs.core.breaker import BreakerState
 from jobs.core.states import State
 
 
@@ -134,6 +135,9 @@ UNIQUE_KEY_SUCCEEDED = "unique_key = CASE WHEN unique_expires_at > {now} THEN un
 
 #: Holds for jobs of queues that are not paused. Which those are is asked once in a statement, and not for each row.
 NOT_PAUSED = "queue NOT IN (SELECT name FROM jobs_queue WHERE paused_at IS NOT NULL)"
+
+#: Holds for jobs whose dependency is there, or that need none. It is asked once in a statement, too.
+BREAKER_CLOSED = f"COALESCE(breaker, '') NOT IN (SELECT name FROM jobs_breaker WHERE state <> '{BreakerState.CLOSED}')"
 
 
 def placeholders(items: Sequence[object]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.core.states import State
+from jobs.ledger.breakers import ARE_BREAKERS_WANTED
 from jobs.ledger.hold import NEEDS_NEWER_CODE
 from jobs.ledger.maintain import DUE, undispatched
 from jobs.ledger.sql import dialect, rows
@@ -17,12 +18,14 @@ class Work:
         due: whether there are scheduled or retrying jobs whose time has come.
         undispatched: whether there are queued jobs without a message, for longer than their process should take.
         held: whether jobs wait for newer code.
+        breakers: whether a breaker is not closed, or holds jobs back.
         paused: the names of the paused queues.
     """
 
     due: bool
     undispatched: bool
     held: bool
+    breakers: bool
     paused: frozenset[str]
 
 
@@ -39,9 +42,10 @@ def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
         f"SELECT 'due', '' WHERE EXISTS ({job} {DUE} AND run_at <= {sql.now})"
         f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({job} {undispatched(sql)})"
         f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE})"
+        f" UNION ALL SELECT 'breakers', '' WHERE {ARE_BREAKERS_WANTED}"
         " UNION ALL SELECT 'paused', name FROM jobs_queue WHERE paused_at IS NOT NULL",
         [-grace_seconds, sql.array(without)],
     )
     kinds = {kind for kind, _ in found}
     paused = frozenset(name for kind, name in found if kind == "paused")
-    return Work("due" in kinds, "undispatched" in kinds, "held" in kinds, paused)
+    return Work("due" in kinds, "undispatched" in kinds, "held" in kinds, "breakers" in kinds, paused)

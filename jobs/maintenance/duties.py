@@ -10,6 +10,7 @@ from jobs.conf import conf
 from jobs.deadletters.archiver import Archiver
 from jobs.deadletters.missing import MissingLetters
 from jobs.enqueue.publisher import publisher_for
+from jobs.flow import breakers
 from jobs.maintenance import renew, retention
 from jobs.maintenance.agenda import Agenda
 from jobs.maintenance.brokerless import redispatch_for
@@ -79,6 +80,7 @@ class Duties:
             agenda.duty("due", "due", redispatch.due),
             agenda.duty("undispatched", "undispatched", redispatch.undispatched),
             agenda.duty("held back", "held", self._held_back.look),
+            agenda.duty("breakers", "breakers", self._look_after_breakers),
             Duty("roster", self._sign, min(heartbeat.EVERY, beat * 5)),
             Duty("rescue", self._rescue.look, self._rescue.every()),
             Duty("resend", redispatch.lost, redispatch.every()),
@@ -92,6 +94,12 @@ class Duties:
             Duty("prune", retention.prune_a_batch, PRUNE_EVERY),
             *(Duty(name, run, every) for name, run, every in _registered),
         ]
+
+    def _look_after_breakers(self) -> bool:
+        queues, is_more = breakers.look_after()
+        if queues:
+            self._redispatch.freed(queues)
+        return is_more
 
     def database_failed(self, error: DatabaseError) -> None:
         """Called when a duty found that the database could not be used: take no jobs until it can."""

@@ -27,6 +27,7 @@ def register_cleaners() -> None:
     register_cleaner("dead letters", _prune_dead_letters)
     register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
+    register_cleaner("breaker changes", _rows("jobs_breakerchange", lambda: conf().history_seconds))
     register_cleaner("ended API tokens", prune_tokens)
     register_cleaner("resolved incidents", prune_incidents)
     register_cleaner("gone workers", _rows("jobs_worker", lambda: conf().retention_seconds))

@@ -9,7 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job, Tally, Worker
-from jobs.reports import workers
+from jobs.reports import breakers, workers
+from jobs.reports.breakers import BreakerReport
 from jobs.reports.lags import age, housekeeping_lag
 from jobs.reports.queues import UNFINISHED, QueueReport, queues
 from jobs.reports.tallies import BOUNDS, LAG, tallies
@@ -23,6 +24,7 @@ def families() -> Iterator[Metric]:
     yield from _counted(tallies(LAG))
     yield _jobs()
     yield from _of_queues(queues())
+    yield from _of_breakers(breakers.every())
     yield _dead_letters()
     yield from _lags()
     yield from _of_workers(list(workers.recent()))
@@ -108,6 +110,19 @@ def _of_queues(found: list[QueueReport]) -> Iterator[Metric]:
     yield targets
 
 
+def _of_breakers(found: list[BreakerReport]) -> Iterator[Metric]:
+    facts: list[tuple[type[GaugeMetricFamily | CounterMetricFamily], str, str, Callable[[BreakerReport], float]]] = [
+        (GaugeMetricFamily, "breaker_open", "1 while a breaker is not closed.", lambda one: not one.is_closed),
+        (GaugeMetricFamily, "breaker_waiting", "Jobs that a breaker holds back.", lambda one: one.waiting),
+        (CounterMetricFamily, "breaker_openings", "Times that a breaker has opened.", lambda one: one.openings),
+    ]
+    for kind, name, help_text, value in facts:
+        family = kind(PREFIX + name, help_text, labels=["breaker"])
+        for one in found:
+            family.add_metric([one.name], float(value(one)))
+        yield family
+
+
 def _dead_letters() -> Metric:
     family = GaugeMetricFamily(
         f"{PREFIX}dead_letters_open", "Dead letters that nobody has dealt with.", labels=["task", "queue", "reason"]
@@ -120,7 +135,7 @@ def _dead_letters() -> Metric:
 
 def _lags() -> Iterator[Metric]:
     now = timezone.now()
-    undispatched = Job.objects.filter(state=State.QUEUED, dispatched_at=None, run_at__lte=now)
+    undispatched = Job.objects.filter(state=State.QUEUED, dispatched_at=None, held_by=None, run_at__lte=now)
     yield _gauge(
         "outbox_lag_seconds",
         "How long the oldest due job has been without a message; with ledger:// how long without a taker.",

@@ -1,6 +1,7 @@
 """The ledger's tables: fields, constraints and indexes."""
 
 from jobs.models.alert import AlertNotice, AlertTarget, AlertWatch, Incident
+from jobs.models.breaker import BreakerChange, CircuitBreaker
 from jobs.models.dead_letter import DeadLetter
 from jobs.models.flow_rule import FlowRule
 from jobs.models.group import JobGroup
@@ -21,7 +22,9 @@ __all__ = [
     "AlertWatch",
     "ApiToken",
     "Attempt",
+    "BreakerChange",
     "BrokerMessage",
+    "CircuitBreaker",
     "DeadLetter",
     "FlowRule",
     "Incident",

@@ -75,7 +75,7 @@ class Job(models.Model):
     held_rule = models.BigIntegerField(null=True)
     #: What its task's `key=` says of it, after the task's name; null where the task has none.
     limit_key = models.CharField(max_length=300, null=True)
-    #: The dependency that its task says it needs; null where it names none.
+    #: The dependency that its task says it needs; null where it names none. While that one's breaker is open it waits.
     breaker = models.CharField(max_length=100, null=True)
     #: Whose job it is, where its task says so; waiting jobs of one queue are claimed in turns by tenant.
     tenant = models.CharField(max_length=200, null=True)
@@ -135,6 +135,12 @@ class Job(models.Model):
                 condition=models.Q(state=State.RUNNING, limit_key__isnull=False),
                 name="jobs_job_running_keys",
             ),
+            # Those that are held back and need a dependency, in the order in which one of them becomes the probe.
+            models.Index(
+                fields=["breaker", "held_by", "-priority", "run_at", "id"],
+                condition=models.Q(state=State.QUEUED, breaker__isnull=False, held_by__isnull=False),
+                name="jobs_job_held_by_breaker",
+            ),
             models.Index(fields=["lease_expires_at"], condition=models.Q(state=State.RUNNING), name="jobs_job_leases"),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["changed_at", "id"], name="jobs_job_changes"),
@@ -166,7 +172,9 @@ class Job(models.Model):
     @property
     def held_back(self) -> str:
         """Why it waits though it is due, in words; empty where nothing holds it back."""
-        return HeldBy(self.held_by).words if self.held_by and self.state == State.QUEUED else ""
+        if not self.held_by or self.state != State.QUEUED:
+            return ""
+        return f"waits for {self.breaker}" if self.held_by == HeldBy.BREAKER else HeldBy(self.held_by).words
 
     @property
     def calls(self) -> int:

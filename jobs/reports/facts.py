@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Min
 
 from jobs import schedules
+from jobs.core.held_by import FOR_NEWER_CODE
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job
-from jobs.reports import workers
+from jobs.reports import breakers, workers
 from jobs.reports.lags import housekeeping_lag
 from jobs.reports.queues import queues
-from jobs.reports.verdict import Deaf, Facts, Faulty, HeldBackJobs, Missed, Silence, is_missed
+from jobs.reports.verdict import Deaf, Facts, Faulty, HeldBackJobs, Missed, OpenBreaker, Silence, is_missed
 from jobs.schedules import Entry, due_at
 
 
@@ -29,6 +30,11 @@ def facts(now: datetime) -> Facts:
         faulty=[Faulty(entry.row.name, entry.fault) for entry in enabled if entry.fault],
         held_back=held_back(),
         housekeeping_lag=housekeeping_lag(now),
+        breakers=[
+            OpenBreaker(one.name, one.sentence(now), is_wanted=bool(one.opened_by))
+            for one in breakers.every()
+            if not one.is_closed
+        ],
         silent=[
             Silence(worker.name, worker.seen_at, worker.running)
             for worker in present
@@ -41,7 +47,7 @@ def facts(now: datetime) -> Facts:
 
 def held_back() -> HeldBackJobs | None:
     """Return the jobs that no worker's code can run, or None."""
-    found = Job.objects.filter(state=State.QUEUED, held_by__isnull=False).order_by()
+    found = Job.objects.filter(state=State.QUEUED, held_by__in=FOR_NEWER_CODE).order_by()
     count, since = found.aggregate(count=Count("pk"), since=Min("held_since")).values()
     return HeldBackJobs(count, since) if count else None
 

@@ -85,6 +85,15 @@ class HeldBackJobs:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBreaker:
+    """A circuit breaker that is not closed, in words, and whether an operator opened it."""
+
+    name: str
+    sentence: str
+    is_wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What the verdict is about.
 
@@ -106,6 +115,7 @@ class Facts:
     refused: Mapping[str, str] = field(default_factory=dict)
     held_back: HeldBackJobs | None = None
     housekeeping_lag: float = 0.0
+    breakers: Sequence[OpenBreaker] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +165,26 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
         yield Alert(f"worker {deaf.name} is deaf", f"Worker {deaf.name} listens to nothing: {deaf.reason}", "workers")
     for name, error in facts.refused.items():
         yield Alert(f"queue {name} is refused", f"The broker refuses queue {name}: {error}", "queues")
+    for breaker in facts.breakers:
+        cause = f"breaker {breaker.name} is open"
+        yield Alert(cause, f"{breaker.sentence}.", "flow", grave=not breaker.is_wanted)
     for queue in facts.queues:
         yield from _of_queue(queue, facts.workers, now)
     yield from _of_dead_letters(facts)
     if held := facts.held_back:
         jobs = f"{held.count:,} {'job needs' if held.count == 1 else 'jobs need'} newer code than any worker has"
         yield Alert("jobs held back", f"{jobs}, the first for {duration(now - held.since)}.", "jobs", "q=state:queued")
+    yield from _of_schedules(facts, now)
+    for silence in facts.silent:
+        text = f"Worker {silence.name} went silent {duration(now - silence.seen_at)} ago"
+        text += f" with {silence.running} running." if silence.running else "."
+        yield Alert(f"worker {silence.name} is silent", text, "workers")
+    if waiting_for := facts.housekeeping_lag if facts.workers and facts.housekeeping_lag > LATE_AFTER else 0.0:
+        text = f"Maintenance is late: a job has been due, or without its worker, for {duration(waiting_for)}."
+        yield Alert("maintenance is late", text, "workers")
+
+
+def _of_schedules(facts: Facts, now: datetime) -> Iterator[Alert]:
     for missed in facts.missed:
         late = duration(now - missed.due_at)
         yield Alert(
@@ -172,13 +196,6 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
         yield Alert(
             f"schedule {faulty.name} is faulty", f"Schedule {faulty.name} cannot run: {faulty.fault}", "schedules"
         )
-    for silence in facts.silent:
-        text = f"Worker {silence.name} went silent {duration(now - silence.seen_at)} ago"
-        text += f" with {silence.running} running." if silence.running else "."
-        yield Alert(f"worker {silence.name} is silent", text, "workers")
-    if waiting_for := facts.housekeeping_lag if facts.workers and facts.housekeeping_lag > LATE_AFTER else 0.0:
-        text = f"Maintenance is late: a job has been due, or without its worker, for {duration(waiting_for)}."
-        yield Alert("maintenance is late", text, "workers")
 
 
 def _of_queue(queue: QueueReport, workers: int, now: datetime) -> Iterator[Alert]:

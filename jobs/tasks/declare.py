@@ -6,6 +6,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, Unp
 
 from celery import shared_task
 
+from jobs.core.breaker import Breaker
 from jobs.core.limits import MOST_JOBS, RULE as LIMIT_RULE, is_rate
 from jobs.core.public_rate import RULE as RATE_RULE, is_public_rate
 from jobs.core.queue_names import RULE, is_queue_name
@@ -13,7 +14,7 @@ from jobs.core.retry import MOST_TIMES, TOO_LONG
 from jobs.core.unique_rule import UniqueRule
 from jobs.core.versions import MOST as MOST_VERSIONS, is_version
 from jobs.errors import InvalidOption
-from jobs.tasks import aliases, limits
+from jobs.tasks import aliases, breakers, limits
 from jobs.tasks.keys import RULE as KEY_RULE, Key, check_key, is_key
 from jobs.tasks.options import PRIORITIES, UNIQUENESS
 from jobs.tasks.task import JobTask
@@ -62,6 +63,9 @@ class TaskOptions(TypedDict, total=False):
     #: What its jobs are told apart by, each with these limits of its own: an argument's name, a template of names, or a
     #: callable that takes the arguments.
     key: Key | None
+    #: The dependency without which its jobs are in vain: while its breaker is open they wait, without an attempt. Its
+    #: name does where another task has declared the breaker before.
+    breaker: Breaker | str | None
     #: Names of arguments that nobody is shown, or true for all.
     redact: tuple[str, ...] | bool
     #: Whether clients may submit it over HTTP.
@@ -120,6 +124,8 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
         InvalidOption: for an option `@job` does not know, or a value it cannot have.
     """
     _check_options(options)
+    if (breaker := options.get("breaker")) is not None:
+        options["breaker"] = breakers.declare(breaker)
     rule = _unique_rule(options)
     # A task has a method `replace`.
     others = {name: value for name, value in options.items() if name not in UNIQUENESS}
@@ -228,6 +234,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "burst": (_count, "a whole number, one or more"),
     "concurrency": (lambda value: value is None or _count(value), "a whole number, one or more, or None"),
     "key": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
+    "breaker": (lambda value: value is None or isinstance(value, (Breaker, str)), "a Breaker, or the name of one"),
     "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
     "redact": (
         lambda value: isinstance(value, (bool, tuple, list)),

@@ -66,6 +66,7 @@ class JobTask(TypedCalls[P, R_co], Task):
     deadline: float | None = None
     unique: str | bool | tuple[str, ...] = False
     unique_rule = UniqueRule()
+    breaker: str | None = None
     batch = 0
     rate_limit: str | float | None = None
     burst = 1

@@ -66,6 +66,7 @@ def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_in
         correlation_id=str(job_id),
         parent_id=_parent(headers.get("parent_id")),
         limit_key=_limit_key(task, body),
+        breaker=task.breaker,
     )
 
 

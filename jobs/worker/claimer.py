@@ -10,7 +10,7 @@ import secrets
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -335,6 +335,14 @@ class Claimer:
             self._waiting.remove(set(split))
             self._let_go(split)
         self._turn()
+
+    def opened(self, breakers: Collection[str]) -> None:
+        """Put back what is claimed, has not begun, and would begin in vain: these breakers have opened."""
+        vain = [job for job in self._ready.jobs if job.job.breaker in breakers]
+        if vain:
+            gone = set(vain)
+            self._ready.jobs = deque(job for job in self._ready.jobs if job not in gone)
+            self._release(vain)
 
     def recall(self, job_id: uuid.UUID) -> ReservedJob | None:
         """Return a job that is claimed and that the pool does not have; it will not get it any more."""

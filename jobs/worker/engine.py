@@ -63,7 +63,7 @@ class Engine:
         self.claimer = Claimer(app, consumer, self.main, self.reserved, self.events)
         self.pool = Pool(consumer.hostname, self.events, self.claimer.unbegun, self._lost, reports.read, self.main)
         self._ledger = LedgerThread(
-            consumer.hostname, reports, Recorder(app, self._recorded), self._park, self._answered
+            consumer.hostname, reports, Recorder(app, self._recorded, self._opened), self._park, self._answered
         )
         self._lines = Lines(consumer, self.claimer, self._ledger)
         self._dead_letters = DeadLetters(self._ledger.record)
@@ -205,6 +205,9 @@ class Engine:
         if self._lines.may_move(end.job.job):
             self.main.call(self._lines.look_now)
         tell_of_lost(self._app, end, became)
+
+    def _opened(self, breakers: Collection[str]) -> None:
+        self.main.call(partial(self.claimer.opened, breakers))
 
     def _gone(self, jobs: Sequence[ReservedJob]) -> None:
         for job in jobs:

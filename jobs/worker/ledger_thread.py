@@ -212,10 +212,11 @@ class LedgerThread(threading.Thread):
     def _turn(self) -> None:
         asked, ends, released = self._take()
         in_doubt = self._in_doubt or self._lines_in_doubt
-        if not (asked or ends or released or self._foreign or self._lines or in_doubt):
+        is_due = self._recorder.is_due
+        if not (asked or ends or released or self._foreign or self._lines or in_doubt or is_due):
             return
         try:
-            if ends:
+            if ends or is_due:
                 self._keep(self._recorder.write(ends))
                 ends = []
             if released:
@@ -276,7 +277,8 @@ class LedgerThread(threading.Thread):
         wanted = {one.job_id: one.lease_id for one in asked}
         found = claims.claim_many(wanted, lease_seconds=seconds, worker=self._hostname, again=again)
         ruled = {job_id: wanted[job_id] for job_id in found.ruled}
-        decided = flow.claim(ruled, flow.Worker(self._hostname, {one.queue for one in asked}, seconds))
+        worker = flow.Worker(self._hostname, {one.queue for one in asked}, seconds)
+        decided = self._recorder.breakers.claim(ruled, worker)
         claimed, locked = [*found.claimed, *decided.claimed], found.locked | decided.locked
         if locked and not again:
             asked = self._put_off_locked(asked, locked)

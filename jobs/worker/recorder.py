@@ -6,7 +6,7 @@ somebody else has locked, keeps none of the others.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,10 +19,12 @@ from jobs.compose.followers import call_in_place, enqueue_error_links, enqueue_f
 from jobs.compose.groups import settle
 from jobs.compose.replacements import change_canvas, is_replacement
 from jobs.core import outcome as outcomes
+from jobs.core.breaker import verdict
 from jobs.core.outcome import Outcome, Reason
 from jobs.core.places import Place, place_of
 from jobs.core.states import State
 from jobs.errors import EnqueueError
+from jobs.flow.breakers import Breakers, Said, Written
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import GroupLocked, lock_free, move
@@ -101,16 +103,27 @@ class Recorder:
     Args:
         app: the application.
         recorded: told of each end that is written, and what became of its job.
+        opened: told of breakers that are open now.
     """
 
-    def __init__(self, app: Celery, recorded: Callable[[End, Outcome], None]) -> None:
-        self._app, self._recorded = app, recorded
+    def __init__(
+        self,
+        app: Celery,
+        recorded: Callable[[End, Outcome], None],
+        opened: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
+        self._app, self._recorded, self._opened = app, recorded, opened
+        self.breakers = Breakers()
+        #: What the transaction at hand says of breakers.
+        self._written = Written()
         #: The ends of the call at hand that are still to be written, and those of them that are to be tried again.
         self._left: list[End] = []
         self._postponed: list[End] = []
 
     def write(self, ends: list[End]) -> list[End]:
         """Write ends, and take out of the list what is done with. Returns those to be tried again.
+
+        With them what was kept of earlier ones; it is all that is written where there are none.
 
         Raises:
             DatabaseError: the database is away. What the list holds is still to be written, and only that.
@@ -123,7 +136,24 @@ class Recorder:
             raise
         return self._postponed
 
+    @property
+    def is_due(self) -> bool:
+        """Whether something that was kept is to be written by now, though nothing ends."""
+        return self.breakers.are_due
+
+    def _write_kept(self) -> None:
+        with transaction.atomic():
+            self._written = self.breakers.record(())
+        self._counted()
+
+    def _counted(self) -> None:
+        """Take note that the transaction has committed."""
+        if opened := self.breakers.recorded(self._written):
+            self._opened(opened)
+
     def _write_all(self, ends: Sequence[End]) -> None:
+        if not ends:
+            self._write_kept()
         plain = {end.job.job.id: end for end in ends if not end.is_followed}
         if plain:
             self._each_alone(list(plain.values()), self._write_plain)
@@ -165,6 +195,7 @@ class Recorder:
                 records = self._record(ends)
         except GroupLocked:
             ends, records = self._write_those_of_free_groups(ends)
+        self._counted()
         lost = []
         for end in ends:
             job_id = end.job.job.id
@@ -192,6 +223,7 @@ class Recorder:
         self._keep_results(ends)
         records = record_many([end.ended for end in ends], again=any(end.again for end in ends))
         self._settle(ends, records)
+        self._written = self.breakers.record(_said(ends, records))
         return records
 
     def _write_followed(self, ends: Sequence[End]) -> None:
@@ -203,6 +235,7 @@ class Recorder:
             became = records.became.get(end.job.job.id)
             if became is not None and not records.already:
                 self._enqueue_what_follows(end)
+        self._counted()
         if became is not None:
             self._done(end, became)
         elif records.locked:
@@ -272,6 +305,15 @@ class Recorder:
             return replace(end, not_before=time.monotonic() + 10.0)
         failure = replace(failure_of(exc), type="Unrecordable")
         return replace(end, outcome=outcome_of(end.job.task, exc, end.job.job), failure=failure, is_parked=False)
+
+
+def _said(ends: Sequence[End], records: Records) -> Iterator[Said]:
+    """Return what those ends say about their jobs' dependencies that this very transaction writes."""
+    for end in ends:
+        job = end.job.job
+        if job.breaker is not None and job.id in records.became and job.id not in records.already:
+            says = verdict(records.became[job.id], lost_worker=end.lost_worker)
+            yield Said(job.breaker, job.lease_id, says, end.failure.summary if end.failure else "")
 
 
 def _later(end: End) -> End:

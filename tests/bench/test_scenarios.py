@@ -13,7 +13,7 @@ from tests.environment import CI
 FEW = ("--jobs", "6", "--latency-jobs", "3", "--idle-seconds", "0.1", "--rounds", "1", "--pools", "threads")
 
 #: What plain Celery has no counterpart of.
-OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY}
+OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY, Case.GUARDED}
 
 
 def page(tmp_path: Path, broker: str, database: str, *options: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from django.utils import timezone
 
 from accounts.models import User
+from jobs.core.breaker import BreakerState
 from jobs.core.states import State
-from jobs.models import Job, OperatorAction
+from jobs.models import BreakerChange, CircuitBreaker, Job, OperatorAction
 from mail import conf, letters
 from mail.inbox.store import Store
 from mail.messages import build
@@ -71,6 +72,7 @@ def fill(inbox: Path, *, jobs: int) -> None:
     _write_posts(operator, now)
     _send_mails(Store(inbox), operator, now)
     _act(now)
+    _break(now)
     # What the site itself enqueued while it was filled belongs to nobody's story.
     Job.objects.filter(task="search.index").delete()
 
@@ -156,3 +158,12 @@ def _act(now: datetime) -> None:
     for action, target, count, minutes in done:
         row = OperatorAction.objects.create(actor="ada@example.com", action=action, target=target, count=count)
         OperatorAction.objects.filter(pk=row.pk).update(at=now - timedelta(minutes=minutes))
+
+
+def _break(now: datetime) -> None:
+    """Let the mail server have been away for some minutes at night."""
+    CircuitBreaker.objects.create(name="smtp", openings=1)
+    reason = "MailError: The mail server smtp.example.com:587 put off the mail: 421 too many connections"
+    for state, hours, words in ((BreakerState.OPEN, 5.2, reason), (BreakerState.CLOSED, 5.05, "")):
+        row = BreakerChange.objects.create(breaker="smtp", state=state, reason=words)
+        BreakerChange.objects.filter(pk=row.pk).update(at=now - timedelta(hours=hours))

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from celery import current_app
@@ -15,6 +15,7 @@ from jobs.core.delivery import read_body, read_headers
 from jobs.core.outcome import Dead, Outcome
 from jobs.deadletters import codec, publisher
 from jobs.enqueue.message import LEDGER_HEADER, Outgoing, outgoing
+from jobs.flow.claim import Worker
 from jobs.ledger import claims
 from jobs.ledger.claims import Taken, claim_many, claim_waiting
 from jobs.ledger.enqueue import NewJob, adopt, has_come
@@ -63,7 +64,11 @@ class InThisProcess:
 
     def claim(self, *job_ids: uuid.UUID) -> list[ReservedJob]:
         """Claim jobs, and those that wait beside them where their task takes batches."""
-        found = claim_many({job_id: new_lease() for job_id in job_ids}, **self._claims()).claimed
+        asked = {job_id: new_lease() for job_id in job_ids}
+        answer = claim_many(asked, **self._claims())
+        queues = set(Job.objects.filter(pk__in=job_ids).values_list("queue", flat=True))
+        ruled = {job_id: asked[job_id] for job_id in answer.ruled}
+        found = [*answer.claimed, *self.recorder.breakers.claim(ruled, self._worker(queues)).claimed]
         for task, queue in Job.objects.filter(pk__in=job_ids).values_list("task", "queue").distinct():
             size, have = current_app.tasks[task].batch, sum(job.task == task for job in found)
             # A job that is taken still says that there is work.
@@ -76,6 +81,9 @@ class InThisProcess:
         lease = new_lease()
         adopt(row)
         return self._reserve(claim_many({row.id: lease}, **self._claims()).claimed, is_foreign=True)
+
+    def _worker(self, queues: Collection[str]) -> Worker:
+        return Worker(self.hostname, queues, conf().lease_seconds)
 
     def _claims(self) -> dict[str, Any]:
         return {"lease_seconds": conf().lease_seconds, "worker": self.hostname}

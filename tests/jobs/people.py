@@ -22,7 +22,10 @@ def logged_in(user: User, *, csrf: bool = False) -> Client:
     return client
 
 
-VIEW = ("view_job", "view_attempt", "view_deadletter", "view_queue", "view_operatoraction", "view_worker")
+VIEW = (
+    *("view_job", "view_attempt", "view_deadletter", "view_queue", "view_operatoraction", "view_worker"),
+    *("view_circuitbreaker", "view_breakerchange"),
+)
 
 
 def viewer() -> Client:

@@ -14,7 +14,7 @@ from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.db import connection, transaction
 from pydantic import BaseModel
 
-from jobs import Batch, Cancel, JobTask, Permanent, Snooze, check_cancelled, each, job, progress, step as kept
+from jobs import Batch, Breaker, Cancel, JobTask, Permanent, Snooze, check_cancelled, each, job, progress, step as kept
 from tests.tasks_app.effects import record
 
 if TYPE_CHECKING:
@@ -50,6 +50,20 @@ def noop() -> None:
 def note(effect: str) -> None:
     """Leave one effect."""
     record(effect)
+
+
+#: A file, which is a server as long as it is there.
+SERVER = Breaker("tests.server", failures=3, pause=1, longest_pause=2)
+
+
+@job(breaker=SERVER, max_retries=100, retry_backoff=0.1, retry_backoff_max=0.5)
+def depends(name: str, server: str, gate: str) -> None:
+    """Need a server, which answers once the gate is open."""
+    record(f"{name} asked")
+    if not Path(server).exists():
+        raise ConnectionError("421 too many connections")
+    pass_gate(gate)
+    record(f"{name} done")
 
 
 @job(ignore_result=False)

@@ -33,8 +33,18 @@ def test_every_page_shows_a_seeded_ledger(operator: Client) -> None:
     job, dead = Job.objects.filter(attempt__gt=1).first(), DeadLetter.objects.first()
     assert job is not None
     assert dead is not None
-    paths = ["", "?span=day", "?span=week", "list/", "dead/", "dead/list/", "queues/", "schedules/", "workers/"]
-    for path in [*paths, "history/", f"{job.pk}/", f"dead/{dead.pk}/"]:
+    paths = [
+        "",
+        "?span=day",
+        "?span=week",
+        "list/",
+        "dead/",
+        "dead/list/",
+        "queues/",
+        "schedules/",
+        "workers/",
+    ]
+    for path in [*paths, "flow/", "history/", f"{job.pk}/", f"dead/{dead.pk}/"]:
         assert operator.get(f"/jobs/{path}").status_code == 200
 
 

@@ -15,6 +15,7 @@ from jobs.ledger import attempts
 from jobs.models import Attempt, Job, Queue, TallyMark
 from jobs.operations import tokens
 from jobs.reports.tallies import BOUNDS, count_on, tallies
+from tests.jobs.breaker_rows import DEPENDENCY, opened
 from tests.jobs.letters import NOOP, dead_letter
 from tests.jobs.people import logged_in, person
 from tests.jobs.races import at_once
@@ -219,3 +220,10 @@ def test_looks_at_the_same_moment_count_once(counting: None) -> None:
         in_state(State.SUCCEEDED)
     at_once(lambda _: count_on(NOW), threads=4)
     assert value("jobs_finished_total") == 5
+
+
+def test_breakers_tell_whether_they_are_open_what_waits_and_how_often_they_opened() -> None:
+    opened(waiting=2)
+    for name, shown in (("open", 1), ("waiting", 2), ("openings_total", 1)):
+        assert value(f"breaker_{name}", breaker=DEPENDENCY.name) == shown
+        assert value(f"breaker_{name}", breaker="search") == 0

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from jobs.core.states import State
 from jobs.metrics.families import families
+from tests.jobs.breaker_rows import opened
 from tests.jobs.letters import dead_letter
 from tests.jobs.rows import in_state
 from tests.jobs.worker_rows import worker
@@ -48,6 +49,7 @@ def exposed(db: None) -> dict[str, set[str]]:
     """Every sample's name that `/metrics` may show, with its labels."""
     in_state(State.RUNNING)
     dead_letter()
+    opened()
     worker()
     found: dict[str, set[str]] = {}
     suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
