@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -58,10 +59,17 @@ def _check_search(request: HttpRequest) -> None:
 
 
 def _check_exception(request: HttpRequest, exc: Exception) -> HttpResponse | None:
-    if not isinstance(exc, BEYOND):
+    if not isinstance(exc, BEYOND) and not _is_refused_key(request, exc):
         return None
     logger.warning("A value of %s %s cannot be held.", request.method, request.path, exc_info=exc)
     return _refused(request, OddValue("", "has a value beyond what can be held"))
+
+
+def _is_refused_key(request: HttpRequest, exc: Exception) -> bool:
+    # Django's way from the admin to an object's page looks for any key in any table, and takes only some of what fields
+    # say of one that they cannot be.
+    at = request.resolver_match
+    return isinstance(exc, ValidationError) and at is not None and at.view_name == "admin:view_on_site"
 
 
 def _refused(request: HttpRequest, exc: OddValue) -> HttpResponse:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from urllib.parse import quote
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -217,6 +219,17 @@ def test_an_odd_value_in_any_path_is_found_nowhere(value: str, staff: Client, ro
                 findings.look(f"{method} with {value}", path, answer)
     assert not findings.found, "\n".join(findings.found)
     assert not Queue.objects.exists()
+
+
+def test_the_admin_leads_from_no_odd_key_to_a_page(staff: Client) -> None:
+    findings = Findings()
+    for kind in ContentType.objects.all():
+        for value, text in ODD.items():
+            path = f"/admin/r/{kind.pk}/{text or '-'}/"
+            answer = ask(staff, "GET", path)
+            findings.look(f"a {kind.model} with {value}", path, answer)
+            assert answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.FOUND}, path
+    assert not findings.found, "\n".join(findings.found)
 
 
 @pytest.mark.parametrize("value", ODD)
