@@ -22,8 +22,10 @@ class JobsConfig(AppConfig):
         from jobs.enqueue import enqueuer  # noqa: PLC0415
         from jobs.maintenance import duties, retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
+        from jobs.observability.masking import masked  # noqa: PLC0415
         from jobs.schedules import zones  # noqa: PLC0415
         from jobs.tasks.task import JobTask  # noqa: PLC0415
+        from jobs.worker import attempt_logs  # noqa: PLC0415
 
         JobTask.enqueuer = enqueuer
         canvas.install()
@@ -31,6 +33,7 @@ class JobsConfig(AppConfig):
         retention.register_cleaners()
         channels.register_alert_channel("slack", webhooks.send_to_slack)
         duties.register_duty("alerts", watch.look, watch.EVERY)
+        attempt_logs.mask_by(masked)
         zones.read_unknown_zones()
         times.read_far_times()
         tracing.configure(service=settings.PROJECT_NAME)

@@ -20,6 +20,7 @@ from jobs.api.schemas.jobs import (
     JobPage,
     JobQuery,
     JobRef,
+    LogsOut,
     RetryIn,
 )
 from jobs.api.submit import submit, submit_many
@@ -29,7 +30,7 @@ from jobs.operations.access import OPERATE, READ, SUBMIT, caller_of
 from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.bulk import Result
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import attempt_json, job_json, maybe_time_json, shown_result, steps_json
+from jobs.operations.job_json import attempt_json, job_json, logs_json, maybe_time_json, shown_result, steps_json
 from jobs.operations.paging import InvalidCursor, Page, page
 from jobs.operations.problems import FieldError, Problem, invalid, missing, refused, shortened
 from jobs.operations.result_json import result_json
@@ -126,6 +127,12 @@ def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> A
 def show_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
     """Return a job with its steps, and its failed attempts, the latest hundred."""
     return _detail(_job(job_id))
+
+
+@router.get("/{uuid:job_id}/logs", response=LogsOut, auth=READ, summary="Show what a job logged")
+def show_logs(request: HttpRequest, job_id: uuid.UUID) -> Any:
+    """Return what the attempts of a job logged, so much of it as is kept. Lines come while an attempt runs."""
+    return {"logs": logs_json(_job(job_id))}
 
 
 @router.post("/{uuid:job_id}/retry", response=JobOut | JobRef, auth=OPERATE, summary="Retry a job")

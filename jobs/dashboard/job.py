@@ -3,6 +3,8 @@
 import json
 import uuid
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -18,7 +20,7 @@ from jobs.enqueue.message import IDEMPOTENCY_HEADER, outgoing
 from jobs.models import Attempt, DeadLetter, Job, Step
 from jobs.operations import search
 from jobs.operations.filters import JobFilter
-from jobs.operations.job_json import STEPS, job_json, named_arguments, shown_result, steps_json
+from jobs.operations.job_json import LOGS, STEPS, job_json, named_arguments, shown_result, steps_json
 from jobs.tasks.redaction import shown_unique_key
 
 #: Headers that tell nothing, or nobody but our own code: those without arguments, who asked for the page, a digest.
@@ -48,6 +50,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         result=shown_result(found),
         stretches=stretches,
         steps=_steps(found, stretches),
+        logs=_logs(found),
         more_steps=max(found.steps.count() - STEPS, 0),
         attempts=[(attempt, folded(attempt.traceback) if attempt.traceback else []) for attempt in attempts],
         more_attempts=found.attempts.count() - len(attempts) if len(attempts) == ATTEMPTS else 0,
@@ -97,6 +100,15 @@ def _steps(job: Job, stretches: Sequence[Stretch]) -> list[dict[str, Any]]:
         }
         for step, json_, mark in shown
     ]
+
+
+def _logs(job: Job) -> list[tuple[int, str]]:
+    """Return what each attempt logged, the latest first."""
+    latest = list(job.logs.order_by("-id")[:LOGS])[::-1]
+    by_number = [
+        (number, "\n".join(log.text for log in logs)) for number, logs in groupby(latest, key=attrgetter("number"))
+    ]
+    return by_number[::-1]
 
 
 def _rows(step: Step) -> str:

@@ -18,7 +18,7 @@ from jobs.maintenance.cancel import cancel_asked
 from jobs.maintenance.held_back import HeldBack
 from jobs.maintenance.rescue import Rescue
 from jobs.maintenance.runner import Duty
-from jobs.worker import heartbeat, watchdog
+from jobs.worker import attempt_logs, heartbeat, watchdog
 from jobs.worker.heartbeat import Roster
 from jobs.worker.losses import losses
 from jobs.worker.pool import PATIENCE
@@ -94,6 +94,11 @@ class Duties:
             Duty("prune", retention.prune_a_batch, PRUNE_EVERY),
             *(Duty(name, run, every) for name, run, every in _registered),
         ]
+
+    def logs(self) -> list[Duty]:
+        """Return the writing of what tasks log, which comes all the time: a thread of its own does it."""
+        attempt_logs.collector.serve()
+        return [Duty("logs", attempt_logs.collector.write, attempt_logs.EVERY, at_end=True)]
 
     def _look_after_breakers(self) -> bool:
         queues, is_more = breakers.look_after()

@@ -188,6 +188,7 @@ class Housekeeping(bootsteps.StartStopStep):
                 at_end=duties.close,
             ),
             Housekeeper("jobs-leases", duties.vital()),
+            Housekeeper("jobs-logs", duties.logs()),
             Housekeeper("jobs-unhurried", duties.unhurried()),
         ]
         for housekeeper in self._housekeepers:

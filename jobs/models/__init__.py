@@ -1,6 +1,7 @@
 """The ledger's tables: fields, constraints and indexes."""
 
 from jobs.models.alert import AlertNotice, AlertTarget, AlertWatch, Incident
+from jobs.models.attempt_log import AttemptLog
 from jobs.models.breaker import BreakerChange, CircuitBreaker
 from jobs.models.dead_letter import DeadLetter
 from jobs.models.flow_rule import FlowRule
@@ -22,6 +23,7 @@ __all__ = [
     "AlertWatch",
     "ApiToken",
     "Attempt",
+    "AttemptLog",
     "BreakerChange",
     "BrokerMessage",
     "CircuitBreaker",

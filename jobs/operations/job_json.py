@@ -14,6 +14,9 @@ DEEPEST = 64
 #: Steps shown with a job, the first ones: a task may make one for each row of a table.
 STEPS = 100
 
+#: So many pieces of a job's log are shown: what was logged within a quarter of a second is one.
+LOGS = 1_000
+
 #: What stands where a value lies deeper.
 TOO_DEEP = "[nested too deeply to be shown]"
 
@@ -104,6 +107,11 @@ def steps_json(job: Job) -> list[dict[str, Any]]:
         }
         for step in job.steps.all()[:STEPS]
     ]
+
+
+def logs_json(job: Job) -> list[dict[str, Any]]:
+    """Return what a job's attempts logged, the earliest first."""
+    return [{"attempt": log.number, "at": time_json(log.at), "text": log.text} for log in job.logs.all()[:LOGS]]
 
 
 def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from jobs.tasks.coroutines import finished
 from jobs.tasks.keys import key_text
 from jobs.tasks.replacing import Replaced
 from jobs.tasks.versions import NewerVersion, upgraded
-from jobs.worker import callbacks, cancelling, observers, sessions
+from jobs.worker import attempt_logs, callbacks, cancelling, observers, sessions
 from jobs.worker.contained import contained, ends_process, escaped
 from jobs.worker.redacted import RedactedError, redacted
 from jobs.worker.reports import SUCCEEDED, Report, reports
@@ -172,7 +172,9 @@ def _attempt(attempts: Sequence[Attempt], work: Work) -> list[Report]:
         began_at = time.monotonic()
         result = None
         if ready := [attempt for attempt in attempts if _is_checked(task, request, attempt)]:
-            result = _run(task, request, ready)
+            first = ready[0].job
+            with attempt_logs.kept(task, first.id, first.attempt, _arguments_of(attempts)):
+                result = _run(task, request, ready)
         for attempt in attempts:
             started.end(attempt.slot)
         runtime = time.monotonic() - began_at
@@ -317,9 +319,13 @@ def _decide(task: "JobTask", attempt: Attempt, attempts: Sequence[Attempt]) -> N
     if isinstance(attempt.error, Replaced):
         attempt.replacement = attempt.error
     # One error may be that of all, and tell of any.
-    known = [(one.args, one.kwargs) for one in attempts] + [one.given for one in attempts if one.given is not None]
-    attempt.error = redacted(task, attempt.error, known)
+    attempt.error = redacted(task, attempt.error, _arguments_of(attempts))
     attempt.failure = failure_of(attempt.error)
+
+
+def _arguments_of(attempts: Sequence[Attempt]) -> list[tuple[Sequence[Any], Mapping[str, Any]]]:
+    """Return the arguments of all jobs of a call, and those that were upgraded as they were before."""
+    return [(one.args, one.kwargs) for one in attempts] + [one.given for one in attempts if one.given is not None]
 
 
 def _report(

@@ -13,7 +13,7 @@ from jobs.ledger import prune
 from jobs.ledger.prune import Past
 from jobs.maintenance import cleanup, retention
 from jobs.maintenance.cleanup import CleanupError, clean_up
-from jobs.models import ApiToken, Attempt, DeadLetter, Incident, Job, OperatorAction, Worker
+from jobs.models import ApiToken, Attempt, AttemptLog, DeadLetter, Incident, Job, OperatorAction, Worker
 from tests.jobs.rows import in_state
 
 pytestmark = pytest.mark.django_db
@@ -198,3 +198,11 @@ def test_a_full_batch_is_followed_by_another() -> None:
     assert retention.prune_a_batch(2) is True
     assert retention.prune_a_batch(2) is False
     assert not Job.objects.exists()
+
+
+def test_ended_jobs_go_with_what_they_logged() -> None:
+    old, young = aged(State.SUCCEEDED, 8), aged(State.SUCCEEDED, 6)
+    for job in (old, young):
+        AttemptLog.objects.create(job=job, number=1, at=timezone.now(), text="x")
+    retention.prune_a_batch()
+    assert AttemptLog.objects.get().job == young

@@ -1,5 +1,8 @@
 """Tasks that leave a trace, wait, fail, kill their process and break every rule, on request."""
 
+import ast
+import asyncio
+import logging
 import os
 import resource
 import signal
@@ -9,7 +12,7 @@ from asyncio import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from celery import Task, shared_task
+from celery import Task, current_task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.db import connection, transaction
 from pydantic import BaseModel
@@ -515,3 +518,52 @@ def marching(name: str, steps: int, rows: int) -> None:
         kept(f"step {number}", lasting, f"{name} step {number}")
     for row in each("rows", range(rows)):
         lasting(f"{name} row {row}")
+
+
+@job(max_retries=0, redact=("secret",))
+def talkative(words: str, secret: str = "", times: int = 1) -> None:
+    """Log something, a secret included."""
+    for _ in range(times):
+        logging.getLogger("tests.talkative").info("%s %s", words, secret)
+
+
+@job(max_retries=1, retry_backoff=0.1, retry_jitter=False)
+def last_words(words: str) -> None:
+    """Log something and kill its own process; the second time go without a word."""
+    if current_task.request.job_attempt > 1:
+        return
+    logging.getLogger("tests.talkative").warning(words)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job(max_retries=0)
+async def talking_later(words: str) -> None:
+    """Log from a coroutine."""
+    await asyncio.sleep(0)
+    logging.getLogger("tests.talkative").info(words)
+
+
+@job(max_retries=0)
+def say_odd(written: str) -> None:
+    """Log a text that no database holds; its argument is how Python writes it."""
+    logging.getLogger("tests.talkative").info(ast.literal_eval(written))
+
+
+@job(max_retries=0)
+def grumble() -> None:
+    """Log an error that it went on after."""
+    try:
+        raise Broken("never mind")
+    except Broken:
+        logging.getLogger("tests.talkative").exception("Went on after")
+
+
+class _Unspeakable:
+    def __str__(self) -> str:
+        raise Broken("no words")
+
+
+@job(max_retries=0)
+def mumble() -> None:
+    """Log what cannot be put into words."""
+    logging.getLogger("tests.talkative").info("%s", _Unspeakable())

@@ -129,6 +129,20 @@ class JobDetail(JobOut):
     attempts: list[AttemptOut]
 
 
+class LogOut(BaseModel):
+    """What an attempt logged within a moment: some lines."""
+
+    attempt: int = Field(description="Its number.")
+    at: datetime = Field(description="When the first of the lines was logged, by the worker's clock.")
+    text: str
+
+
+class LogsOut(BaseModel):
+    """What a job's attempts logged, the earliest first."""
+
+    logs: list[LogOut]
+
+
 class JobPage(BaseModel):
     """Some jobs, the newest first."""
 

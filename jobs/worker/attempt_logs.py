@@ -1,0 +1,220 @@
+"""What a task logs is kept with its attempt: so much of it as the settings say, without what the task hides.
+
+A line goes to the parent process as soon as it is logged, so that one logged by a process that is killed a moment later
+is kept. Logging never makes a task wait: what the parent process cannot take at once is counted and not kept.
+"""
+
+import logging
+import os
+import pickle
+import socket
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from celery.signals import worker_process_init
+from django.conf import settings
+from django.db import DatabaseError
+
+from jobs.models import AttemptLog
+from jobs.tasks.redaction import without_hidden
+
+if TYPE_CHECKING:
+    from jobs.tasks.task import JobTask
+
+#: How often the parent process writes what has come, in seconds.
+EVERY = 0.25
+
+#: The longest line, in bytes: it travels in one datagram.
+MOST_LINE = 16 * 1024
+
+#: So many lines wait in the parent process while the database is away; then the oldest go.
+MOST_WAITING = 20_000
+
+#: So many are written at once.
+BATCH = 1_000
+
+#: Said once, where an attempt has logged more than is kept.
+NO_MORE = "… What was logged from here on is not kept (JOBS_LOG_BYTES)."
+
+#: Loggers that may not pass on what they get to the root: Celery's for tasks.
+_LOGGERS = ("", "celery.task")
+
+_Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+
+
+class Line(NamedTuple):
+    """What was logged at once: a line, or several with a traceback."""
+
+    job_id: uuid.UUID
+    number: int
+    at: float
+    text: str
+
+
+class _Collector:
+    """A socket between the processes of the pool and their parent, and what has come over it."""
+
+    def __init__(self) -> None:
+        self._parent_pid = os.getpid()
+        self._receives, self._sends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self._receives, self._sends):
+            end.setblocking(False)  # noqa: FBT003 (named by position only)
+        self._waiting: deque[Line] = deque(maxlen=MOST_WAITING)
+
+    def serve(self) -> None:
+        """Have this process write what comes: the worker's parent, which may have become a daemon since."""
+        self._parent_pid = os.getpid()
+
+    def send(self, line: Line) -> bool:
+        """Hand a line over. Returns false where there is no room for it now; never waits."""
+        if os.getpid() == self._parent_pid:
+            self._waiting.append(line)
+            return True
+        try:
+            self._sends.send(pickle.dumps(tuple(line), pickle.HIGHEST_PROTOCOL))
+        except OSError:
+            return False
+        return True
+
+    def write(self) -> bool:
+        """Write what has come into the ledger. Returns whether there is more.
+
+        Raises:
+            DatabaseError: the database is away; nothing is lost by it, as long as there is room.
+        """
+        self._read()
+        lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+        try:
+            AttemptLog.objects.bulk_create(list(_rows(lines)))
+        except DatabaseError:
+            self._waiting.extendleft(reversed(lines))
+            raise
+        return bool(self._waiting)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                datagram = self._receives.recv(2 * MOST_LINE)
+            except BlockingIOError:
+                return
+            self._waiting.append(Line(*pickle.loads(datagram)))  # noqa: S301 (our own child has made it)
+
+    def belong_to_child(self, **_: Any) -> None:
+        """Called in each process of the pool, which only sends."""
+        self._receives.close()
+
+
+def _rows(lines: Sequence[Line]) -> Iterator[AttemptLog]:
+    """Yield a row for what came of one attempt in one go."""
+    for (job_id, number), some in groupby(lines, key=lambda line: (line.job_id, line.number)):
+        found = list(some)
+        text = "\n".join(line.text for line in found)
+        yield AttemptLog(job_id=job_id, number=number, at=datetime.fromtimestamp(found[0].at, UTC), text=text)
+
+
+#: Made before the pool forks.
+collector = _Collector()
+worker_process_init.connect(collector.belong_to_child, weak=False, dispatch_uid="jobs.attempt_logs")
+
+
+class _Kept:
+    """What is kept of one attempt's log."""
+
+    def __init__(self, task: str, job_id: uuid.UUID, number: int, hidden: Sequence[_Arguments]) -> None:
+        self._task, self._job_id, self._number, self._hidden = task, job_id, number, hidden
+        self._left = settings.JOBS_LOG_BYTES
+        self._lost = 0
+
+    def take(self, text: str) -> None:
+        if self._left <= 0:
+            return
+        for args, kwargs in self._hidden:
+            text = without_hidden(self._task, args, kwargs, text)
+        # What no database can hold is shown as such.
+        encoded = _mask(text).replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
+        self._left -= len(encoded)
+        if self._left <= 0:
+            text = f"{_within(encoded, len(encoded) + self._left)}\n{NO_MORE}"
+        else:
+            text = _within(encoded, MOST_LINE)
+        self._send(text)
+
+    def _send(self, text: str) -> None:
+        if self._lost:
+            text = f"… {self._lost:,} lines came faster than they could be kept.\n{text}"
+        if collector.send(Line(self._job_id, self._number, time.time(), text)):
+            self._lost = 0
+        else:
+            self._lost += 1
+
+
+def _within(encoded: bytes, most: int) -> str:
+    return encoded[: max(min(most, MOST_LINE), 0)].decode("utf-8", "ignore")
+
+
+_current: ContextVar[_Kept | None] = ContextVar("attempt_log", default=None)
+
+
+class _Handler(logging.Handler):
+    """Takes what is logged while a task's body runs, by whoever is called from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kept = _current.get()
+        if kept is None:
+            return
+        try:
+            kept.take(self.format(record))
+        except Exception:  # noqa: BLE001 (a message that cannot be put into words; the other handlers say so)
+            kept.take(f"A message of {record.name} that cannot be put into words.")
+
+
+_handler = _Handler()
+
+#: Takes out what is a secret by its shape; `jobs.apps` says how.
+_mask: Callable[[str], str] = str
+
+
+def mask_by(function: Callable[[str], str]) -> None:
+    """Have secrets that are known by their shape taken out by this function. Called when Django is ready."""
+    global _mask  # noqa: PLW0603 (set once, at start)
+    _mask = function
+
+
+@contextmanager
+def kept(task: "JobTask", job_id: uuid.UUID, number: int, hidden: Sequence[_Arguments]) -> Iterator[None]:
+    """Keep what is logged within with an attempt of a job.
+
+    Args:
+        task: the job's task, whose `redact` says what is hidden.
+        job_id: the job; of a batch the first one.
+        number: of the attempt.
+        hidden: the arguments whose hidden values may not be kept: of a batch those of all its jobs.
+    """
+    if not settings.JOBS_LOG_BYTES:
+        yield
+        return
+    _attach()
+    token = _current.set(_Kept(task.name, job_id, number, hidden if task.redact else ()))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _attach() -> None:
+    """Have the handler get what is logged: whoever configures logging takes away what was there before."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if _handler not in logger.handlers and (not name or not logger.propagate):
+            logger.addHandler(_handler)
