@@ -63,6 +63,9 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, max_examples=200)
 hypothesis.settings.load_profile("ci" if CI else "local")
 
+#: The test kit's fixtures.
+pytest_plugins = ["jobs.testing.plugin"]
+
 #: Callables that tell what a failing test's processes said, as (title, text).
 Report = Callable[[], tuple[str, str]]
 REPORTS = pytest.StashKey[list[Report]]()

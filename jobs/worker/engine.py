@@ -19,9 +19,8 @@ from typing import Any
 from celery.exceptions import TimeLimitExceeded
 from celery.worker import state
 
-from jobs.conf import conf
 from jobs.core import outcome as outcomes
-from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.core.outcome import Outcome, Reason
 from jobs.core.states import State
 from jobs.flow.declared import declare
 from jobs.ledger import maintain
@@ -30,7 +29,7 @@ from jobs.worker.cancelling import WORDS
 from jobs.worker.claimer import Answer, Claimer, Foreign, Wanted
 from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.events import Events
-from jobs.worker.executor import policy_of
+from jobs.worker.executor import after_lost_worker, policy_of, tries_of
 from jobs.worker.ledger_thread import LedgerThread
 from jobs.worker.lines import Lines
 from jobs.worker.losses import Unsent, losses
@@ -170,8 +169,6 @@ class Engine:
 
     def _lost(self, job: ReservedJob, death: str) -> None:
         """Decide what becomes of a job whose process is gone, or came back without a word."""
-        policy = policy_of(job.task, job.job)
-        tries = Tries(job.job.attempt - job.job.attempt_base, job.job.worker_losses, job.job.seconds_left)
         if job.cancelled:
             self._end(job, outcomes.Cancelled(), CANCELLED)
         elif job.is_past_deadline:
@@ -179,15 +176,14 @@ class Engine:
         elif job.overtime is not None:
             message = f"The hard time limit of {job.overtime:g} s passed."
             error = TimeLimitExceeded(message)
-            outcome = outcomes.after_error(error, policy, tries, random.random)
+            outcome = outcomes.after_error(error, policy_of(job.task, job.job), tries_of(job.job), random.random)
             self._end(job, outcome, Failure(OVERTIME, message))
         else:
-            failure = Failure("WorkerLost", f"The process that ran the job died: {death}.")
+            outcome, failure = after_lost_worker(job.task, job.job, death)
             if state.should_stop is not None or state.should_terminate:
                 # It was stopped with its worker; that says nothing about the job.
                 self._end(job, outcomes.Released(), failure)
                 return
-            outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
             self._end(job, outcome, failure, lost_worker=True)
 
     def _end(self, job: ReservedJob, outcome: Outcome, failure: Failure, *, lost_worker: bool = False) -> None:

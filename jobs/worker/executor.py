@@ -22,6 +22,7 @@ from jobs.compose import steps
 from jobs.compose.followers import call_in_place
 from jobs.compose.replacements import canvas_json
 from jobs.compose.results import encoded
+from jobs.conf import conf
 from jobs.core import described, outcome as outcomes
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Outcome, Reason, Tries
@@ -378,13 +379,23 @@ def outcome_of(  # noqa: PLR0911 (one line for each kind of error)
             return outcomes.Dead(Reason.INVALID)
         case WorkerStopped():
             return outcomes.Released(is_between_steps=True)
-    tries = Tries(job.attempt - job.attempt_base, job.worker_losses, job.seconds_left)
-    policy = policy_of(task, job)
+    tries, policy = tries_of(job), policy_of(task, job)
     try:
         return outcomes.after_error(error, policy, tries, random.random)
     except Exception as exc:  # noqa: BLE001 (what the error asks for makes no sense, as a limit of retries in words)
         error.add_note(f"What it asks for cannot be done: {described.shown(exc)}.")
         return outcomes.after_error(exc, policy, tries, random.random)
+
+
+def after_lost_worker(task: "JobTask", job: Claimed, death: str) -> tuple[Outcome, Failure]:
+    """Return what becomes of a job whose process died while it ran, and what is kept of that."""
+    outcome = outcomes.after_loss(policy_of(task, job), tries_of(job), conf().max_worker_losses, random.random)
+    return outcome, Failure("WorkerLost", f"The process that ran the job died: {death}.")
+
+
+def tries_of(job: Claimed) -> Tries:
+    """Return how far a job has come."""
+    return Tries(job.attempt - job.attempt_base, job.worker_losses, job.seconds_left)
 
 
 def policy_of(task: "JobTask | None", job: Claimed) -> RetryPolicy:
