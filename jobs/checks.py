@@ -6,8 +6,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.conf import brokers, conf
+from jobs.conf import brokers, conf, queue_limits
 from jobs.core.queue_names import RULE, is_queue_name
+from jobs.tasks.limits import why_ambiguous
 
 
 @register("jobs")
@@ -34,6 +35,17 @@ def check_queues(**_: Any) -> list[CheckMessage]:
         for queue in queues
         if (name := getattr(queue, "name", queue)) is not None and not is_queue_name(name)
     ]
+
+
+@register("jobs")
+def check_limits(**_: Any) -> list[CheckMessage]:
+    """Report limits that cannot hold."""
+    try:
+        queue_limits()
+    except ImproperlyConfigured as exc:
+        return [Error(str(exc), hint="See the settings table in docs/settings.md.", id="jobs.E004")]
+    why = why_ambiguous()
+    return [Error(why, id="jobs.E005")] if why else []
 
 
 @register("jobs")

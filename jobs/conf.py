@@ -7,6 +7,7 @@ from functools import cache
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from jobs.core.limits import Limit
 from jobs.core.queue_names import RULE, is_queue_name
 
 
@@ -73,6 +74,20 @@ def conf() -> JobsConf:
         if hasattr(settings, name := f"JOBS_{field.name.upper()}")
     }
     return JobsConf(**given)
+
+
+def queue_limits() -> Mapping[str, Limit]:
+    """Return the limits of queues (`JOBS_LIMITS`). Raises ImproperlyConfigured for what is none."""
+    said: Mapping[str, str] = getattr(settings, "JOBS_LIMITS", {})
+    found = {}
+    for queue, figures in said.items():
+        try:
+            if not is_queue_name(queue):
+                raise ValueError(f"{queue!r} is no queue's name: it must be {RULE}")
+            found[queue] = Limit.read(figures)
+        except ValueError as exc:
+            raise ImproperlyConfigured(f"JOBS_LIMITS={queue}={figures} is not valid: {exc}.") from None
+    return found
 
 
 def brokers() -> Mapping[str, str]:

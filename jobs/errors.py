@@ -27,6 +27,10 @@ class UnknownTask(EnqueueError):
     """Raised when no `@job` task of that name is registered."""
 
 
+class InvalidRule(JobError, ValueError):
+    """Raised when a limit or a pause is asked for that cannot hold, or of something that is not there."""
+
+
 class TransitionRefused(JobError):
     """Raised when an operator asks for a state that the job cannot take from the one it is in."""
 

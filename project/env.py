@@ -154,6 +154,22 @@ def broker_urls(name: str) -> dict[str, str]:
     return urls
 
 
+def limits(name: str) -> dict[str, str]:
+    """Return what is said of queues, from `queue=figures` between commas; nothing by default."""
+    read[name] = ""
+    said: dict[str, str] = {}
+    pairs = [pair.strip() for pair in (_given(name) or "").split(",") if pair.strip()]
+    for pair in pairs:
+        queue, _, figures = (part.strip() for part in pair.partition("="))
+        if not queue or not figures or said.get(queue, figures) != figures:
+            raise ImproperlyConfigured(
+                f"{name}={pair!r} is not valid: it must be queue=figures between commas, each queue once, as in"
+                " email=100/s burst:20, images=concurrency:4."
+            )
+        said[queue] = figures
+    return said
+
+
 def secret_key(name: str, default: str | None, *, strict: bool) -> str:
     """Return a key to sign with. Where `strict`, one that can be guessed is refused."""
     return _strong(name, text(name, default), strict)

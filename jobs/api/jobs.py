@@ -36,6 +36,7 @@ from jobs.operations.problems import FieldError, Problem, invalid, missing, refu
 from jobs.operations.result_json import result_json
 from jobs.operations.tokens import Scope
 from jobs.reports.listing import newest
+from jobs.reports.report_json import line_json
 
 router = Router(tags=["jobs"])
 
@@ -173,6 +174,7 @@ def _detail(job: Job) -> dict[str, Any]:
     latest = list(job.attempts.order_by("-number", "-pk")[:ATTEMPTS])
     return {
         **job_json(job),
+        "line": line_json(job),
         "result": shown_result(job),
         "calls": job.calls,
         "steps": steps_json(job),

@@ -1,17 +1,18 @@
 """`/api/queues`, `/api/workers`, `/api/schedules`."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Router, Status
+from ninja import Body, Router, Status
 
 from jobs.api.jobs import shown_to
 from jobs.api.schemas.jobs import JobOut, JobRef
+from jobs.api.schemas.limits import PauseIn
 from jobs.api.schemas.queues import LoadOut, QueueList, QueueOut, QueueRef
 from jobs.api.schemas.schedules import ScheduleList
 from jobs.api.schemas.workers import WorkerList
-from jobs.errors import EnqueueError
+from jobs.errors import EnqueueError, InvalidRule
 from jobs.models import Job
 from jobs.operations import actions
 from jobs.operations.access import OPERATE, READ, caller_of
@@ -41,10 +42,14 @@ def show_load(request: HttpRequest, name: str) -> Any:
 @router.post(
     "/queues/{name}/pause", response=QueueOut | QueueRef, auth=OPERATE, tags=["queues"], summary="Pause a queue"
 )
-def pause_queue(request: HttpRequest, name: str) -> Any:
-    """Let no job of a queue begin until it is resumed; what runs goes on."""
+def pause_queue(request: HttpRequest, name: str, body: Annotated[PauseIn | None, Body()] = None) -> Any:
+    """Let no job of a queue begin until it is resumed, or until a time; what runs goes on."""
     _queue(name)
-    actions.pause_queue(name, actor=caller_of(request).name)
+    said = body or PauseIn()
+    try:
+        actions.pause_queue(name, actor=caller_of(request).name, reason=said.reason, until=said.until)
+    except InvalidRule as exc:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
     return _shown_to(request, _queue(name))
 
 

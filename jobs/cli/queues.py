@@ -7,10 +7,12 @@ from typing import Any
 from django.utils import timezone
 
 from jobs.cli import filters
+from jobs.cli.limits import add_pause_arguments
 from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor, nothing
 from jobs.conf import brokers
 from jobs.core.states import State
+from jobs.errors import InvalidRule
 from jobs.operations import actions
 from jobs.operations.job_json import time_json
 from jobs.reports import counts
@@ -94,9 +96,17 @@ def _queue_argument(parser: ArgumentParser) -> None:
     parser.add_argument("queue")
 
 
+def _pause_arguments(parser: ArgumentParser) -> None:
+    _queue_argument(parser)
+    add_pause_arguments(parser)
+
+
 def _pause(given: Given, out: Output) -> Exit:
     name = _known(given["queue"])
-    actions.pause_queue(name, actor=actor())
+    try:
+        actions.pause_queue(name, actor=actor(), reason=given["reason"], until=given["until"])
+    except InvalidRule as exc:
+        raise Failed(str(exc)) from exc
     out.json({"queue": name, "paused": True})
     out.line(f"Queue {name} is paused: what runs goes on, and nothing begins until it is resumed.")
     return Exit.DONE
@@ -120,6 +130,6 @@ def _known(name: str) -> str:
 VERBS = [
     Verb(("stats",), "say how much there is in each state and queue, and what gave up", _stats, _stats_arguments),
     Verb(("queues",), "list the queues", _queues, nothing),
-    Verb(("pause",), "let no job of a queue begin", _pause, _queue_argument),
+    Verb(("pause",), "let no job of a queue begin", _pause, _pause_arguments),
     Verb(("resume",), "let the jobs of a queue begin again", _resume, _queue_argument),
 ]

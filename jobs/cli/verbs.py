@@ -1,12 +1,13 @@
 """Every verb of `manage.py jobs`, in the order in which `--help` lists them."""
 
-from jobs.cli import audit, dead_letters, deploy, flow, jobs, queues, schedules, submit, tokens, top, workers
+from jobs.cli import audit, dead_letters, deploy, flow, jobs, limits, queues, schedules, submit, tokens, top, workers
 from jobs.cli.verb import Verb
 
 VERBS: list[Verb] = [
     *jobs.VERBS,
     *submit.VERBS,
     *queues.VERBS,
+    *limits.VERBS,
     *flow.VERBS,
     *dead_letters.VERBS,
     *schedules.VERBS,
@@ -20,7 +21,7 @@ VERBS: list[Verb] = [
 #: What the nouns that have verbs of their own stand for.
 NOUNS = {
     "deadletters": "list, show, replay and discard dead letters",
-    "flow": "list circuit breakers, open and close one",
+    "flow": "limits, pauses of tasks, queues, keys and tenants, circuit breakers: list and change them",
     "schedules": "list schedules and run one now",
     "token": "make, list and revoke tokens of the API",
 }

@@ -14,6 +14,8 @@ class HeldBy(StrEnum):
     LIMIT = "limit"
     #: The breaker of the dependency that it needs is not closed.
     BREAKER = "breaker"
+    #: Somebody has paused its task, key or tenant.
+    PAUSED = "paused"
 
     @property
     def words(self) -> str:
@@ -21,6 +23,8 @@ class HeldBy(StrEnum):
         match self:
             case HeldBy.LIMIT:
                 return "waits for a limit"
+            case HeldBy.PAUSED:
+                return "paused"
             case HeldBy.BREAKER:
                 return "waits for its dependency"
         return "needs newer code"

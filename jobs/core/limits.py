@@ -24,11 +24,12 @@ RULE = "a number above zero and a unit, such as 100/s, 10/m or 1/h"
 
 
 class Kind(StrEnum):
-    """What a limit is for. The value is what the ledger stores."""
+    """What a limit or a pause is for. The value is what the ledger stores."""
 
     TASK = "task"
     QUEUE = "queue"
     KEY = "key"
+    TENANT = "tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,20 @@ class Limit(NamedTuple):
     concurrency: int | None = None
     is_per_key: bool = False
 
+    @classmethod
+    def read(cls, text: str) -> "Limit":
+        """Return what `100/s burst:20 concurrency:5` says. Raises ValueError where it says something else."""
+        rate, figures = None, {"burst": 1, "concurrency": 0}
+        for word in text.split():
+            name, colon, number = word.partition(":")
+            if not colon:
+                rate = str(Rate.read(word))
+            elif name in figures and number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_JOBS:
+                figures[name] = int(number)
+            else:
+                raise ValueError(f"{word!r} is no figure: it must be a rate, burst:NUMBER or concurrency:NUMBER")
+        return cls(rate, figures["burst"], figures["concurrency"] or None)
+
     def __str__(self) -> str:
         figures = [
             f"rate_limit={self.rate!r}, burst={self.burst}" if self.rate else "",
@@ -101,6 +116,7 @@ class Gate:
         burst: how many may begin at one moment after a pause.
         tat: when the next job of an even flow would arrive.
         free: how many more may run at once; None for any number.
+        is_paused: whether none may begin at all.
     """
 
     rule: int
@@ -108,11 +124,12 @@ class Gate:
     burst: int = 1
     tat: float = 0.0
     free: int | None = None
+    is_paused: bool = False
 
     @property
     def opens_in(self) -> float:
-        """Seconds until another job may begin; infinite where one must end first."""
-        if self.free is not None and self.free <= 0:
+        """Seconds until another job may begin; infinite where one must end first, or somebody lets them go on."""
+        if self.is_paused or (self.free is not None and self.free <= 0):
             return math.inf
         if self.interval is None:
             return 0.0

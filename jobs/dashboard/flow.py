@@ -6,16 +6,29 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from jobs.core.limits import Kind
 from jobs.dashboard.access import action, actor, page
+from jobs.dashboard.limits import PAUSES
 from jobs.dashboard.pages import TICKS, show
 from jobs.operations import breakers as operations
 from jobs.reports import breakers
+from jobs.reports.flow import rules
 
 
 @page
 def flow(request: HttpRequest) -> HttpResponse:
-    """Show every circuit breaker, and when they opened and closed."""
-    return show(request, "flow", "flow", events=TICKS, breakers=breakers.every(), changes=breakers.history())
+    """Show limits, pauses and circuit breakers: what runs under them, what waits for them."""
+    return show(
+        request,
+        "flow",
+        "flow",
+        events=TICKS,
+        rules=rules(),
+        kinds=list(Kind),
+        pauses=PAUSES.items(),
+        breakers=breakers.every(),
+        changes=breakers.history(),
+    )
 
 
 @action

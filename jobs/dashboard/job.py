@@ -21,6 +21,7 @@ from jobs.models import Attempt, DeadLetter, Job, Step
 from jobs.operations import search
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import LOGS, STEPS, job_json, named_arguments, shown_result, steps_json
+from jobs.reports.flow import place_of
 from jobs.tasks.redaction import shown_unique_key
 
 #: Headers that tell nothing, or nobody but our own code: those without arguments, who asked for the page, a digest.
@@ -46,6 +47,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         "jobs",
         events=f"/api/events?job={found.pk}",
         job=found,
+        place=place_of(found),
         arguments=named_arguments(found.task, found.args, found.kwargs),
         result=shown_result(found),
         stretches=stretches,

@@ -27,7 +27,7 @@ from jobs.enqueue.gathering import Gathering, as_member, gathered, is_there, tak
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, there, write
-from jobs.tasks.keys import limit_key
+from jobs.tasks.keys import limit_key, tenant
 from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
 from jobs.tasks.uniqueness import rule_of, unique_keys
@@ -198,6 +198,7 @@ class _Jobs:
             earlier_keys=tuple(earlier),
             unique_rule=self._rule,
             limit_key=limit_key(task, args, kwargs),
+            tenant=tenant(task, args, kwargs),
         )
         _check_size(job)
         return job

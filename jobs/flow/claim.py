@@ -138,7 +138,7 @@ class _Decision:
         taken = lines.take(starts, now, lease_seconds=worker.lease_seconds, worker=worker.name)
         begin = {start.id: start.at for start in starts}
         line = self._lines_of(known, begin, dict(admission.wait))
-        lines.hold(line)
+        lines.hold(line, {rule.id for rule in self._locked.values() if rule.is_paused})
         passed = {gate.rule for job_id in begin for gate in through[job_id]}
         rules.keep({rule_id: now + gates[rule_id].tat for rule_id in passed}, set(line.values()))
         late = time.monotonic() - read_at
@@ -161,10 +161,13 @@ class _Decision:
         task, queue = self._rules.get((Kind.TASK, job.task)), self._rules.get((Kind.QUEUE, job.queue))
         key = None if job.limit_key is None else self._rules.get((Kind.KEY, job.limit_key))
         of_task = (task, task) if key is None else (key, key if key.is_limit or task is None else task)
+        tenant = None if job.tenant is None else self._rules.get((Kind.TENANT, job.tenant))
+        # A task that is paused is so for all its keys.
+        of_all = (task, task) if key is not None and task is not None and task.is_paused else (None, None)
         return [
             (rule, figures)
-            for rule, figures in (of_task, (queue, queue))
-            if rule is not None and figures is not None and (figures.is_limit or rule.has_line)
+            for rule, figures in (of_all, of_task, (queue, queue), (tenant, tenant))
+            if rule is not None and figures is not None and (figures.is_limit or rule.has_line or rule.is_paused)
         ]
 
     def _is_decidable(self, job: Waiting) -> bool:
@@ -193,4 +196,5 @@ class _Decision:
 
 def _names(job: Waiting) -> list[Name]:
     named = [(Kind.TASK, job.task), (Kind.QUEUE, job.queue)]
-    return named if job.limit_key is None else [*named, (Kind.KEY, job.limit_key)]
+    named += [] if job.limit_key is None else [(Kind.KEY, job.limit_key)]
+    return named if job.tenant is None else [*named, (Kind.TENANT, job.tenant)]

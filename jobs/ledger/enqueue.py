@@ -54,6 +54,8 @@ class NewJob(NamedTuple):
     limit_key: str | None = None
     #: The dependency without which it is in vain.
     breaker: str | None = None
+    #: Whose it is, as its task's `tenant=` says.
+    tenant: str | None = None
     #: Whether the caller chose the id; then a second job under it is the first one.
     given_id: bool = False
     #: The group that waits for it, and its place there.
@@ -98,7 +100,7 @@ MOST_TRIES = 10
 
 _COLUMNS = (
     "id, task, queue, state, args, kwargs, options, priority, max_retries, correlation_id, parent_id,"
-    " unique_key, unique_until, replay_of, limit_key, breaker, group_id, group_index, run_at, expires_at,"
+    " unique_key, unique_until, replay_of, limit_key, tenant, breaker, group_id, group_index, run_at, expires_at,"
     " unique_expires_at, deadline_at"
 )
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS})"
@@ -277,7 +279,7 @@ def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
     expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
     unique_expires_at = _moment(None, _window(job), words, parameters) or "NULL"
     deadline_at = _moment(job.deadline_at, job.deadline_in, words, parameters) or "NULL"
-    marks = ["%s"] * 4 + [words.json] * 3 + ["%s"] * 11
+    marks = ["%s"] * 4 + [words.json] * 3 + ["%s"] * 12
     return ", ".join([*marks, run_at, expires_at, unique_expires_at, deadline_at]), parameters
 
 
@@ -303,6 +305,7 @@ def _without_times(job: NewJob, words: Dialect) -> list[Any]:
         str(Until.DONE) if job.unique_key and job.unique_rule.until == Until.DONE else None,
         None if job.replay_of is None else words.key(job.replay_of),
         job.limit_key,
+        job.tenant,
         job.breaker,
         None if job.group_id is None else words.key(job.group_id),
         job.group_index,
@@ -323,7 +326,7 @@ def _moment(at: datetime | None, seconds: float | None, words: Dialect, paramete
 _TYPES = (
     "id uuid, task text, queue text, state text, args text, kwargs text, options text, priority int, max_retries int,"
     " correlation_id text, parent_id uuid, unique_key text, unique_until text, replay_of uuid, limit_key text,"
-    " breaker text, group_id uuid, group_index int, run_at timestamptz, expires_at timestamptz,"
+    " tenant text, breaker text, group_id uuid, group_index int, run_at timestamptz, expires_at timestamptz,"
     " unique_expires_at timestamptz,"
     " deadline_at timestamptz"
 )

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.ledger.claims import Taken, by_lease, taken_columns, taking
-from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, change_named, changed, dialect, in_state, rows
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, change_named, changed, dialect, free, in_state, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Waiting:
     task: str
     queue: str
     limit_key: str | None
+    tenant: str | None
     place: tuple[int, Any, str]
     held_rule: int | None
 
@@ -39,7 +40,7 @@ class Start:
     at: float
 
 
-_COLUMNS = "id, task, queue, limit_key, priority, run_at, held_rule"
+_COLUMNS = "id, task, queue, limit_key, tenant, priority, run_at, held_rule"
 _ORDER = "ORDER BY priority DESC, run_at, id"
 
 
@@ -95,24 +96,31 @@ def _take(words: Dialect) -> str:
     return change_named(named, in_state(State.QUEUED), change, taken_columns(words), words)
 
 
-def hold(jobs: Mapping[uuid.UUID, int]) -> None:
-    """Have queued jobs wait in the lines of these rules. Their messages are used up, and they need none."""
+def hold(jobs: Mapping[uuid.UUID, int], paused: Collection[int]) -> None:
+    """Have queued jobs wait in the lines of these rules, some `paused`. Their messages are used up, they need none."""
     words = dialect()
     by_rule: dict[int, list[uuid.UUID]] = {}
     for job_id, rule_id in jobs.items():
         by_rule.setdefault(rule_id, []).append(job_id)
     for rule_id, job_ids in by_rule.items():
+        by = HeldBy.PAUSED if rule_id in paused else HeldBy.LIMIT
         changed(
-            f"UPDATE jobs_job SET held_by = '{HeldBy.LIMIT}', held_rule = %s,"
+            f"UPDATE jobs_job SET held_by = '{by}', held_rule = %s,"
             f" held_since = COALESCE(held_since, {words.now}), dispatched_at = NULL, changed_at = {words.now}"
             f" WHERE id {words.is_one_of_ids} AND {in_state(State.QUEUED)}",
             (rule_id, words.ids(job_ids)),
         )
 
 
+def rename(rule_id: int, by: HeldBy) -> None:
+    """Say anew what the jobs in a line wait for. Those whose rows others hold keep the word that they have."""
+    line = f"held_rule = %s AND state = '{State.QUEUED}'"
+    changed(f"UPDATE jobs_job SET held_by = %s WHERE {free(line)}", (by, rule_id))
+
+
 def _waiting(found: Iterable[Sequence[Any]]) -> list[Waiting]:
     words = dialect()
     return [
-        Waiting(words.to_uuid(job_id), task, queue, limit_key, (-priority, run_at, str(job_id)), held_rule)
-        for job_id, task, queue, limit_key, priority, run_at, held_rule in found
+        Waiting(words.to_uuid(job_id), task, queue, limit_key, tenant, (-priority, run_at, str(job_id)), held_rule)
+        for job_id, task, queue, limit_key, tenant, priority, run_at, held_rule in found
     ]

@@ -11,19 +11,21 @@ from jobs.core.states import State
 from jobs.ledger.sql import Dialect, changed, dialect, rows
 
 #: Holds for rules that may keep a job from being claimed.
-_IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR has_line)"
+_IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR paused_at IS NOT NULL OR has_line)"
+
+_NAMES = f"SELECT name FROM jobs_flow_rule WHERE kind = '{{kind}}' AND {_IN_FORCE}"
 
 #: Holds for jobs that nothing here concerns; it costs next to nothing while there are no rules.
 NO_RULE = (
-    "limit_key IS NULL"
-    f" AND task NOT IN (SELECT name FROM jobs_flow_rule WHERE kind = '{Kind.TASK}' AND {_IN_FORCE})"
-    f" AND queue NOT IN (SELECT name FROM jobs_flow_rule WHERE kind = '{Kind.QUEUE}' AND {_IN_FORCE})"
+    f"limit_key IS NULL AND task NOT IN ({_NAMES.format(kind=Kind.TASK)})"
+    f" AND queue NOT IN ({_NAMES.format(kind=Kind.QUEUE)})"
+    f" AND (tenant IS NULL OR tenant NOT IN ({_NAMES.format(kind=Kind.TENANT)}))"
 )
 
 #: What a rule is called by: its kind, and its name.
 Name = tuple[Kind, str]
 
-_COLUMNS = "id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line"
+_COLUMNS = "id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line, paused_at IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Rule:
     Attributes:
         tat: when the next job of an even flow would arrive, in seconds since 1970.
         has_line: whether jobs may wait in its line.
+        is_paused: whether no job of it may begin.
     """
 
     id: int
@@ -44,6 +47,7 @@ class Rule:
     is_per_key: bool
     tat: float
     has_line: bool
+    is_paused: bool
 
     @property
     def is_limit(self) -> bool:
@@ -58,6 +62,7 @@ class Rule:
             figures.burst,
             self.tat - now,
             None if figures.concurrency is None else figures.concurrency - running,
+            self.is_paused,
         )
 
 
@@ -198,7 +203,12 @@ def _named(words: Dialect) -> str:
 
 
 #: Which jobs are a rule's. Those of a task with keys are their keys'.
-_JOBS = {Kind.TASK: ("task", " AND limit_key IS NULL"), Kind.QUEUE: ("queue", ""), Kind.KEY: ("limit_key", "")}
+_JOBS = {
+    Kind.TASK: ("task", " AND limit_key IS NULL"),
+    Kind.QUEUE: ("queue", ""),
+    Kind.KEY: ("limit_key", ""),
+    Kind.TENANT: ("tenant", ""),
+}
 
 
 @cache
@@ -213,6 +223,8 @@ def _running(words: Dialect, kinds: Sequence[Kind]) -> str:
 
 def _rules(found: Iterable[Sequence[Any]]) -> list[Rule]:
     return [
-        Rule(rule_id, Kind(kind), name, rate, burst, concurrency, bool(is_per_key), tat, bool(has_line))
-        for rule_id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line in found
+        Rule(
+            rule_id, Kind(kind), name, rate, burst, concurrency, bool(is_per_key), tat, bool(has_line), bool(is_paused)
+        )
+        for rule_id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line, is_paused in found
     ]

@@ -20,6 +20,7 @@ class Work:
         held: whether jobs wait for newer code.
         breakers: whether a breaker is not closed, or holds jobs back.
         paused: the names of the paused queues.
+        ended: whether the time has come at which a pause ends.
     """
 
     due: bool
@@ -27,6 +28,7 @@ class Work:
     held: bool
     breakers: bool
     paused: frozenset[str]
+    ended: bool = False
 
 
 def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
@@ -43,9 +45,11 @@ def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
         f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({job} {undispatched(sql)})"
         f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE})"
         f" UNION ALL SELECT 'breakers', '' WHERE {ARE_BREAKERS_WANTED}"
+        f" UNION ALL SELECT 'ended', '' WHERE EXISTS (SELECT 1 FROM jobs_queue WHERE paused_until <= {sql.now})"
+        f" OR EXISTS (SELECT 1 FROM jobs_flow_rule WHERE paused_until <= {sql.now})"
         " UNION ALL SELECT 'paused', name FROM jobs_queue WHERE paused_at IS NOT NULL",
         [-grace_seconds, sql.array(without)],
     )
     kinds = {kind for kind, _ in found}
     paused = frozenset(name for kind, name in found if kind == "paused")
-    return Work("due" in kinds, "undispatched" in kinds, "held" in kinds, "breakers" in kinds, paused)
+    return Work("due" in kinds, "undispatched" in kinds, "held" in kinds, "breakers" in kinds, paused, "ended" in kinds)

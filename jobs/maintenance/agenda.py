@@ -28,7 +28,7 @@ class Agenda:
     def look(self) -> bool:
         """See what there is to do."""
         work = find_work(DISPATCH_GRACE, self._refused())
-        self._found = {name for name in ("due", "undispatched", "held", "breakers") if getattr(work, name)}
+        self._found = {name for name in ("due", "undispatched", "held", "breakers", "ended") if getattr(work, name)}
         if self._looks % LETTERS_EVERY == 0:
             self._found.add("letters")
         self._looks += 1

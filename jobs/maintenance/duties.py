@@ -1,5 +1,6 @@
 """What one worker's housekeeping does, how often, and with what: the lists of its duties."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from jobs.deadletters.archiver import Archiver
 from jobs.deadletters.missing import MissingLetters
 from jobs.enqueue.publisher import publisher_for
 from jobs.flow import breakers
+from jobs.ledger.pauses import end_pauses
 from jobs.maintenance import renew, retention
 from jobs.maintenance.agenda import Agenda
 from jobs.maintenance.brokerless import redispatch_for
@@ -23,6 +25,8 @@ from jobs.worker.heartbeat import Roster
 from jobs.worker.losses import losses
 from jobs.worker.pool import PATIENCE
 from jobs.worker.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
 
 #: How often a worker looks for what is past its time, in seconds; while there is much of it, batch follows batch.
 PRUNE_EVERY = 60.0
@@ -81,6 +85,7 @@ class Duties:
             agenda.duty("undispatched", "undispatched", redispatch.undispatched),
             agenda.duty("held back", "held", self._held_back.look),
             agenda.duty("breakers", "breakers", self._look_after_breakers),
+            agenda.duty("pauses", "ended", _end_pauses),
             Duty("roster", self._sign, min(heartbeat.EVERY, beat * 5)),
             Duty("rescue", self._rescue.look, self._rescue.every()),
             Duty("resend", redispatch.lost, redispatch.every()),
@@ -132,6 +137,13 @@ class Duties:
             self._roster.database_reconnects += 1
             self._intake.open()
         return False
+
+
+def _end_pauses() -> bool:
+    """Let go on what was paused until now."""
+    for name in end_pauses():
+        logger.info("The pause of %s has ended.", name)
+    return False
 
 
 def _record_losses() -> bool:

@@ -1,4 +1,4 @@
-"""Limits: how many jobs of a task, queue or key may begin in a time, and run at once."""
+"""Limits and pauses: whether, how often and how many at once jobs of a task, queue, key or tenant may run."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -7,13 +7,15 @@ from jobs.core.limits import Kind
 
 
 class FlowRule(models.Model):
-    """What concerns the claims of one task, queue or key. Where nothing does, there is no row.
+    """What concerns the claims of one task, queue, key or tenant. Where nothing does, there is no row.
+
+    Queues are paused in `jobs_queue`.
 
     A row that somebody has changed keeps its figures whatever the code declares, until it is reset.
     """
 
     kind = models.CharField(max_length=6, choices=[(kind.value, kind.value) for kind in Kind])
-    #: The task's, the queue's, or a key as `Job.limit_key` has it.
+    #: The task's, the queue's, the tenant's, or a key as `Job.limit_key` has it.
     name = models.CharField(max_length=300)
     #: How many jobs may begin, as `100/s`, `10/m` or `1/h`; null for no such limit.
     rate = models.CharField(max_length=20, null=True)
@@ -28,6 +30,11 @@ class FlowRule(models.Model):
     #: Who changed it, and when; empty where nobody has.
     changed_by = models.CharField(max_length=254, db_default="")
     changed_at = models.DateTimeField(db_default=Now())
+    #: Since when no job of it may begin, until when if that is known, by whom and why.
+    paused_at = models.DateTimeField(null=True)
+    paused_until = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=254, db_default="")
+    pause_reason = models.CharField(max_length=200, db_default="")
     #: When the next job of an even flow would arrive (GCRA), in seconds since 1970 by the database's clock.
     tat = models.FloatField(db_default=0)
     #: Whether jobs may wait in its line.

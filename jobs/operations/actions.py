@@ -7,12 +7,12 @@ its filter and count, and can say first how many it would concern (`dry_run`).
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from jobs.compose import groups
 from jobs.core.states import FINAL, WAITING, State
@@ -23,6 +23,7 @@ from jobs.ledger.maintain import redispatch_queue
 from jobs.models import Job, Queue
 from jobs.operations.bulk import Result, record, recorded, slices
 from jobs.operations.filters import JobFilter
+from jobs.operations.pauses import NO_PAUSE, pause_of, told
 
 #: Rows changed in one transaction: locks stay short however many match.
 BATCH = 500
@@ -55,17 +56,25 @@ def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> R
     return _change(Chosen("cancel", found, selection.as_json()), cancel, actor, dry_run=dry_run)
 
 
-def pause_queue(name: str, *, actor: str) -> None:
-    """Let no job of a queue begin until it is resumed; what runs goes on. Holds over restarts."""
+def pause_queue(name: str, *, actor: str, reason: str = "", until: datetime | None = None) -> None:
+    """Let no job of a queue begin until it is resumed; what runs goes on. Holds over restarts.
+
+    Args:
+        name: the queue's.
+        actor: who asks.
+        reason: why, for whoever wonders.
+        until: when it ends by itself; None for never.
+    """
+    said = pause_of(actor, reason, until)
     with transaction.atomic():
-        Queue.objects.update_or_create(name=name, defaults={"paused_at": timezone.now(), "paused_by": actor})
-        record("pause", actor, {"queue": name}, 1)
+        Queue.objects.update_or_create(name=name, defaults=said)
+        record("pause", actor, {"queue": name, **told(reason, until)}, 1)
 
 
 def resume_queue(name: str, *, actor: str) -> None:
     """Let the jobs of a queue begin again."""
     with transaction.atomic():
-        Queue.objects.filter(name=name).update(paused_at=None, paused_by="")
+        Queue.objects.filter(name=name).update(**NO_PAUSE)
         redispatch_queue(name)
         record("resume", actor, {"queue": name}, 1)
 

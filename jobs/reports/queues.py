@@ -47,6 +47,8 @@ class QueueReport:
     workers: int
     paused_at: datetime | None = None
     paused_by: str = ""
+    paused_until: datetime | None = None
+    pause_reason: str = ""
     broker: str = ""
     target_seconds: float | None = None
 
@@ -95,6 +97,8 @@ def queues() -> list[QueueReport]:
             paused_at=said[name].paused_at if name in said else None,
             paused_by=said[name].paused_by if name in said else "",
             target_seconds=settings.JOBS_LATENCY_TARGETS.get(name),
+            paused_until=said[name].paused_until if name in said else None,
+            pause_reason=said[name].pause_reason if name in said else "",
         )
         for name in sorted(names)
     ]

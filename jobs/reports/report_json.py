@@ -3,9 +3,10 @@
 from typing import Any
 
 from jobs.core.states import State
-from jobs.models import Worker
+from jobs.models import Job, Worker
 from jobs.operations.job_json import maybe_time_json, time_json
 from jobs.reports import workers
+from jobs.reports.flow import RuleReport, place_of
 from jobs.reports.load import QueueLoad
 from jobs.reports.queues import QueueReport
 from jobs.schedules import Entry, coming_runs, latest_run
@@ -27,6 +28,8 @@ def queue_json(queue: QueueReport) -> dict[str, Any]:
         "paused": queue.paused_at is not None,
         "paused_at": maybe_time_json(queue.paused_at),
         "paused_by": queue.paused_by,
+        "paused_until": maybe_time_json(queue.paused_until),
+        "pause_reason": queue.pause_reason,
     }
 
 
@@ -46,6 +49,35 @@ def load_json(load: QueueLoad) -> dict[str, Any]:
         "slots_wanted": load.slots_wanted,
         "paused": queue.paused_at is not None,
     }
+
+
+def rule_json(rule: RuleReport) -> dict[str, Any]:
+    """Return a limit or a pause."""
+    return {
+        "kind": rule.kind.value,
+        "name": rule.name,
+        "rate": rule.rate,
+        "burst": rule.burst,
+        "concurrency": rule.concurrency,
+        "per_key": rule.is_per_key,
+        "source": rule.source,
+        "changed_by": rule.changed_by,
+        "running": rule.running,
+        "waiting": rule.waiting,
+        "paused": rule.paused_at is not None,
+        "paused_at": maybe_time_json(rule.paused_at),
+        "paused_until": maybe_time_json(rule.paused_until),
+        "paused_by": rule.paused_by,
+        "pause_reason": rule.pause_reason,
+    }
+
+
+def line_json(job: Job) -> dict[str, Any] | None:
+    """Return where a job stands in line; None where it stands in none."""
+    place = place_of(job)
+    if place is None:
+        return None
+    return {"rule": place.rule, "place": place.number, "seconds": place.seconds, "words": place.words}
 
 
 def worker_json(worker: Worker) -> dict[str, Any]:

@@ -66,6 +66,8 @@ class TaskOptions(TypedDict, total=False):
     #: The dependency without which its jobs are in vain: while its breaker is open they wait, without an attempt. Its
     #: name does where another task has declared the breaker before.
     breaker: Breaker | str | None
+    #: Whose its jobs are: as `key`. Waiting jobs of one queue are claimed in turns by tenant, and can be paused by it.
+    tenant: Key | None
     #: Names of arguments that nobody is shown, or true for all.
     redact: tuple[str, ...] | bool
     #: Whether clients may submit it over HTTP.
@@ -129,9 +131,10 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
     rule = _unique_rule(options)
     # A task has a method `replace`.
     others = {name: value for name, value in options.items() if name not in UNIQUENESS}
-    if callable(options.get("key")):
-        # An attribute of the task's class, and no method of it.
-        others["key"] = staticmethod(cast("Callable[..., object]", options["key"]))
+    for name in ("key", "tenant"):
+        if callable(others.get(name)):
+            # An attribute of the task's class, and no method of it.
+            others[name] = staticmethod(cast("Callable[..., object]", others[name]))
     register = shared_task(base=JobTask, unique_rule=rule, **others)
 
     def declare(function: Callable[..., Any]) -> Any:
@@ -143,7 +146,8 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
             # Those of a batch's jobs are known when the type of its items is.
             names = list(inspect.signature(function).parameters)[1 if options.get("bind") else 0 :]
             check_names(rule.by, names, f"@job {function.__qualname__}")
-            check_key(options.get("key"), function, bind=bool(options.get("bind")))
+            for option in ("key", "tenant"):
+                check_key(option, options.get(option), function, bind=bool(options.get("bind")))
         limits.note(options.get("name") or f"{function.__module__}.{function.__name__}", options)
         return register(function)
 
@@ -235,6 +239,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "concurrency": (lambda value: value is None or _count(value), "a whole number, one or more, or None"),
     "key": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
     "breaker": (lambda value: value is None or isinstance(value, (Breaker, str)), "a Breaker, or the name of one"),
+    "tenant": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
     "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
     "redact": (
         lambda value: isinstance(value, (bool, tuple, list)),

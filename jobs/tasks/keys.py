@@ -1,4 +1,4 @@
-"""`key=`: what a task's jobs are told apart by, each with limits of its own, such as a recipient's domain."""
+"""`key=` and `tenant=`: what a task's jobs are told apart by, and whose they are, by their arguments."""
 
 import inspect
 import logging
@@ -40,7 +40,7 @@ def is_key(value: object) -> bool:
     return all(name.isidentifier() for name in named) and bool(named)
 
 
-def check_key(key: object, function: Callable[..., Any], *, bind: bool) -> None:
+def check_key(option: str, key: object, function: Callable[..., Any], *, bind: bool) -> None:
     """Refuse a key that names what is no argument of the function. Raises InvalidOption."""
     if not isinstance(key, str):
         return
@@ -52,7 +52,7 @@ def check_key(key: object, function: Callable[..., Any], *, bind: bool) -> None:
         if name not in names:
             known = ", ".join(names) or "none"
             raise InvalidOption(
-                f"@job: key={key!r} is not valid: {name!r} is no argument of {function.__qualname__}. It takes:"
+                f"@job: {option}={key!r} is not valid: {name!r} is no argument of {function.__qualname__}. It takes:"
                 f" {known}."
             )
 
@@ -67,53 +67,60 @@ def limit_key(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -
         InvalidArguments: the arguments do not fit the task.
         InvalidOption: they make no key that a database holds.
     """
-    if task.key is None:
+    text = _text(task, "key", args, kwargs)
+    return None if text is None else f"{task.name}:{text}"
+
+
+def tenant(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+    """Return whose a job with these arguments is; None where the task does not say. Raises as `limit_key`."""
+    return _text(task, "tenant", args, kwargs)
+
+
+def checked(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Call what the call could not tell the error of: a task's callables that say key and tenant. Raises that."""
+    for rule in (task.key, task.tenant):
+        if callable(rule):
+            rule(*args, **kwargs)
+
+
+def _text(task: "JobTask", option: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+    rule: Key | None = getattr(task, option)
+    if rule is None:
         return None
     try:
-        text = key_text(task, args, kwargs)
-    except InvalidOption:
-        raise
+        text = str(rule(*args, **kwargs)) if callable(rule) else _filled(task, option, rule, args, kwargs)
     except Exception as exc:
-        if not callable(task.key):
+        if not callable(rule):
             raise
-        logger.warning("%s: key=%r failed for a job, which will say so: %s", task.name, task.key, type(exc).__name__)
-        return shared_key(task)
-    whole = f"{task.name}:{text}"
-    if _is_secret(task) or len(text) > KEY_LENGTH:
-        return f"{task.name}:{digests('key', whole)[0]}"
-    if "\x00" in whole or any("\ud800" <= sign <= "\udfff" for sign in whole):
+        logger.warning("%s: %s=%r failed for a job, which will say so: %s", task.name, option, rule, type(exc).__name__)
+        return ""
+    if _is_secret(task, rule) or len(text) > KEY_LENGTH:
+        return digests(option, f"{task.name}:{text}")[0]
+    if "\x00" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
         raise InvalidOption(
-            f"{task.name}: the key {text!r} is not valid: a key holds no NUL character and no lone surrogate."
+            f"{task.name}: the {option} {text!r} is not valid: it holds no NUL character and no lone surrogate."
         )
-    return whole
+    return text
 
 
-def shared_key(task: "JobTask") -> str:
-    """Return the key of jobs of which nobody can say what it is; they fail."""
-    return f"{task.name}:"
-
-
-def key_text(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Return what a task's `key=` makes of these arguments. Raises what a callable raises."""
-    if callable(task.key):
-        return str(task.key(*args, **kwargs))
+def _filled(task: "JobTask", option: str, rule: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return a template with these arguments."""
     arguments = task.named_arguments(args, kwargs)
-    key = str(task.key)
-    template = key if "{" in key else f"{{{key}}}"
+    template = rule if "{" in rule else f"{{{rule}}}"
     try:
         return template.format(**arguments)
     except (KeyError, IndexError, AttributeError, TypeError, ValueError) as exc:
         raise InvalidOption(
-            f"{task.name}: key={key!r} cannot be made of the arguments: {type(exc).__name__}: {exc}."
+            f"{task.name}: {option}={rule!r} cannot be made of the arguments: {type(exc).__name__}: {exc}."
         ) from None
 
 
-def _is_secret(task: "JobTask") -> bool:
+def _is_secret(task: "JobTask", rule: Key) -> bool:
     """Return whether a key may be made of what the task hides."""
     hidden = hidden_names(task.name)
-    if isinstance(hidden, bool) or callable(task.key):
+    if isinstance(hidden, bool) or callable(rule):
         return bool(hidden)
-    return bool(hidden.intersection(_names(str(task.key))))
+    return bool(hidden.intersection(_names(rule)))
 
 
 def _names(key: str) -> list[str]:

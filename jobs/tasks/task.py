@@ -72,6 +72,7 @@ class JobTask(TypedCalls[P, R_co], Task):
     burst = 1
     concurrency: int | None = None
     key: Key | None = None
+    tenant: Key | None = None
     redact: tuple[str, ...] | bool = ()
     public = False
     public_rate: str | None = None

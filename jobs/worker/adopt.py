@@ -5,7 +5,7 @@ Its row is written by the worker's parent process before anything of it runs; fr
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from jobs.core.versions import OPTION as VERSION, version_in
 from jobs.enqueue.enqueuer import json_text
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger.enqueue import NewJob
-from jobs.tasks.keys import limit_key, shared_key
+from jobs.tasks.keys import limit_key, tenant
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -65,17 +65,18 @@ def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_in
         expires_at=_moment(headers.get("expires")),
         correlation_id=str(job_id),
         parent_id=_parent(headers.get("parent_id")),
-        limit_key=_limit_key(task, body),
+        limit_key=_made(limit_key, task, body),
+        tenant=_made(tenant, task, body),
         breaker=task.breaker,
     )
 
 
-def _limit_key(task: "JobTask", body: Body) -> str | None:
+def _made(make: Callable[..., str | None], task: "JobTask", body: Body) -> str | None:
     try:
-        return limit_key(task, body.args, body.kwargs)
+        return make(task, body.args, body.kwargs)
     except EnqueueError:
         # Its attempt says what is wrong.
-        return shared_key(task)
+        return None
 
 
 def _queue(task: "JobTask", delivery_info: Mapping[str, Any]) -> str:

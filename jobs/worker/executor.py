@@ -33,9 +33,9 @@ from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Taken as Claimed
+from jobs.tasks import keys
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
-from jobs.tasks.keys import key_text
 from jobs.tasks.replacing import Replaced
 from jobs.tasks.versions import NewerVersion, upgraded
 from jobs.worker import attempt_logs, callbacks, cancelling, observers, sessions
@@ -232,9 +232,8 @@ def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
         if (version := version_of(attempt.job.options)) != task.version:
             _upgrade(task, request, attempt, version)
         contained(request, partial(task.check_arguments, attempt.args, attempt.kwargs))
-        if callable(task.key):
-            # What it raised at the call, which could not tell of it.
-            contained(request, partial(key_text, task, attempt.args, attempt.kwargs))
+        if callable(task.key) or callable(task.tenant):
+            contained(request, partial(keys.checked, task, attempt.args, attempt.kwargs))
     except InvalidArguments as exc:
         attempt.error = (Misfit if attempt.is_foreign else NeedsNewerCode)(str(exc))
     except Exception as exc:  # noqa: BLE001 (whatever a check raises is the attempt's error)

@@ -118,8 +118,19 @@ class RetryIn(In):
     )
 
 
+class LineOut(BaseModel):
+    """Where a job stands in line for a limit, or for the end of a pause."""
+
+    rule: str = Field(description="What it waits for.")
+    place: int = Field(description="From 1.")
+    seconds: float | None = Field(description="About how long it waits; null where nobody can say.")
+    words: str
+
+
 class JobDetail(JobOut):
-    """A job with its result, its steps and its failed attempts."""
+    """A job with its place in line, its result, its steps and its failed attempts."""
+
+    line: LineOut | None
 
     result: Any = Field(
         description="What it returned, of a task whose results are kept; `[redacted]` where the task hides arguments."

@@ -30,6 +30,8 @@ class QueueOut(BaseModel):
     paused: bool
     paused_at: datetime | None
     paused_by: str
+    paused_until: datetime | None
+    pause_reason: str
 
 
 class LoadOut(BaseModel):

@@ -1,0 +1,59 @@
+"""Limits and pauses, as clients send and get them."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from jobs.api.schemas.common import In, Moment, Text
+from jobs.core.limits import MOST_JOBS, Kind
+
+Jobs = Annotated[int, Field(ge=1, le=MOST_JOBS)]
+
+
+class RuleOut(BaseModel):
+    """What concerns the jobs of a task, queue, key or tenant."""
+
+    kind: Kind
+    name: str
+    rate: str | None = Field(description="How many may begin, such as `100/s`; of a key without figures, its task's.")
+    burst: int = Field(description="How many of these may begin at one moment.")
+    concurrency: int | None = Field(description="How many may run at once.")
+    per_key: bool = Field(description="Whether a task's figures hold for each of its keys.")
+    source: str = Field(description="Who said the figures: `code`, `setting` or `operator`.")
+    changed_by: str
+    running: int
+    waiting: int = Field(description="How many stand in its line.")
+    paused: bool
+    paused_at: datetime | None
+    paused_until: datetime | None
+    paused_by: str
+    pause_reason: str
+
+
+class RuleRef(BaseModel):
+    """Which of them: all that is said to a caller without the scope `read`."""
+
+    kind: Kind
+    name: str
+
+
+class RuleList(BaseModel):
+    """All limits and pauses."""
+
+    rules: list[RuleOut]
+
+
+class LimitIn(In):
+    """A limit's figures."""
+
+    rate: Text | None = None
+    burst: Jobs = 1
+    concurrency: Jobs | None = None
+
+
+class PauseIn(In):
+    """Why, and until when."""
+
+    reason: Text = ""
+    until: Moment | None = None

@@ -1,0 +1,110 @@
+"""`flow list`, `flow limit`, `flow reset`, `flow pause`, `flow resume`."""
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any
+
+from jobs.cli import filters
+from jobs.cli.output import Output
+from jobs.cli.verb import Exit, Failed, Given, Verb, actor, nothing
+from jobs.core.limits import Kind
+from jobs.errors import InvalidRule
+from jobs.operations import flow
+from jobs.reports.flow import RuleReport, rules
+from jobs.reports.report_json import rule_json
+
+_COLUMNS = ["kind", "name", "rate", "burst>", "at once>", "running>", "waiting>", "paused", "said by"]
+
+
+def _list(given: Given, out: Output) -> Exit:
+    found = rules()
+    out.json({"rules": [rule_json(rule) for rule in found]})
+    out.table(_COLUMNS, [_row(rule) for rule in found], empty="Nothing is limited or paused.")
+    return Exit.DONE
+
+
+def _row(rule: RuleReport) -> list[Any]:
+    return [
+        rule.kind,
+        rule.name,
+        rule.rate,
+        rule.burst if rule.rate else None,
+        rule.concurrency,
+        rule.running,
+        rule.waiting,
+        rule.paused_words or None,
+        rule.source_words,
+    ]
+
+
+def _target(parser: ArgumentParser) -> None:
+    parser.add_argument("kind", choices=[kind.value for kind in Kind])
+    parser.add_argument("name", help="of a key: its task's name, a colon and the key")
+
+
+def _limit_arguments(parser: ArgumentParser) -> None:
+    _target(parser)
+    parser.add_argument("--rate", metavar="RATE", help="how many may begin: 100/s, 10/m, 1/h (no such limit)")
+    parser.add_argument("--burst", type=int, default=1, help="how many of these may begin at one moment (1)")
+    parser.add_argument("--concurrency", type=int, metavar="NUMBER", help="how many may run at once (any number)")
+
+
+def _limit(given: Given, out: Output) -> Exit:
+    def change(kind: Kind, name: str) -> None:
+        figures = {"rate": given["rate"], "burst": given["burst"], "concurrency": given["concurrency"]}
+        flow.set_limit(kind, name, **figures, actor=actor())
+
+    return _changed(given, out, change, "{} is limited as said, on all workers, until that is reset.")
+
+
+def _reset(given: Given, out: Output) -> Exit:
+    def change(kind: Kind, name: str) -> None:
+        flow.reset_limit(kind, name, actor=actor())
+
+    return _changed(given, out, change, "{} is limited as code and settings say.")
+
+
+def add_pause_arguments(parser: ArgumentParser) -> None:
+    """Declare what every pause takes."""
+    parser.add_argument("--reason", default="", help="why, for whoever wonders")
+    parser.add_argument("--until", type=filters.due, metavar="WHEN", help="when it ends: 30m, 2h, 2026-01-31T06:00Z")
+
+
+def _pause_arguments(parser: ArgumentParser) -> None:
+    _target(parser)
+    add_pause_arguments(parser)
+
+
+def _pause(given: Given, out: Output) -> Exit:
+    def change(kind: Kind, name: str) -> None:
+        flow.pause(kind, name, actor=actor(), reason=given["reason"], until=given["until"])
+
+    return _changed(given, out, change, "{} is paused: what runs goes on, and nothing begins until it is resumed.")
+
+
+def _resume(given: Given, out: Output) -> Exit:
+    def change(kind: Kind, name: str) -> None:
+        flow.resume(kind, name, actor=actor())
+
+    return _changed(given, out, change, "{} goes on.")
+
+
+def _changed(given: Given, out: Output, change: Callable[[Kind, str], None], said: str) -> Exit:
+    kind, name = Kind(given["kind"]), given["name"]
+    try:
+        change(kind, name)
+    except InvalidRule as exc:
+        raise Failed(str(exc)) from exc
+    rule = next((rule for rule in rules() if (rule.kind, rule.name) == (kind, name)), None)
+    out.json({"kind": kind.value, "name": name} if rule is None else rule_json(rule))
+    out.line(said.format(f"{kind.value.capitalize()} {name}"))
+    return Exit.DONE
+
+
+VERBS = [
+    Verb(("flow", "list"), "list limits and pauses, and what waits for each", _list, nothing),
+    Verb(("flow", "limit"), "limit a task, queue, key or tenant on all workers", _limit, _limit_arguments),
+    Verb(("flow", "reset"), "let a limit be what code and settings say", _reset, _target),
+    Verb(("flow", "pause"), "let no job of a task, queue, key or tenant begin", _pause, _pause_arguments),
+    Verb(("flow", "resume"), "let jobs begin again that a pause kept from it", _resume, _target),
+]
