@@ -33,9 +33,11 @@ class Worker:
         queues: Sequence[str] = (),
         options: Sequence[str] = (),
         app: str = "project",
+        directory: Path = settings.BASE_DIR,
     ) -> None:
         self.name = name
         self.log = log
+        self._directory = directory
         self._environment = dict(environment)
         self._command = [
             *(sys.executable, "-m", "celery", "--app", app, "worker"),
@@ -55,7 +57,7 @@ class Worker:
     def start(self) -> None:
         """Start it; do not wait."""
         self._earlier = len(self.log_text()) if self.log.exists() else 0
-        self._process = spawn(self._command, log=self.log, environment=self._environment, directory=settings.BASE_DIR)
+        self._process = spawn(self._command, log=self.log, environment=self._environment, directory=self._directory)
 
     def wait_until_ready(self) -> None:
         """Wait until it consumes."""
