@@ -22,7 +22,7 @@ IMPATIENT = {
 }
 
 #: Nobody may come to the rescue: what is handed back must not have waited for a lease or a lost message.
-PATIENT = {"JOBS_LEASE_SECONDS": "60", "JOBS_RESEND_SECONDS": "60", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+PATIENT = {"JOBS_LEASE_SECONDS": "300", "JOBS_RESEND_SECONDS": "300", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
 
 #: Saves a worker a second at its start and its stop.
 QUICK = ("--without-mingle", "--without-gossip", "--without-heartbeat")
@@ -38,7 +38,7 @@ some_houses = pytest.mark.parametrize(
 AWAY = (OperationalError, InterfaceError)
 
 
-def ended(*jobs: Job, seconds: float = 30) -> list[str]:
+def ended(*jobs: Job, seconds: float = 60) -> list[str]:
     """Wait until the jobs have ended, and return their states."""
     ids = [job.id for job in jobs]
 
@@ -49,7 +49,7 @@ def ended(*jobs: Job, seconds: float = 30) -> list[str]:
     return [Job.objects.get(id=job_id).state for job_id in ids]
 
 
-def happened(effects: Effects, effect: str, times: int = 1, seconds: float = 20) -> None:
+def happened(effects: Effects, effect: str, times: int = 1, seconds: float = 40) -> None:
     """Wait until an effect happened so often."""
     wait_for(lambda: effects.count(effect) >= times, seconds, what=f"{effect!r} to happen {times} times")
 

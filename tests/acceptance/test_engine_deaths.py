@@ -63,12 +63,13 @@ def test_what_a_killed_worker_had_begun_and_fetched_is_done_by_another(
 def test_pool_processes_end_with_their_worker_before_its_jobs_run_elsewhere(
     start: Start, effects: Effects, gate: Gate
 ) -> None:
-    doomed = start(concurrency=1)
+    lease = 12
+    doomed = start(concurrency=1, environment={"JOBS_LEASE_SECONDS": str(lease)})
     job = tasks.gated.delay("orphan", str(gate)).job
     happened(effects, "orphan began")
     pool = doomed.children()
     doomed.kill_main()
-    wait_for(lambda: are_gone(pool), 3, what="the pool's processes to end")
+    wait_for(lambda: are_gone(pool), lease - 2, what="the pool's processes to end")
     start()
     happened(effects, "orphan began", 2)
     gate.open()

@@ -381,7 +381,7 @@ def revoke(job: Job, **options: object) -> None:
     """Revoke a job as `celery control revoke` and Flower do, and wait until the worker has heard it."""
 
     def heard() -> bool:
-        return len(current_app.control.revoke(str(job.id), reply=True, timeout=5, limit=1, **options)) == 1
+        return len(current_app.control.revoke(str(job.id), reply=True, timeout=10, limit=1, **options)) == 1
 
     # This process may still hold a connection to a broker that an earlier test has restarted.
     wait_for(heard, what="the worker to hear it", passing_over=(OSError, OperationalError, RedisError))
@@ -450,7 +450,7 @@ def test_a_running_job_that_asks_and_goes_on_is_ended_after_some_seconds(effects
 
 
 def test_a_foreign_message_revoked_before_it_came_does_not_run(broker: Valkey, effects: Effects) -> None:
-    current_app.control.revoke("order-18", reply=True, timeout=5, limit=1)
+    current_app.control.revoke("order-18", reply=True, timeout=10, limit=1)
     foreign = Celery(broker=broker.url, set_as_current=False)
     foreign.conf.task_default_queue = "default"
     for task_id in ("order-18", "order-19"):

@@ -194,7 +194,7 @@ def found(client: Client) -> Iterator[tuple[str, int]]:
 
 def questions(worker: Worker) -> Iterator[tuple[str, str]]:
     """Return what a worker answers to `celery inspect`."""
-    inspect = current_app.control.inspect(destination=[f"{worker.name}@test"], timeout=5)
+    inspect = current_app.control.inspect(destination=[f"{worker.name}@test"], timeout=10)
     ids = [str(pk) for pk in Job.objects.values_list("pk", flat=True)]
     for name, ask in {
         **{name: getattr(inspect, name) for name in ("active", "reserved", "scheduled", "stats", "report", "revoked")},

@@ -15,7 +15,7 @@ from django.conf import settings
 from tests.servers.processes import kill_group, spawn, tail
 from tests.waiting import wait_for
 
-START_SECONDS = 40.0
+START_SECONDS = 90.0
 READY = re.compile(r"celery@\S+ ready\b|\S+ ready\.")
 
 

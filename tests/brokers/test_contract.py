@@ -130,7 +130,7 @@ def test_a_message_delivered_three_times_runs_once(shared: House, effect: str) -
 
 def test_a_job_that_gives_up_leaves_a_dead_letter(shared: House, effect: str) -> None:
     job = tasks.broken.delay(effect)
-    letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first(), 15)
+    letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first())
     assert letter is not None
     assert job.job.state == "dead"
     assert (letter.queue, letter.args) == ("default", [effect])
@@ -138,7 +138,7 @@ def test_a_job_that_gives_up_leaves_a_dead_letter(shared: House, effect: str) ->
 
 def test_a_message_that_names_an_unknown_task_is_kept(shared: House, effect: str) -> None:
     current_app.send_task("no.such.task", args=[effect])
-    letter = wait_for(lambda: DeadLetter.objects.filter(task="no.such.task", args=[effect]).first(), 15)
+    letter = wait_for(lambda: DeadLetter.objects.filter(task="no.such.task", args=[effect]).first())
     assert letter is not None
     assert letter.job_id is None
 
@@ -147,7 +147,7 @@ def test_a_message_that_names_an_unknown_task_is_kept(shared: House, effect: str
 
 
 def inspect() -> Any:
-    return current_app.control.inspect(destination=["shared@test"], timeout=3)
+    return current_app.control.inspect(destination=["shared@test"], timeout=10)
 
 
 def test_a_worker_answers(shared: House) -> None:
@@ -157,7 +157,7 @@ def test_a_worker_answers(shared: House) -> None:
 
 def test_a_worker_answers_the_same_client_again_and_again(shared: House) -> None:
     for _ in range(5):
-        assert current_app.control.ping(destination=["shared@test"], timeout=3)
+        assert current_app.control.ping(destination=["shared@test"], timeout=10)
 
 
 def test_a_worker_tells_what_it_runs(shared: House, effect: str) -> None:
@@ -172,11 +172,11 @@ def test_a_worker_tells_what_it_runs(shared: House, effect: str) -> None:
 
 def test_a_worker_takes_and_leaves_queues_on_demand(shared: House, effect: str) -> None:
     control = current_app.control
-    control.cancel_consumer("tests.other", destination=["shared@test"], reply=True, timeout=3)
+    control.cancel_consumer("tests.other", destination=["shared@test"], reply=True, timeout=10)
     job = tasks.elsewhere.delay(effect)
     always(lambda: shared.effects.count(effect) == 0, 1)
-    control.add_consumer("tests.other", destination=["shared@test"], reply=True, timeout=3)
-    wait_for(succeeded(job.id), 15)
+    control.add_consumer("tests.other", destination=["shared@test"], reply=True, timeout=10)
+    wait_for(succeeded(job.id))
     assert shared.effects.count(effect) == 1
 
 
@@ -184,7 +184,7 @@ def test_whoever_listens_hears_events(shared: House, effect: str) -> None:
     heard: list[dict[str, Any]] = []
     with current_app.connection_for_read() as connection, closing(events(connection, heard)) as listening:
         next(listening)  # A heartbeat: from here on it listens.
-        current_app.control.enable_events(destination=["shared@test"], reply=True, timeout=3)
+        current_app.control.enable_events(destination=["shared@test"], reply=True, timeout=10)
         job = tasks.note.delay(effect)
 
         def all_heard() -> bool:
@@ -192,8 +192,8 @@ def test_whoever_listens_hears_events(shared: House, effect: str) -> None:
             kinds = {event["type"] for event in heard if event.get("uuid") == job.id}
             return kinds >= {"task-received", "task-started", "task-succeeded"}
 
-        wait_for(all_heard, 15)
-    current_app.control.disable_events(destination=["shared@test"], reply=True, timeout=3)
+        wait_for(all_heard)
+    current_app.control.disable_events(destination=["shared@test"], reply=True, timeout=10)
 
 
 def events(connection: Any, heard: list[dict[str, Any]]) -> Any:

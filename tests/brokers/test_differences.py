@@ -83,7 +83,7 @@ def _fetch_a_plain_task_and_die(house: House) -> None:
     tasks.gated.delay("busy", str(house.gate("gate")))
     wait_for(lambda: house.effects.count("busy began"))
     tasks.plain.delay("plain")
-    inspect = current_app.control.inspect(destination=[f"{worker.name}@test"], timeout=3)
+    inspect = current_app.control.inspect(destination=[f"{worker.name}@test"], timeout=10)
     wait_for(lambda: any(task["name"].endswith(".plain") for task in inspect.reserved()[f"{worker.name}@test"]), 20)
     worker.kill()
 

@@ -144,7 +144,7 @@ def test_who_consumes_a_queue_consumes_its_lane_and_does_not_notice(publisher: P
     with current_app.connection_for_read() as connection:
         consumer = Consumer(connection, [queue], on_message=taken.append)
         consumer.consume()
-        wait_for(lambda: connection.drain_events(timeout=3) or len(taken) == 2)
+        wait_for(lambda: connection.drain_events(timeout=10) or len(taken) == 2)
         assert {one.delivery_info["routing_key"] for one in taken} == {"default"}
         for one in taken:
             one.ack()

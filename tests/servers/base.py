@@ -18,7 +18,7 @@ class Server:
     """A server on 127.0.0.1. It keeps its port and its data from `start` over `stop` or `kill` to `start`."""
 
     name: str
-    start_seconds = 20.0
+    start_seconds = 60.0
     stop_seconds = 20.0
     #: What asks the process to stop in order.
     stop_signal = signal.SIGTERM

@@ -24,6 +24,8 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "max_wal_size": "1GB",
     "log_min_messages": "warning",
+    # In its directory: what a killed server leaves in the memory of the system stays there.
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
@@ -105,7 +107,7 @@ class Postgres(Server):
         """Run one statement outside any transaction and return its rows."""
         # The statements are the tests' own.
         query = statement if isinstance(statement, sql.Composed) else sql.SQL(statement)
-        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=20) as connection:
             cursor = connection.execute(query)
             return cursor.fetchall() if cursor.description else []
 

@@ -11,7 +11,6 @@ class SeaweedFS(Server):
     """An S3 server with one pair of credentials."""
 
     name = "seaweedfs"
-    start_seconds = 60.0
     stop_seconds = seaweedfs.STOP_SECONDS
     access_key = "test-access-key"
     secret_key = "test-secret-key"  # noqa: S105  The server lives as long as the tests.

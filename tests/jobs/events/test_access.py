@@ -61,7 +61,7 @@ async def opened(client: AsyncClient, headers: dict[str, str], query: str = "") 
     answer: Any = await client.get(f"{ADDRESS}?{query}", headers=headers)
     assert answer.status_code == 200, answer.content
     pieces = aiter(answer)
-    await asyncio.wait_for(anext(pieces), 5)
+    await asyncio.wait_for(anext(pieces), 20)
     return pieces
 
 
@@ -90,7 +90,7 @@ def ends_after(
         pieces = await opened(client, headers, query)
         # It goes on for some heartbeats.
         for _ in range(4):
-            assert await asyncio.wait_for(anext(pieces), 5) == b": still here\n\n"
+            assert await asyncio.wait_for(anext(pieces), 20) == b": still here\n\n"
         await write(act)
         await read_to_its_end(pieces, busy)
         job = await write(written)
@@ -153,7 +153,7 @@ def test_the_end_of_one_right_ends_no_other_stream() -> None:
         await write(lambda: ApiToken.objects.filter(name="other").update(revoked_at=timezone.now()))
         await read_to_its_end(ending, busy=False)
         for _ in range(4):
-            assert await asyncio.wait_for(anext(going), 5) == b": still here\n\n"
+            assert await asyncio.wait_for(anext(going), 20) == b": still here\n\n"
         await going.aclose()
 
     asyncio.run(run())
@@ -207,7 +207,7 @@ async def statuses(number: int, client: AsyncClient, headers: dict[str, str]) ->
         answers.append(await client.get(ADDRESS, headers=headers))
         if answers[-1].status_code == 200:
             kept.append(aiter(answers[-1]))
-            await asyncio.wait_for(anext(kept[-1]), 5)
+            await asyncio.wait_for(anext(kept[-1]), 20)
     for pieces in kept:
         await pieces.aclose()
     return [answer.status_code for answer in answers]
@@ -243,7 +243,7 @@ def test_many_who_come_at_once_find_no_more_room(limits: Callable[..., None]) ->
 
     async def first(answer: Any) -> tuple[Any, bytes]:
         pieces = aiter(answer)
-        return pieces, await asyncio.wait_for(anext(pieces, b""), 5)
+        return pieces, await asyncio.wait_for(anext(pieces, b""), 20)
 
     async def run() -> int:
         answers = await asyncio.gather(*(AsyncClient().get(ADDRESS, headers=headers) for _ in range(8)))

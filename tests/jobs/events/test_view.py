@@ -55,11 +55,11 @@ class Listener:
 
     async def ended(self) -> None:
         """Wait for the end of the stream."""
-        await asyncio.wait_for(asyncio.shield(self._taking), 5)
+        await asyncio.wait_for(asyncio.shield(self._taking), 20)
 
     async def event(self) -> dict[str, Any]:
         """Return the next event: its name, id and data."""
-        block = await asyncio.wait_for(self._blocks.get(), 5)
+        block = await asyncio.wait_for(self._blocks.get(), 20)
         fields = dict(line.split(": ", 1) for line in block.split("\n"))
         return {**fields, "data": json.loads(fields["data"])}
 
@@ -80,7 +80,7 @@ def listen(token: str, then: Callable[[Listener], Awaitable[None]], query: str =
         pieces = aiter(answer)
         listener = Listener(pieces)
         try:
-            await asyncio.wait_for(listener.opened.wait(), 5)
+            await asyncio.wait_for(listener.opened.wait(), 20)
             await asyncio.wait_for(then(listener), 20)
         finally:
             await listener.leave()
@@ -238,7 +238,7 @@ def test_silence_is_broken_by_comments(token: str, monkeypatch: pytest.MonkeyPat
         pieces = aiter(answer)
         try:
             await anext(pieces)
-            return bytes(await asyncio.wait_for(anext(pieces), 5))
+            return bytes(await asyncio.wait_for(anext(pieces), 20))
         finally:
             await pieces.aclose()
 
