@@ -18,8 +18,9 @@ def check_cancelled() -> None:
     """End the job at hand where it was cancelled; to be called where a task can stop, as often as it likes.
 
     It costs no query. A task that has called it, or `progress()`, which does, is given some seconds to end by itself
-    when its job is cancelled, so that it can leave things in order; any other is ended from outside at once. In a batch
-    it ends the call when all its jobs are cancelled. Outside of a job it does nothing.
+    when its job is cancelled, so that it can leave things in order; any other is ended from outside at once. Before
+    each step, and after each row of `each()`, the engine asks by itself. In a batch it ends the call when all its jobs
+    are cancelled. Outside of a job it does nothing.
 
     Raises:
         Cancel: it was cancelled. Let it pass: whoever catches it must raise it again.

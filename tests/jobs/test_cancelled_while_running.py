@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 from asgiref.sync import sync_to_async
 
-from jobs import Batch, JobTask, Snooze, check_cancelled, job, progress
+from jobs import Batch, JobTask, Snooze, check_cancelled, each, job, progress, step
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason
 from jobs.core.states import State
@@ -99,7 +99,25 @@ def asks_for_a_batch(batch: Batch[Nothing]) -> None:
     check_cancelled()
 
 
-ASKING: list[JobTask] = [asks, asks_by_progress, asks_in_a_coroutine, asks_in_a_thread_of_a_coroutine]
+@job(name="tests.asks_by_a_step")
+def asks_by_a_step() -> None:
+    step("first", int)
+
+
+@job(name="tests.asks_by_rows")
+def asks_by_rows() -> None:
+    for _ in each("rows", range(3)):
+        pass
+
+
+ASKING: list[JobTask] = [
+    asks,
+    asks_by_progress,
+    asks_by_a_step,
+    asks_by_rows,
+    asks_in_a_coroutine,
+    asks_in_a_thread_of_a_coroutine,
+]
 
 
 @pytest.mark.parametrize("task", ASKING, ids=[task.name for task in ASKING])
