@@ -4,12 +4,14 @@ The rules are those of Celery's protocol: https://docs.celeryq.dev/en/stable/int
 What a message can do without is left out where it is of the wrong kind; for the rest the message is refused.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from jobs.core.canonical import why_not_storable
 from jobs.core.moments import EARLIEST, LATEST, is_possible
 from jobs.core.retry import TOO_LONG
 
@@ -243,6 +245,27 @@ _OPTIONAL: dict[str, type | tuple[type, ...]] = {
     "ignore_result": bool,
     "x-correlation-id": str,
 }
+
+#: Headers of the protocol; all others are their sender's own.
+_PROTOCOL = frozenset({*_REQUIRED, *_OPTIONAL, "task", "compression"})
+
+#: How those begin that a broker adds: https://www.rabbitmq.com/docs/dlx#effects, https://www.rabbitmq.com/docs/quorum-queues
+_BROKERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+
+
+def own_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headers that are the sender's own, and stamps, as JSON that every broker and database can hold.
+
+    One that cannot be held is left out.
+    """
+    stamps = {"stamped_headers", "stamps"} if headers.get("stamped_headers") else set()
+    kept = {
+        name: json.loads(json.dumps(portable(value), default=str))
+        for name, value in headers.items()
+        if name in stamps or not (name in _PROTOCOL or name.startswith(_BROKERS))
+    }
+    return {name: value for name, value in kept.items() if not why_not_storable(json.dumps({name: value}))}
+
 
 _FOLLOWS: dict[str, Callable[[object], bool]] = {
     "callbacks": _are_signatures,

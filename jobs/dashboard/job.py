@@ -139,8 +139,9 @@ def _curl(request: HttpRequest, job: Job) -> str:
 
 def _headers(job: Job) -> dict[str, Any]:
     """Return what its message says of it besides the arguments, where it says anything."""
-    headers = outgoing(job, retries=max(job.attempt - job.attempt_base - 1, 0)).headers
-    return {name: value for name, value in headers.items() if name not in _UNTOLD and value not in _EMPTY}
+    message = outgoing(job, retries=max(job.attempt - job.attempt_base - 1, 0))
+    said = {**message.headers, **message.properties}
+    return {name: value for name, value in said.items() if name not in _UNTOLD and value not in _EMPTY}
 
 
 def _following(job: Job) -> list[str]:

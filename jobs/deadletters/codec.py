@@ -8,17 +8,23 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from kombu.utils.json import dumps
 
+from jobs.core import delivery
 from jobs.core.delivery import is_too_deep, portable, whole
 from jobs.core.outcome import Reason
+from jobs.core.properties import USER_HEADER
 from jobs.core.queue_names import DEAD
+from jobs.core.versions import VERSION_HEADER
 from jobs.enqueue.message import (
     CONTENT_ENCODING,
     CONTENT_TYPE,
     CORRELATION_HEADER,
+    IDEMPOTENCY_HEADER,
+    LEDGER_HEADER,
     HasMessage,
     RawMessage,
     is_from_ledger,
@@ -60,6 +66,9 @@ _PROPERTIES: dict[str, type | tuple[type, ...]] = {
     "timestamp": datetime,
 }
 
+#: Of these, what a message says when it is sent again. A letter's table keeps times as texts.
+_SENT_AGAIN = tuple(name for name in _PROPERTIES if name != "timestamp")
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -96,21 +105,21 @@ def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, no
         now=now,
     )
     headers |= {JOB_ID: str(job.id), CORRELATION_HEADER: job.correlation_id or str(job.id)}
-    # Without a priority: dead letters are archived in the order in which they came.
-    properties = {"correlation_id": str(job.id)}
+    # Without a priority: dead letters are archived in the order in which they came. Whose it is, a header says.
+    properties: dict[str, Any] = message.properties_for("amqp")
     everything = {**message.headers, **headers}
-    return Letter(job.queue, RawMessage(message.body, CONTENT_TYPE, CONTENT_ENCODING, everything, properties))
+    return Letter(job.queue, RawMessage(message.body, CONTENT_TYPE, message.content_encoding, everything, properties))
 
 
 def from_message(message: Any, queue: str, reason: Reason, exception: BaseException | str, now: datetime) -> Letter:
     """Return the letter of a message (`kombu.Message`) that nobody can read or run."""
-    delivery = message.delivery_info or {}
+    came = message.delivery_info or {}
     original = message.headers if isinstance(message.headers, Mapping) else {}
     headers = _headers(
         letter_id=uuid.uuid4(),
         queue=queue,
-        exchange=str(delivery.get("exchange") or ""),
-        routing_key=str(delivery.get("routing_key") or queue),
+        exchange=str(came.get("exchange") or ""),
+        routing_key=str(came.get("routing_key") or queue),
         reason=reason,
         exception=exception if isinstance(exception, str) else f"{type(exception).__name__}: {exception}",
         attempt=whole(original.get("retries")),
@@ -148,10 +157,23 @@ def _encoded(text: str, encoding: str) -> tuple[bytes, str]:
         return text.encode(CONTENT_ENCODING, "surrogatepass"), CONTENT_ENCODING
 
 
-def original(body: bytes, content_type: str, content_encoding: str, headers: Mapping[str, Any]) -> RawMessage:
+def original(
+    body: bytes,
+    content_type: str,
+    content_encoding: str,
+    headers: Mapping[str, Any],
+    properties: Mapping[str, Any] = MappingProxyType({}),
+) -> RawMessage:
     """Return a letter's message as it was before it was parked."""
     kept = {name: value for name, value in headers.items() if name not in ADDED}
-    return RawMessage(body, content_type, content_encoding, kept, {})
+    sendable = {name: properties[name] for name in _SENT_AGAIN if isinstance(properties.get(name), _PROPERTIES[name])}
+    return RawMessage(body, content_type, content_encoding, kept, sendable)
+
+
+def own_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a letter's headers those that its message's sender has given it."""
+    ours = {*ADDED, LEDGER_HEADER, CORRELATION_HEADER, IDEMPOTENCY_HEADER, USER_HEADER, VERSION_HEADER}
+    return {name: value for name, value in delivery.own_headers(headers).items() if name not in ours}
 
 
 def _headers(

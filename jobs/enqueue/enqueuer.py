@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MESSAGE_OPTIONS = frozenset(
     {
         *("headers", "link", "link_error", "chain", "chord", "group_id", "group_index", "root_id", "shadow"),
-        *("time_limit", "soft_time_limit", "replaced_task_nesting"),
+        *("time_limit", "soft_time_limit", "replaced_task_nesting", "properties"),
     }
 )
 
@@ -115,6 +115,11 @@ def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> Non
     maintenance finds the rows and dispatches them.
     """
     ready = [job for job, job_id in zip(jobs, ids, strict=True) if job.id == job_id and not job.waits]
+    now = timezone.now()
+    ready = [
+        job if job.expires_in is None else job._replace(expires_at=now + timedelta(seconds=job.expires_in))
+        for job in ready
+    ]
     database = connections[DEFAULT_DB_ALIAS]
     if ready and (database.in_atomic_block or database.get_autocommit()):
         database.on_commit(lambda: dispatch(ready), robust=True)

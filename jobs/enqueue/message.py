@@ -14,12 +14,14 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from uuid_utils.compat import uuid7
 
 from jobs.core.delivery import Malformed, read_body, shown
+from jobs.core.properties import USER_HEADER
 from jobs.core.versions import OPTION as VERSION, VERSION_HEADER
 
 #: Says that a message was dispatched from the ledger. A message without it comes from a foreign producer, and its
@@ -76,17 +78,32 @@ class HasMessage(Protocol):
     def parent_id(self) -> uuid.UUID | None: ...
     @property
     def correlation_id(self) -> str: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message ready to publish: of one job, or of a chunk."""
+    """A message ready to publish: of one job, or of a chunk.
+
+    Attributes:
+        properties: those that the caller has given, and `correlation_id`.
+    """
 
     job_ids: tuple[uuid.UUID, ...]
     queue: str
     priority: int
     body: str
     headers: dict[str, Any]
+    properties: dict[str, str] = field(default_factory=dict)
+    content_encoding: str = CONTENT_ENCODING
+
+    def properties_for(self, driver: str) -> dict[str, str]:
+        """Return its properties as the transport with this `driver_type` takes them.
+
+        RabbitMQ refuses a `user_id` that is not its own user's: there it stands in the header `x-user-id` alone.
+        """
+        return {name: value for name, value in self.properties.items() if name != "user_id" or driver != "amqp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,7 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
     """Return the message of a job; `retries` is what Celery calls the attempts before this one."""
     options = job.options or {}
     job_id = str(job.id)
+    properties: dict[str, str] = {"correlation_id": job_id, **options.get("properties", {})}
     headers = {
         "stamped_headers": None,
         "stamps": {},
@@ -114,7 +132,7 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         "id": job_id,
         "shadow": options.get("shadow"),
         "eta": None,
-        "expires": None,
+        "expires": None if job.expires_at is None else job.expires_at.isoformat(),
         "group": options.get("group_id"),
         "group_index": options.get("group_index"),
         "retries": retries,
@@ -131,7 +149,11 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         LEDGER_HEADER: 1,
         CORRELATION_HEADER: job.correlation_id or job_id,
     }
-    return Outgoing((job.id,), job.queue, job.priority, f"[{job.args}, {job.kwargs}, {_embedded(options)}]", headers)
+    if "user_id" in properties:
+        headers[USER_HEADER] = properties["user_id"]
+    body = f"[{job.args}, {job.kwargs}, {_embedded(options)}]"
+    encoding = properties.pop("content_encoding", CONTENT_ENCODING)
+    return Outgoing((job.id,), job.queue, job.priority, body, headers, properties, encoding)
 
 
 _PLAIN_EMBED = json.dumps({"callbacks": None, "errbacks": None, "chain": None, "chord": None})
@@ -157,10 +179,14 @@ def _embedded(options: Mapping[str, Any]) -> str:
 
 
 def messages_of(jobs: Iterable[HasMessage]) -> list[Outgoing]:
-    """Return the messages of jobs that are ready together, in order: one of its own for each, or chunks."""
-    alike: dict[tuple[str, int], list[HasMessage]] = {}
+    """Return the messages of jobs that are ready together, in order: one of its own for each, or chunks.
+
+    A job with properties has a message of its own: a chunk could not carry them.
+    """
+    alike: dict[tuple[object, ...], list[HasMessage]] = {}
     for job in jobs:
-        alike.setdefault((job.queue, job.priority), []).append(job)
+        own = (job.id,) if "properties" in (job.options or {}) else ()
+        alike.setdefault((job.queue, job.priority, *own), []).append(job)
     return [
         _message_of(some[start : start + CHUNK_SIZE])
         for some in alike.values()
@@ -177,9 +203,11 @@ def _message_of(jobs: Sequence[HasMessage]) -> Outgoing:
 
 def chunk_message(queue: str, priority: int, job_ids: Sequence[uuid.UUID]) -> Outgoing:
     """Return the message of several jobs of one queue and one priority, which are at most `CHUNK_SIZE`."""
-    headers = {"lang": "py", "task": CHUNK, "id": str(uuid7()), LEDGER_HEADER: 1}
+    chunk_id = str(uuid7())
+    headers = {"lang": "py", "task": CHUNK, "id": chunk_id, LEDGER_HEADER: 1}
     ids = json.dumps([str(job_id) for job_id in job_ids])
-    return Outgoing(tuple(job_ids), queue, priority, f"[[{ids}], {{}}, {_PLAIN_EMBED}]", headers)
+    body = f"[[{ids}], {{}}, {_PLAIN_EMBED}]"
+    return Outgoing(tuple(job_ids), queue, priority, body, headers, {"correlation_id": chunk_id})
 
 
 def read_chunk(payload: object) -> list[uuid.UUID]:

@@ -14,7 +14,7 @@ from kombu.messaging import Producer
 from jobs.conf import brokers
 from jobs.core.priority import on_the_wire
 from jobs.enqueue.brokers import by_broker, url_of, urls
-from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, Outgoing, RawMessage
+from jobs.enqueue.message import CONTENT_TYPE, Outgoing, RawMessage
 from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors
 from jobs.ledger.notify import LEDGER, announce
 
@@ -197,11 +197,11 @@ class Publisher:
                 exchange="",
                 headers=message.headers,
                 content_type=CONTENT_TYPE,
-                content_encoding=CONTENT_ENCODING,
+                content_encoding=message.content_encoding,
                 priority=on_the_wire(message.priority, driver),
                 delivery_mode=2,
-                correlation_id=message.headers["id"],
                 retry=False,
+                **message.properties_for(driver),
             )
 
 

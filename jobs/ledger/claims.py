@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from math import inf
 from typing import Any
@@ -94,6 +95,7 @@ class Taken:
     correlation_id: str
     parent_id: uuid.UUID | None
     ends_by: float | None = None
+    expires_at: datetime | None = None
     #: The dependency without which it is in vain.
     breaker: str | None = None
     begins_in: float | None = None
@@ -215,7 +217,7 @@ def _claim_waiting(words: Dialect) -> str:
 def taken_columns(words: Dialect) -> str:
     """Return the columns of a `Taken`, but its `begins_in`, in order."""
     ahead = "id, lease_id, task, queue, priority, args, kwargs, options"
-    return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id, breaker"
+    return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id, breaker, expires_at"
 
 
 def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Taken]:
@@ -225,7 +227,7 @@ def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Taken]
 
 def _taken(row: Sequence[Any], words: Dialect) -> Taken:
     job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
-    expired, seconds_left, correlation_id, parent_id, breaker, *begins_in = rest
+    expired, seconds_left, correlation_id, parent_id, breaker, expires_at, *begins_in = rest
     return Taken(
         words.to_uuid(job_id),
         lease_id,
@@ -243,6 +245,7 @@ def _taken(row: Sequence[Any], words: Dialect) -> Taken:
         correlation_id,
         None if parent_id is None else words.to_uuid(parent_id),
         None if seconds_left is None else time.monotonic() + seconds_left,
+        words.to_time(expires_at),
         breaker,
         *begins_in,
     )

@@ -7,13 +7,14 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from jobs.core.states import WAITING, State
 from jobs.ledger.sql import NOT_PAUSED, Dialect, RowLocked, changed, dialect, free, in_state, read_json, rows
 
 #: The columns of a `Dispatchable`, in order.
-DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id"
+DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id, expires_at"
 
 #: The condition on jobs that wait for a time.
 DUE = "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(WAITING)))
@@ -41,6 +42,7 @@ class Dispatchable:
     attempt: int
     parent_id: uuid.UUID | None
     correlation_id: str
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +272,7 @@ def _take(where: str, parameters: list[object], changes: str, before: str = "") 
 def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
     """Return a row read with the columns `DISPATCHABLE`."""
     sql = dialect()
-    job_id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id = row
+    job_id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id, expires_at = row
     return Dispatchable(
         id=sql.to_uuid(job_id),
         task=task,
@@ -282,6 +284,7 @@ def dispatchable(row: tuple[Any, ...]) -> Dispatchable:
         attempt=attempt,
         parent_id=None if parent_id is None else sql.to_uuid(parent_id),
         correlation_id=correlation_id,
+        expires_at=sql.to_time(expires_at),
     )
 
 

@@ -82,6 +82,10 @@ class Dialect:
             return f"({column} + make_interval(secs => %s))"
         return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', {column}, %s || ' seconds')"
 
+    def to_time(self, value: datetime | None) -> datetime | None:
+        """Return a time as read by a plain cursor: SQLite's have no zone, and are in UTC."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
     def to_uuid(self, value: object) -> uuid.UUID:
         """Return a UUID as read by a plain cursor."""
         return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))

@@ -3,12 +3,14 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 from kombu.utils.json import loads
 
+from jobs.core.properties import USER_HEADER, carried
 from jobs.core.versions import version_in
 from jobs.deadletters import codec, publisher
 from jobs.enqueue.enqueuer import enqueue
@@ -22,6 +24,7 @@ from jobs.tasks.redaction import HIDDEN, is_hidden
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 from jobs.tasks.versions import NewerVersion, upgraded
+from jobs.worker.adopt import priority_of
 
 #: Read at once, bodies included.
 BATCH = 25
@@ -71,7 +74,7 @@ def replay_corrected(
         raise UnknownTask(f"The letter's task {letter.task!r} is not registered here, so it cannot be run again.")
     with transaction.atomic():
         _refuse_twice(letter, force=force)
-        options = Options(queue=letter.queue, correlation_id=letter.correlation_id or None, replay_of=letter.job_id)
+        options = replace(_options_of(task, letter), queue=letter.queue, replay_of=letter.job_id)
         job_id = enqueue(task, args, kwargs, options).id
         _mark_replayed(letter, job_id)
         record("replay corrected", actor, {"letter": str(letter.pk), "job": str(job_id)}, 1)
@@ -158,8 +161,10 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
     task = registered().get(letter.task)
     if isinstance(task, JobTask) and letter.args is not None and letter.kwargs is not None:
         args, kwargs = _upgraded(task, letter)
-        return enqueue(task, args, kwargs, Options(correlation_id=letter.correlation_id or None)).id
-    message = codec.original(bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers)
+        return enqueue(task, args, kwargs, _options_of(task, letter)).id
+    message = codec.original(
+        bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers, letter.properties
+    )
     publisher.send(letter.queue, [message])
     return None
 
@@ -177,6 +182,22 @@ def _upgraded(task: JobTask, letter: DeadLetter) -> tuple[Sequence[Any], Mapping
             f"{task.name}: the upgrade from version {version} raises {type(exc).__qualname__}, so the letter cannot be"
             " run again as it is."
         ) from exc
+
+
+def _options_of(task: JobTask, letter: DeadLetter) -> Options:
+    """Return what a letter's message said of its job besides the arguments, for a new one in its place."""
+    return Options(
+        priority=priority_of(task, letter.properties) if letter.job is None else letter.job.priority,
+        correlation_id=letter.correlation_id or None,
+        message={"headers": codec.own_headers(letter.headers), "properties": _properties_of(letter)},
+    )
+
+
+def _properties_of(letter: DeadLetter) -> dict[str, str]:
+    # Of a message from the ledger, a header says whose it is.
+    user_id = letter.headers.get(USER_HEADER)
+    given = {**letter.properties, "content_encoding": letter.content_encoding, "user_id": user_id}
+    return {name: value for name, value in carried(given).items() if (name, value) != ("content_encoding", "utf-8")}
 
 
 def _discard(letter: DeadLetter) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from celery.result import AsyncResult
 from django.apps import apps
 
+from jobs.core.properties import PROPERTIES
 from jobs.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def plain_arguments(
 def message_of(options: Mapping[str, Any], *, link: Any, link_error: Any) -> dict[str, Any]:
     """Return what the message of a job carries of these options, under Celery's names."""
     message = {**options, "link": _listed(link), "link_error": _listed(link_error)}
+    message["properties"] = {name: options[name] for name in PROPERTIES if options.get(name) is not None}
     if names := options.get("stamped_headers"):
         # https://docs.celeryq.dev/en/stable/userguide/canvas.html#stamping
         stamps = {"stamped_headers": list(names), "stamps": {name: options[name] for name in names if name in options}}

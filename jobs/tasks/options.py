@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from jobs.core.delivery import can_be_carried
 from jobs.core.moments import EARLIEST, LATEST, is_possible
+from jobs.core.properties import PROPERTIES, why_not
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidOption
@@ -68,9 +69,10 @@ _OF_JOBS = frozenset(
     {
         *("queue", "priority", "countdown", "eta", "expires", "unique", "correlation_id", "headers", "shadow"),
         *("link", "link_error", "max_retries", "time_limit", "soft_time_limit", "deadline", *UNIQUENESS),
+        *PROPERTIES,
         # What canvas passes on.
         *("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "replaced_task_nesting"),
-        *("stamped_headers", "reply_to", "add_to_parent", "ignore_result"),
+        *("stamped_headers", "add_to_parent", "ignore_result"),
         # What Beat passes on.
         "periodic_task_name",
     }
@@ -85,7 +87,6 @@ _REFUSED = {
     "routing_key": "a job is sent to a queue; say queue=",
     "compression": "a job's arguments are kept in the ledger; store large data and pass its id",
     "content_type": "a job's arguments are JSON",
-    "content_encoding": "a job's arguments are JSON",
 }
 
 
@@ -298,6 +299,9 @@ def check_carried(task: "JobTask", options: Options) -> None:
                 f"{task.name}: the header {name!r:.100} is not valid: a name is a text, and its value what every broker"
                 " can carry, such as texts, lists, mappings and numbers of 64 bits."
             )
+    for name, value in (carried.get("properties") or {}).items():
+        if rule := why_not(name, value):
+            raise InvalidOption(f"{task.name}: {name}={value!r:.300} is not valid: {rule}.")
     for name, value in (("shadow", carried.get("shadow")), ("correlation_id", options.correlation_id)):
         if value is not None and not (isinstance(value, str) and len(value) <= NAME_LENGTH and value.isprintable()):
             raise InvalidOption(

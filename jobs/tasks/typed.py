@@ -41,6 +41,11 @@ class CallOptions(TypedDict, total=False):
     soft_time_limit: float | None
     headers: Mapping[str, Any] | None
     correlation_id: str | None
+    app_id: str | None
+    content_encoding: str | None
+    reply_to: str | None
+    type: str | None
+    user_id: str | None
     # What canvas and Beat pass on.
     chain: Any
     chord: Any
@@ -50,7 +55,6 @@ class CallOptions(TypedDict, total=False):
     parent_id: str | None
     replaced_task_nesting: int | None
     stamped_headers: Sequence[str] | None
-    reply_to: str | None
     add_to_parent: bool
     ignore_result: bool | None
     periodic_task_name: str | None

@@ -7,26 +7,43 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import InvalidTaskError
 from kombu.utils.json import dumps
 
-from jobs.core.delivery import Body
+from jobs.core.delivery import Body, own_headers
 from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
-from jobs.core.versions import OPTION as VERSION, version_in
+from jobs.core.properties import carried, why_not
+from jobs.core.versions import OPTION as VERSION, VERSION_HEADER, version_in
 from jobs.enqueue.enqueuer import json_text
+from jobs.enqueue.message import CONTENT_ENCODING, CORRELATION_HEADER, IDEMPOTENCY_HEADER, LEDGER_HEADER
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger.enqueue import NewJob
 from jobs.tasks.keys import limit_key, tenant
+from jobs.tasks.options import NAME_LENGTH
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
 
 
-def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_info: Mapping[str, Any]) -> NewJob:
+def new_job(
+    task: "JobTask",
+    headers: Mapping[str, Any],
+    body: Body,
+    delivery_info: Mapping[str, Any],
+    properties: Mapping[str, Any] = MappingProxyType({}),
+) -> NewJob:
     """Return the row of a foreign message. Its headers and body have been read with care (`core.delivery`).
+
+    Args:
+        task: that it names.
+        headers: its own, and those of the protocol.
+        body: its call.
+        delivery_info: how it came, and its priority.
+        properties: its others; of these the job keeps what it can carry.
 
     Raises:
         InvalidTaskError: its arguments, or what follows it, are no JSON that the ledger can hold.
@@ -50,6 +67,8 @@ def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_in
         "time_limit": hard,
         "soft_time_limit": soft,
         VERSION: version_in(headers),
+        "headers": {name: value for name, value in own_headers(headers).items() if name not in _ENGINES},
+        "properties": _properties(properties),
     }
     kept = {name: value for name, value in message.items() if value and (name, value) != (VERSION, 1)}
     return NewJob(
@@ -59,11 +78,11 @@ def new_job(task: "JobTask", headers: Mapping[str, Any], body: Body, delivery_in
         args=dumps(list(body.args)),
         kwargs=dumps(dict(body.kwargs)),
         options=json.loads(dumps(kept)) if kept else None,
-        priority=_priority(task, delivery_info),
+        priority=priority_of(task, delivery_info),
         max_retries=task.max_retries,
         run_at=_moment(headers.get("eta")),
         expires_at=_moment(headers.get("expires")),
-        correlation_id=str(job_id),
+        correlation_id=_correlation(properties, headers, job_id),
         parent_id=_parent(headers.get("parent_id")),
         limit_key=_made(limit_key, task, body),
         tenant=_made(tenant, task, body),
@@ -79,12 +98,32 @@ def _made(make: Callable[..., str | None], task: "JobTask", body: Body) -> str |
         return None
 
 
+#: Headers that mean something to the engine where it has written them itself.
+_ENGINES = frozenset({IDEMPOTENCY_HEADER, LEDGER_HEADER, CORRELATION_HEADER, VERSION_HEADER})
+
+
+def _properties(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the properties that say something."""
+    kept = carried(given)
+    if kept.get("content_encoding") == CONTENT_ENCODING:
+        del kept["content_encoding"]
+    return kept
+
+
+def _correlation(given: Mapping[str, Any], headers: Mapping[str, Any], job_id: uuid.UUID) -> str:
+    """Return what the job belongs together with. Celery says there the task's id, which is its own job's."""
+    said = given.get("correlation_id")
+    if why_not("correlation_id", said) or said == headers["id"] or len(str(said)) > NAME_LENGTH:
+        return str(job_id)
+    return str(said)
+
+
 def _queue(task: "JobTask", delivery_info: Mapping[str, Any]) -> str:
     key = str(delivery_info.get("routing_key") or "")
     return key if key in task.app.amqp.queues else task.queue
 
 
-def _priority(task: "JobTask", delivery_info: Mapping[str, Any]) -> int:
+def priority_of(task: "JobTask", delivery_info: Mapping[str, Any]) -> int:
     """Return the priority that the producer gave. None and 0 are one on the wire: then it is the task's own."""
     given = delivery_info.get("priority")
     if not isinstance(given, int) or given <= 0:

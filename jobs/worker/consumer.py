@@ -396,7 +396,8 @@ def job_strategy(task: Any, app: Any, consumer: JobsConsumer) -> Callable[..., N
         read = read_headers(headers, LEDGER_HEADER)
         # As Celery's request has it: the priority is one of the message's properties.
         delivered = {**(message.delivery_info or {}), "priority": (message.properties or {}).get("priority")}
-        job = new_job(task, read, read_body(body), delivered)
+        given = {**(message.properties or {}), "content_encoding": message.content_encoding}
+        job = new_job(task, read, read_body(body), delivered, given)
         if str(read["id"]) in state.revoked:
             logger.info("Discarding revoked task: %s[%s]", task.name, read["id"])
             message.ack_log_error(logger, consumer.connection_errors)

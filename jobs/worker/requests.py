@@ -8,6 +8,9 @@ from celery.app.task import Context
 from jobs.ledger.claims import Taken as Claimed
 from jobs.tasks.redaction import HIDDEN, hidden_names
 
+#: What a request is made of; a header of such a name is read in `request.headers` alone.
+_MEMBERS = frozenset(name for name in dir(Context) if callable(getattr(Context, name)) or name.startswith("_"))
+
 
 def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hostname: str, parent_pid: int) -> Context:
     """Return Celery's context of an attempt, with what the engine adds: `job_id`, `job_attempt`, `lease_id`.
@@ -17,13 +20,14 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
     options = job.options or {}
     job_id = str(job.id)
     headers = options.get("headers") or {}
+    properties = options.get("properties") or {}
     shown = HIDDEN if hidden_names(job.task) else ""
     return Context(
         {
             "stamped_headers": None,
             "stamps": {},
             # What the caller has given may be read as an attribute of the request, as with Celery.
-            **headers,
+            **{name: value for name, value in headers.items() if name not in _MEMBERS},
             "lang": "py",
             "task": job.task,
             "id": job_id,
@@ -31,7 +35,7 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
             "kwargs": kwargs,
             "shadow": options.get("shadow"),
             "eta": None,
-            "expires": None,
+            "expires": None if job.expires_at is None else job.expires_at.isoformat(),
             "group": options.get("group_id"),
             "group_index": options.get("group_index"),
             "retries": job.retries,
@@ -48,7 +52,11 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
             "chord": options.get("chord"),
             "headers": headers,
             "hostname": hostname,
+            "priority": job.priority,
             "correlation_id": job_id,
+            "reply_to": None,
+            **properties,
+            "properties": {"correlation_id": job_id, "priority": job.priority, **properties},
             "delivery_info": {
                 "exchange": "",
                 "routing_key": job.queue,

@@ -1,5 +1,6 @@
 """What holds on every broker: how jobs, plain tasks and foreign messages reach a worker, and who answers when asked."""
 
+import json
 import statistics
 import time
 import uuid
@@ -13,6 +14,8 @@ from celery import chain, current_app
 from django.db import transaction
 
 from jobs.models import DeadLetter, Job
+from jobs.operations.dead_letter_actions import replay, replay_corrected
+from jobs.operations.filters import DeadLetterFilter
 from tests.brokers.house import House
 from tests.tasks_app import tasks
 from tests.waiting import always, paced, wait_for
@@ -141,6 +144,67 @@ def test_a_message_that_names_an_unknown_task_is_kept(shared: House, effect: str
     letter = wait_for(lambda: DeadLetter.objects.filter(task="no.such.task", args=[effect]).first())
     assert letter is not None
     assert letter.job_id is None
+
+
+# --- Properties of messages ------------------------------------------------------------------------
+
+#: All that a call can say; whose a message is RabbitMQ would refuse of another user.
+PROPERTIES: dict[str, Any] = {
+    "reply_to": "answers",
+    "app_id": "shop",
+    "type": "order.paid",
+    "user_id": "ann",
+    "content_encoding": "us-ascii",
+}
+OWN = {"tenant": 7, "tags": ["a", None, {"b": 1.5}]}
+
+
+def read_by(house: House, effect: str) -> list[dict[str, Any]]:
+    """Return what each attempt has read of its request."""
+    return [json.loads(line[len(effect) + 1 :]) for line in house.effects.lines() if line.startswith(f"{effect} {{")]
+
+
+def test_what_a_call_says_is_read_on_each_attempt_and_after_a_replay(shared: House, effect: str) -> None:
+    options: dict[str, Any] = {"priority": 7, "correlation_id": "request-1", "expires": 3600, "headers": {"x-own": OWN}}
+    job = tasks.reading.apply_async((effect,), **PROPERTIES, **options)
+    letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first(), 15)
+    assert letter is not None
+    assert letter.headers["x-own"] == OWN
+    assert letter.headers["x-user-id"] == "ann"
+    assert {name: letter.properties.get(name) for name in ("reply_to", "app_id", "type")} == {
+        name: PROPERTIES[name] for name in ("reply_to", "app_id", "type")
+    }
+    expires_at = job.job.expires_at
+    assert expires_at is not None
+    assert replay(DeadLetterFilter(ids=(letter.pk,)), actor="ann").changed == 1
+    wait_for(succeeded(job.id))
+    first, second, third = read_by(shared, effect)
+    wanted = {**PROPERTIES, "priority": 7, "job_correlation_id": "request-1", "x-own": OWN}
+    assert first == second == {**wanted, "expires": expires_at.isoformat()}
+    # An operator's replay is not to expire at once.
+    assert third == {**wanted, "expires": None}
+
+
+def test_a_copy_with_other_arguments_keeps_what_the_call_said(shared: House, effect: str) -> None:
+    job = tasks.reading.apply_async((effect,), priority=7, headers={"x-own": OWN}, **PROPERTIES)
+    letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first(), 15)
+    assert letter is not None
+    copy = replay_corrected(letter, [f"{effect} again"], {}, actor="ann")
+    row = wait_for(lambda: Job.objects.filter(pk=copy, attempt__gte=1).first())
+    assert row is not None
+    assert (row.priority, (row.options or {})["properties"], (row.options or {})["headers"]) == (
+        7,
+        PROPERTIES,
+        {"x-own": OWN},
+    )
+
+
+def test_a_foreign_messages_properties_are_its_jobs(shared: House, effect: str) -> None:
+    task_id = str(uuid.uuid4())
+    foreign = {name: PROPERTIES[name] for name in ("reply_to", "app_id", "type")}
+    current_app.send_task("tests.tasks_app.tasks.reading", [effect], task_id=task_id, headers={"x-own": OWN}, **foreign)
+    read = wait_for(lambda: read_by(shared, effect))[0]
+    assert {name: read[name] for name in (*foreign, "x-own")} == {**foreign, "x-own": OWN}
 
 
 # --- Remote control and events ---------------------------------------------------------------------

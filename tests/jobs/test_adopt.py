@@ -121,6 +121,22 @@ def test_its_time_limits_hold_for_every_attempt() -> None:
     assert options == {"time_limit": 7, "soft_time_limit": 5}
 
 
+def test_headers_of_its_own_are_kept_as_far_as_the_ledger_can_hold_them(effects: Effects) -> None:
+    given: dict[str, Any] = {"x-own": {"a": [1, None]}, "x-nul": "a\x00b", "x-death": [{"count": 1}]}
+    given["x-idempotency-body"] = "forged"
+    send("x", **given)
+    assert Job.objects.get().options == {"headers": {"x-own": {"a": [1, None]}}}
+    assert effects.lines() == ["x"]
+
+
+@pytest.mark.parametrize("name", ["get", "update", "__class__", "_children", "job_id", "lease_id", "is_eager"])
+def test_a_header_that_is_named_as_a_part_of_the_request_hides_nothing(effects: Effects, name: str) -> None:
+    send("x", **{name: "theirs"})
+    job = Job.objects.get()
+    assert (job.state, job.options) == (State.SUCCEEDED, {"headers": {name: "theirs"}})
+    assert effects.lines() == ["x"]
+
+
 def test_its_chain_goes_on_as_jobs(effects: Effects) -> None:
     follower = tasks.step.s("b")
     send(None, "a", task="tests.tasks_app.tasks.step", chain=[dict(follower)])

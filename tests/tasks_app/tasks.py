@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import json
 import logging
 import os
 import resource
@@ -157,6 +158,22 @@ def asking(effect: str, how: str, gate: str) -> None:
                 record(f"{effect} was left in order")
                 raise
         time.sleep(0.02)
+
+
+#: What a task reads of the message that brought its job.
+READ = ("priority", "expires", "reply_to", "app_id", "type", "user_id", "content_encoding", "job_correlation_id")
+
+
+@job(bind=True, retry_backoff=0.1)
+def reading(self: JobTask, /, effect: str) -> None:
+    """Leave what the request says; fail at first, then give up, then succeed."""
+    request: Any = self.request
+    said = {name: getattr(request, name, None) for name in READ}
+    record(f"{effect} {json.dumps({**said, 'x-own': request.headers.get('x-own')}, sort_keys=True)}")
+    if request.job_attempt == 1:
+        raise Broken("it failed")
+    if request.job_attempt == 2:
+        raise Permanent("no retry can mend it")
 
 
 @job(max_retries=0)

@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from jobs.brokers.ledger.messages import Envelope, Taken
-from jobs.enqueue.message import CONTENT_ENCODING, CONTENT_TYPE, outgoing
+from jobs.enqueue.message import CONTENT_TYPE, outgoing
 from jobs.ledger.maintain import Dispatchable
 
 
@@ -21,15 +21,15 @@ def of_job(job: Dispatchable, number: int) -> Envelope:
     return {
         "body": message.body.encode(),
         "content-type": CONTENT_TYPE,
-        "content-encoding": CONTENT_ENCODING,
+        "content-encoding": message.content_encoding,
         "headers": message.headers,
         "properties": {
             "delivery_tag": Tag("j", job.id, number),
             "delivery_info": {"exchange": "", "routing_key": job.queue},
             "delivery_mode": 2,
             "priority": job.priority,
-            "correlation_id": str(job.id),
             "reply_to": "",
+            **message.properties,
         },
     }
 
