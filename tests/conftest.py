@@ -51,6 +51,7 @@ django.setup()
 from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402  The settings come first.
 from django.test import TransactionTestCase  # noqa: E402
 
+from jobs.enqueue import dispatcher  # noqa: E402  The settings come first.
 from tests.databases import Database, Emptying, default_database_at, migrate  # noqa: E402  The settings come first.
 from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey  # noqa: E402
 
@@ -121,8 +122,9 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def valkey() -> Valkey:
-    """An empty Valkey."""
+    """An empty Valkey, to which nothing is still on its way from the test before."""
     server = environment.valkey.start()
+    dispatcher.flush()
     server.flush()
     return server
 
