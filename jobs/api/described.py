@@ -66,6 +66,7 @@ def describe_events(schema: dict[str, Any]) -> None:
         _parameter("queue", "Only jobs of these queues.", text, many=True),
         _parameter("task", "Only jobs of these tasks.", text, many=True),
         _parameter("job", "Only these jobs.", {"type": "string", "format": "uuid"}, many=True),
+        _parameter("group", "Only jobs of these groups.", {"type": "string", "format": "uuid"}, many=True),
         _parameter("ticks", "1: instead of changes, how many there were.", {"type": "string", "enum": ["0", "1"]}),
         _parameter("last_event_id", "As the header, for who cannot send one.", text),
         {

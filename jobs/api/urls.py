@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, re_path
 
-from jobs.api import dead_letters, flow, jobs, limits, queues
+from jobs.api import dead_letters, flow, groups, jobs, limits, queues
 from jobs.api.answers import Documentation, JsonParser, JsonRenderer, ProblemApi, finished, handle_problems, nowhere
 
 api = ProblemApi(
@@ -20,6 +20,7 @@ api = ProblemApi(
 )
 handle_problems(api)
 api.add_router("/jobs", jobs.router)
+api.add_router("/groups", groups.router)
 api.add_router("/dead-letters", dead_letters.router)
 api.add_router("/flow", limits.router)
 api.add_router("/flow", flow.router)

@@ -96,6 +96,7 @@ def add_job_filter(parser: ArgumentParser) -> _ArgumentGroup:
     )
     group.add_argument("--correlation-id", default="", metavar="ID")
     group.add_argument("--parent", type=key, metavar="ID", help="the job that enqueued it")
+    group.add_argument("--group", type=key, metavar="ID", help="the group that it belongs to")
     _add_times(group, "enqueued")
     return group
 
@@ -129,6 +130,7 @@ def job_filter(given: Given) -> JobFilter:
         kwargs=tuple(given["arg"]),
         correlation_id=given["correlation_id"],
         parent_id=given["parent"],
+        group_id=given["group"],
         created_after=given["since"],
         created_before=given["until"],
     )

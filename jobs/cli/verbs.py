@@ -1,10 +1,25 @@
 """Every verb of `manage.py jobs`, in the order in which `--help` lists them."""
 
-from jobs.cli import audit, dead_letters, deploy, flow, jobs, limits, queues, schedules, submit, tokens, top, workers
+from jobs.cli import (
+    audit,
+    dead_letters,
+    deploy,
+    flow,
+    groups,
+    jobs,
+    limits,
+    queues,
+    schedules,
+    submit,
+    tokens,
+    top,
+    workers,
+)
 from jobs.cli.verb import Verb
 
 VERBS: list[Verb] = [
     *jobs.VERBS,
+    *groups.VERBS,
     *submit.VERBS,
     *queues.VERBS,
     *limits.VERBS,

@@ -52,6 +52,12 @@ class Change:
     task: str
     body: dict[str, Any]
 
+    @property
+    def group_id(self) -> uuid.UUID | None:
+        """The group that the job belongs to."""
+        given = self.body.get("group_id")
+        return uuid.UUID(given) if given else None
+
     @cached_property
     def event(self) -> bytes:
         """The change as an event: written once, whoever gets it."""
@@ -60,7 +66,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which changes a stream wants: of these states, queues, tasks and jobs; all where none is named.
+    """Which changes a stream wants: of these states, queues, tasks, jobs and groups; all where none is named.
 
     Attributes:
         ticks: instead of each change only, once a second at most, how many there were.
@@ -70,11 +76,13 @@ class Wanted:
     queues: frozenset[str] = frozenset()
     tasks: frozenset[str] = frozenset()
     jobs: frozenset[uuid.UUID] = frozenset()
+    groups: frozenset[uuid.UUID] = frozenset()
     ticks: bool = False
 
     def __contains__(self, change: Change) -> bool:
         return (
             (not self.jobs or change.position.job_id in self.jobs)
+            and (not self.groups or change.group_id in self.groups)
             and (not self.states or change.state in self.states)
             and (not self.queues or change.queue in self.queues)
             and (not self.tasks or change.task in self.tasks)

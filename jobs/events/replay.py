@@ -54,6 +54,8 @@ def _rows(wanted: Wanted) -> QuerySet[Job]:
         rows = rows.filter(task__in=sorted(wanted.tasks))
     if wanted.jobs:
         rows = rows.filter(pk__in=wanted.jobs)
+    if wanted.groups:
+        rows = rows.filter(group_id__in=wanted.groups)
     return rows.order_by("changed_at", "pk")
 
 

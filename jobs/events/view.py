@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 OPENING = b"retry: 2000\n\nevent: listening\ndata: {}\n\n"
 
 #: What may be asked for.
-PARAMETERS = ("state", "queue", "task", "job", "ticks", "last_event_id")
+PARAMETERS = ("state", "queue", "task", "job", "group", "ticks", "last_event_id")
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -35,8 +35,8 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream changes of jobs as they happen.
 
-    `state`, `queue`, `task` and `job` restrict them; each may be repeated. `ticks=1` asks for the number of changes
-    once a second instead. `Last-Event-ID`, as header or as `last_event_id`, asks for what was missed.
+    `state`, `queue`, `task`, `job` and `group` restrict them; each may be repeated. `ticks=1` asks for the number of
+    changes once a second instead. `Last-Event-ID`, as header or as `last_event_id`, asks for what was missed.
     """
     try:
         if request.method != "GET":
@@ -80,7 +80,8 @@ def read(given: QueryDict) -> Wanted:
         states=frozenset(_state(word) for word in _words(given, "state")),
         queues=frozenset(_words(given, "queue")),
         tasks=frozenset(_words(given, "task")),
-        jobs=frozenset(_job(word) for word in _words(given, "job")),
+        jobs=frozenset(_id("job", word) for word in _words(given, "job")),
+        groups=frozenset(_id("group", word) for word in _words(given, "group")),
         ticks=given.get("ticks") == "1",
     )
 
@@ -155,8 +156,8 @@ def _state(word: str) -> State:
     return State(word)
 
 
-def _job(word: str) -> uuid.UUID:
+def _id(name: str, word: str) -> uuid.UUID:
     try:
         return uuid.UUID(word)
     except ValueError:
-        raise invalid("job", word, "must be the id of a job, a UUID") from None
+        raise invalid(name, word, f"must be the id of a {name}, a UUID") from None

@@ -35,6 +35,7 @@ class JobFilter:
             `address.city` leads into one.
         error: stands somewhere in the latest error, in any case.
         correlation_id, parent_id: exact.
+        group_id: members of this group, and jobs that lead to one.
         created_after, created_before: bounds of the time of enqueueing.
     """
 
@@ -47,6 +48,7 @@ class JobFilter:
     error: str = ""
     correlation_id: str = ""
     parent_id: uuid.UUID | None = None
+    group_id: uuid.UUID | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 
@@ -78,6 +80,7 @@ class JobFilter:
             "task": self.task,
             "correlation_id": self.correlation_id,
             "parent_id": self.parent_id,
+            "group_id": self.group_id,
             "created_at__gte": self.created_after,
             "created_at__lt": self.created_before,
         }

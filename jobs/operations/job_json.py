@@ -40,6 +40,7 @@ class JobJson(TypedDict):
     last_error: str
     correlation_id: str
     parent_id: str | None
+    group_id: str | None
     progress: dict[str, Any] | None
     replay_of: str | None
     held_by: str | None
@@ -64,6 +65,7 @@ def job_json(job: Job) -> JobJson:
         last_error=job.last_error,
         correlation_id=job.correlation_id,
         parent_id=None if job.parent_id is None else str(job.parent_id),
+        group_id=None if job.group_id is None else str(job.group_id),
         progress=job.progress,
         replay_of=None if job.replay_of is None else str(job.replay_of),
         held_by=job.held_back or None,

@@ -27,6 +27,7 @@ NAMES = {
     "until": "enqueued before, said as for since",
     "correlation": "the correlation id",
     "parent": "the id of the job that enqueued it",
+    "group": "the id of the group that it belongs to",
     "id": "a job's id",
 }
 
@@ -197,6 +198,7 @@ _TAKERS: dict[str, Callable[[_Reading, str], None]] = {
     "until": lambda reading, value: reading.once("created_before", "until", moment(value, reading.now)),
     "correlation": lambda reading, value: reading.once("correlation_id", "correlation", value),
     "parent": lambda reading, value: reading.once("parent_id", "parent", _uuid("parent", value)),
+    "group": lambda reading, value: reading.once("group_id", "group", _uuid("group", value)),
     "id": _ids,
 }
 

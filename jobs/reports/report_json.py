@@ -7,6 +7,7 @@ from jobs.models import Job, Worker
 from jobs.operations.job_json import maybe_time_json, time_json
 from jobs.reports import workers
 from jobs.reports.flow import RuleReport, place_of
+from jobs.reports.groups import GroupReport
 from jobs.reports.load import QueueLoad
 from jobs.reports.queues import QueueReport
 from jobs.schedules import Entry, coming_runs, latest_run
@@ -116,4 +117,23 @@ def schedule_json(entry: Entry) -> dict[str, Any]:
         "last_run_at": maybe_time_json(row.last_run_at),
         "last_job_id": None if last is None or last.job_id is None else str(last.job_id),
         "last_state": None if job is None else job.state,
+    }
+
+
+def group_json(found: GroupReport) -> dict[str, Any]:
+    """Return a group of jobs and how it stands."""
+    group = found.group
+    return {
+        "id": str(group.pk),
+        "size": group.size,
+        "states": {state.value: number for state, number in found.states.items()},
+        "to_come": found.to_come,
+        "seconds_left": found.seconds_left,
+        "follows": dict(found.callbacks),
+        "body_id": None if group.body_id is None else str(group.body_id),
+        "parent_id": None if group.parent_id is None else str(group.parent_id),
+        "correlation_id": group.correlation_id,
+        "created_at": time_json(group.created_at),
+        "ended_at": maybe_time_json(group.ended_at),
+        "followed_at": maybe_time_json(group.followed_at),
     }

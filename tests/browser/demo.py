@@ -4,6 +4,7 @@ No worker runs on such a site, so what is seen stays as it was written.
 """
 
 import uuid
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from jobs.core.breaker import BreakerState
 from jobs.core.states import State
-from jobs.models import BreakerChange, CircuitBreaker, Job, OperatorAction
+from jobs.models import BreakerChange, CircuitBreaker, Job, JobGroup, OperatorAction
 from mail import conf, letters
 from mail.inbox.store import Store
 from mail.messages import build
@@ -69,6 +70,7 @@ def fill(inbox: Path, *, jobs: int) -> None:
     _relate()
     _run_long(now)
     _fall_behind(now)
+    _group(now)
     _write_posts(operator, now)
     _send_mails(Store(inbox), operator, now)
     _act(now)
@@ -106,6 +108,28 @@ def _run_long(now: datetime) -> None:
         correlation_id="9f1c2be07a41d3aa",
         progress={"done": 612_000, "total": 1_000_000, "message": "Posts of March"},
     )
+
+
+def _group(now: datetime) -> None:
+    """Let mails belong to one mailing, of which some go on and a few have died."""
+    mails = Job.objects.filter(task="mail.send").order_by("-created_at")
+    of_each = [mails.filter(state=state)[:most] for state, most in ((State.SUCCEEDED, 180), (State.DEAD, 4))]
+    members = [job.pk for jobs in of_each for job in jobs]
+    waiting = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING, State.RETRYING]).exclude(
+        progress__isnull=False
+    )
+    members += [job.pk for job in waiting[:60]]
+    states = Counter(Job.objects.filter(pk__in=members).values_list("state", flat=True))
+    group = JobGroup.objects.create(
+        size=len(members),
+        succeeded=states[State.SUCCEEDED],
+        dead=states[State.DEAD],
+        body={"task": "reports.build"},
+        callbacks={"on_dead": {"task": "notify.telegram"}},
+        created_at=now - timedelta(minutes=6),
+    )
+    for number, pk in enumerate(members):
+        Job.objects.filter(pk=pk).update(group_id=group.pk, group_index=number)
 
 
 def _fall_behind(now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs.core.states import State
-from jobs.models import DeadLetter, Job
+from jobs.models import DeadLetter, Job, JobGroup
 from posts.models import Post
 
 
@@ -30,12 +30,14 @@ def shots() -> Iterator[Shot]:
     failed = Job.objects.filter(state=State.DEAD, task="mail.send")[0]
     running = Job.objects.filter(state=State.RUNNING, progress__isnull=False)[0]
     letter = DeadLetter.objects.filter(task="mail.send")[0]
+    group = JobGroup.objects.all()[0]
     post = Post.objects.filter(published_at__isnull=False)[0]
     yield Shot("overview", "/jobs/", ("dark", "phone"))
     yield Shot("overview-week", "/jobs/?span=week")
     yield Shot("jobs", "/jobs/list/?q=state:dead", ("phone", "phone-dark"))
     yield Shot("job", f"/jobs/{failed.pk}/", ("dark", "phone"))
     yield Shot("job-running", f"/jobs/{running.pk}/")
+    yield Shot("group", f"/jobs/groups/{group.pk}/")
     yield Shot("new-job", "/jobs/new/?task=mail.send_custom", ("phone",))
     yield Shot("dead-letters", "/jobs/dead/")
     yield Shot("dead-letters-list", "/jobs/dead/list/?task=mail.send")

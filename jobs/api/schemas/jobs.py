@@ -69,6 +69,7 @@ class JobOut(BaseModel):
     last_error: str
     correlation_id: str
     parent_id: uuid.UUID | None = Field(description="The job that enqueued it.")
+    group_id: uuid.UUID | None = Field(description="The group that it belongs to.")
     progress: Progress | None
     replay_of: uuid.UUID | None = Field(description="The job of whose dead letter this one is a corrected copy.")
     held_by: str | None = Field(
@@ -173,6 +174,7 @@ class JobQuery(Schema):
     task: Text = ""
     q: Text = Field(default="", description="Stands somewhere in the arguments or the latest error.")
     correlation_id: Text = ""
+    group_id: uuid.UUID | None = None
     created_after: Moment | None = None
     created_before: Moment | None = None
     limit: Limit = 50
@@ -186,6 +188,7 @@ class JobQuery(Schema):
             task=self.task,
             text=self.q,
             correlation_id=self.correlation_id,
+            group_id=self.group_id,
             created_after=self.created_after,
             created_before=self.created_before,
         )
@@ -203,6 +206,7 @@ class JobFilterIn(In):
     kwargs: dict[Name, Any] = {}
     correlation_id: Text = ""
     parent_id: uuid.UUID | None = None
+    group_id: uuid.UUID | None = None
     created_after: Moment | None = None
     created_before: Moment | None = None
 
@@ -218,6 +222,7 @@ class JobFilterIn(In):
             kwargs=tuple(self.kwargs.items()),
             correlation_id=self.correlation_id,
             parent_id=self.parent_id,
+            group_id=self.group_id,
             created_after=self.created_after,
             created_before=self.created_before,
         )

@@ -15,8 +15,18 @@ ID = uuid.UUID(int=42)
 AT = datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=UTC)
 
 
+#: The group to which the job of `change` belongs.
+GROUP = uuid.UUID(int=7)
+
+
 def change(**values: object) -> Change:
-    base = {"position": Position(AT, ID), "state": State.QUEUED, "queue": "q", "task": "t", "body": {"id": "x"}}
+    base = {
+        "position": Position(AT, ID),
+        "state": State.QUEUED,
+        "queue": "q",
+        "task": "t",
+        "body": {"id": "x", "group_id": str(GROUP)},
+    }
     return Change(**{**base, **values})  # type: ignore[arg-type]
 
 
@@ -51,6 +61,8 @@ def test_an_event_is_one_block_whatever_is_in_it(body: dict[str, str]) -> None:
         (Wanted(queues=frozenset({"r"})), False),
         (Wanted(tasks=frozenset({"t"}), jobs=frozenset({ID})), True),
         (Wanted(tasks=frozenset({"t"}), jobs=frozenset({uuid.UUID(int=1)})), False),
+        (Wanted(groups=frozenset({GROUP})), True),
+        (Wanted(groups=frozenset({uuid.UUID(int=1)})), False),
     ],
 )
 def test_a_stream_gets_what_it_wants(wanted: Wanted, is_wanted: bool) -> None:
