@@ -33,7 +33,6 @@ NEEDLESS = {
         "the ledger always has state, errors and children",
     ),
     "backend": "what a job returns is kept in its row",
-    "rate_limit": "a limit of one worker; @job has no such option",
     "resultrepr_maxsize": "results are shown cut, and not at all where the task hides arguments",
     "compression": "arguments are kept in the ledger; store large data and pass its id",
     **dict.fromkeys(
@@ -175,6 +174,12 @@ def _priority(task: PlainTask) -> Iterator[Change]:
         yield Change("priority", f"{priority}: 0 comes first on this broker", "9 comes first", {"priority": meant})
 
 
+def _rate(task: PlainTask) -> Iterator[Change]:
+    rate = task.said.get("rate_limit")
+    if rate is not None:
+        yield Change("rate_limit", f"{rate} for each worker", f"{rate} over all workers together")
+
+
 def _serializer(task: PlainTask) -> Iterator[Change]:
     if task.task.serializer != "json":
         yield Change("serializer", f"{task.task.serializer}", "arguments are JSON: pass ids, not objects")
@@ -219,7 +224,7 @@ def _options(task: PlainTask) -> Iterator[Change]:
 
 _RULES: tuple[Callable[[PlainTask], Iterator[Change]], ...] = (
     *(_function, _queue, _retries, _throws, _time_limit, _worker_lost, _result),
-    *(_priority, _serializer, _arguments, _options),
+    *(_rate, _priority, _serializer, _arguments, _options),
 )
 
 

@@ -50,7 +50,7 @@ def charge(order: int) -> None:
     """Do with a base of its own."""
 
 
-@shared_task(acks_late=True, reject_on_worker_lost=True, acks_on_timeout=False, track_started=True)
+@shared_task(rate_limit="10/m", acks_late=True, reject_on_worker_lost=True, acks_on_timeout=False, track_started=True)
 def late() -> None:
     """Say much about acknowledgements."""
 

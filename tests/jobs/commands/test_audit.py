@@ -53,7 +53,8 @@ def test_the_projects_plain_tasks_are_named_and_no_others(audited: dict[str, dic
         ("billing.charge", {"autoretry_for", "time_limit", "acks_late", "base", "throws", "ignore_result"}),
         (
             f"{HERE}.late",
-            {"autoretry_for", "time_limit", "acks_late", "reject_on_worker_lost", "acks_on_timeout", "track_started"},
+            {"autoretry_for", "time_limit", "acks_late", "reject_on_worker_lost", "acks_on_timeout", "track_started"}
+            | {"rate_limit"},
         ),
         (
             f"{HERE}.oddly_sent",
@@ -98,6 +99,7 @@ def test_what_means_something_else_is_said(name: str, expected: set[str], audite
             "billing.charge",
             "@job(name='billing.charge', queue='billing', ignore_result=False, autoretry_for=(), time_limit=None)",
         ),
+        (f"{HERE}.late", "@job(rate_limit='10/m', autoretry_for=(), time_limit=None)"),
         (f"{HERE}.oddly_sent", "@job(priority=9, autoretry_for=(), time_limit=None)"),
     ],
 )
