@@ -162,14 +162,14 @@ class _Attempt:
     """One attempt of a job, as its steps see it.
 
     Attributes:
-        is_stopping: returns whether the worker stops.
+        let_end: raises what ends the attempt between two steps, where something is to.
         has_steps: whether it may have any: one call of a batch task is several jobs'.
         used: the names of the steps that it has come to.
     """
 
     job_id: uuid.UUID
     lease_id: str
-    is_stopping: Callable[[], bool]
+    let_end: Callable[[], None]
     has_steps: bool
     used: set[str] = field(default_factory=set)
     loops: list["_Loop[Any]"] = field(default_factory=list)
@@ -187,7 +187,7 @@ class _Attempt:
                 f" step {found.number}."
             )
         if found is None or not found.is_complete:
-            self.let_stop()
+            self.let_end()
         return found
 
     def _check(self, name: object) -> None:
@@ -208,11 +208,6 @@ class _Attempt:
         if self._saved is None:
             self._saved = {saved.name: saved for saved in ledger.load(self.job_id)}
         return self._saved
-
-    def let_stop(self) -> None:
-        """Raise Interrupted where the worker stops."""
-        if self.is_stopping():
-            raise Interrupted
 
     def keep_result(self, name: str, result: Any, began_at: float) -> Any:
         """Keep what a step returned. Returns it as a later attempt would have it."""
@@ -268,19 +263,20 @@ _current: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
 @contextmanager
-def of_attempt(job_id: uuid.UUID, lease_id: str, *, is_stopping: Callable[[], bool], has_steps: bool) -> Iterator[None]:
+def of_attempt(job_id: uuid.UUID, lease_id: str, *, let_end: Callable[[], None], has_steps: bool) -> Iterator[None]:
     """Let the body that runs meanwhile have steps.
 
     Args:
         job_id: the job.
         lease_id: under which its steps are kept.
-        is_stopping: returns whether the worker stops, and no step is to begin any more.
+        let_end: called before each step; raises `Interrupted` where the worker stops, and `Cancel` where nobody wants
+            the job any more.
         has_steps: false where the body runs for several jobs.
 
     Raises:
         Interrupted: from within the body, between two of its steps.
     """
-    attempt = _Attempt(job_id, lease_id, is_stopping, has_steps)
+    attempt = _Attempt(job_id, lease_id, let_end, has_steps)
     token = _current.set(attempt)
     try:
         yield
@@ -343,11 +339,13 @@ class _Loop(Generic[T]):
         """Note that a row is done."""
         self._done, self._place = self._done + 1, self._place_of(row)
         self._is_ahead = not _is_in_transaction()
-        is_stopping = self._attempt.is_stopping()
-        if is_stopping or time.monotonic() - self._saved_at >= self._every:
+        try:
+            self._attempt.let_end()
+        except BaseException:
             self.save()
-        if is_stopping:
-            raise Interrupted
+            raise
+        if time.monotonic() - self._saved_at >= self._every:
+            self.save()
 
     def save(self, *, is_complete: bool = False) -> None:
         """Keep the place."""

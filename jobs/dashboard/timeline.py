@@ -10,6 +10,9 @@ from jobs.core.states import FINAL, State
 #: The width of the drawing, and the least of a stretch in it, so that a millisecond beside an hour is seen.
 WIDTH, LEAST = 1000.0, 4.0
 
+#: Between a step and the one that follows it at once.
+GAP = 1.5
+
 
 class Run(Protocol):
     """An attempt that did not succeed."""
@@ -82,7 +85,7 @@ def marks(steps: Iterable[Done], stretches: Sequence[Stretch]) -> list[Mark]:
 
 def _mark(step: Done, past: Sequence[Stretch]) -> Mark:
     start, end = _x_of(step.started_at, past), _x_of(step.finished_at, past)
-    width = max(end - start, LEAST / 2)
+    width = max(end - start - GAP, LEAST / 2)
     return Mark(round(min(start, WIDTH - width), 2), round(width, 2))
 
 

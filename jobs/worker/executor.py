@@ -290,22 +290,23 @@ def _called(task: "JobTask", request: Context, job: Claimed, args: Sequence[Any]
         return finished(task.run(*args, **kwargs))
 
 
+def _let_end() -> None:
+    """End the attempt between two of its steps, where the worker stops or the job was cancelled."""
+    cancelling.check_cancelled()
+    if started.is_stopped():
+        raise steps.Interrupted
+
+
 @contextmanager
 def _with_steps(task: "JobTask", job: Claimed) -> Iterator[None]:
     """Let the body have steps, unless it runs for several jobs."""
     try:
-        with steps.of_attempt(job.id, job.lease_id, is_stopping=_is_stopping, has_steps=not task.batch):
+        with steps.of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=not task.batch):
             yield
     except steps.Interrupted:
         raise WorkerStopped(
             "The worker was stopped before the next step of the job, which goes on from there."
         ) from None
-
-
-def _is_stopping() -> bool:
-    """Return whether the job is to go back before its next step. Raises Cancel where it is not wanted any more."""
-    cancelling.check_cancelled()
-    return started.is_stopped()
 
 
 def _items(task: "JobTask", attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Item[Any]]]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from jobs.core.breaker import BreakerState
 from jobs.core.states import State
-from jobs.models import BreakerChange, CircuitBreaker, Job, JobGroup, OperatorAction
+from jobs.models import BreakerChange, CircuitBreaker, Job, JobGroup, OperatorAction, Step
 from mail import conf, letters
 from mail.inbox.store import Store
 from mail.messages import build
@@ -108,6 +108,14 @@ def _run_long(now: datetime) -> None:
         correlation_id="9f1c2be07a41d3aa",
         progress={"done": 612_000, "total": 1_000_000, "message": "Posts of March"},
     )
+    began = now - timedelta(minutes=4, seconds=10)
+    for number, (name, seconds, rows) in enumerate((("make index", 4, None), ("fill it", 240, 612_000)), start=1):
+        ended = began + timedelta(seconds=seconds)
+        Step.objects.create(
+            job=job, number=number, name=name, attempt=1, value="posts-2" if rows is None else rows,
+            rows_done=rows, is_complete=rows is None, started_at=began, finished_at=ended,
+        )  # fmt: skip
+        began = ended
 
 
 def _group(now: datetime) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -12,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 from hypothesis import given, strategies as st
 
-from jobs import Batch, LeaseLost, each, job, step
+from jobs import Batch, Cancel, LeaseLost, each, job, step
 from jobs.compose.steps import Interrupted, of_attempt
 from jobs.core.outcome import Released
 from jobs.core.states import State
@@ -61,6 +62,12 @@ def fresh(valkey: Valkey) -> None:
     calls.clear()
 
 
+def stop_if(stops: list[bool]) -> None:
+    """Stop the worker as soon as that is in the list."""
+    if stops:
+        raise Interrupted
+
+
 def called(value: Any) -> Any:
     """Note a call, and return its argument."""
     calls.append(value)
@@ -102,7 +109,7 @@ def kept(row: Job) -> list[tuple[int, str, Any]]:
 def leased() -> Iterator[Job]:
     """A running job whose body is the test."""
     row = claimed()
-    with of_attempt(row.pk, LEASE, is_stopping=lambda: False, has_steps=True):
+    with of_attempt(row.pk, LEASE, let_end=lambda: None, has_steps=True):
         yield row
 
 
@@ -516,7 +523,7 @@ def test_what_would_block_the_event_loop_is_refused(act: Callable[[], Any]) -> N
 
 def run(row: Job, body: Callable[[], None], stops: list[bool]) -> None:
     """Run a body as that of a job; its worker stops as soon as that is in the list."""
-    with of_attempt(row.pk, LEASE, is_stopping=lambda: bool(stops), has_steps=True):
+    with of_attempt(row.pk, LEASE, let_end=partial(stop_if, stops), has_steps=True):
         body()
 
 
@@ -552,11 +559,27 @@ def test_where_the_worker_stops_a_loop_ends_after_the_row_at_hand() -> None:
     assert (calls, saved.rows_done, saved.is_complete) == ([0, 1, 2], 3, False)
 
 
+def test_a_job_that_is_cancelled_ends_before_its_next_step_and_keeps_what_is_done() -> None:
+    row = claimed()
+
+    def let_end() -> None:
+        if len(calls) == 2:
+            raise Cancel("nobody wants it")
+
+    def body() -> None:
+        for number in each("rows", range(9), every=60):
+            called(number)
+
+    with pytest.raises(Cancel), of_attempt(row.pk, LEASE, let_end=let_end, has_steps=True):
+        body()
+    assert (calls, row.steps.get().rows_done) == ([0, 1], 2)
+
+
 def test_what_is_all_done_ends_though_the_worker_stops() -> None:
     row = claimed()
-    with of_attempt(row.pk, LEASE, is_stopping=lambda: False, has_steps=True):
+    with of_attempt(row.pk, LEASE, let_end=lambda: None, has_steps=True):
         step("one", called, 1)
-    with of_attempt(row.pk, LEASE, is_stopping=lambda: True, has_steps=True):
+    with of_attempt(row.pk, LEASE, let_end=partial(stop_if, [True]), has_steps=True):
         assert step("one", called, 1) == 1
     assert calls == [1]
 

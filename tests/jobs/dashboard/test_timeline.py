@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from jobs.core.states import State
-from jobs.dashboard.timeline import LEAST, WIDTH, Stretch, marks, timeline
+from jobs.dashboard.timeline import GAP, LEAST, WIDTH, Stretch, marks, timeline
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -99,7 +99,7 @@ def test_steps_lie_where_their_times_are_in_the_drawing() -> None:
     whole, half, before, after = marks(
         [Done(at(10), at(20)), Done(at(15), at(20)), Done(at(-5), at(-4)), Done(at(99), at(100))], stretches
     )
-    assert (whole.x, whole.width) == (run.x, run.width)
+    assert (whole.x, whole.width) == (run.x, run.width - GAP)
     assert abs(half.x - run.x - run.width / 2) < 0.1
     assert (before.x, before.width) == (wait.x, LEAST / 2)
     assert after.x + after.width == WIDTH
