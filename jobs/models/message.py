@@ -20,6 +20,8 @@ class BrokerMessage(models.Model):
     #: Kombu's envelope as JSON.
     envelope = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
+    #: When nobody wants it any more, if it was not delivered by then; null where there is no such time.
+    expires_at = models.DateTimeField(null=True)
     #: Until when a consumer has it; then it is delivered again.
     taken_until = models.DateTimeField(null=True)
     deliveries = models.IntegerField(db_default=0)
@@ -35,6 +37,11 @@ class BrokerMessage(models.Model):
                 fields=["created_at"],
                 condition=models.Q(queue__isnull=True),
                 name="jobs_brokermessage_broadcast",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(expires_at__isnull=False),
+                name="jobs_brokermessage_expiring",
             ),
         ]
 

@@ -5,10 +5,13 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection as django_connection, connections, transaction
+from django.db.models.functions import Now
 from kombu.asynchronous import Hub
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
@@ -16,6 +19,7 @@ from kombu.messaging import Consumer, Producer
 
 from jobs.brokers.ledger import messages
 from jobs.brokers.ledger.fetcher import Fetcher
+from jobs.brokers.ledger.listening import MOST_KEPT, Kept
 from jobs.brokers.ledger.transport import Transport
 from jobs.ledger import fetch
 from jobs.ledger.notify import GONE
@@ -189,6 +193,88 @@ def test_messages_come_by_priority_then_in_order(link: Connection) -> None:
     taker = Taker(link, WORK)
     taker.take()
     assert taker.bodies == ["urgent", "a", "b"]
+
+
+def pass_time() -> None:
+    """Let whatever can expire have expired."""
+    BrokerMessage.objects.exclude(expires_at=None).update(expires_at="2000-01-01T00:00Z")
+
+
+def test_a_message_that_has_expired_is_not_delivered(link: Connection) -> None:
+    put(link, "a", "b")
+    put(link, "short-lived", expiration=60)
+    pass_time()
+    assert link.default_channel.queue_declare("work", passive=True).message_count == 2
+    taker = Taker(link, WORK)
+    taker.take()
+    assert taker.bodies == ["a", "b"]
+
+
+def test_a_message_is_delivered_before_it_expires(link: Connection) -> None:
+    put(link, "in time", expiration=60)
+    taker = Taker(link, WORK)
+    taker.take()
+    assert taker.bodies == ["in time"]
+
+
+def test_what_expires_while_it_is_fetched_ahead_is_not_got(link: Connection) -> None:
+    put(link, "first")
+    put(link, "short-lived", expiration=0.3)
+    queue = WORK(link.default_channel)
+    assert queue.get().payload == "first"
+    # A little later, since two clocks tell the time.
+    wait_for(lambda: BrokerMessage.objects.filter(expires_at__lt=Now() - timedelta(seconds=0.1)).exists())
+    assert queue.get() is None
+
+
+@pytest.mark.parametrize("buffer", [False, True])
+def test_a_simple_queue_gives_nothing_that_has_expired(link: Connection, buffer: bool) -> None:
+    kind: Any = link.SimpleBuffer if buffer else link.SimpleQueue
+    with closing(kind("simple")) as simple:
+        simple.put("short-lived", expiration=60)
+        pass_time()
+        with pytest.raises(simple.Empty):
+            simple.get(timeout=0.2)
+        simple.put("in time", expiration=60)
+        assert simple.get(timeout=10).payload == "in time"
+
+
+@pytest.mark.parametrize("buffer", [False, True])
+def test_a_simple_queue_gives_the_most_urgent_first(link: Connection, buffer: bool) -> None:
+    kind: Any = link.SimpleBuffer if buffer else link.SimpleQueue
+    with closing(kind("simple")) as simple:
+        for body, priority in (("first", 3), ("second", 6), ("third", 3)):
+            simple.put(body, priority=priority)
+        assert [simple.get(timeout=10).payload for _ in range(3)] == ["second", "first", "third"]
+
+
+@pytest.mark.parametrize("expiration", ["soon", "-5", "1.5", "9" * 13])
+def test_a_time_to_live_that_is_none_is_refused(link: Connection, expiration: str) -> None:
+    envelope = {"properties": {"expiration": expiration}}
+    with pytest.raises(ValueError, match=r"expiration='.*' is not valid: it must be milliseconds"):
+        messages.put("work", envelope, 0)
+    assert not BrokerMessage.objects.exists()
+
+
+def test_what_nobody_wants_any_more_is_pruned(link: Connection) -> None:
+    put(link, "lasting")
+    put(link, "short-lived", expiration=60)
+    pass_time()
+    messages.prune()
+    assert BrokerMessage.objects.get().expires_at is None
+
+
+def test_a_listener_that_is_away_keeps_the_newest_and_the_most_urgent() -> None:
+    kept = Kept()
+    for number in range(MOST_KEPT + 3):
+        kept.add({"properties": {"priority": number % 2}, "body": number}, None)
+    assert len(kept) == MOST_KEPT
+    first = [kept.next() for _ in range(MOST_KEPT // 2 + 1)]
+    assert [envelope["body"] for envelope in first[:3] if envelope] == [1, 3, 5]
+    last = kept.next()
+    assert last is not None
+    # Of those that were least urgent, the oldest went.
+    assert last["body"] == 6
 
 
 def test_messages_can_be_got_one_by_one(link: Connection) -> None:

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
+from math import inf
 from queue import Empty
 from typing import Any
 
@@ -84,7 +85,8 @@ class Channel(virtual.Channel):
         self.fetcher: Fetcher = connection.fetcher
         #: Fetched and not yet handed to a consumer.
         self._fetched: deque[tuple[str, Envelope]] = deque()
-        self._got: dict[str, tuple[float, deque[Envelope]]] = {}
+        #: Fetched ahead, each with the time until which it is good, by the monotonic clock.
+        self._got: dict[str, deque[tuple[float, Envelope]]] = {}
         self._without_ack: set[str] = set()
         self._jobs_first = True
         self._prune_at = 0.0
@@ -219,7 +221,7 @@ class Channel(virtual.Channel):
         return len(found)
 
     def _release_unseen(self) -> None:
-        ahead = [envelope for _, kept in self._got.values() for envelope in kept]
+        ahead = [envelope for kept in self._got.values() for _, envelope in kept]
         unseen = [envelope["properties"]["delivery_tag"] for _, envelope in self._fetched]
         self._fetched.clear()
         self._got.clear()
@@ -242,19 +244,25 @@ class Channel(virtual.Channel):
             if heard is None:
                 raise Empty
             return delivery.of_broadcast(heard, next(_numbers))
-        good_until, kept = self._got.get(queue, (0.0, deque()))
-        if not kept or time.monotonic() > good_until:
-            kept = deque(self._get_ahead(queue))
-            self._got[queue] = time.monotonic() + GET_AHEAD_SECONDS, kept
+        kept = self._got.setdefault(queue, deque())
+        while kept and time.monotonic() > kept[0][0]:
+            kept.popleft()
+        if not kept:
+            kept.extend(self._get_ahead(queue))
         if not kept:
             raise Empty
-        return kept.popleft()
+        return kept.popleft()[1]
 
-    def _get_ahead(self, queue: str) -> Iterable[Envelope]:
+    def _get_ahead(self, queue: str) -> Iterable[tuple[float, Envelope]]:
         self.fetcher.flush()
         self.fetcher.waiting |= {"j": True, "m": True}
-        found = [delivery.of_message(taken, next(_numbers)) for taken in self.fetcher.messages([queue], GET_AHEAD)]
-        return found or [delivery.of_job(job, next(_numbers)) for job in self.fetcher.jobs([queue], 1)]
+        good_until = time.monotonic() + GET_AHEAD_SECONDS
+        found = [
+            (min(good_until, time.monotonic() + left), delivery.of_message(taken, next(_numbers)))
+            for taken in self.fetcher.messages([queue], GET_AHEAD)
+            for left in [inf if taken.seconds_left is None else taken.seconds_left]
+        ]
+        return found or [(good_until, delivery.of_job(job, next(_numbers))) for job in self.fetcher.jobs([queue], 1)]
 
     # The end.
 

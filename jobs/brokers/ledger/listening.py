@@ -6,6 +6,8 @@ Broadcasts are a log that listeners read on from where they began; nothing is st
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
 
 from kombu.utils.json import loads
 
@@ -19,12 +21,55 @@ LOOK_BACK_SECONDS = 1.0
 MOST_KEPT = 10_000
 
 
+@dataclass(slots=True)
+class Kept:
+    """What one queue has heard: the most urgent first, then the oldest. What has expired is not there any more."""
+
+    _lanes: dict[int, deque[tuple[float, Envelope]]] = field(default_factory=dict)
+
+    def add(self, envelope: Envelope, seconds_left: float | None) -> None:
+        """Keep one more; of too many, the oldest of the least urgent goes."""
+        expires_at = inf if seconds_left is None else time.monotonic() + seconds_left
+        self._lanes.setdefault(_priority(envelope), deque()).append((expires_at, envelope))
+        if len(self) > MOST_KEPT:
+            self._pop(min(self._lanes))
+
+    def next(self) -> Envelope | None:
+        """Take the next one out, if there is one."""
+        while self._lanes:
+            expires_at, envelope = self._pop(max(self._lanes))
+            if expires_at > time.monotonic():
+                return envelope
+        return None
+
+    def _pop(self, priority: int) -> tuple[float, Envelope]:
+        lane = self._lanes[priority]
+        first = lane.popleft()
+        if not lane:
+            del self._lanes[priority]
+        return first
+
+    def clear(self) -> int:
+        """Forget all. Returns how many there were."""
+        count = len(self)
+        self._lanes.clear()
+        return count
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+
+def _priority(envelope: Envelope) -> int:
+    given = envelope["properties"].get("priority")
+    return given if isinstance(given, int) else 0
+
+
 class Listener:
     """The short-lived queues of one connection, and what they have heard."""
 
     def __init__(self) -> None:
         self._bound_after: dict[str, int] = {}
-        self._kept: dict[str, deque[Envelope]] = {}
+        self._kept: dict[str, Kept] = {}
         self._seen: dict[int, float] = {}
         self.after: int | None = None
 
@@ -47,7 +92,7 @@ class Listener:
 
     def declare(self, queue: str) -> None:
         """Let a queue be a short-lived one."""
-        self._kept.setdefault(queue, deque(maxlen=MOST_KEPT))
+        self._kept.setdefault(queue, Kept())
 
     def bind(self, queue: str, newest: int) -> None:
         """Begin to hear for a queue what comes after the broadcast `newest`.
@@ -68,7 +113,7 @@ class Listener:
             self._seen[broadcast.id] = now
             for queue in bound(broadcast):
                 if queue in self._kept and broadcast.id > self._bound_after.get(queue, 0):
-                    self._kept[queue].append(loads(broadcast.envelope))
+                    self._kept[queue].add(loads(broadcast.envelope), broadcast.seconds_left)
         self._forget(now - LOOK_BACK_SECONDS)
 
     def _forget(self, before: float) -> None:
@@ -81,13 +126,9 @@ class Listener:
     def next(self, queue: str) -> Envelope | None:
         """Return the next broadcast that a queue has heard, if there is one."""
         kept = self._kept.get(queue)
-        return kept.popleft() if kept else None
+        return kept.next() if kept else None
 
     def clear(self, queue: str) -> int:
         """Drop what a queue has heard; returns how much."""
         kept = self._kept.get(queue)
-        if not kept:
-            return 0
-        count = len(kept)
-        kept.clear()
-        return count
+        return kept.clear() if kept else 0

@@ -27,6 +27,8 @@ class Taken:
     queue: str
     envelope: Envelope
     redelivered: bool
+    #: Until nobody wants it any more; None where it does not expire.
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,27 @@ class Broadcast:
     exchange: str
     routing_key: str
     envelope: str
+    seconds_left: float | None = None
+
+
+#: Holds for messages that somebody may still want.
+_WANTED = "(expires_at IS NULL OR expires_at > {now})"
+
+
+def seconds_to_live(envelope: Envelope) -> float | None:
+    """Return for how many seconds a message may wait to be delivered, by its `expiration`; None for ever.
+
+    https://www.rabbitmq.com/docs/ttl#per-message-ttl-in-publishers
+
+    Raises:
+        ValueError: it says what is no number of milliseconds.
+    """
+    given = envelope["properties"].get("expiration")
+    if given is None:
+        return None
+    if not (str(given).isascii() and str(given).isdigit() and len(str(given)) < 13):
+        raise ValueError(f"expiration={given!r:.100} is not valid: it must be milliseconds, a whole number in digits.")
+    return int(given) / 1000
 
 
 def put(queue: str, envelope: Envelope, priority: int) -> None:
@@ -50,8 +73,10 @@ def broadcast(exchange: str, routing_key: str, envelope: Envelope) -> None:
 
 
 def _insert(columns: str, values: list[object], envelope: Envelope, notice: str, *, durable: bool) -> None:
-    statement = f"INSERT INTO jobs_brokermessage ({columns}, envelope) VALUES (%s, %s, %s)"
-    parameters = [*values, dumps(envelope)]
+    lives = seconds_to_live(envelope)
+    expires_at = "NULL" if lives is None else dialect().after
+    statement = f"INSERT INTO jobs_brokermessage ({columns}, envelope, expires_at) VALUES (%s, %s, %s, {expires_at})"
+    parameters = [*values, dumps(envelope), *([] if lives is None else [lives])]
     with left_as_found():
         if connection.vendor == "postgresql":
             # How a caller's own transaction commits is the caller's business.
@@ -62,13 +87,14 @@ def _insert(columns: str, values: list[object], envelope: Envelope, notice: str,
 
 
 def prune() -> None:
-    """Delete broadcasts that are past their time."""
+    """Delete broadcasts that are past their time, and what nobody wants any more."""
     with left_as_found():
         rows(
             connection,
             f"DELETE FROM jobs_brokermessage WHERE queue IS NULL AND created_at < {dialect().after}",
             [-BROADCAST_SECONDS],
         )
+        rows(connection, f"DELETE FROM jobs_brokermessage WHERE expires_at <= {dialect().now}")
 
 
 def take(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int, lease_seconds: float) -> list[Taken]:
@@ -81,7 +107,8 @@ def take(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int, lease
             database,
             f"WITH taken AS MATERIALIZED ({chosen})"
             f" UPDATE jobs_brokermessage SET taken_until = {sql.after}, deliveries = deliveries + 1"
-            f" WHERE id IN (SELECT id FROM taken) RETURNING priority, id, queue, envelope, deliveries{relaxed}",
+            " WHERE id IN (SELECT id FROM taken) RETURNING priority, id, queue, envelope, deliveries,"
+            f" {sql.seconds_until('expires_at')}{relaxed}",
             [*parameters, lease_seconds],
         )
         if parameters
@@ -89,14 +116,15 @@ def take(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int, lease
     )
     found.sort(key=lambda row: (queues.index(row[2]), -row[0], row[1]))
     return [
-        Taken(message_id, queue, readable(envelope, queue, loads), deliveries > 1)
-        for _, message_id, queue, envelope, deliveries, *_ in found
+        Taken(message_id, queue, readable(envelope, queue, loads), deliveries > 1, seconds_left)
+        for _, message_id, queue, envelope, deliveries, seconds_left, *_ in found
     ]
 
 
 def _chosen(database: BaseDatabaseWrapper, queues: Sequence[str], limit: int) -> tuple[str, list[object]]:
     """Return the SELECT of the messages to take, and its parameters; none where there is nothing to take."""
-    free = f"(taken_until IS NULL OR taken_until <= {dialect().now})"
+    now = dialect().now
+    free = f"(taken_until IS NULL OR taken_until <= {now}) AND {_WANTED.format(now=now)}"
     if database.vendor == "postgresql":
         # The limit stops the loop over queues as soon as it is reached; no further queue is even looked at.
         return (
@@ -155,8 +183,9 @@ def heard(database: BaseDatabaseWrapper, exchanges: Sequence[str], after: int, s
     fresh = f"AND id NOT IN ({placeholders(seen)})" if seen else ""
     found = rows(
         database,
-        "SELECT id, exchange, routing_key, envelope FROM jobs_brokermessage"
-        f" WHERE queue IS NULL AND id > %s AND exchange IN ({placeholders(exchanges)}) {fresh} ORDER BY id",
+        f"SELECT id, exchange, routing_key, envelope, {dialect().seconds_until('expires_at')} FROM jobs_brokermessage"
+        f" WHERE queue IS NULL AND id > %s AND exchange IN ({placeholders(exchanges)}) {fresh}"
+        f" AND {_WANTED.format(now=dialect().now)} ORDER BY id",
         [after, *exchanges, *seen],
     )
     return [Broadcast(*row) for row in found]
@@ -167,7 +196,8 @@ def size(queue: str) -> int:
     with left_as_found():
         ((count,),) = rows(
             connection,
-            "SELECT (SELECT COUNT(*) FROM jobs_brokermessage WHERE queue = %s)"
+            "SELECT (SELECT COUNT(*) FROM jobs_brokermessage WHERE queue = %s"
+            f" AND {_WANTED.format(now=dialect().now)})"
             " + (SELECT COUNT(*) FROM jobs_job WHERE state = 'queued' AND dispatched_at IS NULL AND queue = %s)",
             [queue, queue],
         )
