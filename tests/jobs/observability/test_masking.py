@@ -41,7 +41,11 @@ def test_a_secret_is_masked_in_a_query_without_its_address(query: str, shown: st
     assert without_secrets({"query_string": query}) == {"query_string": shown}
 
 
-@pytest.mark.parametrize("text", [signing.dumps({"a": 1}), signing.TimestampSigner().sign("a"), tokens.MARK + "a" * 43])
+@pytest.mark.parametrize(
+    "text",
+    [signing.dumps({"a": 1}), signing.TimestampSigner().sign("a"), tokens.MARK + "a" * 43],
+    ids=["an object", "a text", "a token"],
+)
 def test_whatever_is_signed_here_is_masked(text: str) -> None:
     assert masked(f"a {text} b") in {"a … b", "a nst_… b"}
 
