@@ -39,8 +39,12 @@ class Place:
 #: What the dashboard asks of whoever looks at jobs.
 LOOK = "jobs.view_job"
 
+#: What it asks of whoever changes them.
+ACT = "jobs.operate_job"
+
 PLACES = (
     Place("Dashboard", "/jobs/", "Every job, queue, schedule and worker, live.", LOOK),
+    Place("Playground", "/playground/", "Fifty jobs of every kind, and a worker to kill.", ACT),
     Place("Inbox", "/inbox/", "Every mail this development site has sent."),
     Place("Admin", "/admin/", "Users, schedules and the ledger's rows."),
     Place("API", "/api/docs", "Submit and watch jobs over HTTP."),

@@ -32,6 +32,10 @@ FRONTEND_HOST = hosts.site(
     "FRONTEND_HOST", "http://localhost:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.')}"
 )
 
+PLAYGROUND = env.boolean("PLAYGROUND", default=False)
+if PLAYGROUND and not DEBUG:
+    raise ImproperlyConfigured("PLAYGROUND is set although DEBUG is off: it has a button that kills a worker.")
+
 INSTALLED_APPS = [
     "project",
     "accounts",
@@ -51,6 +55,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     # From Django 6.0 on a part of it: `django.tasks`.
     *(["django_tasks"] if django.VERSION < (6, 0) else []),
+    *(["project.playground"] if PLAYGROUND else []),
     *env.words("EXTRA_APPS", []),
 ]
 

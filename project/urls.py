@@ -32,5 +32,8 @@ urlpatterns = [
     path("readyz", readyz),
 ]
 
+if settings.PLAYGROUND:
+    urlpatterns += [path("playground/", include("project.playground.views"))]
+
 if settings.INBOX_DIR:
     urlpatterns += [path("inbox/", include("mail.inbox.urls"))]

@@ -57,6 +57,7 @@ class Environment:
             "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
             "VAR_DIR": str(self.directory / "var"),
             "EXTRA_APPS": "tests.tasks_app",
+            "PLAYGROUND": "true",
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.valkey.url,
             "BROKER_URL": self.valkey.url,

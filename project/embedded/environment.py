@@ -62,6 +62,7 @@ class Development:
         made = self._secrets()
         variables = {
             "DEBUG": "true",
+            "PLAYGROUND": "true",
             "SECRET_KEY": made["SECRET_KEY"],
             "VAR_DIR": str(self.var),
             "DATABASE_URL": f"sqlite:///{self.var / 'nightshift.sqlite3'}",

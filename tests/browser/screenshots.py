@@ -51,6 +51,7 @@ def _variables(directory: Path) -> dict[str, str]:
         "BROKER_URL": "ledger://",
         "REDIS_URL": "",
         "EXTRA_APPS": "",
+        "PLAYGROUND": "",
         "FRONTEND_HOST": "http://localhost:8000",
         "VAR_DIR": str(directory / "var"),
     }
