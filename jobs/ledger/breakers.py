@@ -132,11 +132,14 @@ def left(job_ids: Collection[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
 
 _WAITS = f"{in_state(State.QUEUED)} AND held_by IS NULL"
 
-#: Holds where there is something for maintenance to do: a breaker that is not closed, or that still holds jobs back.
-ARE_BREAKERS_WANTED = (
-    f"EXISTS (SELECT 1 FROM jobs_breaker WHERE state <> '{BreakerState.CLOSED}' OR EXISTS (SELECT 1 FROM jobs_job"
-    f" WHERE jobs_job.state = '{State.QUEUED}' AND held_by = '{HeldBy.BREAKER}' AND breaker = name))"
+#: Holds for breakers that hold jobs back. No EXISTS, for which PostgreSQL may read all jobs that are held back.
+_HOLDS = (
+    f"(SELECT 1 FROM jobs_job WHERE jobs_job.state = '{State.QUEUED}' AND held_by = '{HeldBy.BREAKER}'"
+    " AND breaker = name LIMIT 1) IS NOT NULL"
 )
+
+#: Holds where there is something for maintenance to do: a breaker that is not closed, or that still holds jobs back.
+ARE_BREAKERS_WANTED = f"EXISTS (SELECT 1 FROM jobs_breaker WHERE state <> '{BreakerState.CLOSED}' OR {_HOLDS})"
 
 
 def hold(job_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
@@ -206,8 +209,5 @@ def send_probe(name: str, patience_seconds: float) -> list[str]:
 
 def with_held_jobs() -> list[str]:
     """Return the names of breakers that are closed and still hold back jobs."""
-    found = rows(
-        f"SELECT name FROM jobs_breaker WHERE state = '{BreakerState.CLOSED}' AND EXISTS (SELECT 1 FROM jobs_job"
-        f" WHERE jobs_job.state = '{State.QUEUED}' AND held_by = '{HeldBy.BREAKER}' AND breaker = name)"
-    )
+    found = rows(f"SELECT name FROM jobs_breaker WHERE state = '{BreakerState.CLOSED}' AND {_HOLDS}")
     return [name for (name,) in found]

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
+from jobs.ledger.maintain import DISPATCHABLE, NOT_HELD, Dispatchable, dispatchable
 from jobs.ledger.sql import dialect, free, in_state, rows
 
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
@@ -107,7 +107,7 @@ def redispatch(waited_seconds: float, limit: int) -> tuple[int, list[str]]:
     Their worker is dead or busy; it may still begin them, since only the claim decides who has a job.
     """
     return _freed(
-        f"state = '{State.QUEUED}' AND dispatched_at <= {dialect().after} ORDER BY dispatched_at LIMIT %s",
+        f"{NOT_HELD} AND dispatched_at <= {dialect().after} ORDER BY dispatched_at LIMIT %s",
         [-waited_seconds, limit],
         "dispatched_at = NULL",
     )

@@ -19,12 +19,14 @@ DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, paren
 #: The condition on jobs that wait for a time.
 DUE = "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(WAITING)))
 
+#: The condition on queued jobs that nothing holds back.
+NOT_HELD = f"state = '{State.QUEUED}' AND held_by IS NULL"
+
 
 def undispatched(sql: Dialect) -> str:
     """Return the condition on queued jobs without a message. Takes minus the seconds of grace, and queues to leave."""
     return (
-        f"state = '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL AND run_at <= {sql.after}"
-        f" AND {NOT_PAUSED} AND NOT queue {sql.is_one_of}"
+        f"{NOT_HELD} AND dispatched_at IS NULL AND run_at <= {sql.after} AND {NOT_PAUSED} AND NOT queue {sql.is_one_of}"
     )
 
 
@@ -94,7 +96,7 @@ def take_suspects(queue: str, waited_seconds: float, limit: int) -> list[Dispatc
     """
     sql = dialect()
     return _take(
-        f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at <= {sql.after} ORDER BY dispatched_at LIMIT %s",
+        f"{NOT_HELD} AND queue = %s AND dispatched_at <= {sql.after} ORDER BY dispatched_at LIMIT %s",
         [queue, -waited_seconds, limit],
         f"dispatched_at = {sql.now}",
     )
@@ -110,7 +112,7 @@ def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispat
         f" WHERE state = '{State.RUNNING}' AND queue = %s GROUP BY priority)"
     )
     early = (
-        f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at <= {sql.after}"
+        f"{NOT_HELD} AND queue = %s AND dispatched_at <= {sql.after}"
         f" AND dispatched_at <= (SELECT {sql.later('MAX(at)')} FROM latest)"
     )
     parameters: list[object] = [queue, queue, -waited_seconds, -waited_seconds]
@@ -146,8 +148,7 @@ def suspect_queues(waited_seconds: float) -> list[str]:
     """Return the queues in which a dispatched job has waited that long unclaimed."""
     sql = dialect()
     found = rows(
-        f"SELECT DISTINCT queue FROM jobs_job WHERE state = '{State.QUEUED}'"
-        f" AND dispatched_at <= {sql.after} AND {NOT_PAUSED}",
+        f"SELECT DISTINCT queue FROM jobs_job WHERE {NOT_HELD} AND dispatched_at <= {sql.after} AND {NOT_PAUSED}",
         (-waited_seconds,),
     )
     return [queue for (queue,) in found]
@@ -217,7 +218,7 @@ def renew(lease_ids: Collection[str], seconds: float) -> Renewal:
 
 def redispatch_queue(queue: str) -> int:
     """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
-    waiting = f"state = '{State.QUEUED}' AND queue = %s AND dispatched_at IS NOT NULL"
+    waiting = f"{NOT_HELD} AND queue = %s AND dispatched_at IS NOT NULL"
     return changed(f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(waiting)}", (queue,))
 
 

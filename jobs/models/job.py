@@ -108,15 +108,18 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["run_at"], condition=models.Q(state__in=sorted(WAITING)), name="jobs_job_due"),
+            # Whoever asks for jobs that nothing holds back reads none of the others, however many they are.
             models.Index(
-                fields=["queue", "dispatched_at"], condition=models.Q(state=State.QUEUED), name="jobs_job_queued"
+                fields=["queue", "dispatched_at", "held_by"],
+                condition=models.Q(state=State.QUEUED),
+                name="jobs_job_queued",
             ),
             # The order in which `ledger://` hands jobs out and batches are claimed. Its condition on the state is one
             # that no other index has: else PostgreSQL would take one of those, which it may believe to be empty, and
             # sort all of it.
             models.Index(
                 fields=["queue", "-priority", "run_at", "id"],
-                condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED),
+                condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED, held_by__isnull=True),
                 name="jobs_job_waiting",
             ),
             models.Index(

@@ -7,7 +7,10 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from jobs.core.held_by import HeldBy
+from jobs.flow.breakers import look_after
 from jobs.ledger import attempts, claims, fetch, maintain, operate
+from jobs.ledger.work import find_work
 from jobs.models import Job
 from tests.jobs.rows import ERROR, LEASE, claimed, written
 
@@ -150,3 +153,49 @@ def test_what_was_overtaken_is_found_among_many(full: str) -> None:
     overtaker = Job.objects.filter(state="running").latest("lease_id")
     Job.objects.filter(pk=overtaker.pk).update(dispatched_at=first.dispatched_at + timedelta(seconds=60))
     assert [found.id for found in maintain.take_overtaken(full, 60, 500)] == [first.pk]
+
+
+# --- What many that are held back cost others -----------------------------------------------------
+
+
+def hold_many(queue: str) -> None:
+    """Let many jobs be held back, for each reason as many."""
+    with connection.cursor() as cursor:
+        for held_by in HeldBy:
+            cursor.execute(
+                "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, run_at, held_by, breaker, held_rule)"
+                " SELECT gen_random_uuid(), 'batch', %s, 'queued', '[]', '{}', now() - interval '1 day', %s, 'x', 7"
+                " FROM generate_series(1, %s)",
+                [queue, held_by, MANY // len(HeldBy)],
+            )
+        cursor.execute("ANALYZE jobs_job")
+
+
+#: What is done all the time, whoever waits for what.
+BESIDE: dict[str, Callable[[str], object]] = {
+    "fetch": lambda queue: fetch.fetch_jobs(connection, [queue], 10),
+    "claim_waiting": lambda queue: claims.claim_waiting("batch", queue, [LEASE], lease_seconds=60, worker="w@test"),
+    "take_undispatched": lambda _: maintain.take_undispatched(0, 10),
+    "find_work": lambda _: find_work(0, []),
+    "suspect_queues": lambda _: maintain.suspect_queues(30),
+    "take_suspects": lambda queue: maintain.take_suspects(queue, 30, 10),
+    "redispatch": lambda _: fetch.redispatch(30, 10),
+    "look_after_breakers": lambda _: look_after(),
+}
+
+
+def cost(verb: str, queue: str) -> int:
+    """Return how many entries are read where one job waits for nothing."""
+    written(task="batch", queue=queue)
+    before = rows_read()
+    BESIDE[verb](queue)
+    return rows_read() - before
+
+
+@pytest.mark.parametrize("verb", BESIDE)
+def test_what_is_held_back_is_not_read_by_others(verb: str) -> None:
+    queue = f"held-{uuid.uuid4()}"
+    # Whatever other tests have rolled back is still in the indexes.
+    alone = cost(verb, queue)
+    hold_many(queue)
+    assert cost(verb, queue) - alone < MANY / 20
