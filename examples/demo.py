@@ -25,10 +25,11 @@ from examples.image_pipeline import thumbnails  # noqa: E402 (the settings come 
 from examples.models import Endpoint, Order, Product  # noqa: E402
 from examples.payment import charge  # noqa: E402
 from examples.price_updates import set_price  # noqa: E402
+from examples.report import report  # noqa: E402
 from examples.webhooks import deliver, signature  # noqa: E402
 from jobs.models import Job  # noqa: E402
 
-#: How long to wait for a worker, in seconds.
+#: How long to wait for a worker, in seconds; and how many payments are tried until a breaker opens.
 PATIENCE = 60.0
 
 #: Takes the headers and the body of a request; returns status and body, or None to say nothing.
@@ -98,6 +99,28 @@ def payment() -> None:
     print(f"payment: {refused.state} after {refused.attempt} attempt: {refused.last_error}")
 
 
+def breaker() -> None:
+    """A provider that is away until its breaker opens, and then comes back."""
+    away = threading.Event()
+    away.set()
+
+    def provider(headers: Any, body: bytes) -> tuple[int, dict[str, str]]:
+        return (500 if away.is_set() else 201), {"id": "ch_1"}
+
+    with stand_in(provider) as url:
+        ids: list[str] = []
+        while not (held := Job.objects.filter(held_by="breaker", attempt=0).count()):
+            if len(ids) > PATIENCE:
+                raise SystemExit("The breaker did not open.")
+            order = Order.objects.create(cents=1, provider_url=url)
+            ids.append(charge.delay(order.pk).id)
+            time.sleep(1)
+        away.clear()
+        paid = ended(*ids)
+    all_paid = all(job.state == "succeeded" for job in paid)
+    print(f"breaker: some were held back without an attempt: {held > 0}; then all were paid: {all_paid}")
+
+
 def prices() -> None:
     """Two hundred products, and one that is not there."""
     Product.objects.bulk_create([Product(sku=f"P{number}", cents=1) for number in range(200)], ignore_conflicts=True)
@@ -121,6 +144,23 @@ def pipeline() -> None:
             print(f"pipeline: 1600x1200 on its side became {small.width}x{small.height}; exif: {len(small.getexif())}")
 
 
+def chord() -> None:
+    """Five pages, and then some of which one is not there."""
+    with tempfile.TemporaryDirectory() as folder:
+        pages = [Path(folder) / f"{number}.txt" for number in range(1, 6)]
+        for number, page in enumerate(pages, 1):
+            page.write_text("word " * number)
+        target = Path(folder) / "report.txt"
+        ended(report([str(page) for page in pages], str(target)).id)
+        print(f"chord: {target.read_text().strip()}")
+        other = Path(folder) / "other.txt"
+        report([str(pages[0]), str(Path(folder) / "missing.txt")], str(other))
+        deadline = time.monotonic() + PATIENCE
+        while not (failed := other.with_suffix(".failed")).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        print(f"chord: report: {other.exists()}; told: {failed.exists()}")
+
+
 def webhooks() -> None:
     """A receiver that is broken once and checks signatures, and one that is gone."""
     seen: list[bool] = []
@@ -139,5 +179,5 @@ def webhooks() -> None:
 
 
 if __name__ == "__main__":
-    for example in (payment, prices, pipeline, webhooks):
+    for example in (payment, breaker, prices, pipeline, chord, webhooks):
         example()

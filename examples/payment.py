@@ -1,21 +1,25 @@
 """A payment: asked for once, however often it must be asked, of a provider that may be slow or away.
 
 The job's id is the idempotency key. It is the same on every attempt, so that a provider who took the money and whose
-answer was lost does not take it again. What that cannot settle, a card that is refused, is the end at once.
+answer was lost does not take it again. What that cannot settle, a card that is refused, is the end at once. While the
+provider is away a breaker holds the payments back, without an attempt; one at a time asks whether it is there again.
 """
 
 import json
 
 from examples.http import pause_of, post
 from examples.models import Order
-from jobs import JobTask, Permanent, Snooze, job
+from jobs import Breaker, JobTask, Permanent, Snooze, job
+
+#: The provider. What it refuses for good counts as an answer; only failures open the breaker.
+PROVIDER = Breaker("payments", failures=3, pause=2, longest_pause=300)
 
 
 class ProviderBroken(Exception):
     """Raised when the provider failed, and may not the next time."""
 
 
-@job(bind=True, time_limit=20, max_retries=8, retry_backoff=2, retry_backoff_max=600)
+@job(bind=True, breaker=PROVIDER, time_limit=20, max_retries=8, retry_backoff=2, retry_backoff_max=600)
 def charge(self: JobTask, order_id: int) -> str:
     """Have an order paid and note the payment with it; return the payment's id.
 

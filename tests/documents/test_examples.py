@@ -57,6 +57,9 @@ def run(*arguments: str, variables: dict[str, str]) -> str:
     [
         "payment: succeeded after 2 attempts; charges: [1250]; kept: ch_",
         "payment: dead after 1 attempt: Permanent: The provider refuses order 2: 402",
+        "breaker: some were held back without an attempt: True; then all were paid: True",
+        "chord: 5 pages, 15 words",
+        "chord: report: False; told: True",
         "prices: {'succeeded': 200, 'dead': 1}; together 39900 cents; Permanent: There is no product 'nowhere'.",
         "pipeline: 1600x1200 on its side became 300x400; exif: 0",
         "webhooks: succeeded after 2 attempts; signatures right: [True, True]",
