@@ -79,7 +79,7 @@ def _enqueue(call: Call) -> None:
     match call.kind:
         case "quick" | "short" | "slow":
             tasks.work.delay(label, call.amount)
-        case "broken" | "written" | "absorbed":
+        case "broken" | "written" | "stepped" | "absorbed":
             getattr(tasks, call.kind).delay(label)
         case "flaky" | "deadly" | "untidy":
             getattr(tasks, call.kind).delay(label, int(call.amount))

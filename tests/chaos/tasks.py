@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from jobs import job, progress
+from jobs import job, progress, step
 from tests.chaos.journal import EFFECTS, TABLE, write
 
 #: Longer than a lease (`tests.chaos.site`).
@@ -86,6 +86,21 @@ def written(label: str) -> None:
     """Write a row: whoever used the connection before, it must be there when the job has succeeded."""
     with _effect(label), connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {TABLE} (label) VALUES (%s) ON CONFLICT DO NOTHING", [label])  # noqa: S608
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def stepped(label: str) -> None:
+    """Write rows, each in a step and its transaction. A step that is done twice fails: then the row is there."""
+    for number in range(3):
+        with transaction.atomic():
+            step(f"row {number}", _insert, f"{label} {number}")
+    with _effect(label):
+        pass
+
+
+def _insert(label: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {TABLE} (label) VALUES (%s)", [label])  # noqa: S608
 
 
 #: What a job may leave behind in its session, so that later ones fail, or lose what they write.
