@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from jobs.core.breaker import BreakerState
+from jobs.core.held_by import HeldBy
+from jobs.core.limits import Kind
 from jobs.core.states import State
-from jobs.models import BreakerChange, CircuitBreaker, Job, JobGroup, OperatorAction, Step
+from jobs.models import BreakerChange, CircuitBreaker, FlowRule, Job, JobGroup, OperatorAction, Step
 from mail import conf, letters
 from mail.inbox.store import Store
 from mail.messages import build
@@ -75,6 +77,7 @@ def fill(inbox: Path, *, jobs: int) -> None:
     _send_mails(Store(inbox), operator, now)
     _act(now)
     _break(now)
+    _limit(now)
     # What the site itself enqueued while it was filled belongs to nobody's story.
     Job.objects.filter(task="search.index").delete()
 
@@ -190,6 +193,27 @@ def _act(now: datetime) -> None:
     for action, target, count, minutes in done:
         row = OperatorAction.objects.create(actor="ada@example.com", action=action, target=target, count=count)
         OperatorAction.objects.filter(pk=row.pk).update(at=now - timedelta(minutes=minutes))
+
+
+def _limit(now: datetime) -> None:
+    """Let mails have a limit in whose line some wait, and a task be paused."""
+    rule = FlowRule.objects.create(kind=Kind.TASK, name="mail.send", rate="50/s", burst=10, concurrency=20)
+    FlowRule.objects.create(kind=Kind.QUEUE, name="images", concurrency=4, source="setting")
+    FlowRule.objects.create(
+        kind=Kind.TASK,
+        name="search.reindex",
+        concurrency=1,
+        source="operator",
+        changed_by=OPERATOR,
+        paused_at=now - timedelta(minutes=40),
+        paused_until=now + timedelta(hours=2),
+        paused_by=OPERATOR,
+        pause_reason="the new index is copied",
+    )
+    line = Job.objects.filter(task="mail.send", state=State.QUEUED).values("pk")[:12]
+    Job.objects.filter(pk__in=list(line.values_list("pk", flat=True))).update(
+        held_by=HeldBy.LIMIT, held_rule=rule.pk, held_since=now - timedelta(seconds=9)
+    )
 
 
 def _break(now: datetime) -> None:

@@ -1,48 +1,82 @@
-"""The page of what keeps jobs from beginning."""
+"""The page of limits and pauses, and its forms."""
+
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from jobs.models import OperatorAction
-from tests.jobs.breaker_rows import DEPENDENCY, ERROR, opened, state
+from jobs.core.held_by import HeldBy
+from jobs.core.limits import Kind
+from jobs.models import FlowRule, Job, Queue
+from jobs.operations import flow
+from tests.jobs.rows import written
+from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db
-
-NAME = DEPENDENCY.name
-
-
-def text(client: Client) -> str:
-    answer = client.get("/jobs/flow/")
-    assert answer.status_code == 200
-    return " ".join(answer.content.decode().split())
+TASK = tasks.noop.name
+PAGE = "/jobs/flow/"
 
 
-def test_breakers_are_shown_with_their_tasks_errors_and_changes(viewer: Client) -> None:
-    opened(waiting=3)
-    shown = text(viewer)
-    row = shown.split(f'data-breaker="{NAME}"')[1].split("</tr>")[0]
-    assert all(word in row for word in ("open</b>", ERROR, ">3<", "1 ×"))  # noqa: RUF001 (as it is shown)
-    assert "search.<wbr>index" in shown.split('data-breaker="search"')[1].split("</tr>")[0]
-    assert ERROR in shown.split('id="changes"')[1]
-    assert "<form" not in row
+def said(answer: Any) -> str:
+    return " ".join(str(message) for message in answer.context["messages"])
 
 
-def test_an_operator_opens_and_closes_a_breaker(operator: Client) -> None:
-    assert "Open<" in text(operator)
-    answer = operator.post(f"/jobs/flow/breakers/{NAME}/open", {"reason": "it <moves>"}, follow=True)
-    assert f"Opened breaker {NAME}." in answer.content.decode()
-    assert "it &lt;moves&gt;" in answer.content.decode()
-    assert state() == "open"
-    operator.post(f"/jobs/flow/breakers/{NAME}/close")
-    assert state() == "closed"
-    assert OperatorAction.objects.count() == 2
+def test_the_page_says_what_is_limited_what_runs_and_what_waits(viewer: Client) -> None:
+    rule = flow.set_limit(Kind.TASK, TASK, rate="5/m", burst=2, concurrency=3, actor="ann")
+    written()
+    Job.objects.update(held_by=HeldBy.LIMIT, held_rule=rule.pk, held_since=timezone.now())
+    flow.pause(Kind.QUEUE, "default", actor="bob", reason="<b>night</b>")
+    html = viewer.get(PAGE).content.decode()
+    assert "5/m, 2 at one moment, 3 at once" in html
+    assert "0 of 3" in html
+    assert "by bob: &lt;b&gt;night&lt;/b&gt;" in html
+    assert "Set a limit" not in html
+    job = Job.objects.get()
+    page = viewer.get(f"/jobs/{job.pk}/").content.decode()
+    assert f"waits for limit {TASK}, 1st in line, about " in page
 
 
-@pytest.mark.parametrize("verb", ["open", "close"])
-def test_whoever_may_only_look_may_not_act_and_nobody_on_what_is_not_there(
-    viewer: Client, operator: Client, verb: str
-) -> None:
-    assert viewer.post(f"/jobs/flow/breakers/{NAME}/{verb}").status_code == 403
-    assert operator.get(f"/jobs/flow/breakers/{NAME}/{verb}").status_code == 405
-    assert operator.post(f"/jobs/flow/breakers/nobody/{verb}").status_code == 404
-    assert not OperatorAction.objects.exists()
+def test_a_limit_is_set_and_reset(operator: Client) -> None:
+    form = {"kind": "task", "name": TASK, "rate": "5/m", "burst": "", "concurrency": "7"}
+    assert said(operator.post(f"{PAGE}limit", form, follow=True)).startswith(f"Limited task {TASK}")
+    rule = FlowRule.objects.get()
+    assert (rule.rate, rule.burst, rule.concurrency, rule.source) == ("5/m", 1, 7, "operator")
+    operator.post(f"{PAGE}reset", {"kind": "task", "name": TASK})
+    rule.refresh_from_db()
+    assert (rule.rate, rule.concurrency, rule.source) == (None, None, "code")
+
+
+@pytest.mark.parametrize("kind, name", [("task", TASK), ("queue", "default"), ("tenant", "acme")])
+def test_what_is_paused_for_a_time_says_so_and_is_resumed(operator: Client, kind: str, name: str) -> None:
+    form = {"kind": kind, "name": name, "reason": "night", "for": "60"}
+    assert said(operator.post(f"{PAGE}pause", form, follow=True)).startswith(f"Paused {kind} {name}.")
+    row: Any = Queue.objects.get() if kind == "queue" else FlowRule.objects.get()
+    assert row.pause_reason == "night"
+    assert row.paused_until - row.paused_at == pytest.approx(timedelta(hours=1), abs=timedelta(seconds=5))
+    operator.post(f"{PAGE}resume", {"kind": kind, "name": name})
+    row.refresh_from_db()
+    assert (row.paused_at, row.paused_until, row.pause_reason) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    "verb, form",
+    [
+        ("limit", {"kind": "task", "name": TASK, "rate": "5/day"}),
+        ("limit", {"kind": "task", "name": TASK, "concurrency": "-1"}),
+        ("limit", {"kind": "task", "name": "nobody"}),
+        ("limit", {"kind": "colour", "name": TASK}),
+        ("pause", {"kind": "task", "name": TASK, "for": "7"}),
+        ("pause", {"kind": "task", "name": TASK, "reason": "x" * 300}),
+        ("reset", {}),
+        ("resume", {"kind": "queue", "name": "emial"}),
+    ],
+)
+def test_what_is_not_valid_changes_nothing_and_is_told(operator: Client, verb: str, form: dict[str, str]) -> None:
+    assert said(operator.post(f"{PAGE}{verb}", form, follow=True)).startswith("Nothing was changed.")
+    assert not FlowRule.objects.exists()
+
+
+def test_who_may_only_look_changes_nothing(viewer: Client) -> None:
+    for verb in ("limit", "reset", "pause", "resume"):
+        assert viewer.post(f"{PAGE}{verb}", {"kind": "task", "name": TASK}).status_code == 403

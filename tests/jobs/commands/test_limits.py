@@ -1,0 +1,42 @@
+"""`flow list`, `flow limit`, `flow reset`, `flow pause`, `flow resume`, and `pause` of queues."""
+
+import pytest
+
+from jobs.cli.verb import Exit
+from jobs.models import FlowRule, Queue
+from tests.jobs.commands.conftest import Run
+from tests.tasks_app import tasks
+
+pytestmark = pytest.mark.django_db
+
+TASK = tasks.noop.name
+
+
+def test_a_limit_is_set_listed_and_reset(run: Run) -> None:
+    ran = run("flow", "limit", "task", TASK, "--rate", "5/m", "--concurrency", "3")
+    assert ran.out == f"Task {TASK} is limited as said, on all workers, until that is reset.\n"
+    (rule,) = run("flow", "list", "--json").answer["rules"]
+    assert (rule["rate"], rule["burst"], rule["concurrency"], rule["source"]) == ("5/m", 1, 3, "operator")
+    assert "5/m" in run("flow", "list").out
+    run("flow", "reset", "task", TASK)
+    assert FlowRule.objects.get().rate is None
+    assert run("flow", "list").out == "Nothing is limited or paused.\n"
+
+
+def test_what_cannot_hold_is_refused(run: Run) -> None:
+    assert run("flow", "limit", "task", "nobody", "--rate", "1/s").code == Exit.FAILED
+    assert "is no rate" in run("flow", "limit", "task", TASK, "--rate", "5/day").error
+    assert not FlowRule.objects.exists()
+
+
+def test_a_pause_has_a_reason_and_an_end(run: Run) -> None:
+    run("flow", "pause", "tenant", "acme", "--reason", "unpaid", "--until", "2h")
+    rule = FlowRule.objects.get()
+    assert (rule.pause_reason, rule.paused_until is None) == ("unpaid", False)
+    assert "unpaid" in run("flow", "list").out
+    run("flow", "resume", "tenant", "acme")
+    rule.refresh_from_db()
+    assert rule.paused_at is None
+    run("pause", "default", "--reason", "night")
+    assert Queue.objects.get().pause_reason == "night"
+    assert "a time to come" in run("pause", "default", "--until", "2020-01-01T00:00Z").error
