@@ -159,7 +159,7 @@ def admit(waiting: Iterable[tuple[T, Sequence[Gate]]], most: int) -> Admission[T
 
     Args:
         waiting: jobs in the order in which they are to begin, each with all that limits it.
-        most: how many may begin now or soon at most.
+        most: how many of those that something limits may begin now or soon at most.
 
     Returns:
         Those that may; and those that wait for a rule. What could begin but for `most` is in neither.
@@ -171,7 +171,7 @@ def admit(waiting: Iterable[tuple[T, Sequence[Gate]]], most: int) -> Admission[T
         at = 0.0 if last is None else last.opens_in
         if last is not None and at > AHEAD_SECONDS:
             wait.append((job, last.rule))
-        elif len(begin) < most:
+        elif len(begin) < most or not gates:
             for gate in gates:
                 gate.let_through(at)
             begin.append((job, at))

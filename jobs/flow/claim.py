@@ -10,9 +10,11 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from django.conf import settings
 from django.db import transaction
 
 from jobs.core.limits import Gate, Kind, admit
+from jobs.flow.turns import in_turn
 from jobs.ledger import lines, rules
 from jobs.ledger.claims import Taken
 from jobs.ledger.lines import Start, Waiting
@@ -64,11 +66,32 @@ def claim(asked: Mapping[uuid.UUID, str], worker: Worker) -> Decided:
     with transaction.atomic():
         decision = _Decision()
         found = lines.asked(asked)
-        decision.consider(found)
+        decision.consider([job for job in found if job.tenant is None])
+        unshared = _consider_turns(decision, [job for job in found if job.tenant is not None])
         decision.consider(lines.heads(decision.lines(), worker.queues, len(asked)))
-        decided = decision.carry_out(asked, list(asked.values()), worker)
-    decided.locked.update(asked.keys() - {job.id for job in found})
+        # Those of which nothing is decided are asked for again, under the leases that they have.
+        undecided = unshared | (asked.keys() - {job.id for job in found})
+        leases = [lease for job_id, lease in asked.items() if job_id not in undecided]
+        decided = decision.carry_out(asked, leases, worker)
+    decided.locked.update(undecided)
     return decided
+
+
+def _consider_turns(decision: "_Decision", asked: Sequence[Waiting]) -> set[uuid.UUID]:
+    """Consider whose turn it is, instead of the tenants' jobs asked for. Returns those to be asked for again."""
+    again: set[uuid.UUID] = set()
+    for queue in sorted({job.queue for job in asked}):
+        mine = [job for job in asked if job.queue == queue]
+        chosen = in_turn(queue, len(mine))
+        taken = {job.id for job in chosen or ()}
+        others = [job for job in mine if job.id not in taken]
+        if chosen is not None and settings.CELERY_BROKER_URL.startswith("ledger://"):
+            # There a row is its own message: it can be fetched again.
+            lines.let_fetch(others)
+        decision.consider(chosen or ())
+        # The right to claim one that was not used is not lost.
+        again.update(job.id for job in others[: len(mine) - len(taken)])
+    return again
 
 
 def claim_from_lines(leases: Sequence[str], worker: Worker) -> list[Taken]:
@@ -132,9 +155,11 @@ class _Decision:
         gates = self._gates(known, now)
         through = {job.id: [gates[rule.id] for rule, _ in self._limits(job)] for job in known}
         admission = admit(((job.id, through[job.id]) for job in known), len(leases))
-        used = {own[job_id] for job_id, _ in admission.begin if job_id in own}
+        undecided = self._jobs.keys() - through.keys()
+        used = {own[job_id] for job_id in (*undecided, *(job_id for job_id, _ in admission.begin)) if job_id in own}
         left = (lease for lease in leases if lease not in used)
-        starts = [Start(job_id, own.get(job_id) or next(left), at) for job_id, at in admission.begin]
+        # Those that nothing limits are as many as were asked for; a line's may have had their leases.
+        starts = [Start(job_id, own.get(job_id) or next(left, uuid.uuid4().hex), at) for job_id, at in admission.begin]
         taken = lines.take(starts, now, lease_seconds=worker.lease_seconds, worker=worker.name)
         begin = {start.id: start.at for start in starts}
         line = self._lines_of(known, begin, dict(admission.wait))

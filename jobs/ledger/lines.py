@@ -40,7 +40,7 @@ class Start:
     at: float
 
 
-_COLUMNS = "id, task, queue, limit_key, tenant, priority, run_at, held_rule"
+COLUMNS = "id, task, queue, limit_key, tenant, priority, run_at, held_rule"
 _ORDER = "ORDER BY priority DESC, run_at, id"
 
 
@@ -48,7 +48,7 @@ def asked(job_ids: Collection[uuid.UUID]) -> list[Waiting]:
     """Return those of these jobs that wait for nothing, their rows locked; without those that others have locked."""
     words = dialect()
     due = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
-    return _waiting(rows(f"SELECT {_COLUMNS} FROM jobs_job WHERE {due} {words.skip_locked}", [words.ids(job_ids)]))
+    return waiting(rows(f"SELECT {COLUMNS} FROM jobs_job WHERE {due} {words.skip_locked}", [words.ids(job_ids)]))
 
 
 def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> list[Waiting]:
@@ -61,7 +61,7 @@ def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> lis
     found = []
     for rule_id in sorted(rule_ids):
         found += rows(_heads(words), (rule_id, words.array(sorted(queues)), limit))
-    return _waiting(found)
+    return waiting(found)
 
 
 @cache
@@ -69,7 +69,7 @@ def _heads(words: Dialect) -> str:
     line = (
         f"held_rule = %s AND state = '{State.QUEUED}' AND queue {words.is_one_of} AND {NOT_PAUSED} AND {BREAKER_CLOSED}"
     )
-    return f"SELECT {_COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {words.skip_locked}"
+    return f"SELECT {COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {words.skip_locked}"
 
 
 def take(starts: Sequence[Start], now: float, *, lease_seconds: float, worker: str) -> list[Taken]:
@@ -112,13 +112,38 @@ def hold(jobs: Mapping[uuid.UUID, int], paused: Collection[int]) -> None:
         )
 
 
+def let_fetch(jobs: Collection[Waiting]) -> None:
+    """Let jobs be fetched again whose message has brought another one; with `ledger://`, where a row is its message."""
+    words = dialect()
+    changed(
+        f"UPDATE jobs_job SET dispatched_at = NULL WHERE id {words.is_one_of_ids} AND {in_state(State.QUEUED)}",
+        [words.ids(job.id for job in jobs)],
+    )
+
+
+def ahead_of(job_id: uuid.UUID) -> int:
+    """Return how many jobs stand in line before one that does."""
+    words = dialect()
+    before = (
+        "one.priority > mine.priority OR one.priority = mine.priority AND (one.run_at < mine.run_at"
+        " OR one.run_at = mine.run_at AND one.id < mine.id)"
+    )
+    [(number,)] = rows(
+        "SELECT COUNT(*) FROM jobs_job AS mine JOIN jobs_job AS one ON one.held_rule = mine.held_rule"
+        f" WHERE mine.id = %s AND one.state = '{State.QUEUED}' AND ({before})",
+        [words.key(job_id)],
+    )
+    return int(number)
+
+
 def rename(rule_id: int, by: HeldBy) -> None:
     """Say anew what the jobs in a line wait for. Those whose rows others hold keep the word that they have."""
     line = f"held_rule = %s AND state = '{State.QUEUED}'"
     changed(f"UPDATE jobs_job SET held_by = %s WHERE {free(line)}", (by, rule_id))
 
 
-def _waiting(found: Iterable[Sequence[Any]]) -> list[Waiting]:
+def waiting(found: Iterable[Sequence[Any]]) -> list[Waiting]:
+    """Return rows of `COLUMNS`."""
     words = dialect()
     return [
         Waiting(words.to_uuid(job_id), task, queue, limit_key, tenant, (-priority, run_at, str(job_id)), held_rule)

@@ -111,8 +111,9 @@ def take_overtaken(queue: str, waited_seconds: float, limit: int) -> list[Dispat
         "latest AS MATERIALIZED (SELECT priority, MAX(dispatched_at) AS at FROM jobs_job"
         f" WHERE state = '{State.RUNNING}' AND queue = %s GROUP BY priority)"
     )
+    # Those of tenants overtake each other by turns.
     early = (
-        f"{NOT_HELD} AND queue = %s AND dispatched_at <= {sql.after}"
+        f"{NOT_HELD} AND queue = %s AND dispatched_at <= {sql.after} AND tenant IS NULL"
         f" AND dispatched_at <= (SELECT {sql.later('MAX(at)')} FROM latest)"
     )
     parameters: list[object] = [queue, queue, -waited_seconds, -waited_seconds]

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.core.limits import Gate, Kind, Limit, Rate
 from jobs.core.states import State
-from jobs.ledger.sql import Dialect, changed, dialect, rows
+from jobs.ledger.sql import Dialect, changed, dialect, free, rows
 
 #: Holds for rules that may keep a job from being claimed.
 _IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR paused_at IS NOT NULL OR has_line)"
@@ -19,7 +19,8 @@ _NAMES = f"SELECT name FROM jobs_flow_rule WHERE kind = '{{kind}}' AND {_IN_FORC
 NO_RULE = (
     f"limit_key IS NULL AND task NOT IN ({_NAMES.format(kind=Kind.TASK)})"
     f" AND queue NOT IN ({_NAMES.format(kind=Kind.QUEUE)})"
-    f" AND (tenant IS NULL OR tenant NOT IN ({_NAMES.format(kind=Kind.TENANT)}))"
+    # Tenants' jobs are claimed in turns.
+    " AND tenant IS NULL"
 )
 
 #: What a rule is called by: its kind, and its name.
@@ -187,6 +188,16 @@ def end_lines(rule_ids: Collection[int]) -> None:
             f" (SELECT 1 FROM jobs_job WHERE held_rule = %s AND state = '{State.QUEUED}')",
             (rule_id, rule_id),
         )
+
+
+def prune_keys(limit: int) -> int:
+    """Delete up to `limit` rows of keys that say nothing: no figures, no pause, no line, no start in the last hour."""
+    idle = (
+        f"kind = '{Kind.KEY}' AND rate IS NULL AND concurrency IS NULL AND paused_at IS NULL AND NOT has_line"
+        f" AND tat < %s AND NOT EXISTS (SELECT 1 FROM jobs_job WHERE limit_key = name AND state = '{State.RUNNING}')"
+        " ORDER BY id LIMIT %s"
+    )
+    return changed(f"DELETE FROM jobs_flow_rule WHERE {free(idle, 'jobs_flow_rule')}", [now() - 3600, limit])
 
 
 #: The clock at this moment: a statement that locks rows may have waited, and others have had their turn since it began.

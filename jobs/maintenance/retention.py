@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.conf import conf
 from jobs.core.states import State
-from jobs.ledger import prune
+from jobs.ledger import prune, rules, turns
 from jobs.ledger.prune import Past
 from jobs.maintenance.cleanup import BATCH, register_cleaner
 from jobs.models import ApiToken, Incident
@@ -27,6 +27,8 @@ def register_cleaners() -> None:
     register_cleaner("dead letters", _prune_dead_letters)
     register_cleaner("schedule runs", _rows("jobs_schedulerun", lambda: conf().history_seconds))
     register_cleaner("operator actions", _rows("jobs_operatoraction", lambda: conf().history_seconds))
+    register_cleaner("idle keys", rules.prune_keys)
+    register_cleaner("turns that have passed", turns.prune)
     register_cleaner("breaker changes", _rows("jobs_breakerchange", lambda: conf().history_seconds))
     register_cleaner("ended API tokens", prune_tokens)
     register_cleaner("resolved incidents", prune_incidents)

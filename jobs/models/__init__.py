@@ -14,6 +14,7 @@ from jobs.models.schedule_run import ScheduleRun
 from jobs.models.step import Step
 from jobs.models.tally import Tally, TallyMark
 from jobs.models.token import ApiToken
+from jobs.models.turn import Turn
 from jobs.models.unique_call import UniqueCall
 from jobs.models.worker import Worker
 
@@ -38,6 +39,7 @@ __all__ = [
     "Step",
     "Tally",
     "TallyMark",
+    "Turn",
     "UniqueCall",
     "Worker",
 ]

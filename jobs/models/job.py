@@ -133,6 +133,12 @@ class Job(models.Model):
                 condition=models.Q(state=State.QUEUED, held_rule__isnull=False),
                 name="jobs_job_line",
             ),
+            # What waits for its tenant's turn.
+            models.Index(
+                fields=["queue", "priority", "tenant", "run_at", "id"],
+                condition=models.Q(state=State.QUEUED, tenant__isnull=False, held_by__isnull=True),
+                name="jobs_job_turns",
+            ),
             models.Index(
                 fields=["limit_key"],
                 condition=models.Q(state=State.RUNNING, limit_key__isnull=False),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind, Rate
 from jobs.core.states import State
-from jobs.ledger import rules as ledger_rules
+from jobs.ledger import lines, rules as ledger_rules
 from jobs.models import FlowRule, Job, Queue
 from jobs.operations.wording import duration
 
@@ -125,10 +125,7 @@ def place_of(job: Job) -> Place | None:
     rule = FlowRule.objects.filter(pk=job.held_rule).first()
     if rule is None:
         return None
-    line = Job.objects.filter(state=State.QUEUED, held_rule=rule.pk)
-    before = Q(priority__gt=job.priority) | Q(priority=job.priority, run_at__lt=job.run_at)
-    alike = Q(priority=job.priority, run_at=job.run_at, pk__lt=job.pk)
-    number = line.filter(before | alike).count() + 1
+    number = lines.ahead_of(job.pk) + 1
     report = _report(rule, {rule.name: rule for rule in FlowRule.objects.filter(kind=Kind.TASK, name=job.task)}, {}, {})
     name = f"limit {rule.name}" if not report.paused_at else f"{rule.kind} {rule.name}"
     return Place(name, number, _seconds(report, rule.tat, number, job.task), report.paused_words)

@@ -276,7 +276,9 @@ class LedgerThread(threading.Thread):
         seconds = conf().lease_seconds
         wanted = {one.job_id: one.lease_id for one in asked}
         found = claims.claim_many(wanted, lease_seconds=seconds, worker=self._hostname, again=again)
-        ruled = {job_id: wanted[job_id] for job_id in found.ruled}
+        # Where an answer was lost, others may have been claimed under the leases of some.
+        used = {job.lease_id for job in found.claimed}
+        ruled = {job_id: wanted[job_id] for job_id in found.ruled if wanted[job_id] not in used}
         worker = flow.Worker(self._hostname, {one.queue for one in asked}, seconds)
         decided = self._recorder.breakers.claim(ruled, worker)
         claimed, locked = [*found.claimed, *decided.claimed], found.locked | decided.locked

@@ -205,6 +205,12 @@ def by_tenant(tenant: str, effect: str, seconds: float) -> None:
     lasting.run(f"{tenant} {effect}", seconds)
 
 
+@job(tenant="tenant")
+def of_tenant(tenant: str, effect: str) -> None:
+    """Be a tenant's."""
+    record(f"{tenant} {effect}")
+
+
 def _no_key(*args: Any, **kwargs: Any) -> str:
     raise Broken("no key can be made")
 

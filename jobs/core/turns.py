@@ -1,0 +1,56 @@
+"""Turns: who is next among tenants, so that each that waits gets the same share, however much each has waiting. Pure.
+
+Start-time fair queueing (Goyal, Vin and Cheng, 1996): each tenant has a virtual time that grows with every job it gets;
+the one with the least is next. Who has waited for nothing meanwhile begins at the queue's clock, so that it gets no
+more than its share for having been away, and no less.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Turns:
+    """The turns of one queue.
+
+    Attributes:
+        clock: the virtual time at which the latest job began.
+        served: the virtual time of tenants.
+    """
+
+    clock: float
+    served: dict[str, float] = field(default_factory=dict)
+
+    def share(self, waiting: Mapping[str, int], number: int) -> dict[str, int]:
+        """Share out places for jobs among tenants.
+
+        Args:
+            waiting: how many jobs each of them has at most.
+            number: how many places there are.
+
+        Returns:
+            How many each gets, those whose turn comes first at the beginning. Nothing is noted yet: see `count`.
+        """
+        order = [(self._at(tenant), tenant) for tenant, most in waiting.items() if most]
+        heapq.heapify(order)
+        shares: dict[str, int] = {}
+        for _ in range(number):
+            if not order:
+                break
+            at, tenant = heapq.heappop(order)
+            shares[tenant] = shares.get(tenant, 0) + 1
+            if shares[tenant] < waiting[tenant]:
+                heapq.heappush(order, (at + 1, tenant))
+        return shares
+
+    def count(self, tenant: str, number: int) -> None:
+        """Note that a tenant's jobs begin."""
+        self.served[tenant] = self._at(tenant) + number
+
+    def forward(self, tenants: Iterable[str]) -> None:
+        """Move the clock to the least that one of those has had who waited."""
+        self.clock = min(map(self._at, tenants), default=self.clock)
+
+    def _at(self, tenant: str) -> float:
+        return max(self.clock, self.served.get(tenant, 0.0))

@@ -1,0 +1,94 @@
+"""The waiting jobs of a queue by tenant, and how much each tenant has had of it."""
+
+import json
+from collections.abc import Collection, Mapping
+
+from jobs.core.states import State
+from jobs.core.turns import Turns
+from jobs.ledger.lines import COLUMNS, Waiting, waiting
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, changed, dialect, free, one, rows
+
+#: Holds for jobs that wait for their tenant's turn; the words are those of the index `jobs_job_turns`.
+_WAITS = f"queue = %s AND priority = %s AND state = '{State.QUEUED}' AND tenant IS NOT NULL AND held_by IS NULL"
+
+#: At most so many tenants are looked at for one claim; who is not among them is so for the next.
+MOST = 1000
+
+
+def lock(queue: str) -> Turns | None:
+    """Return a queue's turns, locked until the transaction ends; None where somebody else has locked them."""
+    words = dialect()
+    if one("SELECT 1 FROM jobs_turn WHERE queue = %s AND tenant = ''", [queue]) is None:
+        changed("INSERT INTO jobs_turn (queue, tenant) VALUES (%s, '') ON CONFLICT DO NOTHING", [queue])
+    clock = one(f"SELECT served FROM jobs_turn WHERE queue = %s AND tenant = '' {words.skip_locked}", [queue])
+    return None if clock is None else Turns(float(clock[0]))
+
+
+def read(turns: Turns, queue: str, tenants: Collection[str]) -> None:
+    """Read how much tenants have had."""
+    words = dialect()
+    found = rows(
+        f"SELECT tenant, served FROM jobs_turn WHERE queue = %s AND tenant {words.is_one_of}",
+        [queue, words.array(tenants)],
+    )
+    turns.served.update((tenant, float(served)) for tenant, served in found)
+
+
+def keep(turns: Turns, queue: str, tenants: Collection[str]) -> None:
+    """Write down how much these tenants have had, and the queue's clock."""
+    given = json.dumps([{"tenant": name, "served": turns.served[name]} for name in sorted(tenants)])
+    source = (
+        "json_to_recordset(%s::json) AS given (tenant text, served float8)"
+        if dialect().name == "postgresql"
+        else "(SELECT value ->> 'tenant' AS tenant, value ->> 'served' AS served FROM json_each(%s)) AS given"
+    )
+    changed(
+        f"INSERT INTO jobs_turn (queue, tenant, served) SELECT %s, tenant, served FROM {source} WHERE TRUE"
+        " ON CONFLICT (queue, tenant) DO UPDATE SET served = EXCLUDED.served",
+        [queue, given],
+    )
+    changed("UPDATE jobs_turn SET served = %s WHERE queue = %s AND tenant = ''", [turns.clock, queue])
+
+
+def next_priority(queue: str, below: int) -> int | None:
+    """Return the highest priority below this one at which jobs wait for their tenant's turn."""
+    found = one(
+        f"SELECT MAX(priority) FROM jobs_job WHERE {_WAITS.replace('priority = %s', 'priority < %s')}", [queue, below]
+    )
+    return None if found is None else found[0]
+
+
+def tenants(queue: str, priority: int) -> list[str]:
+    """Return whose jobs of this priority wait, whatever number of them: each is found by one step in the index."""
+    found = rows(
+        f"WITH RECURSIVE named (tenant) AS (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} UNION ALL"
+        f" SELECT (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} AND tenant > named.tenant) FROM named"
+        " WHERE named.tenant IS NOT NULL) SELECT tenant FROM named WHERE tenant IS NOT NULL LIMIT %s",
+        [queue, priority, queue, priority, MOST],
+    )
+    return [tenant for (tenant,) in found]
+
+
+def heads(queue: str, priority: int, shares: Mapping[str, int]) -> list[Waiting]:
+    """Return so many of each tenant's jobs of this priority, the first ones, their rows locked.
+
+    Left out are those of paused queues, those whose breakers are not closed, and those whose rows others have locked.
+    """
+    words = dialect()
+    mine = f"{_WAITS} AND tenant = %s AND {NOT_PAUSED} AND {BREAKER_CLOSED}"
+    found = []
+    for tenant, number in shares.items():
+        found += rows(
+            f"SELECT {COLUMNS} FROM jobs_job WHERE {mine} ORDER BY run_at, id LIMIT %s {words.skip_locked}",
+            [queue, priority, tenant, number],
+        )
+    return waiting(found)
+
+
+def prune(limit: int) -> int:
+    """Delete up to `limit` rows of tenants that have had no more than the clock of their queue says: as if new."""
+    passed = (
+        "tenant <> '' AND served <= (SELECT served FROM jobs_turn AS clock"
+        " WHERE clock.queue = jobs_turn.queue AND clock.tenant = '') ORDER BY id LIMIT %s"
+    )
+    return changed(f"DELETE FROM jobs_turn WHERE {free(passed, 'jobs_turn')}", [limit])

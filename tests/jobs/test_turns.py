@@ -1,0 +1,156 @@
+"""Tenants of a queue get turns: the same share for each that waits, whatever each has waiting."""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, strategies as st
+from uuid_utils.compat import uuid7
+
+from jobs.core.held_by import HeldBy
+from jobs.core.limits import Kind
+from jobs.core.states import State
+from jobs.core.turns import Turns
+from jobs.flow import claim as flow
+from jobs.ledger import claims, rules, turns
+from jobs.ledger.claims import Taken
+from jobs.models import FlowRule, Job, Turn
+from jobs.operations import flow as operations
+from tests.jobs.locks import elsewhere
+from tests.jobs.rows import written
+from tests.tasks_app import tasks
+
+TASK = tasks.noop.name
+WORKER = flow.Worker("worker@test", ["default"], 60.0)
+
+
+def waiting(tenant: str, number: int, priority: int = 5) -> list[Job]:
+    return [written(task=TASK, tenant=tenant, id=uuid7(), priority=priority) for _ in range(number)]
+
+
+def claim(jobs: Sequence[Job]) -> list[Taken]:
+    asked = {job.pk: uuid.uuid4().hex for job in jobs}
+    found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
+    decided = flow.claim({job_id: asked[job_id] for job_id in found.ruled}, WORKER)
+    return [*found.claimed, *decided.claimed]
+
+
+def tenants(taken: Sequence[Taken]) -> Counter[str | None]:
+    return Counter(Job.objects.get(pk=one.id).tenant for one in taken)
+
+
+# --- The rule -------------------------------------------------------------------------------------
+
+
+@given(
+    queues=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 30), min_size=1),
+    places=st.lists(st.integers(1, 9), max_size=30),
+)
+def test_of_tenants_that_wait_none_gets_two_more_than_another_and_no_place_goes_unused(
+    queues: dict[str, int], places: list[int]
+) -> None:
+    shared, left, got = Turns(0.0), dict(queues), dict.fromkeys(queues, 0)
+    for number in places:
+        shares = shared.share(left, number)
+        assert sum(shares.values()) == min(number, sum(left.values()))
+        for tenant, share in shares.items():
+            shared.count(tenant, share)
+            left[tenant] -= share
+            got[tenant] += share
+        shared.forward([tenant for tenant, most in left.items() if most] or list(shares))
+        still = [got[tenant] for tenant, most in left.items() if most]
+        assert max(still, default=0) - min(still, default=0) <= 1
+
+
+def test_who_was_away_gets_its_share_from_now_on_and_nothing_for_the_past() -> None:
+    shared = Turns(0.0)
+    for _ in range(50):
+        shared.count("busy", 1)
+        shared.forward(["busy"])
+    assert shared.share({"busy": 100, "late": 100}, 10) == {"busy": 5, "late": 5}
+
+
+# --- The claim ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_ten_jobs_of_one_tenant_are_not_behind_the_hundred_of_another() -> None:
+    flood, few = waiting("big", 40), waiting("small", 5)
+    # Only messages of the first ones have been read.
+    taken = claim(flood[:10])
+    assert tenants(taken) == {"big": 5, "small": 5}
+    assert {one.id for one in taken} == {job.pk for job in (*flood[:5], *few)}
+    assert tenants(claim(flood[10:14])) == {"big": 4}
+    # Those that were passed by wait as before.
+    assert Job.objects.filter(state=State.QUEUED, held_by=None).count() == 31
+
+
+@pytest.mark.django_db
+def test_the_most_urgent_go_first_whosever_they_are() -> None:
+    usual, urgent = waiting("a", 4), waiting("b", 3, priority=9)
+    assert {one.id for one in claim(usual[:3])} == {job.pk for job in urgent}
+    assert [one.id for one in claim(usual[:1])] == [usual[0].pk]
+
+
+@pytest.mark.django_db
+def test_each_of_many_tenants_gets_its_turn_over_many_claims() -> None:
+    jobs = [job for tenant in "abc" for job in waiting(tenant, 9)]
+    for _ in range(9):
+        assert tenants(claim(list(Job.objects.filter(state=State.QUEUED)[:3]))) == {"a": 1, "b": 1, "c": 1}
+    assert Job.objects.filter(state=State.RUNNING).count() == len(jobs)
+
+
+@pytest.mark.django_db
+def test_the_job_of_a_paused_tenant_waits_and_costs_the_others_no_turn() -> None:
+    operations.pause(Kind.TENANT, "late", actor="ann")
+    jobs = [*waiting("late", 2), *waiting("good", 2)]
+    assert tenants(claim(jobs)) == {"good": 2}
+    assert Job.objects.filter(held_by=HeldBy.PAUSED, tenant="late").count() == 2
+
+
+@pytest.mark.django_db
+def test_a_limit_holds_for_the_jobs_of_tenants() -> None:
+    FlowRule.objects.create(kind=Kind.TASK, name=TASK, concurrency=3)
+    assert len(claim([*waiting("a", 4), *waiting("b", 4)])) == 3
+    assert Job.objects.filter(state=State.RUNNING).count() == 3
+    assert Job.objects.filter(state=State.QUEUED, held_by=HeldBy.LIMIT).count() == 5
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_while_another_worker_shares_out_turns_the_jobs_are_asked_for_again() -> None:
+    jobs = waiting("a", 2)
+    claim(jobs[:1])
+    with elsewhere() as other:
+        other.execute("SELECT 1 FROM jobs_turn WHERE tenant = '' FOR UPDATE")
+        lease = uuid.uuid4().hex
+        decided = flow.claim({jobs[1].pk: lease}, WORKER)
+    assert (decided.claimed, decided.locked) == ([], {jobs[1].pk})
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_holds_costs_its_tenant_no_other_turn_and_no_lease_is_used_twice() -> None:
+    first, second = waiting("a", 1) + waiting("b", 1)
+    with elsewhere() as other:
+        other.execute("SELECT 1 FROM jobs_job WHERE id = %s FOR UPDATE", [first.pk])
+        leases = {first.pk: "1" * 32, second.pk: "2" * 32}
+        decided = flow.claim(leases, WORKER)
+    assert [(one.id, one.lease_id) for one in decided.claimed] == [(second.pk, "2" * 32)]
+    assert decided.locked == {first.pk}
+
+
+@pytest.mark.django_db
+def test_rows_that_say_nothing_are_pruned() -> None:
+    claim(waiting("a", 3))
+    claim([*waiting("b", 1), *waiting("c", 1)])
+    rule = FlowRule.objects.create(kind=Kind.KEY, name=f"{TASK}:idle")
+    FlowRule.objects.create(kind=Kind.KEY, name=f"{TASK}:limited", concurrency=2)
+    FlowRule.objects.create(kind=Kind.KEY, name=f"{TASK}:waited-for", has_line=True)
+    FlowRule.objects.create(kind=Kind.KEY, name=f"{TASK}:busy", tat=2**40)
+    assert rules.prune_keys(10) == 1
+    assert not FlowRule.objects.filter(pk=rule.pk).exists()
+    ahead = turns.prune(10)
+    assert turns.prune(10) == 0
+    assert Turn.objects.exclude(tenant="").count() + ahead == 3
