@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 from celery import chain
+from django.utils import timezone
 
 from jobs.enqueue.dispatcher import flush
-from jobs.models import Job
+from jobs.models import Job, Worker as WorkerRow
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, are_gone, ended, happened, once_each, some_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
@@ -101,14 +102,18 @@ def test_a_frozen_worker_loses_its_job_and_its_late_result(start: Start, effects
     frozen = start(concurrency=1)
     job = tasks.gated.delay("frozen", str(gate)).job
     happened(effects, "frozen began")
-    processes = [psutil.Process(pid) for pid in (*frozen.children(), frozen.pid)]
+    processes = [psutil.Process(pid) for pid in (frozen.pid, *frozen.children())]
     for process in processes:
         process.suspend()
     start(concurrency=1)
     happened(effects, "frozen began", 2)
     gate.open()
     assert ended(job) == ["succeeded"]
-    for process in processes:
+    # A child that looks before its parent has given a sign of life ends itself instead.
+    thawed = timezone.now()
+    processes[0].resume()
+    wait_for(WorkerRow.objects.filter(pid=frozen.pid, seen_at__gt=thawed).exists)
+    for process in processes[1:]:
         process.resume()
     wait_for(job.attempts.filter(outcome="refused").exists)
     job.refresh_from_db()
