@@ -103,8 +103,11 @@ def test_its_jobs_wait_without_an_attempt_until_one_that_probes_succeeds(
     assert changes == [("closed", ""), ("open", "ConnectionError: 421 too many connections")]
 
 
-@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "prefork")], indirect=["database"])
-@pytest.mark.parametrize("victim", ["process", "worker"])
+@pytest.mark.parametrize(
+    "database, pool, victim",
+    [("postgres", "prefork", "process"), ("postgres", "prefork", "worker"), ("sqlite", "prefork", "worker")],
+    indirect=["database"],
+)
 def test_a_probe_that_is_killed_is_followed_by_another(
     server: Server, waiting: tuple[list[Worker], list[Job]], effects: Effects, victim: str
 ) -> None:

@@ -24,12 +24,12 @@ from tests.tasks_app import tasks
 LONG = PATIENCE + 5.0
 
 
-def taken(lease: str = "", task: str = tasks.noop.name) -> Taken:
+def taken(lease: str = "", task: str = tasks.noop.name, breaker: str | None = None) -> Taken:
     """Return a job as the ledger tells of it."""
     values: dict[str, Any] = {"args": "[]", "kwargs": "{}", "options": None, "correlation_id": "", "parent_id": None}
     counts: dict[str, Any] = {"priority": 5, "attempt": 1, "attempt_base": 0, "max_retries": None, "worker_losses": 0}
     lease = lease or uuid.uuid4().hex
-    return Taken(uuid.uuid4(), lease, task, "default", expired=False, **counts, **values)
+    return Taken(uuid.uuid4(), lease, task, "default", expired=False, breaker=breaker, **counts, **values)
 
 
 def reserved(task: Any = tasks.noop) -> ReservedJob:
@@ -118,6 +118,23 @@ def test_a_mean_begins_at_a_second_and_follows_what_jobs_take() -> None:
         means.note("mail", 0.004)
     assert means.of("mail") == pytest.approx(0.004, rel=0.01)
     assert means.of("other") == FIRST_MEAN
+
+
+def test_what_would_begin_in_vain_is_put_back_when_its_breaker_opens() -> None:
+    worker = Worker()
+    worker.learn(0.001)
+    asked = worker.message("chunk", 6)
+    worker.pool.given = [[], []]
+    needs = ["smtp", None, "search", "smtp", None, "smtp"]
+    claimed = [taken(one.lease_id, breaker=name) for one, name in zip(asked, needs, strict=True)]
+    worker.answer(asked, claimed)
+    worker.claimer.opened(["smtp"])
+    assert [job.job.breaker for job in worker.released] == ["smtp"] * 3
+    worker.pool.given = []
+    worker.claimer.soon()
+    worker.claimer.look()
+    begun = [job.job.breaker for calls in worker.pool.given for call in calls for job in call]
+    assert sorted(map(str, begun)) == ["None", "None", "search"]
 
 
 def test_of_jobs_that_nobody_knows_one_is_claimed_for_each_free_process() -> None:
