@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 
 #: Their tests start processes, kill them and wait, for seconds each: begun last, they would be waited for.
-SLOW = ("acceptance", "bench", "browser", "brokers", "chaos", "deploy", "project", "typing")
+SLOW = ("acceptance", "bench", "browser", "brokers", "chaos", "deploy", "documents", "project", "typing")
 
 #: Servers that take many seconds of a processor to start, by what tests ask for: enough that one process has each.
 HEAVY = {"rabbitmq_node": "rabbitmq", "seaweedfs": "seaweedfs", "stores": "seaweedfs", "browser": "browser"}
