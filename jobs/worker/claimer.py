@@ -152,6 +152,10 @@ class Claimer:
         self._later = Later(lambda due: self._main.call(partial(self._begin, due)))
         self._tasks, self._queues = Means(), Means()
         self._is_to_ask = self._is_ended = False
+        #: When a job last ended, by the monotonic clock.
+        self._ended_at = time.monotonic()
+        #: Messages whose jobs were sent again, to be acknowledged when the pool is free.
+        self._passed_on: list[Wanted] = []
         #: The queues that had jobs.
         self._consumed: set[str] = set()
 
@@ -188,6 +192,8 @@ class Claimer:
         if self._is_ended:
             self._put_all_back()
             return
+        if self._pool.free:
+            self._settle_passed_on()
         self._feed()
         self._ask()
         self._set_prefetch()
@@ -309,6 +315,7 @@ class Claimer:
         self._tasks.note(job.job.task, seconds)
         self._queues.note(job.job.queue, seconds)
         self._consumed.add(job.job.queue)
+        self._ended_at = time.monotonic()
 
     def unbegun(self, jobs: Sequence[ReservedJob]) -> None:
         """Take back what the pool has not begun, and will not: another process may, or another worker."""
@@ -329,12 +336,23 @@ class Claimer:
             gone = set(late)
             self._ready.jobs = deque(job for job in self._ready.jobs if job not in gone)
             self._release(late)
-        # A chunk of slow jobs is split: each of those that wait goes back as a message of its own.
-        split = [wanted for wanted in self._waiting if wanted.in_chunk and now - wanted.since > PATIENCE]
-        if split and not self._pool.free:
-            self._waiting.remove(set(split))
-            self._let_go(split)
+        if not self._pool.free:
+            self._let_go_waiting(now)
         self._turn()
+
+    def _let_go_waiting(self, now: float) -> None:
+        """Have jobs sent again that wait for a pool which is not free: a free worker may have them.
+
+        A chunk of slow jobs is split: each of those that wait goes back as a message of its own. Where nothing ends,
+        all that wait are sent again, and their messages are kept: so the broker gives this worker no others meanwhile.
+        """
+        late = [wanted for wanted in self._waiting if now - wanted.since > PATIENCE]
+        chunked = [wanted for wanted in late if wanted.in_chunk]
+        single = [wanted for wanted in late if not wanted.in_chunk] if now - self._ended_at > PATIENCE else []
+        self._waiting.remove({*chunked, *single})
+        self._let_go(chunked)
+        self._redispatch([wanted.job_id for wanted in single])
+        self._passed_on += single
 
     def opened(self, breakers: Collection[str]) -> None:
         """Put back what is claimed, has not begun, and would begin in vain: these breakers have opened."""
@@ -356,6 +374,7 @@ class Claimer:
 
     def connection_lost(self) -> None:
         """Let go the messages that came with a connection which is gone: broker or ledger will send them again."""
+        self._passed_on.clear()
         waiting = self._waiting.take_all()
         self._redispatch([wanted.job_id for wanted in waiting])
 
@@ -365,11 +384,17 @@ class Claimer:
         self._put_all_back()
 
     def _put_all_back(self) -> None:
+        self._settle_passed_on()
         waiting = self._waiting.take_all()
         self._let_go(waiting)
         ready, self._ready.jobs = [*self._ready.jobs, *self._later.take_all()], deque()
         if ready:
             self._release(ready)
+
+    def _settle_passed_on(self) -> None:
+        passed_on, self._passed_on = self._passed_on, []
+        for wanted in passed_on:
+            wanted.delivery.settle()
 
     def _let_go(self, waiting: Sequence[Wanted]) -> None:
         if waiting:

@@ -200,6 +200,35 @@ def test_what_waits_in_a_chunk_goes_back_alone_when_the_pool_is_busy_for_long() 
     assert worker.acknowledged == ["chunk"]
 
 
+def test_what_waits_for_a_pool_that_ends_nothing_is_sent_again_and_keeps_its_place_with_the_broker() -> None:
+    worker = Worker(size=1)
+    worker.pool.given = [[]]
+    (single,) = worker.message("single")
+    single.since -= LONG
+    worker.claimer.look()
+    # A job has ended a moment ago: the next one may begin soon.
+    assert worker.redispatched == []
+    worker.claimer._ended_at -= LONG
+    worker.claimer.look()
+    worker.claimer.look()
+    assert (worker.redispatched, worker.acknowledged) == ([single.job_id], [])
+    worker.pool.given.clear()
+    worker.claimer.look()
+    assert worker.acknowledged == ["single"]
+    assert worker.ledger.asked == []
+
+
+def test_what_was_sent_again_is_acknowledged_when_the_worker_stops() -> None:
+    worker = Worker(size=1)
+    worker.pool.given = [[]]
+    (single,) = worker.message("single")
+    single.since -= LONG
+    worker.claimer._ended_at -= LONG
+    worker.claimer.look()
+    worker.claimer.stop()
+    assert (worker.redispatched, worker.acknowledged) == ([single.job_id], ["single"])
+
+
 def test_what_is_claimed_and_not_begun_in_time_goes_back_or_to_a_free_process() -> None:
     worker = Worker(size=1)
     (wanted,) = worker.message("single")
