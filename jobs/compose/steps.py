@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
@@ -91,6 +91,14 @@ async def _awaited(attempt: "_Attempt", name: str, call: Callable[[], Any]) -> A
     return await sync_to_async(attempt.keep_result)(name, await call(), began_at)
 
 
+@overload
+def each(
+    name: str, rows: Callable[[Any], Iterable[T]], /, *, cursor: Callable[[T], Any], every: float = ...
+) -> Iterator[T]: ...
+@overload
+def each(
+    name: str, rows: Iterable[T], /, *, cursor: Callable[[T], Any] | None = ..., every: float = ...
+) -> Iterator[T]: ...
 def each(
     name: str,
     rows: Iterable[T] | Callable[[Any], Iterable[T]],

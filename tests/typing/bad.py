@@ -5,7 +5,7 @@ What only one of them finds ends in its name: `# error for pyright`.
 
 from typing import assert_type
 
-from jobs import Batch, JobTask, job
+from jobs import Batch, JobTask, each, job, step
 
 
 @job
@@ -70,4 +70,21 @@ def somewhere() -> None:
 
 @job(retries=3)  # error
 def elsewhere() -> None:
+    """Be declared wrongly."""
+
+
+def charge(order: str, *, cents: int) -> int:
+    """Stand for what a step calls."""
+    return len(order) + cents
+
+
+step("charge", charge, 7, cents=3)  # error
+step("charge", charge, "A-1")  # error
+step(7, charge, "A-1", cents=3)  # error
+each("rows", 7)  # error
+each("rows", ["a"], cursor=7)  # error
+
+
+@job(version="2")  # error
+def again() -> None:
     """Be declared wrongly."""

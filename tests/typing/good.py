@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, assert_type
 
 from celery import chain
 
-from jobs import Batch, JobTask, job
+from jobs import Batch, JobTask, each, job, step
 
 
 @job
@@ -76,3 +76,29 @@ def enqueue(task: JobTask) -> None:
 
 enqueue(resize)
 enqueue(crop)
+
+
+def charge(order: str, *, cents: int) -> int:
+    """Stand for what a step calls."""
+    return len(order) + cents
+
+
+async def load(address: str) -> bytes:
+    """Stand for what a step awaits."""
+    return address.encode()
+
+
+def numbers_after(number: int | None) -> range:
+    """Stand for what returns the rows after a cursor."""
+    return range(number or 0, 9)
+
+
+@job(version=2, upgrade={1: lambda old: {"order": old}}, aliases=["old.name"])
+async def in_steps(order: str) -> None:
+    """Stand for a task with steps."""
+    assert_type(step("charge", charge, order, cents=3), int)
+    assert_type(await step("load", load, order), bytes)
+    for row in each("rows", ["a", "b"], cursor=len):
+        assert_type(row, str)
+    for number in each("numbers", numbers_after, cursor=str):
+        assert_type(number, int)
