@@ -86,6 +86,9 @@ class LedgerBackend(BaseBackend):
         if on_message is not None:
             raise ImproperlyConfigured("Backend does not support on_message callback")
         meta = self.wait_for(result.id, timeout, interval, no_ack, on_interval, before=result.parent)
+        if on_interval and meta["status"] in states.PROPAGATE_STATES:
+            # It raises the error of what came before, where that is why this one has failed.
+            on_interval()
         result._maybe_set_cache(meta)  # noqa: SLF001 (as the method it overrides)
         return result.maybe_throw(propagate=propagate, callback=callback)
 

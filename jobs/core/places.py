@@ -43,15 +43,17 @@ def _led_to(signature: Any) -> Place | None:
         return None
     kwargs, options = signature.get("kwargs"), signature.get("options")
     kwargs = kwargs if isinstance(kwargs, Mapping) else {}
-    match signature.get("subtask_type"):
-        case "chord":
-            return _led_to(kwargs.get("body"))
-        case "chain":
-            return next((place for step in reversed(_steps(kwargs)) if (place := _led_to(step))), None)
-        case "group":
-            return _together([_led_to(step) for step in _steps(kwargs)])
-    group_id = options.get("group_id") if isinstance(options, Mapping) else None
-    return Place(ledger_id(str(group_id)), None) if group_id else None
+    kind = signature.get("subtask_type")
+    if kind == "group":
+        return _together([_led_to(step) for step in _steps(kwargs)])
+    # What a chain or a chord says itself, it gives to its last step, or its body, when it is called.
+    if isinstance(options, Mapping) and (group_id := options.get("group_id")):
+        return Place(ledger_id(str(group_id)), None)
+    if kind == "chord":
+        return _led_to(kwargs.get("body"))
+    if kind == "chain":
+        return next((place for step in reversed(_steps(kwargs)) if (place := _led_to(step))), None)
+    return None
 
 
 def _steps(kwargs: Mapping[str, Any]) -> list[Any]:

@@ -188,7 +188,9 @@ def mark_told(group_id: uuid.UUID, tenths: int) -> None:
 def results(group_id: uuid.UUID) -> list[Any]:
     """Return what the members of a group returned, in their order, as JSON has it."""
     found = rows(
-        "SELECT result FROM jobs_job WHERE group_id = %s AND group_index IS NOT NULL ORDER BY group_index, id",
+        "SELECT result FROM jobs_job WHERE group_id = %s AND group_index IS NOT NULL"
+        # What a member has added has its place, and comes after it.
+        " ORDER BY group_index, created_at, id",
         (dialect().key(group_id),),
     )
     return [read_json(result) for (result,) in found]

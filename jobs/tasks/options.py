@@ -78,8 +78,11 @@ _OF_JOBS = frozenset(
     }
 )
 
-#: Options about how a message is sent. They may be given and change nothing: the dispatcher sends it.
-_OF_SENDING = frozenset({"producer", "publisher", "connection", "retry", "retry_policy", "argsrepr", "kwargsrepr"})
+#: Options about how a message is sent, and `throw`, which is about eager calls. They may be given and change nothing:
+#: the dispatcher sends it.
+_OF_SENDING = frozenset(
+    {"producer", "publisher", "connection", "retry", "retry_policy", "throw", "argsrepr", "kwargsrepr"}
+)
 
 #: Options that would change where or how a message goes, which is the queue's business; and what to say instead.
 _REFUSED = {

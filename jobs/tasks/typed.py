@@ -62,6 +62,7 @@ class CallOptions(TypedDict, total=False):
     publisher: Any
     connection: Any
     retry: bool | None
+    throw: bool | None
     retry_policy: Mapping[str, Any] | None
     argsrepr: str | None
     kwargsrepr: str | None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, group
+from celery.exceptions import ChordError
 from celery.result import AsyncResult, GroupResult
 
 from jobs import InvalidOption, Permanent, new_group
@@ -24,6 +25,8 @@ from tests.tasks_app import canvas, tasks
 from tests.tasks_app.canvas import (
     add,
     adding,
+    adding_a_chain,
+    adding_a_chord,
     listed,
     number,
     replaced,
@@ -112,6 +115,10 @@ def test_a_member_that_is_dead_keeps_the_body_from_running_until_it_is_replayed(
     assert effects.lines() == [f"errback {result.id}"]
     assert counts() == [(3, 2, 1, 0)]
     assert AsyncResult(result.id).state == "FAILURE"
+    with pytest.raises(ChordError, match=r"Dependency .* raised Permanent: number 2 fails"):
+        AsyncResult(result.id).get(timeout=5)
+    with pytest.raises(Permanent, match="number 2 fails"):
+        result.get(timeout=5)
     canvas.failing.clear()
     retry(states=(State.DEAD,))
     assert counts() == [(3, 2, 0, 0)]
@@ -231,6 +238,14 @@ def test_a_member_may_add_members(effects: Effects) -> None:
     chord([adding.s(1), number.s(10)])(total.s())
     run_all()
     assert (effects.lines(), counts()) == (["total 13"], [(3, 3, 0, 0)])
+
+
+@pytest.mark.parametrize("task", [adding_a_chord, adding_a_chain])
+def test_a_member_may_add_a_canvas(effects: Effects, task: Any) -> None:
+    chord([task.s([2, 3]), number.s(10)])(listed.s())
+    run_all()
+    assert effects.lines()[-1] == "listed [0, 5, 10]"
+    assert (3, 3, 0, 0) in counts()
 
 
 def test_what_a_failed_attempt_added_is_not_added(effects: Effects) -> None:

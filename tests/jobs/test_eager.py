@@ -69,3 +69,8 @@ def test_what_a_call_would_refuse_is_refused() -> None:
     with pytest.raises(InvalidOption):
         plain.apply_async(["a"], nonsense=1)  # type: ignore[call-arg]
     assert seen == []
+
+
+def test_an_eager_call_may_say_whether_errors_are_raised() -> None:
+    result: Any = plain.apply_async((1,), throw=True)
+    assert result.successful()

@@ -76,6 +76,21 @@ def adding(self: JobTask, /, value: int) -> int:
     return value
 
 
+@job(bind=True)
+def adding_a_chord(self: JobTask, /, values: list[int]) -> int:
+    """Add another chord to the chord, whose body's result is a member's."""
+    self.add_to_chord(group(number.s(value) for value in values) | total.s())
+    return 0
+
+
+@job(bind=True)
+def adding_a_chain(self: JobTask, /, values: list[int]) -> int:
+    """Add a chain to the chord."""
+    first, second = values
+    self.add_to_chord(number.s(first) | add.s(second))
+    return 0
+
+
 @job(time_limit=60, max_retries=3, retry_backoff=1, retry_backoff_max=1)
 def slow_number(value: int, effect: str, gate: str) -> int:
     """Return a number when a gate opens: so a test may kill who runs it."""
