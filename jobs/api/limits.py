@@ -1,12 +1,14 @@
 """`/api/flow`: limits and pauses of tasks, queues, keys and tenants."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 from ninja import Body, Router
 
-from jobs.api.schemas.limits import LimitIn, PauseIn, RuleList, RuleOut, RuleRef
+from jobs.api.schemas.limits import LimitIn, PauseIn, RuleList, RuleOut, RuleRef, TrialIn, WhatIfOut
 from jobs.core.limits import Kind
 from jobs.errors import InvalidRule
 from jobs.operations import flow
@@ -15,6 +17,7 @@ from jobs.operations.problems import Problem
 from jobs.operations.tokens import Scope
 from jobs.reports.flow import rules
 from jobs.reports.report_json import rule_json
+from jobs.reports.what_if import what_if
 
 router = Router(tags=["flow"])
 
@@ -30,6 +33,17 @@ def set_limit(request: HttpRequest, kind: Kind, name: str, limit: Annotated[Limi
     """Limit a task, queue, key or tenant on all workers, whatever its declaration says, until that is reset."""
     figures = {"rate": limit.rate, "burst": limit.burst, "concurrency": limit.concurrency}
     return _changed(request, kind, name, flow.set_limit, **figures)
+
+
+@router.post("/{kind}/{path:name}/try", response=WhatIfOut, auth=READ, summary="Try a limit on the past")
+def try_limit(request: HttpRequest, kind: Kind, name: str, limit: Annotated[TrialIn, Body()]) -> Any:
+    """Return what a limit would have done to the jobs that have ended in the last hours. Nothing is changed."""
+    try:
+        flow.check_name(kind, name)
+        figures = flow.limit_of(limit.rate, limit.burst, limit.concurrency)
+    except InvalidRule as exc:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
+    return what_if(kind, name, figures, timezone.now() - timedelta(hours=limit.hours)).as_json()
 
 
 @router.delete("/{kind}/{path:name}/limit", response=RuleOut | RuleRef, auth=OPERATE, summary="Reset a limit")

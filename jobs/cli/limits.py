@@ -2,7 +2,10 @@
 
 from argparse import ArgumentParser
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from jobs.cli import filters
 from jobs.cli.output import Output
@@ -12,6 +15,7 @@ from jobs.errors import InvalidRule
 from jobs.operations import flow
 from jobs.reports.flow import RuleReport, rules
 from jobs.reports.report_json import rule_json
+from jobs.reports.what_if import what_if
 
 _COLUMNS = ["kind", "name", "rate", "burst>", "at once>", "running>", "waiting>", "paused", "said by"]
 
@@ -55,6 +59,24 @@ def _limit(given: Given, out: Output) -> Exit:
         flow.set_limit(kind, name, **figures, actor=actor())
 
     return _changed(given, out, change, "{} is limited as said, on all workers, until that is reset.")
+
+
+def _try_arguments(parser: ArgumentParser) -> None:
+    _limit_arguments(parser)
+    parser.add_argument("--since", type=filters.moment, metavar="WHEN", help="90m, 2d (the last 24 hours)")
+
+
+def _try(given: Given, out: Output) -> Exit:
+    try:
+        limit = flow.limit_of(given["rate"], given["burst"], given["concurrency"])
+        flow.check_name(Kind(given["kind"]), given["name"])
+    except InvalidRule as exc:
+        raise Failed(str(exc)) from exc
+    since = given["since"] or timezone.now() - timedelta(days=1)
+    found = what_if(Kind(given["kind"]), given["name"], limit, since)
+    out.json(found.as_json())
+    out.line(found.words)
+    return Exit.DONE
 
 
 def _reset(given: Given, out: Output) -> Exit:
@@ -104,6 +126,7 @@ def _changed(given: Given, out: Output, change: Callable[[Kind, str], None], sai
 VERBS = [
     Verb(("flow", "list"), "list limits and pauses, and what waits for each", _list, nothing),
     Verb(("flow", "limit"), "limit a task, queue, key or tenant on all workers", _limit, _limit_arguments),
+    Verb(("flow", "try"), "say what a limit would have done to the jobs that have ended lately", _try, _try_arguments),
     Verb(("flow", "reset"), "let a limit be what code and settings say", _reset, _target),
     Verb(("flow", "pause"), "let no job of a task, queue, key or tenant begin", _pause, _pause_arguments),
     Verb(("flow", "resume"), "let jobs begin again that a pause kept from it", _resume, _target),

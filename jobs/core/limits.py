@@ -4,6 +4,7 @@ Starts are spaced by the generic cell rate algorithm (GCRA, ITU-T I.371, annex A
 theoretical arrival time of the next job (`tat`), and each start moves it on by an interval.
 """
 
+import heapq
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -176,3 +177,26 @@ def admit(waiting: Iterable[tuple[T, Sequence[Gate]]], most: int) -> Admission[T
                 gate.let_through(at)
             begin.append((job, at))
     return Admission(begin, wait)
+
+
+def waits(jobs: Iterable[tuple[float, float]], limit: Limit) -> list[float]:
+    """Return how long each of some jobs would have waited for a limit, in seconds.
+
+    Args:
+        jobs: when each was due, and how long it ran, in the order in which they were due; times from any one moment.
+        limit: its figures.
+    """
+    interval = None if limit.rate is None else Rate.read(limit.rate).interval
+    tat = -math.inf
+    ends: list[float] = []
+    found = []
+    for due, seconds in jobs:
+        at = due if interval is None else max(due, tat - (limit.burst - 1) * interval)
+        if limit.concurrency is not None and len(ends) >= limit.concurrency:
+            at = max(at, heapq.heappop(ends))
+        if interval is not None:
+            tat = max(tat, at) + interval
+        if limit.concurrency is not None:
+            heapq.heappush(ends, at + seconds)
+        found.append(at - due)
+    return found

@@ -39,9 +39,8 @@ def set_limit(
         InvalidRule: a figure is none, or there is nothing of that name.
     """
     check_name(kind, name)
-    figures = {"rate": _rate(rate), "burst": _count("burst", burst), "concurrency": None}
-    if concurrency is not None:
-        figures["concurrency"] = _count("concurrency", concurrency)
+    limit = limit_of(rate, burst, concurrency)
+    figures = {"rate": limit.rate, "burst": limit.burst, "concurrency": limit.concurrency}
     changed = {**figures, "source": "operator", "changed_by": actor, "changed_at": timezone.now()}
     with transaction.atomic():
         rule, _ = FlowRule.objects.update_or_create(kind=kind, name=name, defaults=changed)
@@ -96,6 +95,13 @@ def resume(kind: Kind, name: str, *, actor: str) -> None:
             FlowRule.objects.filter(pk=rule.pk).update(**NO_PAUSE)
             lines.rename(rule.pk, HeldBy.LIMIT)
         record("resume", actor, {str(kind): name}, 1)
+
+
+def limit_of(rate: str | None, burst: int, concurrency: int | None) -> Limit:
+    """Return a limit of these figures. Raises InvalidRule where one of them is none."""
+    if concurrency is not None:
+        concurrency = _count("concurrency", concurrency)
+    return Limit(_rate(rate), _count("burst", burst), concurrency)
 
 
 def kind_of(text: str) -> Kind:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from jobs.core.limits import AHEAD_SECONDS, Gate, Limit, Rate, admit, is_rate
+from jobs.core.limits import AHEAD_SECONDS, Gate, Limit, Rate, admit, is_rate, waits
 
 rates = st.floats(min_value=0.5, max_value=5000)
 bursts = st.integers(min_value=1, max_value=20)
@@ -102,3 +102,11 @@ def test_of_several_limits_the_last_to_open_says_when_and_all_keep_the_count() -
 def test_the_figures_of_a_limit_are_said_in_words() -> None:
     assert str(Limit("10/s", 2, 3, is_per_key=True)) == "rate_limit='10/s', burst=2, concurrency=3, key="
     assert str(Limit()) == "none"
+
+
+def test_what_a_limit_would_have_done_to_the_past_is_computed() -> None:
+    assert waits([(0, 1), (0, 1), (0, 1), (10, 1)], Limit(concurrency=1)) == [0, 1, 2, 0]
+    assert waits([(0, 9), (0, 9), (0, 9), (10, 9)], Limit("1/s")) == [0, 1, 2, 0]
+    assert waits([(0, 9), (0, 9), (0, 9)], Limit("1/s", burst=2)) == [0, 0, 1]
+    assert waits([(0, 5), (0, 5), (0, 5)], Limit("1/s", concurrency=2)) == [0, 1, 5]
+    assert waits([(0, 5)] * 3, Limit()) == [0, 0, 0]

@@ -52,6 +52,21 @@ class LimitIn(In):
     concurrency: Jobs | None = None
 
 
+class TrialIn(LimitIn):
+    """A limit's figures, and over how many of the last hours it is tried."""
+
+    hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24
+
+
+class WhatIfOut(BaseModel):
+    """What a limit would have done to jobs that have ended."""
+
+    jobs: int
+    waited: int = Field(description="How many of them would have waited.")
+    mean_seconds: float = Field(description="How long those would have waited, on average.")
+    longest_seconds: float
+
+
 class PauseIn(In):
     """Why, and until when."""
 

@@ -75,3 +75,10 @@ def test_who_may_not_operate_changes_nothing(api_of: Callable[..., Api]) -> None
     assert api_of("read").post(f"flow/task/{TASK}/pause").status_code == 403
     # Without `read` no more is told than which it is.
     assert put(api_of("operate"), f"flow/task/{TASK}/limit", {"rate": "1/s"}) == (200, {"kind": "task", "name": TASK})
+
+
+def test_a_limit_is_tried_on_the_past(api: Api) -> None:
+    nothing = {"jobs": 0, "waited": 0, "mean_seconds": 0.0, "longest_seconds": 0.0}
+    assert api.post(f"flow/task/{TASK}/try", {"rate": "1/s", "hours": 2}).json() == nothing
+    assert api.post(f"flow/task/{TASK}/try", {"rate": "1/day"}).status_code == 422
+    assert api.post(f"flow/task/{TASK}/try", {"hours": -1}).status_code == 422

@@ -1,10 +1,15 @@
 """`flow list`, `flow limit`, `flow reset`, `flow pause`, `flow resume`, and `pause` of queues."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models import F
 
 from jobs.cli.verb import Exit
-from jobs.models import FlowRule, Queue
+from jobs.core.states import State
+from jobs.models import FlowRule, Job, Queue
 from tests.jobs.commands.conftest import Run
+from tests.jobs.rows import claimed
 from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +31,26 @@ def test_a_limit_is_set_listed_and_reset(run: Run) -> None:
 def test_what_cannot_hold_is_refused(run: Run) -> None:
     assert run("flow", "limit", "task", "nobody", "--rate", "1/s").code == Exit.FAILED
     assert "is no rate" in run("flow", "limit", "task", TASK, "--rate", "5/day").error
+    assert not FlowRule.objects.exists()
+
+
+def test_a_limit_is_tried_on_the_past_and_nothing_is_changed(run: Run) -> None:
+    for _ in range(3):
+        job = claimed(task=TASK)
+        Job.objects.filter(pk=job.pk).update(
+            state=State.SUCCEEDED,
+            finished_at=F("started_at") + timedelta(seconds=10),
+            lease_id=None,
+            lease_expires_at=None,
+        )
+    Job.objects.update(run_at=Job.objects.earliest("run_at").run_at)
+    found = run("flow", "try", "task", TASK, "--concurrency", "1", "--json").answer
+    assert (found["jobs"], found["waited"]) == (3, 2)
+    assert found["longest_seconds"] == pytest.approx(20, abs=0.1)
+    assert run("flow", "try", "task", TASK, "--rate", "100/s", "--burst", "3").out == (
+        "None of 3 jobs would have waited.\n"
+    )
+    assert run("flow", "try", "task", "nobody", "--rate", "1/s").code == Exit.FAILED
     assert not FlowRule.objects.exists()
 
 
