@@ -13,7 +13,7 @@ from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.ledger import breakers as ledger
 from jobs.models import BreakerChange, CircuitBreaker, Job
-from jobs.operations.wording import duration
+from jobs.operations.wording import ago
 from jobs.tasks.breakers import declared, names
 from jobs.tasks.registry import registered
 
@@ -82,8 +82,7 @@ class BreakerReport:
         if self.is_probing:
             return "a job probes it now"
         at = self.status.next_probe_at
-        seconds = 0.0 if at is None else (at - now).total_seconds()
-        return f"next probe in {duration(seconds)}" if seconds > 0 else "the next job probes it"
+        return f"next probe {ago(at, now)}" if at is not None and at > now else "the next job probes it"
 
 
 def every() -> list[BreakerReport]:

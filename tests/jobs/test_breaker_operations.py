@@ -30,7 +30,7 @@ def report() -> breakers.BreakerReport:
 
 
 def test_one_that_opened_by_itself_says_since_when_why_what_waits_and_when_it_is_probed() -> None:
-    opened(waiting=2, probe_in=3600)
+    opened(waiting=2, probe_in=3630)
     now = timezone.now()
     since = timezone.localtime(now - timedelta(seconds=60))
     clock = f"{since:%H:%M}" if since.date() == timezone.localtime(now).date() else f"{since:%Y-%m-%d %H:%M}"
