@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.servers import ROOT, Servers, scratch
+from tests.jobs import verbs
 
 if TYPE_CHECKING:
     from jobs.ledger.enqueue import NewJob
@@ -51,12 +52,11 @@ def _measure(options: argparse.Namespace) -> None:
 def _giving_up(count: int, rounds: int) -> None:
     from jobs.core.outcome import Reason  # noqa: PLC0415
     from jobs.deadletters import publisher as deadletters  # noqa: PLC0415
-    from jobs.ledger import attempts  # noqa: PLC0415
     from jobs.ledger.attempts import Failure  # noqa: PLC0415
 
     failure = Failure("Broken", "it never works", "Traceback\n" * 20)
     ways: dict[str, Callable[[uuid.UUID, str], object]] = {
-        "retry": lambda job_id, lease: attempts.retry(job_id, lease, 16, failure),
+        "retry": lambda job_id, lease: verbs.retry(job_id, lease, 16, failure),
         "give up": lambda job_id, lease: deadletters.bury(job_id, lease, Reason.EXHAUSTED, failure),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -73,14 +73,13 @@ def _giving_up(count: int, rounds: int) -> None:
 
 def _running(count: int) -> list[tuple[uuid.UUID, str]]:
     """Return jobs that run, each under its lease."""
-    from jobs.ledger import claims  # noqa: PLC0415
     from jobs.ledger.enqueue import insert_many  # noqa: PLC0415
 
     jobs = [_job() for _ in range(count)]
     insert_many(jobs)
     leases = [(job.id, uuid.uuid4().hex) for job in jobs]
     for job_id, lease in leases:
-        claims.claim(job_id, lease_id=lease, lease_seconds=3600, worker="bench")
+        verbs.claim(job_id, lease_id=lease, lease_seconds=3600, worker="bench")
     return leases
 
 

@@ -16,7 +16,7 @@ from jobs.core.places import place_of_result
 from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.enqueue.gathering import take_place
 from jobs.ledger import attempts
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.tasks.replacing import Replaced
 
 
@@ -33,7 +33,7 @@ def is_replacement(canvas: str) -> bool:
     return loads(canvas)["replacement"] is not None
 
 
-def change_canvas(app: Celery, job: Taken, canvas: str) -> None:
+def change_canvas(app: Celery, job: Claimed, canvas: str) -> None:
     """Do what a task wanted, within the transaction that records its success, and before that.
 
     Raises:

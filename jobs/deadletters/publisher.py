@@ -12,15 +12,16 @@ from django.utils import timezone
 
 from jobs.compose.followers import enqueue_error_links
 from jobs.compose.groups import settle
-from jobs.core.outcome import Reason
+from jobs.core.outcome import Dead, Reason
 from jobs.core.states import State
 from jobs.deadletters import codec
 from jobs.deadletters.codec import Letter
 from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publisher import publisher_for
-from jobs.ledger import attempts, maintain
+from jobs.ledger import maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
+from jobs.ledger.record import Ended, record_many
 
 
 class BrokerGone(Exception):
@@ -67,7 +68,8 @@ def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, 
         return False
     post(codec.from_job(job, job.attempt, reason, failure, timezone.now()))
     with transaction.atomic():
-        if not attempts.die(job_id, lease_id, failure, lost_worker=lost_worker):
+        end = Ended(job_id, lease_id, job.attempt, Dead(reason), failure, lost_worker)
+        if job_id not in record_many([end]).became:
             return False
         app = current_app._get_current_object()  # noqa: SLF001 (not the proxy)
         enqueue_error_links(app, job)

@@ -20,7 +20,7 @@ from jobs.flow import claim as limits
 from jobs.flow.claim import Decided, Worker
 from jobs.ledger import breakers
 from jobs.ledger.breakers import Standing
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.tasks.breakers import declared
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class Breakers:
         decided.locked.update(rest - breakers.hold(rest) if rest else ())
         return decided
 
-    def _probe(self, name: str, asked: Mapping[uuid.UUID, str], worker: Worker) -> list[Taken]:
+    def _probe(self, name: str, asked: Mapping[uuid.UUID, str], worker: Worker) -> list[Claimed]:
         """Claim a job as the breaker's probe, if that is still its turn: the breaker's row is the lock.
 
         It stands in line for its limits as any other; then another job may be claimed in its stead, which is no probe.

@@ -16,7 +16,7 @@ from django.db import transaction
 from jobs.core.limits import Gate, Kind, admit
 from jobs.flow.turns import in_turn
 from jobs.ledger import lines, rules
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.ledger.lines import Start, Waiting
 from jobs.ledger.rules import Name, Rule
 
@@ -50,7 +50,7 @@ class Decided:
         locked: jobs of which nothing could be decided, since others hold their rows, or those of their limits.
     """
 
-    claimed: list[Taken] = field(default_factory=list)
+    claimed: list[Claimed] = field(default_factory=list)
     locked: set[uuid.UUID] = field(default_factory=set)
 
 
@@ -94,9 +94,9 @@ def _consider_turns(decision: "_Decision", asked: Sequence[Waiting]) -> set[uuid
     return again
 
 
-def claim_from_lines(leases: Sequence[str], worker: Worker) -> list[Taken]:
+def claim_from_lines(leases: Sequence[str], worker: Worker) -> list[Claimed]:
     """Claim jobs that wait in line and may begin now or soon, at most as many as there are leases."""
-    claimed: list[Taken] = []
+    claimed: list[Claimed] = []
     for pause in (*_LOOKS, None):
         waited_for = rules.with_lines(MOST_LINES) if leases and worker.queues else []
         if not waited_for:

@@ -2,19 +2,16 @@
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from jobs.core.held_by import HeldBy
-from jobs.core.states import FINAL, State
+from jobs.core.states import State
 from jobs.ledger.sql import (
     NO_LEASE,
     UNIQUE_KEY_SUCCEEDED,
     Dialect,
-    RowLocked,
     change_named,
     change_one,
     changed,
@@ -62,22 +59,6 @@ def success(words: Dialect) -> str:
     times = f"finished_at = {words.now}, changed_at = {words.now}"
     key = UNIQUE_KEY_SUCCEEDED.format(now=words.now)
     return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {key}, {NO_LEASE}"
-
-
-def succeed_many(job_ids: Collection[uuid.UUID], lease_id: str) -> set[uuid.UUID]:
-    """Running → succeeded for jobs of a batch. Returns those whose lease had not been lost.
-
-    Raises:
-        RowLocked: naming those that still hold the lease, and could not be changed. The others are.
-    """
-    words = dialect()
-    fence = f"id {words.is_one_of_ids} AND {in_state(State.RUNNING)} AND lease_id = %s"
-    parameters = [words.ids(job_ids), lease_id]
-    found = rows(f"{success(words)} WHERE {free(fence)} RETURNING id", parameters)
-    done = {words.to_uuid(job_id) for (job_id,) in found}
-    if len(done) < len(job_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {fence}", parameters)):
-        raise RowLocked((words.to_uuid(job_id) for (job_id,) in passed_by), done)
-    return done
 
 
 def note_progress(job_id: uuid.UUID, lease_id: str, progress: str, over: BaseDatabaseWrapper | None = None) -> bool:
@@ -151,14 +132,6 @@ def exists(job_id: uuid.UUID) -> bool:
     return one("SELECT 1 FROM jobs_job WHERE id = %s", (dialect().key(job_id),)) is not None
 
 
-def succeed(job_id: uuid.UUID, lease_id: str) -> bool:
-    """Running → succeeded. Returns false where the lease was lost: the result is refused.
-
-    This and all that end an attempt raise RowLocked where somebody else's transaction holds the row.
-    """
-    return _ended(job_id, lease_id, success(dialect()), ())
-
-
 def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
     """queued, retrying → succeeded: an attempt lost its lease, went on and ended well, and no other has begun since.
 
@@ -174,27 +147,6 @@ def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
     return changed(f"{success(words)} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
 
 
-def retry(job_id: uuid.UUID, lease_id: str, delay: float, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """Running → retrying, due after `delay` seconds; cancelled where an operator has asked for that.
-
-    Returns false where the lease was lost.
-    """
-    return _fail(
-        job_id,
-        lease_id,
-        State.RETRYING,
-        failure,
-        f", run_at = {dialect().after}, dispatched_at = NULL",
-        [delay],
-        lost_worker=lost_worker,
-    )
-
-
-def die(job_id: uuid.UUID, lease_id: str, failure: Failure, *, lost_worker: bool = False) -> bool:
-    """Running → dead. Returns false where the lease was lost."""
-    return _fail(job_id, lease_id, State.DEAD, failure, lost_worker=lost_worker)
-
-
 def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
     """Queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
     words = dialect()
@@ -204,57 +156,6 @@ def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
         " unique_key = NULL, last_error = %s"
     )
     return change_one(job_id, waits, [words.key(job_id)], condemned, [failure.summary]) is not None
-
-
-def cancel_running(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
-    """Running → cancelled. Returns false where the lease was lost."""
-    return _fail(job_id, lease_id, State.CANCELLED, failure)
-
-
-def snooze(job_id: uuid.UUID, lease_id: str, delay: float, reason: str) -> bool:
-    """Running → scheduled, due after `delay` seconds, the attempt given back; or cancelled, as in `retry`.
-
-    No row tells of it later, so it is counted with the change. Returns false where the lease was lost.
-    """
-    words = dialect()
-    change = (
-        f"UPDATE jobs_job SET {_unless_cancelled(State.SCHEDULED, words)}, run_at = {words.after},"
-        f" attempt = attempt - 1, dispatched_at = NULL, last_error = %s, changed_at = {words.now}, {NO_LEASE}"
-    )
-    with transaction.atomic():
-        ended = _ended(job_id, lease_id, change, (delay, storable(reason)[:LAST_ERROR_LENGTH]))
-        if ended:
-            changed(_COUNT_SNOOZE, [words.key(job_id)])
-    return ended
-
-
-_COUNT_SNOOZE = f"""
-    INSERT INTO jobs_tally (metric, task, queue, outcome, count, seconds)
-    SELECT 'snoozes', task, queue, '', 1, 0 FROM jobs_job WHERE id = %s AND {in_state(State.SCHEDULED)}
-    ON CONFLICT (metric, task, queue, outcome) DO UPDATE SET count = jobs_tally.count + 1
-"""
-
-
-def release(job_id: uuid.UUID, lease_id: str, failure: Failure) -> bool:
-    """Running → queued, due at once, since its worker was told to stop before it ended; or cancelled, as in `retry`.
-
-    Returns false where the lease was lost.
-    """
-    return _fail(job_id, lease_id, State.QUEUED, failure, f", run_at = {dialect().now}, dispatched_at = NULL")
-
-
-def hold(job_id: uuid.UUID, lease_id: str, by: HeldBy, failure: Failure) -> bool:
-    """Running → queued and held back, the attempt given back; or cancelled, as in `retry`.
-
-    Returns false where the lease was lost.
-    """
-    words = dialect()
-    change = (
-        f"UPDATE jobs_job SET {_unless_cancelled(State.QUEUED, words)}, attempt = attempt - 1, dispatched_at = NULL,"
-        f" last_error = %s, changed_at = {words.now}, lease_id = NULL, lease_expires_at = NULL,"
-        f" cancel_requested_at = NULL, held_by = %s, held_since = COALESCE(held_since, {words.now})"
-    )
-    return _ended(job_id, lease_id, change, (failure.summary, by))
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:
@@ -273,65 +174,10 @@ def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> No
     )
 
 
-def _fail(
-    job_id: uuid.UUID,
-    lease_id: str,
-    state: State,
-    failure: Failure,
-    changes: str = "",
-    parameters: Sequence[object] = (),
-    *,
-    lost_worker: bool = False,
-) -> bool:
-    """End the attempt and keep its error, both or neither."""
-    words = dialect()
-    change = (
-        f"UPDATE jobs_job SET {_unless_cancelled(state, words)}, last_error = %s,"
-        f" changed_at = {words.now}, {NO_LEASE}{changes}{_LOSS if lost_worker else ''}"
-    )
-    with transaction.atomic():
-        ended = _ended(job_id, lease_id, change, (failure.summary, *parameters))
-        if ended:
-            changed(
-                "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error, traceback, worker, started_at)"
-                " SELECT id, attempt, state, %s, %s, %s, worker, started_at FROM jobs_job WHERE id = %s",
-                (
-                    failure.type[:200],
-                    storable(failure.message)[:ERROR_LENGTH],
-                    storable(failure.traceback)[-TRACEBACK_LENGTH:],
-                    words.key(job_id),
-                ),
-            )
-    return ended
-
-
-_LOSS = ", worker_losses = worker_losses + 1"
-
 #: A running job under a lease: a row found by its id.
 _FENCE = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
-
-
-def _unless_cancelled(state: State, words: Dialect) -> str:
-    """Return the change of an attempt's end: to `state`, or to cancelled where an operator wants no further attempt.
-
-    One that gives up has its dead letter by then, and is dead.
-    """
-    if state in FINAL:
-        return f"state = '{state}', finished_at = {words.now}, unique_key = NULL"
-    return (
-        f"state = CASE WHEN cancel_requested_at IS NULL THEN '{state}' ELSE '{State.CANCELLED}' END,"
-        f" finished_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE {words.now} END,"
-        " unique_key = CASE WHEN cancel_requested_at IS NULL THEN unique_key END"
-    )
 
 
 def _ended(job_id: uuid.UUID, lease_id: str, change: str, parameters: Sequence[object]) -> bool:
     """Change a running job. Returns false where the lease was lost. Raises RowLocked."""
     return change_one(job_id, _FENCE, (dialect().key(job_id), lease_id), change, parameters) is not None
-
-
-def is_cancelled(job_id: uuid.UUID) -> bool:
-    """Return whether the job has ended as cancelled."""
-    return (
-        one("SELECT 1 FROM jobs_job WHERE id = %s AND state = %s", (dialect().key(job_id), State.CANCELLED)) is not None
-    )

@@ -19,7 +19,6 @@ from jobs.ledger.sql import (
     Dialect,
     RowLocked,
     change_named,
-    change_one,
     changed,
     dialect,
     free,
@@ -33,42 +32,6 @@ from jobs.ledger.sql import (
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What the executor must know of the job it has just claimed.
-
-    Attributes:
-        attempt: attempts begun, this one included.
-        attempt_base: attempts that a replay has written off.
-        expired: whether its time has passed; then it must not run.
-        seconds_left: until its deadline; None where it has none.
-    """
-
-    attempt: int
-    attempt_base: int
-    max_retries: int | None
-    worker_losses: int
-    expired: bool
-    seconds_left: float | None = None
-
-    @property
-    def retries(self) -> int:
-        """Celery's `request.retries`: the attempts before this one, since the job was enqueued or replayed."""
-        return self.attempt - self.attempt_base - 1
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedJob:
-    """A job claimed besides the one delivered, for a batch. `args` and `kwargs` are JSON texts."""
-
-    id: uuid.UUID
-    args: str
-    kwargs: str
-    options: dict[str, Any] | None
-    correlation_id: str
-    claimed: Claimed
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
     """A job that runs now, with everything its executor must know. `args` and `kwargs` are JSON texts.
 
     Attributes:
@@ -121,7 +84,7 @@ class Claims:
         ruled: those that could be, but for what limits them, or may, or for their breaker: `jobs.flow` decides.
     """
 
-    claimed: list[Taken]
+    claimed: list[Claimed]
     locked: set[uuid.UUID]
     ruled: set[uuid.UUID] = field(default_factory=set)
 
@@ -163,13 +126,13 @@ def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: 
     return found
 
 
-def under(leases: Collection[str]) -> list[Taken]:
+def under(leases: Collection[str]) -> list[Claimed]:
     """Return the jobs that run under these leases: what was claimed by a statement whose answer was lost."""
     words = dialect()
     return list(by_lease(rows(_under(words), [words.array(leases)]), words).values())
 
 
-def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Taken]:
+def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Claimed]:
     """Queued → running for jobs of a task, as many as there are leases, the most urgent first; each gets one lease."""
     if not leases:
         return []
@@ -181,7 +144,7 @@ def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds
 
 @cache
 def _claim(words: Dialect) -> str:
-    return change_named(words.leased_jobs, _CLAIMABLE, taking(words, "named.lease"), taken_columns(words), words)
+    return change_named(words.leased_jobs, _CLAIMABLE, taking(words, "named.lease"), claimed_columns(words), words)
 
 
 @cache
@@ -194,7 +157,7 @@ def _left(words: Dialect) -> str:
 def _under(words: Dialect) -> str:
     begins_in = f"CASE WHEN started_at > {words.now} THEN {words.seconds_until('started_at')} END"
     held = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of}"
-    return f"SELECT {taken_columns(words)}, {begins_in} FROM jobs_job WHERE {held}"
+    return f"SELECT {claimed_columns(words)}, {begins_in} FROM jobs_job WHERE {held}"
 
 
 @cache
@@ -210,25 +173,25 @@ def _claim_waiting(words: Dialect) -> str:
         " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
         " FROM wanted),"
         f" named AS MATERIALIZED (SELECT job, {words.item('place')} AS lease FROM placed)"
-        f" {taking(words, 'named.lease')} FROM named WHERE id = named.job RETURNING {taken_columns(words)}"
+        f" {taking(words, 'named.lease')} FROM named WHERE id = named.job RETURNING {claimed_columns(words)}"
     )
 
 
-def taken_columns(words: Dialect) -> str:
-    """Return the columns of a `Taken`, but its `begins_in`, in order."""
+def claimed_columns(words: Dialect) -> str:
+    """Return the columns of a `Claimed`, but its `begins_in`, in order."""
     ahead = "id, lease_id, task, queue, priority, args, kwargs, options"
-    return f"{ahead}, {', '.join(claimed_columns(words))}, correlation_id, parent_id, breaker, expires_at"
+    return f"{ahead}, {', '.join(_counts(words))}, correlation_id, parent_id, breaker, expires_at"
 
 
-def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Taken]:
-    """Return rows of `taken_columns`, with or without `begins_in` after them, by their leases."""
-    return {row[1]: _taken(row, words) for row in found}
+def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Claimed]:
+    """Return rows of `claimed_columns`, with or without `begins_in` after them, by their leases."""
+    return {row[1]: _claimed(row, words) for row in found}
 
 
-def _taken(row: Sequence[Any], words: Dialect) -> Taken:
+def _claimed(row: Sequence[Any], words: Dialect) -> Claimed:
     job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
     expired, seconds_left, correlation_id, parent_id, breaker, expires_at, *begins_in = rest
-    return Taken(
+    return Claimed(
         words.to_uuid(job_id),
         lease_id,
         task,
@@ -264,63 +227,21 @@ def taking(words: Dialect, lease_id: str = "%s", begins: str = "") -> str:
     )
 
 
-def claimed_columns(words: Dialect) -> list[str]:
-    """Return the columns of a `Claimed`, in order."""
+def _counts(words: Dialect) -> list[str]:
+    """Return the columns that say how often it was tried, and how long it may last."""
     expired = f"expires_at IS NOT NULL AND expires_at <= {words.now} AS expired"
     left = f"{words.seconds_until('deadline_at')} AS seconds_left"
     return ["attempt", "attempt_base", "max_retries", "worker_losses", expired, left]
 
 
-def claim(job_id: uuid.UUID, *, lease_id: str, lease_seconds: float, worker: str) -> Claimed | None:
-    """Take a queued job: count the attempt and hold the lease.
-
-    Returns:
-        What the executor must know, or None where the job is not there to be taken: somebody else has it,
-        it has ended, or it waits.
-
-    Raises:
-        RowLocked: it waits, and somebody else's transaction holds its row; one that relies on its not having begun.
-    """
-    words = dialect()
-    row = change_one(
-        job_id,
-        f"id = %s AND {in_state(State.QUEUED)} AND {NOT_PAUSED}",
-        [words.key(job_id)],
-        taking(words),
-        (lease_id, lease_seconds, worker),
-        returning=claimed_columns(words),
-    )
-    return None if row is None else _claimed(row)
-
-
-def claim_more(
-    task: str, queue: str, limit: int, *, lease_id: str, lease_seconds: float, worker: str
-) -> list[ClaimedJob]:
-    """Take up to `limit` more queued jobs of a task, the most urgent first, under the same lease."""
-    words = dialect()
-    columns = ", ".join(["id, args, kwargs, options, correlation_id", *claimed_columns(words)])
-    found = rows(
-        "WITH taken AS MATERIALIZED (SELECT id FROM jobs_job WHERE task = %s AND queue = %s"
-        f" AND state = '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED}"
-        f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked})"
-        f" {taking(words)} WHERE id IN (SELECT id FROM taken) RETURNING {columns}",
-        (task, queue, limit, lease_id, lease_seconds, worker),
-    )
-    return [
-        ClaimedJob(words.to_uuid(row[0]), str(row[1]), str(row[2]), read_json(row[3]), row[4], _claimed(row[5:]))
-        for row in found
-    ]
-
-
 def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
     """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
     words = dialect()
-    columns = ", ".join(claimed_columns(words))
     row = one(
-        f"SELECT {columns} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+        f"SELECT {claimed_columns(words)} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
         (words.key(job_id), lease_id),
     )
-    return None if row is None else _claimed(row)
+    return None if row is None else _claimed(row, words)
 
 
 def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:
@@ -331,11 +252,6 @@ def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:
         [words.ids(job_ids)],
     )
     return {lease_id for (lease_id,) in found}
-
-
-def _claimed(row: tuple[Any, ...]) -> Claimed:
-    attempt, attempt_base, max_retries, worker_losses, expired, seconds_left = row
-    return Claimed(attempt, attempt_base, max_retries, worker_losses, bool(expired), seconds_left)
 
 
 def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.ledger.claims import Taken, by_lease, taken_columns, taking
+from jobs.ledger.claims import Claimed, by_lease, claimed_columns, taking
 from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, change_named, changed, dialect, free, in_state, rows
 
 
@@ -72,7 +72,7 @@ def _heads(words: Dialect) -> str:
     return f"SELECT {COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {words.skip_locked}"
 
 
-def take(starts: Sequence[Start], now: float, *, lease_seconds: float, worker: str) -> list[Taken]:
+def take(starts: Sequence[Start], now: float, *, lease_seconds: float, worker: str) -> list[Claimed]:
     """Queued → running for jobs whose rows are locked, each under its lease, as begun at its time after `now`."""
     if not starts:
         return []
@@ -93,7 +93,7 @@ def _take(words: Dialect) -> str:
         named = "SELECT value ->> 'job' AS job, value ->> 'lease' AS lease, value ->> 'at' AS at FROM json_each(%s)"
         begins = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', named.at, 'unixepoch')"
     change = taking(words, "named.lease", begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
-    return change_named(named, in_state(State.QUEUED), change, taken_columns(words), words)
+    return change_named(named, in_state(State.QUEUED), change, claimed_columns(words), words)
 
 
 def hold(jobs: Mapping[uuid.UUID, int], paused: Collection[int]) -> None:

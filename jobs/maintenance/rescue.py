@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
 
 from celery import Celery
 from celery.exceptions import WorkerLostError
@@ -104,8 +103,7 @@ class Rescue:
             return
         policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy()
         policy = replace(policy, max_retries=claimed.max_retries)
-        left = inf if claimed.seconds_left is None else claimed.seconds_left
-        tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses, left)
+        tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses, claimed.seconds_left)
         outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
         failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
         if self._record(Ended(job.id, lease_id, claimed.attempt, outcome, failure, lost_worker=True)):

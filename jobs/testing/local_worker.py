@@ -15,7 +15,7 @@ from jobs.deadletters import codec
 from jobs.deadletters.archiver import store
 from jobs.flow import claim as flow
 from jobs.ledger import claims
-from jobs.ledger.claims import Taken, claim_many, claim_waiting
+from jobs.ledger.claims import Claimed, claim_many, claim_waiting
 from jobs.ledger.enqueue import NewJob, adopt
 from jobs.models import Job
 from jobs.worker.claimer import new_lease
@@ -69,7 +69,7 @@ class LocalWorker:
     def _claimant(self, queues: Any) -> flow.Worker:
         return flow.Worker(self.hostname, queues, conf().lease_seconds)
 
-    def _reserve(self, found: Sequence[Taken], *, is_foreign: bool = False) -> list[ReservedJob]:
+    def _reserve(self, found: Sequence[Claimed], *, is_foreign: bool = False) -> list[ReservedJob]:
         tasks = current_app.tasks
         jobs = [ReservedJob(job, tasks[job.task], self.hostname, is_foreign=is_foreign) for job in found]
         self.reserved |= {job.job.lease_id: job for job in jobs}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
-from jobs.ledger.claims import Taken as Claimed
+from jobs.ledger.claims import Claimed
 from jobs.ledger.enqueue import NewJob
 from jobs.worker.events import Events
 from jobs.worker.later import Later

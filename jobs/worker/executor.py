@@ -32,7 +32,7 @@ from jobs.core.versions import version_of
 from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.errors import InvalidArguments
 from jobs.ledger.attempts import Failure
-from jobs.ledger.claims import Taken as Claimed
+from jobs.ledger.claims import Claimed
 from jobs.tasks import keys
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished

@@ -90,7 +90,7 @@ class LedgerThread(threading.Thread):
         self._gone: Callable[[Sequence[ReservedJob]], None]
         self._adopted: Callable[[Foreign], None]
         self._prepare: Callable[[], None]
-        self._lines_answered: Callable[[Sequence[str], Sequence[claims.Taken]], None]
+        self._lines_answered: Callable[[Sequence[str], Sequence[claims.Claimed]], None]
 
     def serve(
         self,
@@ -98,7 +98,7 @@ class LedgerThread(threading.Thread):
         gone: Callable[[Sequence[ReservedJob]], None],
         adopted: Callable[[Foreign], None],
         prepare: Callable[[], None] = lambda: None,
-        lines_answered: Callable[[Sequence[str], Sequence[claims.Taken]], None] = lambda *_: None,
+        lines_answered: Callable[[Sequence[str], Sequence[claims.Claimed]], None] = lambda *_: None,
     ) -> None:
         """Begin.
 
@@ -328,12 +328,12 @@ class LedgerThread(threading.Thread):
             self._adopted(foreign)
 
     def _fill_batches(
-        self, asked: Sequence[Wanted], claimed: Sequence[claims.Taken], seconds: float
-    ) -> list[claims.Taken]:
+        self, asked: Sequence[Wanted], claimed: Sequence[claims.Claimed], seconds: float
+    ) -> list[claims.Claimed]:
         """Claim what waits beside the jobs of batch tasks. A job that is taken still says that there is work."""
         have = Counter((job.task, job.queue) for job in claimed if self._batch_of(job.task))
         have.update({(one.task, one.queue): 0 for one in asked if one.task and self._batch_of(one.task)})
-        more: list[claims.Taken] = []
+        more: list[claims.Claimed] = []
         for (task, queue), number in have.items():
             size = self._batch_of(task)
             if missing := -number % size or (0 if number else size):
@@ -351,7 +351,8 @@ class LedgerThread(threading.Thread):
             locked, are_back = exc.job_ids, False
         free = [job for job in jobs if job.job.id not in locked]
         # Those that an operator wants cancelled do not go back.
-        unwanted = [] if are_back else [job for job in free if claims.held(job.job.id, job.job.lease_id)]
+        held = set() if are_back else claims.leases_of([job.job.id for job in free])
+        unwanted = [job for job in free if job.job.lease_id in held]
         failure = Failure("Cancelled", "An operator cancelled it before it began.")
         self.record([End(job, outcomes.Cancelled(), failure) for job in unwanted])
         self._gone([job for job in free if job not in unwanted])

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.ledger.claims import Taken as Claimed
+from jobs.ledger.claims import Claimed
 from jobs.worker.claimer import Claimer
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery.app.task import Context
 
-from jobs.ledger.claims import Taken as Claimed
+from jobs.ledger.claims import Claimed
 from jobs.tasks.redaction import HIDDEN, hidden_names
 
 #: What a request is made of; a header of such a name is read in `request.headers` alone.

@@ -11,7 +11,7 @@ from celery.platforms import signals as platform_signals
 from celery.worker import state
 from kombu.utils.json import loads
 
-from jobs.ledger.claims import Taken as Claimed
+from jobs.ledger.claims import Claimed
 from jobs.tasks.redaction import shown_arguments
 from jobs.worker.started_flags import Began, started
 

@@ -5,11 +5,11 @@ from celery import current_app
 from jobs import new_group
 from jobs.compose.groups import settle
 from jobs.core.states import State
-from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
 from jobs.models import Job, JobGroup
 from jobs.worker.claimer import new_lease
+from tests.jobs import verbs
 from tests.jobs.rows import claim_as
 from tests.tasks_app.canvas import listed, number, tell
 
@@ -23,9 +23,9 @@ def group_of(size: int = 4, *, succeeded: int = 0, dead: int = 0) -> JobGroup:
         lease = new_lease()
         claim_as(job, lease, 60, "worker@test")
         if job in members[:succeeded]:
-            attempts.succeed(job.pk, lease)
+            verbs.succeed(job.pk, lease)
             settle(current_app, move(job.pk, job.options, State.SUCCEEDED))
         else:
-            attempts.die(job.pk, lease, Failure("Permanent", "it fails"))
+            verbs.die(job.pk, lease, Failure("Permanent", "it fails"))
             settle(current_app, move(job.pk, job.options, State.DEAD))
     return JobGroup.objects.get(pk=made.id)

@@ -7,11 +7,12 @@ from typing import Any
 from django.db.models import F
 
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, enqueue, maintain
+from jobs.ledger import enqueue, maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.enqueue import NewJob
 from jobs.ledger.sql import dialect, one
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.waiting import wait_for
 
 LEASE = "a" * 32
@@ -55,7 +56,7 @@ def written(**changes: Any) -> Job:
 
 def claim_as(job: Job, lease_id: str, lease_seconds: float = 60, worker: str = "worker@test") -> None:
     """Claim a job that waits, under this lease."""
-    assert claims.claim(job.id, lease_id=lease_id, lease_seconds=lease_seconds, worker=worker)
+    assert verbs.claim(job.id, lease_id=lease_id, lease_seconds=lease_seconds, worker=worker)
 
 
 def claimed(lease_id: str = LEASE, lease_seconds: float = 60, worker: str = "worker@test", **changes: Any) -> Job:
@@ -76,13 +77,13 @@ def in_state(state: State) -> Job:
     job = claimed()
     match state:
         case State.RETRYING:
-            assert attempts.retry(job.id, LEASE, 3600, ERROR)
+            assert verbs.retry(job.id, LEASE, 3600, ERROR)
         case State.SUCCEEDED:
-            assert attempts.succeed(job.id, LEASE)
+            assert verbs.succeed(job.id, LEASE)
         case State.DEAD:
-            assert attempts.die(job.id, LEASE, ERROR)
+            assert verbs.die(job.id, LEASE, ERROR)
         case State.CANCELLED:
-            assert attempts.cancel_running(job.id, LEASE, ERROR)
+            assert verbs.cancel(job.id, LEASE, ERROR)
     job.refresh_from_db()
     return job
 

@@ -12,11 +12,12 @@ from hypothesis import given, settings, strategies as st
 
 from jobs.core.held_by import HeldBy
 from jobs.core.states import TRANSITIONS, State
-from jobs.ledger import attempts, claims, enqueue, hold, record
-from jobs.ledger.claims import Claims, Taken
+from jobs.ledger import claims, enqueue, hold, record
+from jobs.ledger.claims import Claimed, Claims
 from jobs.ledger.sql import POSTGRESQL
 from jobs.models import Job
 from jobs.operations import actions as operations
+from tests.jobs import verbs
 from tests.jobs.locks import holding, never_waiting
 from tests.jobs.races import at_once
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, in_state, new_job, written
@@ -55,7 +56,7 @@ def test_a_claim_counts_the_attempt_takes_the_lease_and_tells_all_that_there_is_
     )
     Job.objects.filter(pk=job.pk).update(attempt=4, attempt_base=3, worker_losses=1, unique_key="key")
     [taken] = claim(job).claimed
-    assert taken == Taken(
+    assert taken == Claimed(
         id=job.pk,
         lease_id=lease_of(job),
         task=job.task,
@@ -82,7 +83,7 @@ def test_a_claim_counts_the_attempt_takes_the_lease_and_tells_all_that_there_is_
 def test_a_claim_of_many_does_to_each_what_a_claim_of_its_own_does() -> None:
     one, other, third = (written(max_retries=None, options=None) for _ in range(3))
     assert ids(claim(one, other)) == [one.pk, other.pk]
-    assert claims.claim(third.pk, lease_id=LEASE, lease_seconds=60, worker="worker@test")
+    assert verbs.claim(third.pk, lease_id=LEASE, lease_seconds=60, worker="worker@test")
     rows = [{name: value for name, value in content(job).items() if name not in MOMENTS} for job in (one, other, third)]
     assert rows[0] == rows[1] == rows[2]
 
@@ -109,7 +110,7 @@ def hold_back(job: Job) -> None:
 
 
 def have_taken(job: Job) -> None:
-    assert claims.claim(job.pk, lease_id=OTHER_LEASE, lease_seconds=60, worker="other")
+    assert verbs.claim(job.pk, lease_id=OTHER_LEASE, lease_seconds=60, worker="other")
 
 
 @pytest.mark.parametrize("prevent", [pause, hold_back, have_taken])
@@ -148,7 +149,7 @@ def test_what_was_claimed_by_a_try_whose_answer_was_lost_is_told_again() -> None
     assert found.claimed[1] == first.claimed[0]
     assert ids(found) == [free.pk, job.pk]
     assert content(job) == before
-    attempts.succeed(job.pk, lease_of(job))
+    verbs.succeed(job.pk, lease_of(job))
     assert claim(job, again=True) == Claims([], set())
 
 
@@ -210,7 +211,7 @@ def test_of_waiting_jobs_those_that_somebody_holds_are_passed_by() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_workers_that_fill_batches_at_once_no_two_get_the_same_job() -> None:
     jobs = [written() for _ in range(30)]
-    found: dict[int, list[Taken]] = {}
+    found: dict[int, list[Claimed]] = {}
 
     def race(number: int) -> None:
         leases = [uuid.uuid4().hex for _ in range(10)]

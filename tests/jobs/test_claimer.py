@@ -10,7 +10,7 @@ import pytest
 from celery import current_app
 from hypothesis import given, strategies as st
 
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.worker.claimer import FIRST_MEAN, MOST_AT_ONCE, WEIGHT, Answer, Claimer, Delivery, Means, Wanted
 from jobs.worker.events import Events
 from jobs.worker.main_thread import MainThread
@@ -24,12 +24,12 @@ from tests.tasks_app import tasks
 LONG = PATIENCE + 5.0
 
 
-def taken(lease: str = "", task: str = tasks.noop.name, breaker: str | None = None) -> Taken:
+def taken(lease: str = "", task: str = tasks.noop.name, breaker: str | None = None) -> Claimed:
     """Return a job as the ledger tells of it."""
     values: dict[str, Any] = {"args": "[]", "kwargs": "{}", "options": None, "correlation_id": "", "parent_id": None}
     counts: dict[str, Any] = {"priority": 5, "attempt": 1, "attempt_base": 0, "max_retries": None, "worker_losses": 0}
     lease = lease or uuid.uuid4().hex
-    return Taken(uuid.uuid4(), lease, task, "default", expired=False, breaker=breaker, **counts, **values)
+    return Claimed(uuid.uuid4(), lease, task, "default", expired=False, breaker=breaker, **counts, **values)
 
 
 def reserved(task: Any = tasks.noop) -> ReservedJob:
@@ -97,7 +97,7 @@ class Worker:
         self.claimer.deliver(wanted)
         return wanted
 
-    def answer(self, asked: Sequence[Wanted], claimed: Sequence[Taken] = (), again: Sequence[uuid.UUID] = ()) -> None:
+    def answer(self, asked: Sequence[Wanted], claimed: Sequence[Claimed] = (), again: Sequence[uuid.UUID] = ()) -> None:
         """Let the ledger answer."""
         self.claimer.answered(asked, Answer(claimed, again))
 

@@ -1,43 +1,13 @@
 """Two transactions in each other's way are no outage: the engine tries again at once, and seldom has to."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.db import OperationalError, connection
 
-from jobs.worker.database import is_outage, of_the_engine, patiently
+from jobs.worker.database import is_outage, of_the_engine
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres_only]
-
-
-@pytest.fixture(params=["40001", "40P01"])
-def failing_once(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A function that fails when it is first called, as a transaction does that was in another's way."""
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE SEQUENCE calls")
-        cursor.execute(
-            "CREATE FUNCTION fails_once() RETURNS text LANGUAGE plpgsql AS $$ BEGIN IF nextval('calls') = 1 THEN"
-            f" RAISE EXCEPTION 'in the way' USING ERRCODE = '{request.param}'; END IF; RETURN 'done'; END $$"
-        )
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION fails_once; DROP SEQUENCE calls")
-
-
-@pytest.mark.usefixtures("failing_once")
-def test_what_is_done_patiently_is_done_again_over_the_same_connection() -> None:
-    connection.ensure_connection()
-    session = connection.connection
-
-    def call(in_doubt: bool) -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT fails_once()")
-        return in_doubt
-
-    # Nothing was committed, so nothing is in doubt.
-    assert patiently(call, 5) is False
-    assert connection.connection is session
 
 
 @pytest.mark.parametrize("code, outage", [("40001", False), ("40P01", False), ("55P03", False), ("53100", True)])

@@ -16,6 +16,7 @@ from jobs.core.states import State
 from jobs.ledger import attempts, claims, enqueue, operate
 from jobs.models import Job
 from jobs.tasks.task import RetryCall
+from tests.jobs import verbs
 from tests.jobs.delivery import InThisProcess, deliver
 from tests.jobs.rows import LEASE, claim_as, new_job, next_moment, written
 from tests.jobs.test_retry import draws, policies
@@ -167,5 +168,5 @@ def test_a_job_that_an_operator_puts_back_has_no_deadline_any_more() -> None:
 def test_a_success_that_comes_after_its_deadline_was_recorded_does_not_count() -> None:
     row = Job.objects.get(pk=enqueue.insert(new_job()))
     claim_as(row, LEASE)
-    assert attempts.retry(row.pk, LEASE, 60, attempts.Failure(attempts.TOO_LATE, "late"))
+    assert verbs.retry(row.pk, LEASE, 60, attempts.Failure(attempts.TOO_LATE, "late"))
     assert not attempts.succeed_late(row.pk, 1, "worker@test")

@@ -14,8 +14,8 @@ from django.utils import timezone
 from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Released
 from jobs.core.states import State
-from jobs.ledger import claims
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.jobs.delivery import InThisProcess, deliver
 from tests.jobs.rows import LEASE
 from tests.tasks_app import effects as effects_of, tasks
@@ -79,7 +79,7 @@ def test_a_message_delivered_again_runs_nothing(effects: Effects, heard: list[st
 
 def test_a_job_that_is_taken_is_not_run(effects: Effects) -> None:
     job = tasks.note.delay("elsewhere").job
-    claims.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="other")
+    verbs.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="other")
     deliver(job)
     assert effects.lines() == []
     assert (job.state, job.worker) == (State.RUNNING, "other")

@@ -17,7 +17,7 @@ from jobs.core.states import State
 from jobs.errors import InvalidRule
 from jobs.flow import claim as flow
 from jobs.ledger import claims
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.ledger.pauses import end_pauses
 from jobs.models import FlowRule, Job, OperatorAction, Queue
 from jobs.operations import flow as operations
@@ -31,14 +31,14 @@ TASK = tasks.noop.name
 WORKER = flow.Worker("worker@test", ["default"], 60.0)
 
 
-def claim(*jobs: Job) -> list[Taken]:
+def claim(*jobs: Job) -> list[Claimed]:
     asked = {job.pk: uuid.uuid4().hex for job in jobs}
     found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
     decided = flow.claim({job_id: asked[job_id] for job_id in found.ruled}, WORKER)
     return [*found.claimed, *decided.claimed]
 
 
-def from_lines(most: int = 100) -> Sequence[Taken]:
+def from_lines(most: int = 100) -> Sequence[Claimed]:
     return flow.claim_from_lines([uuid.uuid4().hex for _ in range(most)], WORKER)
 
 

@@ -17,7 +17,7 @@ from kombu.utils.json import loads
 from jobs import Batch, Permanent, Snooze, job
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.ledger import claims, hold
+from jobs.ledger import hold
 from jobs.ledger.attempts import Failure
 from jobs.maintenance.held_back import HeldBack
 from jobs.maintenance.rescue import Rescue
@@ -27,6 +27,7 @@ from jobs.worker.ledger_thread import LedgerThread
 from jobs.worker.losses import Condemned
 from jobs.worker.reports import Reports
 from jobs.worker.reserved import Reserved
+from tests.jobs import verbs
 from tests.jobs.delivery import InThisProcess, deliver, deliver_foreign
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -204,7 +205,7 @@ def test_error_links_follow_a_job_that_has_expired() -> None:
 
 def test_error_links_follow_a_job_that_killed_too_many_workers(rescue: Rescue) -> None:
     job = with_error_links(tasks.note, "x")
-    claims.claim(job.pk, lease_id="a" * 32, lease_seconds=-1, worker="gone@test")
+    verbs.claim(job.pk, lease_id="a" * 32, lease_seconds=-1, worker="gone@test")
     Job.objects.filter(pk=job.pk).update(worker_losses=99)
     rescue.look()
     assert_error_links_were_called(job)

@@ -13,13 +13,14 @@ from jobs.conf import conf
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.deadletters.archiver import Archiver
-from jobs.ledger import attempts, claims, hold, maintain
+from jobs.ledger import claims, hold, maintain
 from jobs.ledger.attempts import Failure
 from jobs.maintenance.held_back import HeldBack
 from jobs.models import Job
 from jobs.operations import actions
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import job_json
+from tests.jobs import verbs
 from tests.jobs.delivery import deliver, deliver_foreign
 from tests.jobs.races import at_once
 from tests.jobs.rows import LEASE, claimed, next_moment, written
@@ -152,7 +153,7 @@ def test_who_takes_the_arguments_frees_it(duty: HeldBack) -> None:
 def test_a_batch_does_not_claim_it_again_and_again(duty: HeldBack) -> None:
     waiting = written(task="tests.held.batch", args='["b", "more"]')
     deliver(waiting)
-    found = claims.claim_more("tests.held.batch", "default", 5, lease_id=LEASE, lease_seconds=9, worker="w")
+    found = claims.claim_waiting("tests.held.batch", "default", [LEASE], lease_seconds=9, worker="w")
     assert found == []
 
 
@@ -233,7 +234,7 @@ def test_an_operator_may_cancel_it_or_send_it_again(valkey: Valkey) -> None:
 
 def test_a_claim_that_is_lost_holds_nothing_back() -> None:
     job = claimed(task="not.yet")
-    assert not attempts.hold(job.pk, "b" * 32, HeldBy.INVALID, UNKNOWN)
+    assert not verbs.hold(job.pk, "b" * 32, HeldBy.INVALID, UNKNOWN)
     assert Job.objects.get(pk=job.pk).state == State.RUNNING
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from jobs import job
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, maintain
+from jobs.ledger import attempts, maintain
 from jobs.ledger.attempts import Failure
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.jobs.delivery import deliver
 from tests.jobs.rows import ERROR, OTHER_LEASE
 from tests.tasks_app import tasks
@@ -37,7 +38,7 @@ def fresh() -> Iterator[None]:
 
 def rescue(row: Job) -> None:
     assert row.lease_id is not None
-    assert attempts.retry(row.pk, row.lease_id, 0, ERROR, lost_worker=True)
+    assert verbs.retry(row.pk, row.lease_id, 0, ERROR, lost_worker=True)
 
 
 def make_due(_: Job) -> None:
@@ -45,12 +46,12 @@ def make_due(_: Job) -> None:
 
 
 def begin_again(row: Job) -> None:
-    assert claims.claim(row.pk, lease_id=OTHER_LEASE, lease_seconds=60, worker="worker@test")
+    assert verbs.claim(row.pk, lease_id=OTHER_LEASE, lease_seconds=60, worker="worker@test")
 
 
 def give_up(row: Job) -> None:
     assert row.lease_id is not None
-    assert attempts.die(row.pk, row.lease_id, ERROR)
+    assert verbs.die(row.pk, row.lease_id, ERROR)
 
 
 @pytest.mark.parametrize("events", [[rescue], [rescue, make_due]])
@@ -82,7 +83,7 @@ def test_another_attempt_of_the_same_number_is_not_taken_for_it() -> None:
     row = slow.delay().job
     begin_again(row)
     assert not attempts.succeed_late(row.pk, 1, "worker@test")
-    assert attempts.retry(row.pk, OTHER_LEASE, 0, ERROR)
+    assert verbs.retry(row.pk, OTHER_LEASE, 0, ERROR)
     assert not attempts.succeed_late(row.pk, 1, "other@test")
     assert not attempts.succeed_late(row.pk, 0, "worker@test")
     assert attempts.succeed_late(row.pk, 1, "worker@test")
@@ -90,7 +91,7 @@ def test_another_attempt_of_the_same_number_is_not_taken_for_it() -> None:
 
 def take_at_its_limit(row: Job) -> None:
     assert row.lease_id is not None
-    assert attempts.retry(row.pk, row.lease_id, 60, Failure(attempts.OVERTIME, "The hard time limit of 1 s passed."))
+    assert verbs.retry(row.pk, row.lease_id, 60, Failure(attempts.OVERTIME, "The hard time limit of 1 s passed."))
 
 
 def test_one_whose_time_limit_had_passed_does_not_count() -> None:

@@ -10,6 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from jobs.core.states import FINAL, INITIAL, TRANSITIONS, WAITING, State
 from jobs.ledger import attempts, claims, enqueue, maintain
 from jobs.models import Attempt, Job
+from tests.jobs import verbs
 from tests.jobs.rows import ERROR, new_job
 
 #: Now, or far from now; nothing in between, so that no example depends on how long it takes.
@@ -17,16 +18,16 @@ delays = st.sampled_from([0.0, 3600.0])
 lease_seconds = st.sampled_from([-1.0, 3600.0])
 End = Callable[[Any, str], bool]
 ends: st.SearchStrategy[End] = st.one_of(
-    st.just(attempts.succeed),
+    st.just(verbs.succeed),
     st.builds(
-        lambda delay, lost: lambda job, lease: attempts.retry(job, lease, delay, ERROR, lost_worker=lost),
+        lambda delay, lost: lambda job, lease: verbs.retry(job, lease, delay, ERROR, lost_worker=lost),
         delays,
         st.booleans(),
     ),
-    st.builds(lambda lost: lambda job, lease: attempts.die(job, lease, ERROR, lost_worker=lost), st.booleans()),
-    st.builds(lambda delay: lambda job, lease: attempts.snooze(job, lease, delay, "later"), delays),
-    st.just(lambda job, lease: attempts.cancel_running(job, lease, ERROR)),
-    st.just(lambda job, lease: attempts.release(job, lease, ERROR)),
+    st.builds(lambda lost: lambda job, lease: verbs.die(job, lease, ERROR, lost_worker=lost), st.booleans()),
+    st.builds(lambda delay: lambda job, lease: verbs.snooze(job, lease, delay, "later"), delays),
+    st.just(lambda job, lease: verbs.cancel(job, lease, ERROR)),
+    st.just(lambda job, lease: verbs.release(job, lease, ERROR)),
 )
 
 
@@ -76,7 +77,7 @@ class Ledger(RuleBasedStateMachine):
         self.deliveries += 1
         lease = f"{self.deliveries:032}"
         before = self.seen[job]
-        claimed = claims.claim(job, lease_id=lease, lease_seconds=seconds, worker="w")
+        claimed = verbs.claim(job, lease_id=lease, lease_seconds=seconds, worker="w")
         assert (claimed is not None) == (before["state"] == State.QUEUED)
         if claimed is None:
             self.nothing_changed()

@@ -18,7 +18,7 @@ from jobs.errors import EnqueueError, InvalidOption
 from jobs.flow import claim as flow
 from jobs.flow.declared import declare
 from jobs.ledger import claims, operate, record
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.models import FlowRule, Job
 from jobs.tasks import limits as declarations
 from jobs.tasks.keys import limit_key
@@ -36,7 +36,7 @@ def limit(kind: str = "task", name: str = TASK, **figures: Any) -> FlowRule:
     return FlowRule.objects.create(kind=kind, name=name, **figures)
 
 
-def claim(jobs: Sequence[Job]) -> list[Taken]:
+def claim(jobs: Sequence[Job]) -> list[Claimed]:
     """Claim as a worker does: what nothing limits, and then the others."""
     asked = {one.pk: uuid.uuid4().hex for one in jobs}
     found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
@@ -44,11 +44,11 @@ def claim(jobs: Sequence[Job]) -> list[Taken]:
     return [*found.claimed, *decided.claimed]
 
 
-def from_lines(most: int = 100) -> list[Taken]:
+def from_lines(most: int = 100) -> list[Claimed]:
     return flow.claim_from_lines([uuid.uuid4().hex for _ in range(most)], WORKER)
 
 
-def end(*jobs: Taken) -> None:
+def end(*jobs: Claimed) -> None:
     """Record that these have succeeded, as a worker does."""
     record.record_many([record.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
 
@@ -337,7 +337,7 @@ def test_whatever_happens_no_limit_is_exceeded_and_in_the_end_all_have_run(seed:
         waiting(task=task, limit_key=chance.choice(keys) if task == TASK else None, priority=chance.randint(0, 9))
         for task in chance.choices([TASK, OTHER], k=14)
     ]
-    running: list[Taken] = []
+    running: list[Claimed] = []
     for _ in range(150):
         step = chance.choice(["read", "end", "look"])
         if step == "read" and unread:

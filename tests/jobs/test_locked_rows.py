@@ -10,12 +10,15 @@ from django.db.models import Model
 from django.db.models.functions import Now
 from psycopg import sql
 
+from jobs.core.outcome import Succeeded
 from jobs.core.states import FINAL, State
 from jobs.ledger import attempts, claims, fetch, maintain, operate, prune
 from jobs.ledger.prune import Past
+from jobs.ledger.record import Ended, record_many
 from jobs.ledger.sql import RowLocked
 from jobs.models import Attempt, DeadLetter, Job
 from jobs.worker.losses import Losses, Unsent
+from tests.jobs import verbs
 from tests.jobs.letters import dead_letter
 from tests.jobs.locks import elsewhere, holding, never_waiting
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, dispatched, in_state, waiting, written
@@ -31,7 +34,7 @@ def without_waiting() -> Iterator[None]:
 
 
 def claim(job_id: uuid.UUID) -> object:
-    return claims.claim(job_id, lease_id=OTHER_LEASE, lease_seconds=60, worker="worker@test")
+    return verbs.claim(job_id, lease_id=OTHER_LEASE, lease_seconds=60, worker="worker@test")
 
 
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
@@ -40,13 +43,12 @@ QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "undispatch": lambda job_id: maintain.undispatch([job_id]),
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
-    "succeed": lambda job_id: attempts.succeed(job_id, LEASE),
-    "succeed_many": lambda job_id: attempts.succeed_many([job_id], LEASE),
-    "retry": lambda job_id: attempts.retry(job_id, LEASE, 1, ERROR),
-    "die": lambda job_id: attempts.die(job_id, LEASE, ERROR),
-    "cancel_running": lambda job_id: attempts.cancel_running(job_id, LEASE, ERROR),
-    "snooze": lambda job_id: attempts.snooze(job_id, LEASE, 1, "later"),
-    "release": lambda job_id: attempts.release(job_id, LEASE, ERROR),
+    "succeed": lambda job_id: verbs.succeed(job_id, LEASE),
+    "retry": lambda job_id: verbs.retry(job_id, LEASE, 1, ERROR),
+    "die": lambda job_id: verbs.die(job_id, LEASE, ERROR),
+    "cancel_running": lambda job_id: verbs.cancel(job_id, LEASE, ERROR),
+    "snooze": lambda job_id: verbs.snooze(job_id, LEASE, 1, "later"),
+    "release": lambda job_id: verbs.release(job_id, LEASE, ERROR),
     "put_back": lambda _: claims.put_back([LEASE], message_lost=True),
 }
 
@@ -70,15 +72,14 @@ def test_a_reference_from_another_table_holds_nobody_up() -> None:
             "INSERT INTO jobs_attempt (job_id, number, outcome, error_type, error) VALUES (%s, 1, 'x', 'x', 'x')",
             [job.pk],
         )
-        assert attempts.succeed(job.pk, LEASE)
+        assert verbs.succeed(job.pk, LEASE)
 
 
 def test_of_a_batch_what_is_free_succeeds_and_what_is_held_is_named() -> None:
-    held, free = claimed(), claimed()
-    with holding(held), pytest.raises(RowLocked) as error:
-        attempts.succeed_many([held.pk, free.pk], LEASE)
-    assert set(error.value.job_ids) == {held.pk}
-    assert set(error.value.changed) == {free.pk}
+    held, free = claimed("1" * 32), claimed("2" * 32)
+    with holding(held):
+        records = record_many([Ended(job.pk, job.lease_id or "", 1, Succeeded()) for job in (held, free)])
+    assert (records.locked, set(records.became)) == ({held.pk}, {free.pk})
 
 
 def test_leases_are_renewed_but_the_one_of_a_held_row_which_is_named() -> None:

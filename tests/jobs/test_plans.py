@@ -12,6 +12,7 @@ from jobs.flow.breakers import look_after
 from jobs.ledger import attempts, claims, fetch, maintain, operate
 from jobs.ledger.work import find_work
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.jobs.rows import ERROR, LEASE, claimed, written
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres_only]
@@ -44,7 +45,7 @@ def scans() -> dict[str, int]:
 
 
 def claim(job_id: uuid.UUID) -> object:
-    return claims.claim(job_id, lease_id=LEASE, lease_seconds=60, worker="worker@test")
+    return verbs.claim(job_id, lease_id=LEASE, lease_seconds=60, worker="worker@test")
 
 
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
@@ -56,11 +57,10 @@ QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "cancel": lambda job_id: operate.cancel([job_id], "not wanted"),
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
-    "succeed": lambda job_id: attempts.succeed(job_id, LEASE),
-    "succeed_many": lambda job_id: attempts.succeed_many([job_id], LEASE),
+    "succeed": lambda job_id: verbs.succeed(job_id, LEASE),
     "held": lambda job_id: claims.held(job_id, LEASE),
-    "retry": lambda job_id: attempts.retry(job_id, LEASE, 1, ERROR),
-    "snooze": lambda job_id: attempts.snooze(job_id, LEASE, 1, "later"),
+    "retry": lambda job_id: verbs.retry(job_id, LEASE, 1, ERROR),
+    "snooze": lambda job_id: verbs.snooze(job_id, LEASE, 1, "later"),
     "ask_to_cancel": lambda job_id: operate.ask_to_cancel([job_id]),
 }
 
@@ -134,7 +134,7 @@ def rows_read() -> int:
 
 def test_a_batch_is_claimed_without_reading_all_that_waits(full: str) -> None:
     before = rows_read()
-    found = claims.claim_more("batch", full, 10, lease_id=LEASE, lease_seconds=60, worker="worker@test")
+    found = claims.claim_waiting("batch", full, [f"{number:032}" for number in range(10)], lease_seconds=60, worker="w")
     assert len(found) == 10
     assert rows_read() - before < MANY / 10
 

@@ -15,11 +15,12 @@ from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Outcome, Reason
 from jobs.core.retry import TOO_LONG
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, operate
+from jobs.ledger import attempts, operate
 from jobs.ledger.attempts import Failure
 from jobs.ledger.record import Ended, Records, record_many
 from jobs.models import Attempt, Job
 from jobs.models.tally import Tally
+from tests.jobs import verbs
 from tests.jobs.locks import elsewhere, holding, never_waiting
 from tests.jobs.races import at_once
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, written
@@ -55,22 +56,22 @@ def alone(end: Ended) -> Outcome | None:
     job_id, lease, failure = end.id, end.lease_id, end.failure or ERROR
     match end.outcome:
         case outcomes.Succeeded():
-            written = attempts.succeed(job_id, lease)
+            written = verbs.succeed(job_id, lease)
         case outcomes.RetryIn(delay):
-            written = attempts.retry(job_id, lease, delay, failure, lost_worker=end.lost_worker)
+            written = verbs.retry(job_id, lease, delay, failure, lost_worker=end.lost_worker)
         case outcomes.Dead():
-            written = attempts.die(job_id, lease, failure, lost_worker=end.lost_worker)
+            written = verbs.die(job_id, lease, failure, lost_worker=end.lost_worker)
         case outcomes.Snoozed(delay):
-            written = attempts.snooze(job_id, lease, delay, failure.summary)
+            written = verbs.snooze(job_id, lease, delay, failure.summary)
         case outcomes.Cancelled():
-            written = attempts.cancel_running(job_id, lease, failure)
+            written = verbs.cancel(job_id, lease, failure)
         case outcomes.Released():
-            written = attempts.release(job_id, lease, failure)
+            written = verbs.release(job_id, lease, failure)
         case outcomes.HeldBack(by):
-            written = attempts.hold(job_id, lease, by, failure)
+            written = verbs.hold(job_id, lease, by, failure)
     if not written:
         return None
-    return outcomes.Cancelled() if attempts.is_cancelled(job_id) else end.outcome
+    return outcomes.Cancelled() if Job.objects.filter(pk=job_id, state=State.CANCELLED).exists() else end.outcome
 
 
 # --- To each happens what would happen to it alone --------------------------------------------------
@@ -96,7 +97,7 @@ class Case:
         rows.update(attempt=self.attempts_before, attempt_base=self.attempts_before // 2, unique_key=f"{job.pk}")
         if self.was_held_before:
             rows.update(held_since=job.created_at)
-        assert claims.claim(job.pk, lease_id=lease, lease_seconds=60, worker="worker@test")
+        assert verbs.claim(job.pk, lease_id=lease, lease_seconds=60, worker="worker@test")
         if self.was_asked_to_cancel:
             assert operate.ask_to_cancel([job.pk])
         job.refresh_from_db()
@@ -292,7 +293,7 @@ def test_what_a_try_wrote_whose_answer_was_lost_is_known_and_not_written_twice(n
 
 def run_again(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(state=State.QUEUED, finished_at=None, held_by=None)
-    assert claims.claim(job.pk, lease_id=OTHER_LEASE, lease_seconds=60, worker="other")
+    assert verbs.claim(job.pk, lease_id=OTHER_LEASE, lease_seconds=60, worker="other")
 
 
 @pytest.mark.parametrize("name", ["retry", "released"])
@@ -316,11 +317,11 @@ def test_it_is_known_even_where_the_job_was_replayed(name: str) -> None:
 
 
 def rescued(job: Job) -> None:
-    assert attempts.retry(job.pk, str(job.lease_id), 60, Failure("WorkerLost", "gone"), lost_worker=True)
+    assert verbs.retry(job.pk, str(job.lease_id), 60, Failure("WorkerLost", "gone"), lost_worker=True)
 
 
 def set_aside(job: Job) -> None:
-    assert attempts.die(job.pk, str(job.lease_id), Failure("WorkerLost", "gone"), lost_worker=True)
+    assert verbs.die(job.pk, str(job.lease_id), Failure("WorkerLost", "gone"), lost_worker=True)
 
 
 @pytest.mark.parametrize("end_otherwise", [rescued, set_aside])

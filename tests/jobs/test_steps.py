@@ -17,13 +17,13 @@ from jobs import Batch, Cancel, LeaseLost, each, job, step
 from jobs.compose.steps import Interrupted, of_attempt
 from jobs.core.outcome import Released
 from jobs.core.states import State
-from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.prune import Past, prune_jobs
 from jobs.ledger.record import Ended, record_many
 from jobs.models import Job, Queue, Step
 from jobs.operations.actions import cancel_jobs, requeue, retry_jobs
 from jobs.operations.filters import JobFilter
+from tests.jobs import verbs
 from tests.jobs.delivery import InThisProcess, deliver
 from tests.jobs.locks import holding
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed
@@ -261,10 +261,10 @@ def test_who_has_lost_the_lease_keeps_nothing(leased: Job) -> None:
 @pytest.mark.parametrize("end", ["succeed", "die", "cancel", "retry"])
 def test_who_goes_on_after_the_jobs_end_keeps_nothing(leased: Job, end: str) -> None:
     act: Any = {
-        "succeed": lambda: attempts.succeed(leased.pk, LEASE),
-        "die": lambda: attempts.die(leased.pk, LEASE, ERROR),
-        "cancel": lambda: attempts.cancel_running(leased.pk, LEASE, ERROR),
-        "retry": lambda: attempts.retry(leased.pk, LEASE, 60, ERROR),
+        "succeed": lambda: verbs.succeed(leased.pk, LEASE),
+        "die": lambda: verbs.die(leased.pk, LEASE, ERROR),
+        "cancel": lambda: verbs.cancel(leased.pk, LEASE, ERROR),
+        "retry": lambda: verbs.retry(leased.pk, LEASE, 60, ERROR),
     }[end]
     assert act()
     with pytest.raises(LeaseLost):

@@ -14,7 +14,7 @@ from jobs.core.states import State
 from jobs.core.turns import Turns
 from jobs.flow import claim as flow
 from jobs.ledger import claims, rules, turns
-from jobs.ledger.claims import Taken
+from jobs.ledger.claims import Claimed
 from jobs.models import FlowRule, Job, Turn
 from jobs.operations import flow as operations
 from tests.jobs.locks import elsewhere
@@ -29,14 +29,14 @@ def waiting(tenant: str, number: int, priority: int = 5) -> list[Job]:
     return [written(task=TASK, tenant=tenant, id=uuid7(), priority=priority) for _ in range(number)]
 
 
-def claim(jobs: Sequence[Job]) -> list[Taken]:
+def claim(jobs: Sequence[Job]) -> list[Claimed]:
     asked = {job.pk: uuid.uuid4().hex for job in jobs}
     found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
     decided = flow.claim({job_id: asked[job_id] for job_id in found.ruled}, WORKER)
     return [*found.claimed, *decided.claimed]
 
 
-def tenants(taken: Sequence[Taken]) -> Counter[str | None]:
+def tenants(taken: Sequence[Claimed]) -> Counter[str | None]:
     return Counter(Job.objects.get(pk=one.id).tenant for one in taken)
 
 

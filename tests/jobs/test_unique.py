@@ -11,6 +11,7 @@ from jobs.ledger import claims, enqueue, maintain
 from jobs.ledger.sql import RowLocked
 from jobs.models import Job
 from jobs.worker.losses import Losses, Unsent
+from tests.jobs import verbs
 from tests.jobs.locks import elsewhere, never_waiting
 from tests.jobs.races import at_once
 from tests.jobs.rows import LEASE, claim_as, dispatched, new_job, written
@@ -25,7 +26,7 @@ def claimed_elsewhere(row: Job) -> list[object]:
 
     def claim(_: int) -> None:
         try:
-            found.append(claims.claim(row.pk, lease_id=LEASE, lease_seconds=60, worker="worker@test"))
+            found.append(verbs.claim(row.pk, lease_id=LEASE, lease_seconds=60, worker="worker@test"))
         except RowLocked as exc:
             found.append(exc)
 

@@ -21,11 +21,12 @@ from hypothesis.stateful import (
 from jobs import InvalidOption, job
 from jobs.core.states import State
 from jobs.core.unique_rule import UniqueRule
-from jobs.ledger import attempts, claims, enqueue, maintain, operate, prune
+from jobs.ledger import claims, enqueue, maintain, operate, prune
 from jobs.ledger.enqueue import Written
 from jobs.ledger.prune import Past
 from jobs.models import Job, UniqueCall
 from jobs.tasks.calls import JobResult
+from tests.jobs import verbs
 from tests.jobs.delivery import deliver
 from tests.jobs.locks import elsewhere
 from tests.jobs.races import at_once
@@ -56,11 +57,11 @@ def test_a_job_that_runs_or_waits_for_its_next_attempt_stands_for_further_calls_
     assert call() == Written(first.id, is_new=False)
     claim_as(row, LEASE)
     assert call() == Written(first.id, is_new=False)
-    assert attempts.retry(first.id, LEASE, 0, ERROR)
+    assert verbs.retry(first.id, LEASE, 0, ERROR)
     assert call() == Written(first.id, is_new=False)
     maintain.take_due(10)
     claim_as(row, LEASE)
-    assert attempts.succeed(first.id, LEASE)
+    assert verbs.succeed(first.id, LEASE)
     assert row.calls == 4
     assert call().is_new
 
@@ -75,21 +76,21 @@ def test_however_it_ends_the_key_is_free_for_the_next_call(end: str) -> None:
         claim_as(row, LEASE)
         match end:
             case "succeeded":
-                assert attempts.succeed(first.id, LEASE)
+                assert verbs.succeed(first.id, LEASE)
             case "dead":
-                assert attempts.die(first.id, LEASE, ERROR)
+                assert verbs.die(first.id, LEASE, ERROR)
             case "cancelled":
-                assert attempts.cancel_running(first.id, LEASE, ERROR)
+                assert verbs.cancel(first.id, LEASE, ERROR)
             case "cancelled on the way":
                 assert operate.ask_to_cancel([first.id]) == 1
-                assert attempts.retry(first.id, LEASE, 5, ERROR)
+                assert verbs.retry(first.id, LEASE, 5, ERROR)
     assert call().is_new
 
 
 def test_a_job_that_its_worker_hands_back_keeps_its_key() -> None:
     first = call()
     claim_as(Job.objects.get(pk=first.id), LEASE)
-    assert attempts.release(first.id, LEASE, ERROR)
+    assert verbs.release(first.id, LEASE, ERROR)
     assert call() == Written(first.id, is_new=False)
 
 
@@ -100,7 +101,7 @@ def test_nobody_waits_for_who_relies_on_a_job_that_runs_and_its_end_is_recorded_
     with transaction.atomic():
         assert call() == Written(first.id, is_new=False)
         ended: list[bool] = []
-        at_once(lambda _: ended.append(attempts.succeed(first.id, LEASE)), 1)
+        at_once(lambda _: ended.append(verbs.succeed(first.id, LEASE)), 1)
         assert ended == [True]
 
 
@@ -111,7 +112,7 @@ def test_within_its_time_a_job_that_succeeded_stands_for_further_calls() -> None
     first = call(HOUR)
     claim_as(Job.objects.get(pk=first.id), LEASE)
     assert call(HOUR) == Written(first.id, is_new=False)
-    assert attempts.succeed(first.id, LEASE)
+    assert verbs.succeed(first.id, LEASE)
     assert call(HOUR) == Written(first.id, is_new=False)
     window_is_over()
     assert call(HOUR).is_new
@@ -121,7 +122,7 @@ def test_within_its_time_a_job_that_succeeded_stands_for_further_calls() -> None
 def test_a_job_that_gave_up_has_not_done_what_a_further_call_asks_for(end: str) -> None:
     first = call(HOUR)
     claim_as(Job.objects.get(pk=first.id), LEASE)
-    assert (attempts.die if end == "dead" else attempts.cancel_running)(first.id, LEASE, ERROR)
+    assert (verbs.die if end == "dead" else verbs.cancel)(first.id, LEASE, ERROR)
     assert call(HOUR).is_new
 
 
@@ -137,7 +138,7 @@ def test_a_job_is_not_pruned_while_it_stands_for_further_calls() -> None:
     first = call(HOUR)
     call(HOUR)
     claim_as(Job.objects.get(pk=first.id), LEASE)
-    assert attempts.succeed(first.id, LEASE)
+    assert verbs.succeed(first.id, LEASE)
     past = Past({State.SUCCEEDED}, -1)
     assert prune.prune_jobs(past, 10) == 0
     window_is_over()
@@ -148,7 +149,7 @@ def test_a_job_is_not_pruned_while_it_stands_for_further_calls() -> None:
 def test_of_many_at_once_each_key_is_one_job_as_long_as_its_rule_says() -> None:
     first = call(HOUR)
     claim_as(Job.objects.get(pk=first.id), LEASE)
-    assert attempts.succeed(first.id, LEASE)
+    assert verbs.succeed(first.id, LEASE)
     many = [new_job(unique_key=key, unique_rule=rule) for key, rule in (("key", HOUR), ("a", DONE), ("a", DONE))]
     ids = enqueue.insert_many(many)
     assert ids == [first.id, many[1].id, many[1].id]
@@ -245,7 +246,7 @@ def test_whoever_calls_claims_and_ends_at_once_a_key_is_held_by_one_job_and_no_c
                 found.append(written)
                 overlaps.append(Job.objects.filter(unique_key="key").count())
             if claims.claim_many({written.id: lease}, lease_seconds=60, worker="w").claimed:
-                attempts.succeed(written.id, lease)
+                verbs.succeed(written.id, lease)
 
     at_once(act, threads)
     assert max(overlaps) == 1
@@ -299,18 +300,18 @@ class Holder(RuleBasedStateMachine):
         job_id, lease = self.holder.pk, f"{self.lease:032}"
         match how:
             case "succeed":
-                assert attempts.succeed(job_id, lease)
+                assert verbs.succeed(job_id, lease)
                 self.let_go(keeps=not self.is_over)
             case "die":
-                assert attempts.die(job_id, lease, ERROR)
+                assert verbs.die(job_id, lease, ERROR)
                 self.let_go(keeps=False)
             case "cancel":
-                assert attempts.cancel_running(job_id, lease, ERROR)
+                assert verbs.cancel(job_id, lease, ERROR)
                 self.let_go(keeps=False)
             case "retry":
-                assert attempts.retry(job_id, lease, 3600, ERROR)
+                assert verbs.retry(job_id, lease, 3600, ERROR)
             case "release":
-                assert attempts.release(job_id, lease, ERROR)
+                assert verbs.release(job_id, lease, ERROR)
 
     @precondition(lambda self: self.holder is not None and self.rule.within)
     @rule()

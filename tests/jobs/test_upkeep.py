@@ -9,9 +9,10 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger import attempts, claims, maintain, operate
+from jobs.ledger import claims, maintain, operate
 from jobs.ledger.maintain import Dispatchable
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.jobs.races import at_once
 from tests.jobs.rows import ERROR, LEASE, OTHER_LEASE, claimed, content, dispatched, in_state, written
 
@@ -26,7 +27,7 @@ def due() -> list[Job]:
     """Return a job of each waiting state whose time has come."""
     scheduled = written(run_at=timezone.now() - timedelta(seconds=5))
     retrying = claimed()
-    attempts.retry(retrying.id, LEASE, 0, ERROR)
+    verbs.retry(retrying.id, LEASE, 0, ERROR)
     return [scheduled, retrying]
 
 
@@ -101,7 +102,7 @@ def test_only_a_queued_job_can_be_undispatched(state: State) -> None:
 
 def test_a_released_job_is_dispatched_anew() -> None:
     job = claimed()
-    attempts.release(job.id, LEASE, ERROR)
+    verbs.release(job.id, LEASE, ERROR)
     # The note of its first message may come late.
     maintain.mark_dispatched([job.id])
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
@@ -154,7 +155,7 @@ def test_suspects_are_those_dispatched_long_ago_in_the_queue_asked_for() -> None
 
 def running_since(dispatched_seconds_ago: float, **changes: object) -> Job:
     job = dispatched(dispatched_seconds_ago, **changes)
-    assert claims.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert verbs.claim(job.id, lease_id=LEASE, lease_seconds=60, worker="w")
     return job
 
 
@@ -175,7 +176,7 @@ def test_a_job_is_not_overtaken_by_a_more_urgent_one_another_queue_or_one_sent_s
 
 def test_leases_are_renewed_together_and_only_while_they_are_held() -> None:
     mine, lost, foreign = claimed("1" * 32), claimed("2" * 32), claimed(OTHER_LEASE)
-    attempts.succeed(lost.id, "2" * 32)
+    verbs.succeed(lost.id, "2" * 32)
     before = [content(lost), content(foreign)]
     maintain.renew(["1" * 32, "2" * 32], 600)
     mine.refresh_from_db()
@@ -205,14 +206,14 @@ def test_who_takes_over_a_lost_lease_holds_it_and_nobody_else_does() -> None:
     assert (job.lease_id, job.worker) == (OTHER_LEASE, "worker@test")
     assert maintain.overdue(10) == []
     assert not maintain.take_over(lost, "c" * 32, 60)
-    assert not attempts.succeed(job.id, LEASE)
+    assert not verbs.succeed(job.id, LEASE)
 
 
 def test_a_lease_renewed_or_ended_meanwhile_cannot_be_taken_over() -> None:
     renewed, done = claimed("1" * 32, lease_seconds=-1), claimed("2" * 32, lease_seconds=-1)
     found = maintain.overdue(10)
     maintain.renew(["1" * 32], 60)
-    attempts.succeed(done.id, "2" * 32)
+    verbs.succeed(done.id, "2" * 32)
     before = [content(renewed), content(done)]
     assert [maintain.take_over(lost, OTHER_LEASE, 60) for lost in found] == [False, False]
     assert [content(renewed), content(done)] == before

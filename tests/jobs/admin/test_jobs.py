@@ -9,6 +9,7 @@ from django.urls import reverse
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Attempt, Job, OperatorAction
+from tests.jobs import verbs
 from tests.jobs.people import operator, viewer
 from tests.jobs.rows import LEASE, claimed, in_state, written
 
@@ -37,7 +38,7 @@ def test_the_list_shows_state_tries_and_the_latest_error() -> None:
 @pytest.mark.parametrize("query", [{"state": "dead"}, {"queue": "tests.other"}, {"task": "tests.tasks_app.tasks.note"}])
 def test_filters_leave_what_matches(query: dict[str, str]) -> None:
     wanted = claimed(queue="tests.other", task="tests.tasks_app.tasks.note")
-    assert attempts.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
+    assert verbs.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
     other = written()
     shown = page(viewer(), LIST, **query)
     assert str(wanted.pk) in shown

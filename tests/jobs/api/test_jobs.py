@@ -15,6 +15,7 @@ from jobs.ledger import attempts
 from jobs.models import Job, OperatorAction
 from jobs.operations.job_json import job_json
 from jobs.reports import listing
+from tests.jobs import verbs
 from tests.jobs.api.conftest import Api, errors
 from tests.jobs.rows import LEASE, claimed, in_state, stepped, written
 
@@ -49,7 +50,7 @@ def test_a_filter_leaves_what_matches(api: Api, query: dict[str, Any]) -> None:
         kwargs=json.dumps({"name": "violin"}),
         correlation_id="abc",
     )
-    assert attempts.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
+    assert verbs.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
     other = in_state(State.SUCCEEDED)
     Job.objects.filter(pk=other.pk).update(created_at=F("created_at") - timedelta(hours=1))
     assert ids(api.get("jobs", **query)) == [str(wanted.pk)]
@@ -96,9 +97,9 @@ def test_a_long_search_says_how_far_it_looked_and_goes_on(api: Api, monkeypatch:
 @pytest.mark.parametrize("text", ["zÜrich", "5 %", "a_b", "back\\slash"])
 def test_a_text_is_found_in_any_case_and_to_the_letter(api: Api, text: str) -> None:
     wanted = claimed()
-    assert attempts.die(wanted.pk, LEASE, attempts.Failure("ValueError", f"<{text}>"))
+    assert verbs.die(wanted.pk, LEASE, attempts.Failure("ValueError", f"<{text}>"))
     other = claimed()
-    assert attempts.die(other.pk, LEASE, attempts.Failure("ValueError", "<zurich 5 a b aXb backslash>"))
+    assert verbs.die(other.pk, LEASE, attempts.Failure("ValueError", "<zurich 5 a b aXb backslash>"))
     assert ids(api.get("jobs", q=text)) == ids(api.get("jobs", q=text.replace("z", "Z"))) == [str(wanted.pk)]
 
 
@@ -168,8 +169,8 @@ def test_a_wrong_method_is_told_the_right_one(api: Api) -> None:
 def test_a_job_is_retried(api: Api) -> None:
     job = in_state(State.DEAD)
     assert api.post(f"jobs/{job.pk}/retry").json()["state"] == "queued"
-    action = OperatorAction.objects.get()
-    assert (action.actor, action.action, action.count) == ("token test", "retry", 1)
+    action = OperatorAction.objects.get(action="retry")
+    assert (action.actor, action.count) == ("token test", 1)
 
 
 def test_a_job_is_cancelled(api: Api) -> None:

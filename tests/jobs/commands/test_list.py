@@ -12,6 +12,7 @@ from jobs.cli.verb import Exit
 from jobs.core.states import State
 from jobs.ledger import attempts
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.jobs.commands.conftest import Run
 from tests.jobs.rows import LEASE, claimed, in_state, written
 
@@ -61,7 +62,7 @@ def test_a_filter_leaves_what_matches(run: Run, words: list[str]) -> None:
         kwargs=json.dumps({"number": 42, "name": "violin"}),
         correlation_id="abc",
     )
-    assert attempts.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
+    assert verbs.die(wanted.pk, LEASE, attempts.Failure("ValueError", "it failed"))
     other = in_state(State.SUCCEEDED)
     Job.objects.filter(pk=other.pk).update(created_at=F("created_at") - timedelta(hours=1))
     assert ids(run("list", "--json", *words).answer) == [str(wanted.pk)]
@@ -112,7 +113,7 @@ def test_a_job_that_is_not_there_is_said_so(run: Run) -> None:
 
 def test_nothing_from_a_job_drives_the_terminal(run: Run) -> None:
     job = claimed(kwargs=json.dumps({"name": "\x1b[2Jgone\u202e"}))
-    assert attempts.die(job.pk, LEASE, attempts.Failure("E\x1b]0;x\x07", "a\x1b[31mb", "t\x1b[31mb"))
+    assert verbs.die(job.pk, LEASE, attempts.Failure("E\x1b]0;x\x07", "a\x1b[31mb", "t\x1b[31mb"))
     for printed in (run("list").out, run("show", job.pk).out):
         assert "\x1b" not in printed
         assert "\x07" not in printed

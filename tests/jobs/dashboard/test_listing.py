@@ -3,11 +3,11 @@
 import pytest
 
 from jobs.core.states import State
-from jobs.ledger import attempts
 from jobs.models import Job
 from jobs.operations.filters import JobFilter
 from jobs.reports import listing
 from jobs.reports.listing import newest
+from tests.jobs import verbs
 from tests.jobs.rows import ERROR, claimed, written
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_where_time_runs_out_it_says_how_far_it_looked() -> None:
 
 def failed(number: int) -> Job:
     job = claimed(lease_id=f"{number}" * 32)
-    assert attempts.die(job.pk, f"{number}" * 32, ERROR)
+    assert verbs.die(job.pk, f"{number}" * 32, ERROR)
     return job
 
 

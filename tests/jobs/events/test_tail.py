@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 
 from jobs.events.tail import NEAR, Tail
-from jobs.ledger import attempts, claims, enqueue
+from jobs.ledger import attempts, enqueue
 from jobs.models import Job
+from tests.jobs import verbs
 from tests.jobs.rows import LEASE, claimed, new_job, next_moment, written
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,11 +31,11 @@ def test_each_change_is_told_once_and_in_order() -> None:
     next_moment()
     new = written()
     next_moment()
-    assert claims.claim(old.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert verbs.claim(old.pk, lease_id=LEASE, lease_seconds=60, worker="w")
     assert read(tail) == [(new.pk, "queued"), (old.pk, "running")]
     assert read(tail) == []
     next_moment()
-    assert attempts.succeed(old.pk, LEASE)
+    assert verbs.succeed(old.pk, LEASE)
     assert read(tail) == [(old.pk, "succeeded")]
     assert read(tail) == []
 
@@ -43,9 +44,9 @@ def test_what_happened_between_two_reads_is_told_too() -> None:
     tail = Tail()
     job = written()
     next_moment()
-    assert claims.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert verbs.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
     next_moment()
-    attempts.succeed(job.pk, LEASE)
+    verbs.succeed(job.pk, LEASE)
     assert read(tail) == [(job.pk, "queued"), (job.pk, "running"), (job.pk, "succeeded")]
 
 

@@ -15,9 +15,9 @@ from jobs.events import replay, stream as streams
 from jobs.events.change import Position, Wanted
 from jobs.events.hub import hub
 from jobs.events.stream import Stream
-from jobs.ledger import attempts, claims
 from jobs.models import Job
 from jobs.operations import tokens
+from tests.jobs import verbs
 from tests.jobs.events.server import write
 from tests.jobs.people import person
 from tests.jobs.rows import LEASE, claimed, in_state, next_moment, written
@@ -150,14 +150,14 @@ def test_a_stream_gets_what_it_asked_for(token: str) -> None:
         await write(written)
         await write(claim, job)
         await write(next_moment)
-        await write(attempts.succeed, job.pk, LEASE)
+        await write(verbs.succeed, job.pk, LEASE)
         assert await listener.states(1) == [(str(job.pk), "succeeded")]
 
     listen(token, then, query=f"job={job.pk}&state=succeeded,dead&state=cancelled")
 
 
 def claim(job: Job) -> None:
-    assert claims.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
+    assert verbs.claim(job.pk, lease_id=LEASE, lease_seconds=60, worker="w")
 
 
 def test_ticks_count_changes(token: str) -> None:
@@ -178,7 +178,7 @@ def test_what_was_missed_is_told_first(token: str) -> None:
     seen = written()
     position = str(Position(seen.changed_at, seen.pk))
     missed, done = written(), claimed()
-    attempts.succeed(done.pk, LEASE)
+    verbs.succeed(done.pk, LEASE)
 
     async def then(listener: Listener) -> None:
         told: list[tuple[str, str]] = []

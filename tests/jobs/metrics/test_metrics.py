@@ -15,6 +15,7 @@ from jobs.ledger import attempts
 from jobs.models import Attempt, Job, Queue, TallyMark
 from jobs.operations import tokens
 from jobs.reports.tallies import BOUNDS, count_on, tallies
+from tests.jobs import verbs
 from tests.jobs.breaker_rows import DEPENDENCY, opened
 from tests.jobs.letters import NOOP, dead_letter
 from tests.jobs.people import logged_in, person
@@ -109,7 +110,7 @@ def test_retries_rescues_and_dead_letters_are_counted(counting: None) -> None:
     in_state(State.RETRYING)
     job = claimed()
     lost = attempts.Failure("WorkerLost", "gone")
-    assert attempts.retry(job.pk, LEASE, 1, lost, lost_worker=True)
+    assert verbs.retry(job.pk, LEASE, 1, lost, lost_worker=True)
     dead_letter(reason="poison")
     assert value("retries_total") == 2
     assert value("rescues_total") == 1
@@ -155,15 +156,15 @@ def test_what_housekeeping_has_not_moved_shows() -> None:
 def test_snoozed_jobs_show() -> None:
     waiting()
     job = claimed()
-    assert attempts.snooze(job.pk, LEASE, 60, "breaker open")
+    assert verbs.snooze(job.pk, LEASE, 60, "breaker open")
     assert value("jobs_snoozed") == 1
 
 
 def test_every_snooze_is_counted_and_one_without_a_lease_is_not() -> None:
     for _ in range(2):
         job = claimed()
-        assert attempts.snooze(job.pk, LEASE, 60, "breaker open")
-        assert not attempts.snooze(job.pk, LEASE, 60, "breaker open")
+        assert verbs.snooze(job.pk, LEASE, 60, "breaker open")
+        assert not verbs.snooze(job.pk, LEASE, 60, "breaker open")
     assert value("snoozes_total", task=NOOP, queue="default") == 2
     Job.objects.all().delete()
     assert value("snoozes_total") == 2
