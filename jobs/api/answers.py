@@ -36,6 +36,10 @@ View = Callable[..., HttpResponseBase]
 _PLACES = frozenset({"body", "query", "path", "header", "form"})
 
 
+#: The types of body that Django reads as forms.
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
 class JsonParser(Parser):
     """Reads bodies, whatever is in them."""
 
@@ -168,6 +172,18 @@ def _failed(request: HttpRequest, exc: Any) -> HttpResponse:
     ).response()
 
 
+def _of_a_form(request: HttpRequest) -> HttpResponse | None:
+    """Answer a request whose body is a form, which nothing here reads; one without fields counts as no body at all."""
+    if request.content_type not in _FORMS:
+        return None
+    if request.POST or request.FILES:
+        detail = f"The body must be JSON (Content-Type: application/json), not {request.content_type}."
+        return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail).response()
+    # Django has read it, and would say so to whoever looks for a body.
+    request._body = b""  # noqa: SLF001
+    return None
+
+
 @csrf_exempt
 def nowhere(request: HttpRequest) -> HttpResponse:
     """Answer an address that leads nowhere."""
@@ -180,7 +196,7 @@ def finished(view: View) -> View:
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
+        response = _of_a_form(request) or view(request, *args, **kwargs)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = response.headers.get("Allow", "")
             response = Problem(

@@ -159,6 +159,27 @@ def test_a_body_that_is_no_json_is_told_why(api: Api) -> None:
     assert response.json()["detail"].startswith("The body must be JSON: Expecting property name")
 
 
+FORMS = {
+    "application/x-www-form-urlencoded": ("task=x", ""),
+    "multipart/form-data; boundary=b": (
+        '--b\r\nContent-Disposition: form-data; name="task"\r\n\r\nx\r\n--b--\r\n',
+        "--b--\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("content_type", FORMS)
+def test_a_form_is_told_that_json_is_meant_and_an_empty_one_is_no_body(api: Api, content_type: str) -> None:
+    filled, empty = FORMS[content_type]
+    headers = {"Authorization": f"Bearer {api.token}"}
+    response = api.client.post("/api/jobs", filled, content_type=content_type, headers=headers)
+    assert response.status_code == 415
+    assert response.json()["detail"].startswith("The body must be JSON (Content-Type: application/json)")
+    job = in_state(State.DEAD)
+    response = api.client.post(f"/api/jobs/{job.pk}/retry", empty, content_type=content_type, headers=headers)
+    assert (response.status_code, response.json()["state"]) == (200, "queued")
+
+
 def test_a_wrong_method_is_told_the_right_one(api: Api) -> None:
     response = api.client.delete("/api/jobs", headers={"Authorization": f"Bearer {api.token}"})
     assert response.status_code == 405
