@@ -15,20 +15,18 @@ class Work:
     """What was found.
 
     Attributes:
-        due: whether there are scheduled or retrying jobs whose time has come.
-        undispatched: whether there are queued jobs without a message, for longer than their process should take.
-        held: whether jobs wait for newer code.
-        breakers: whether a breaker is not closed, or holds jobs back.
+        kinds: what there is:
+            `due`: scheduled or retrying jobs whose time has come;
+            `undispatched`: queued jobs without a message, for longer than their process should take;
+            `held`: jobs that wait for newer code;
+            `breakers`: one that is not closed, or holds jobs back;
+            `ended`: a pause whose time is over;
+            `lines`: limits for which jobs may stand in line.
         paused: the names of the paused queues.
-        ended: whether the time has come at which a pause ends.
     """
 
-    due: bool
-    undispatched: bool
-    held: bool
-    breakers: bool
+    kinds: frozenset[str]
     paused: frozenset[str]
-    ended: bool = False
 
 
 def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
@@ -47,9 +45,10 @@ def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
         f" UNION ALL SELECT 'breakers', '' WHERE {ARE_BREAKERS_WANTED}"
         f" UNION ALL SELECT 'ended', '' WHERE EXISTS (SELECT 1 FROM jobs_queue WHERE paused_until <= {sql.now})"
         f" OR EXISTS (SELECT 1 FROM jobs_flow_rule WHERE paused_until <= {sql.now})"
+        " UNION ALL SELECT 'lines', '' WHERE EXISTS (SELECT 1 FROM jobs_flow_rule WHERE has_line)"
         " UNION ALL SELECT 'paused', name FROM jobs_queue WHERE paused_at IS NOT NULL",
         [-grace_seconds, sql.array(without)],
     )
     kinds = {kind for kind, _ in found}
     paused = frozenset(name for kind, name in found if kind == "paused")
-    return Work("due" in kinds, "undispatched" in kinds, "held" in kinds, "breakers" in kinds, paused, "ended" in kinds)
+    return Work(frozenset(kinds - {"paused"}), paused)

@@ -18,21 +18,23 @@ class Agenda:
     Args:
         intake: told which queues are paused.
         refused: returns the queues that the broker refuses just now.
+        in_line: told whether jobs may stand in line for a limit.
     """
 
-    def __init__(self, intake: Intake, refused: Callable[[], Sequence[str]]) -> None:
-        self._intake, self._refused = intake, refused
+    def __init__(self, intake: Intake, refused: Callable[[], Sequence[str]], in_line: Callable[[bool], None]) -> None:
+        self._intake, self._refused, self._in_line = intake, refused, in_line
         self._looks = 0
         self._found: set[str] = set()
 
     def look(self) -> bool:
         """See what there is to do."""
         work = find_work(DISPATCH_GRACE, self._refused())
-        self._found = {name for name in ("due", "undispatched", "held", "breakers", "ended") if getattr(work, name)}
+        self._found = set(work.kinds)
         if self._looks % LETTERS_EVERY == 0:
             self._found.add("letters")
         self._looks += 1
         self._intake.follow(work.paused)
+        self._in_line("lines" in work.kinds)
         return False
 
     def duty(self, name: str, found: str, run: Callable[[], bool]) -> Duty:

@@ -76,7 +76,7 @@ class Duties:
     def others(self) -> list[Duty]:
         """Return what else is to be done, the most urgent first."""
         beat, redispatch = conf().housekeeping_seconds, self._redispatch
-        agenda = Agenda(self._intake, self._publisher.set_aside.held)
+        agenda = Agenda(self._intake, self._publisher.set_aside.held, self._worker.consumer.engine.lines.note)
         return [
             Duty("losses", _record_losses, beat, wanted=losses.are_there, at_end=True),
             Duty("cancel", partial(cancel_asked, self._worker.consumer.engine), beat),

@@ -64,7 +64,7 @@ class Engine:
         self._ledger = LedgerThread(
             consumer.hostname, reports, Recorder(app, self._recorded, self._opened), self._park, self._answered
         )
-        self._lines = Lines(consumer, self.claimer, self._ledger)
+        self.lines = Lines(consumer, self.claimer, self._ledger)
         self._dead_letters = DeadLetters(self._ledger.record)
         self.claimer.serve(self.pool, self._ledger, self._redispatch, self._ledger.release)
         self.pool.serve(consumer.pool)
@@ -77,14 +77,14 @@ class Engine:
             self._gone,
             self._adopted,
             partial(declare, self._app),
-            lambda leases, claimed: self.main.call(partial(self._lines.answered, leases, claimed)),
+            lambda leases, claimed: self.main.call(partial(self.lines.answered, leases, claimed)),
         )
 
     def look(self) -> bool:
         """Have the main thread look for what is late."""
         self.main.call(self.pool.look)
         self.main.call(self.claimer.look)
-        self.main.call(self._lines.look)
+        self.main.call(self.lines.look)
         return False
 
     # --- What comes from others -------------------------------------------------------------------
@@ -198,8 +198,8 @@ class Engine:
     def _recorded(self, end: End, became: Outcome) -> None:
         self.reserved.remove(end.job)
         self.main.call(partial(self.events.ended, end.job, became, end.failure, end.report))
-        if self._lines.may_move(end.job.job):
-            self.main.call(self._lines.look_now)
+        if self.lines.may_move(end.job.job):
+            self.main.call(self.lines.look_now)
         tell_of_lost(self._app, end, became)
 
     def _opened(self, breakers: Collection[str]) -> None:

@@ -20,22 +20,26 @@ class Lines:
 
     def __init__(self, consumer: Any, claimer: Claimer, ledger: "LedgerThread") -> None:
         self._intake, self._claimer, self._ledger = consumer.intake, claimer, ledger
-        self._is_asked = self._has_more = False
+        self._is_asked = self._has_more = self._are_there = False
         self._next_at = time.monotonic()
 
     def may_move(self, job: Claimed) -> bool:
         """Return whether the end of this job lets another begin: its place is free, or there is room for more."""
         return job.begins_in is not None or self._has_more
 
+    def note(self, are_there: bool) -> None:
+        """Take note whether jobs may stand in any line: else nobody need look. Any thread may call it."""
+        self._are_there = are_there
+
     def look_now(self) -> None:
         """Ask the ledger, if there is room: something has moved."""
-        self._next_at = 0.0
+        self._next_at, self._are_there = 0.0, True
         self.look()
 
     def look(self) -> None:
         """Ask the ledger, if it is time and there is room."""
         queues = self._intake.wanted()
-        if self._is_asked or not queues or time.monotonic() < self._next_at:
+        if self._is_asked or not self._are_there or not queues or time.monotonic() < self._next_at:
             return
         if leases := self._claimer.ask_lines():
             self._is_asked = True

@@ -392,11 +392,11 @@ def test_a_probe_keeps_to_its_limits(worker: InThisProcess) -> None:
 
 
 def test_maintenance_is_told_while_a_breaker_is_not_closed_or_still_holds_jobs(worker: InThisProcess) -> None:
-    assert not find_work(3, []).breakers
+    assert "breakers" not in find_work(3, []).kinds
     opened(worker)
-    assert find_work(3, []).breakers
+    assert "breakers" in find_work(3, []).kinds
     worker.deliver(enqueued(patient)[0].id)
     CircuitBreaker.objects.update(state=BreakerState.CLOSED, opened_at=None, next_probe_at=None)
-    assert find_work(3, []).breakers
+    assert "breakers" in find_work(3, []).kinds
     flow.look_after()
-    assert not find_work(3, []).breakers
+    assert "breakers" not in find_work(3, []).kinds
