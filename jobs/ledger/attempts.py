@@ -54,20 +54,20 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def success(words: Dialect) -> str:
+def success(sql: Dialect) -> str:
     """Return what every success does to a job."""
-    times = f"finished_at = {words.now}, changed_at = {words.now}"
-    key = UNIQUE_KEY_SUCCEEDED.format(now=words.now)
+    times = f"finished_at = {sql.now}, changed_at = {sql.now}"
+    key = UNIQUE_KEY_SUCCEEDED.format(now=sql.now)
     return f"UPDATE jobs_job SET state = '{State.SUCCEEDED}', {times}, {key}, {NO_LEASE}"
 
 
 def note_progress(job_id: uuid.UUID, lease_id: str, progress: str, over: BaseDatabaseWrapper | None = None) -> bool:
     """Keep what a task says of its progress (JSON). Returns false where the lease was lost, or the row is locked."""
-    words = dialect()
+    sql = dialect()
     return (
         changed(
-            f"UPDATE jobs_job SET progress = {words.json}, changed_at = {words.now} WHERE {free(_FENCE)}",
-            (progress, words.key(job_id), lease_id),
+            f"UPDATE jobs_job SET progress = {sql.json}, changed_at = {sql.now} WHERE {free(_FENCE)}",
+            (progress, sql.key(job_id), lease_id),
             over,
         )
         == 1
@@ -97,8 +97,8 @@ def keep_results(results: Mapping[uuid.UUID, tuple[str, str]]) -> None:
 
 def keep_late_result(job_id: uuid.UUID, result: str) -> None:
     """Keep what the task of a job returned that `succeed_late` has ended in the same transaction (JSON)."""
-    words = dialect()
-    changed(f"UPDATE jobs_job SET result = {words.json} WHERE id = %s", (result, words.key(job_id)))
+    sql = dialect()
+    changed(f"UPDATE jobs_job SET result = {sql.json} WHERE id = %s", (result, sql.key(job_id)))
 
 
 def lock(job_id: uuid.UUID, lease_id: str) -> bool:
@@ -123,8 +123,8 @@ def hand_on(job_id: uuid.UUID, lease_id: str, replaced_by: uuid.UUID | None) -> 
 
 def forget_result(job_id: uuid.UUID) -> None:
     """Delete what a job's task returned."""
-    words = dialect()
-    changed("UPDATE jobs_job SET result = NULL WHERE id = %s AND result IS NOT NULL", (words.key(job_id),))
+    sql = dialect()
+    changed("UPDATE jobs_job SET result = NULL WHERE id = %s AND result IS NOT NULL", (sql.key(job_id),))
 
 
 def exists(job_id: uuid.UUID) -> bool:
@@ -138,24 +138,24 @@ def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
     The attempt is named by its number, and by who ran it. Returns false where the job has begun again, or ended, or its
     time limit had passed: the result is refused.
     """
-    words = dialect()
+    sql = dialect()
     fence = f"id = %s AND {in_state(State.QUEUED, State.RETRYING)} AND attempt = %s AND worker = %s"
     fence += (
         f" AND NOT EXISTS (SELECT 1 FROM jobs_attempt WHERE job_id = jobs_job.id AND number = jobs_job.attempt"
         f" AND error_type IN ('{OVERTIME}', '{TOO_LATE}'))"
     )
-    return changed(f"{success(words)} WHERE {free(fence)}", (words.key(job_id), attempt, worker)) == 1
+    return changed(f"{success(sql)} WHERE {free(fence)}", (sql.key(job_id), attempt, worker)) == 1
 
 
 def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
     """Queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
-    words = dialect()
+    sql = dialect()
     waits = f"id = %s AND {in_state(State.QUEUED)}"
     condemned = (
-        f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {words.now}, changed_at = {words.now},"
+        f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {sql.now}, changed_at = {sql.now},"
         " unique_key = NULL, last_error = %s"
     )
-    return change_one(job_id, waits, [words.key(job_id)], condemned, [failure.summary]) is not None
+    return change_one(job_id, waits, [sql.key(job_id)], condemned, [failure.summary]) is not None
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:

@@ -110,9 +110,9 @@ def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: 
     """
     if not asked:
         return Claims([], set())
-    words = dialect()
+    sql = dialect()
     pairs = pairs_of(asked)
-    taken = by_lease(rows(_claim(words), (pairs, lease_seconds, worker)), words)
+    taken = by_lease(rows(_claim(sql), (pairs, lease_seconds, worker)), sql)
     found = Claims([], set())
     if len(taken) < len(asked):
         if again:
@@ -120,79 +120,79 @@ def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: 
             taken |= {
                 job.lease_id: job for job in under(asked.values()) if asked.get(job.id, job.lease_id) == job.lease_id
             }
-        for job_id, is_free in rows(_left(words), [pairs]):
-            (found.locked if is_free else found.ruled).add(words.to_uuid(job_id))
+        for job_id, is_free in rows(_left(sql), [pairs]):
+            (found.locked if is_free else found.ruled).add(sql.to_uuid(job_id))
     found.claimed.extend(taken[lease] for lease in asked.values() if lease in taken)
     return found
 
 
 def under(leases: Collection[str]) -> list[Claimed]:
     """Return the jobs that run under these leases: what was claimed by a statement whose answer was lost."""
-    words = dialect()
-    return list(by_lease(rows(_under(words), [words.array(leases)]), words).values())
+    sql = dialect()
+    return list(by_lease(rows(_under(sql), [sql.array(leases)]), sql).values())
 
 
 def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Claimed]:
     """Queued → running for jobs of a task, as many as there are leases, the most urgent first; each gets one lease."""
     if not leases:
         return []
-    words = dialect()
-    found = rows(_claim_waiting(words), (task, queue, len(leases), words.array(leases), lease_seconds, worker))
-    taken = by_lease(found, words)
+    sql = dialect()
+    found = rows(_claim_waiting(sql), (task, queue, len(leases), sql.array(leases), lease_seconds, worker))
+    taken = by_lease(found, sql)
     return [taken[lease] for lease in leases if lease in taken]
 
 
 @cache
-def _claim(words: Dialect) -> str:
-    return change_named(words.leased_jobs, _CLAIMABLE, taking(words, "named.lease"), claimed_columns(words), words)
+def _claim(sql: Dialect) -> str:
+    return change_named(sql.leased_jobs, _CLAIMABLE, taking(sql, "named.lease"), claimed_columns(sql), sql)
 
 
 @cache
-def _left(words: Dialect) -> str:
+def _left(sql: Dialect) -> str:
     """Return the query for asked jobs that wait for nothing and were not claimed, and whether they are free."""
-    return f"SELECT id, {_FREE} FROM ({words.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
+    return f"SELECT id, {_FREE} FROM ({sql.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
 
 
 @cache
-def _under(words: Dialect) -> str:
-    begins_in = f"CASE WHEN started_at > {words.now} THEN {words.seconds_until('started_at')} END"
-    held = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of}"
-    return f"SELECT {claimed_columns(words)}, {begins_in} FROM jobs_job WHERE {held}"
+def _under(sql: Dialect) -> str:
+    begins_in = f"CASE WHEN started_at > {sql.now} THEN {sql.seconds_until('started_at')} END"
+    held = f"state = '{State.RUNNING}' AND lease_id {sql.is_one_of}"
+    return f"SELECT {claimed_columns(sql)}, {begins_in} FROM jobs_job WHERE {held}"
 
 
 @cache
-def _claim_waiting(words: Dialect) -> str:
+def _claim_waiting(sql: Dialect) -> str:
     # The words are those of the index `jobs_job_waiting` and of no other.
     wanted = (
         f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
         f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {_FREE}"
-        f" ORDER BY priority DESC, run_at, id LIMIT %s {words.skip_locked}"
+        f" ORDER BY priority DESC, run_at, id LIMIT %s {sql.skip_locked}"
     )
     return (
         f"WITH wanted AS MATERIALIZED ({wanted}),"
         " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
         " FROM wanted),"
-        f" named AS MATERIALIZED (SELECT job, {words.item('place')} AS lease FROM placed)"
-        f" {taking(words, 'named.lease')} FROM named WHERE id = named.job RETURNING {claimed_columns(words)}"
+        f" named AS MATERIALIZED (SELECT job, {sql.item('place')} AS lease FROM placed)"
+        f" {taking(sql, 'named.lease')} FROM named WHERE id = named.job RETURNING {claimed_columns(sql)}"
     )
 
 
-def claimed_columns(words: Dialect) -> str:
+def claimed_columns(sql: Dialect) -> str:
     """Return the columns of a `Claimed`, but its `begins_in`, in order."""
     ahead = "id, lease_id, task, queue, priority, args, kwargs, options"
-    return f"{ahead}, {', '.join(_counts(words))}, correlation_id, parent_id, breaker, expires_at"
+    return f"{ahead}, {', '.join(_counts(sql))}, correlation_id, parent_id, breaker, expires_at"
 
 
-def by_lease(found: Iterable[Sequence[Any]], words: Dialect) -> dict[str, Claimed]:
+def by_lease(found: Iterable[Sequence[Any]], sql: Dialect) -> dict[str, Claimed]:
     """Return rows of `claimed_columns`, with or without `begins_in` after them, by their leases."""
-    return {row[1]: _claimed(row, words) for row in found}
+    return {row[1]: _claimed(row, sql) for row in found}
 
 
-def _claimed(row: Sequence[Any], words: Dialect) -> Claimed:
+def _claimed(row: Sequence[Any], sql: Dialect) -> Claimed:
     job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
     expired, seconds_left, correlation_id, parent_id, breaker, expires_at, *begins_in = rest
     return Claimed(
-        words.to_uuid(job_id),
+        sql.to_uuid(job_id),
         lease_id,
         task,
         queue,
@@ -206,50 +206,50 @@ def _claimed(row: Sequence[Any], words: Dialect) -> Claimed:
         losses,
         bool(expired),
         correlation_id,
-        None if parent_id is None else words.to_uuid(parent_id),
+        None if parent_id is None else sql.to_uuid(parent_id),
         None if seconds_left is None else time.monotonic() + seconds_left,
-        words.to_time(expires_at),
+        sql.to_time(expires_at),
         breaker,
         *begins_in,
     )
 
 
-def taking(words: Dialect, lease_id: str = "%s", begins: str = "") -> str:
+def taking(sql: Dialect, lease_id: str = "%s", begins: str = "") -> str:
     """Return what every claim does to a job. Takes the lease id, unless it is a column, its seconds, and the worker.
 
     `begins` is when the attempt begins; now, where it is not said.
     """
-    key = UNIQUE_KEY_BEGUN.format(now=words.now)
+    key = UNIQUE_KEY_BEGUN.format(now=sql.now)
     return (
         f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = {lease_id}, {key},"
-        f" lease_expires_at = {words.after}, started_at = {begins or words.now}, worker = %s,"
-        f" dispatched_at = COALESCE(dispatched_at, {words.now}), changed_at = {words.now}"
+        f" lease_expires_at = {sql.after}, started_at = {begins or sql.now}, worker = %s,"
+        f" dispatched_at = COALESCE(dispatched_at, {sql.now}), changed_at = {sql.now}"
     )
 
 
-def _counts(words: Dialect) -> list[str]:
+def _counts(sql: Dialect) -> list[str]:
     """Return the columns that say how often it was tried, and how long it may last."""
-    expired = f"expires_at IS NOT NULL AND expires_at <= {words.now} AS expired"
-    left = f"{words.seconds_until('deadline_at')} AS seconds_left"
+    expired = f"expires_at IS NOT NULL AND expires_at <= {sql.now} AS expired"
+    left = f"{sql.seconds_until('deadline_at')} AS seconds_left"
     return ["attempt", "attempt_base", "max_retries", "worker_losses", expired, left]
 
 
 def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
     """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
-    words = dialect()
+    sql = dialect()
     row = one(
-        f"SELECT {claimed_columns(words)} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
-        (words.key(job_id), lease_id),
+        f"SELECT {claimed_columns(sql)} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
+        (sql.key(job_id), lease_id),
     )
-    return None if row is None else _claimed(row, words)
+    return None if row is None else _claimed(row, sql)
 
 
 def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:
     """Return the leases under which these jobs run."""
-    words = dialect()
+    sql = dialect()
     found = rows(
-        f"SELECT lease_id FROM jobs_job WHERE id {words.is_one_of_ids} AND {in_state(State.RUNNING)}",
-        [words.ids(job_ids)],
+        f"SELECT lease_id FROM jobs_job WHERE id {sql.is_one_of_ids} AND {in_state(State.RUNNING)}",
+        [sql.ids(job_ids)],
     )
     return {lease_id for (lease_id,) in found}
 
@@ -271,14 +271,14 @@ def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:
     """
     if not lease_ids:
         return 0
-    words = dialect()
-    begun = f"state = '{State.RUNNING}' AND lease_id {words.is_one_of} AND cancel_requested_at IS NULL"
-    leases = [words.array(lease_ids)]
+    sql = dialect()
+    begun = f"state = '{State.RUNNING}' AND lease_id {sql.is_one_of} AND cancel_requested_at IS NULL"
+    leases = [sql.array(lease_ids)]
     put = changed(
         f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt = attempt - 1,"
-        f" changed_at = {words.now}, {NO_LEASE}{', dispatched_at = NULL' if message_lost else ''} WHERE {free(begun)}",
+        f" changed_at = {sql.now}, {NO_LEASE}{', dispatched_at = NULL' if message_lost else ''} WHERE {free(begun)}",
         leases,
     )
     if put < len(lease_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {begun}", leases)):
-        raise RowLocked(words.to_uuid(job_id) for (job_id,) in passed_by)
+        raise RowLocked(sql.to_uuid(job_id) for (job_id,) in passed_by)
     return put

@@ -122,8 +122,8 @@ def write(job: NewJob) -> Written:
         OperationalError: under REPEATABLE READ or SERIALIZABLE, the job already there came after the transaction
             began. PostgreSQL then wants the whole transaction run again.
     """
-    words = dialect()
-    values, parameters = _values(job, words)
+    sql = dialect()
+    values, parameters = _values(job, sql)
     if not (job.given_id or job.unique_key):
         with cursor() as opened:
             opened.execute(f"{_INSERT} VALUES ({values})", parameters)
@@ -248,15 +248,15 @@ def _insert_keyed(jobs: Mapping[str, NewJob]) -> dict[str, uuid.UUID]:
 
 def there(job_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Return those of the ids that are ids of jobs."""
-    words = dialect()
-    found = rows(f"SELECT id FROM jobs_job WHERE id {words.is_one_of_ids}", [words.ids(job_ids)]) if job_ids else []
-    return {words.to_uuid(job_id) for (job_id,) in found}
+    sql = dialect()
+    found = rows(f"SELECT id FROM jobs_job WHERE id {sql.is_one_of_ids}", [sql.ids(job_ids)]) if job_ids else []
+    return {sql.to_uuid(job_id) for (job_id,) in found}
 
 
 def has_come(moment: datetime) -> bool:
     """Return whether a time has come, by the database's clock."""
-    words = dialect()
-    row = one(f"SELECT %s <= {words.now}", (words.time(moment),))
+    sql = dialect()
+    row = one(f"SELECT %s <= {sql.now}", (sql.time(moment),))
     return row is not None and bool(row[0])
 
 
@@ -266,20 +266,20 @@ def adopt(job: NewJob) -> bool:
     Returns:
         Whether this call wrote it; false where another delivery of the message was first.
     """
-    words = dialect()
-    values, parameters = _values(job, words)
-    dispatched = "NULL" if job.waits else words.now
+    sql = dialect()
+    values, parameters = _values(job, sql)
+    dispatched = "NULL" if job.waits else sql.now
     statement = f"INSERT INTO jobs_job ({_COLUMNS}, dispatched_at) VALUES ({values}, {dispatched})"
     return one(statement + " ON CONFLICT (id) DO NOTHING RETURNING id", parameters) is not None
 
 
-def _values(job: NewJob, words: Dialect) -> tuple[str, list[Any]]:
-    parameters = _without_times(job, words)
-    run_at = _moment(job.run_at, job.delay, words, parameters) or words.now
-    expires_at = _moment(job.expires_at, job.expires_in, words, parameters) or "NULL"
-    unique_expires_at = _moment(None, _window(job), words, parameters) or "NULL"
-    deadline_at = _moment(job.deadline_at, job.deadline_in, words, parameters) or "NULL"
-    marks = ["%s"] * 4 + [words.json] * 3 + ["%s"] * 12
+def _values(job: NewJob, sql: Dialect) -> tuple[str, list[Any]]:
+    parameters = _without_times(job, sql)
+    run_at = _moment(job.run_at, job.delay, sql, parameters) or sql.now
+    expires_at = _moment(job.expires_at, job.expires_in, sql, parameters) or "NULL"
+    unique_expires_at = _moment(None, _window(job), sql, parameters) or "NULL"
+    deadline_at = _moment(job.deadline_at, job.deadline_in, sql, parameters) or "NULL"
+    marks = ["%s"] * 4 + [sql.json] * 3 + ["%s"] * 12
     return ", ".join([*marks, run_at, expires_at, unique_expires_at, deadline_at]), parameters
 
 
@@ -287,10 +287,10 @@ def _window(job: NewJob) -> float | None:
     return job.unique_rule.within if job.unique_key else None
 
 
-def _without_times(job: NewJob, words: Dialect) -> list[Any]:
+def _without_times(job: NewJob, sql: Dialect) -> list[Any]:
     """Return the values of `_COLUMNS`, but those of the four times that end it."""
     return [
-        words.key(job.id),
+        sql.key(job.id),
         job.task,
         job.queue,
         job.state.value,
@@ -300,25 +300,25 @@ def _without_times(job: NewJob, words: Dialect) -> list[Any]:
         job.priority,
         job.max_retries,
         job.correlation_id,
-        None if job.parent_id is None else words.key(job.parent_id),
+        None if job.parent_id is None else sql.key(job.parent_id),
         job.unique_key,
         str(Until.DONE) if job.unique_key and job.unique_rule.until == Until.DONE else None,
-        None if job.replay_of is None else words.key(job.replay_of),
+        None if job.replay_of is None else sql.key(job.replay_of),
         job.limit_key,
         job.tenant,
         job.breaker,
-        None if job.group_id is None else words.key(job.group_id),
+        None if job.group_id is None else sql.key(job.group_id),
         job.group_index,
     ]
 
 
-def _moment(at: datetime | None, seconds: float | None, words: Dialect, parameters: list[Any]) -> str:
+def _moment(at: datetime | None, seconds: float | None, sql: Dialect, parameters: list[Any]) -> str:
     if at is not None:
-        parameters.append(words.time(at))
+        parameters.append(sql.time(at))
         return "%s"
     if seconds is not None:
         parameters.append(seconds)
-        return words.after
+        return sql.after
     return ""
 
 
@@ -346,11 +346,11 @@ def _write(jobs: Sequence[NewJob]) -> None:
 
 def _write_keyed(jobs: Sequence[NewJob]) -> set[uuid.UUID]:
     """Write the jobs whose keys are free. Returns their ids. Raises `unique.Taken`."""
-    words = dialect()
+    sql = dialect()
     records = _records(jobs)
     names = _COLUMNS.split(", ")
     text = json.dumps([dict(zip(names, record, strict=True)) for record in records], default=str)
-    if words.name == "postgresql":
+    if sql.name == "postgresql":
         values = _COLUMNS.replace("args, kwargs, options", "args::jsonb, kwargs::jsonb, options::jsonb")
         return unique.written(_COLUMNS, values, f"jsonb_to_recordset(%s::jsonb) AS job ({_TYPES})", [text])
     return unique.written(_COLUMNS, ", ".join(f"value ->> '{name}'" for name in names), "json_each(%s)", [text])
@@ -358,14 +358,14 @@ def _write_keyed(jobs: Sequence[NewJob]) -> set[uuid.UUID]:
 
 def _records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
     """Return the values of `_COLUMNS` for each job, with times by the database's clock."""
-    words = dialect()
-    now = _now(words)
+    sql = dialect()
+    now = _now(sql)
     return [
         (
-            *_without_times(job, words),
-            words.time(job.run_at or now + timedelta(seconds=job.delay or 0)),
+            *_without_times(job, sql),
+            sql.time(job.run_at or now + timedelta(seconds=job.delay or 0)),
             *(
-                words.time(at if seconds is None else now + timedelta(seconds=seconds))
+                sql.time(at if seconds is None else now + timedelta(seconds=seconds))
                 for at, seconds in (
                     (job.expires_at, job.expires_in),
                     (None, _window(job)),
@@ -377,7 +377,7 @@ def _records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:
     ]
 
 
-def _now(words: Dialect) -> datetime:
-    row = one(f"SELECT {words.now}")
+def _now(sql: Dialect) -> datetime:
+    row = one(f"SELECT {sql.now}")
     now = row[0] if row else None
     return now if isinstance(now, datetime) else datetime.fromisoformat(str(now)).replace(tzinfo=UTC)

@@ -46,9 +46,9 @@ _ORDER = "ORDER BY priority DESC, run_at, id"
 
 def asked(job_ids: Collection[uuid.UUID]) -> list[Waiting]:
     """Return those of these jobs that wait for nothing, their rows locked; without those that others have locked."""
-    words = dialect()
-    due = f"id {words.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
-    return waiting(rows(f"SELECT {COLUMNS} FROM jobs_job WHERE {due} {words.skip_locked}", [words.ids(job_ids)]))
+    sql = dialect()
+    due = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
+    return waiting(rows(f"SELECT {COLUMNS} FROM jobs_job WHERE {due} {sql.skip_locked}", [sql.ids(job_ids)]))
 
 
 def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> list[Waiting]:
@@ -57,34 +57,34 @@ def heads(rule_ids: Collection[int], queues: Collection[str], limit: int) -> lis
     Left out are jobs of other queues than `queues` and of paused ones, those whose breakers are not closed, and those
     whose rows others have locked.
     """
-    words = dialect()
+    sql = dialect()
     found = []
     for rule_id in sorted(rule_ids):
-        found += rows(_heads(words), (rule_id, words.array(sorted(queues)), limit))
+        found += rows(_heads(sql), (rule_id, sql.array(sorted(queues)), limit))
     return waiting(found)
 
 
 @cache
-def _heads(words: Dialect) -> str:
+def _heads(sql: Dialect) -> str:
     line = (
-        f"held_rule = %s AND state = '{State.QUEUED}' AND queue {words.is_one_of} AND {NOT_PAUSED} AND {BREAKER_CLOSED}"
+        f"held_rule = %s AND state = '{State.QUEUED}' AND queue {sql.is_one_of} AND {NOT_PAUSED} AND {BREAKER_CLOSED}"
     )
-    return f"SELECT {COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {words.skip_locked}"
+    return f"SELECT {COLUMNS} FROM jobs_job WHERE {line} {_ORDER} LIMIT %s {sql.skip_locked}"
 
 
 def take(starts: Sequence[Start], now: float, *, lease_seconds: float, worker: str) -> list[Claimed]:
     """Queued → running for jobs whose rows are locked, each under its lease, as begun at its time after `now`."""
     if not starts:
         return []
-    words = dialect()
+    sql = dialect()
     given = json.dumps([{"job": start.id.hex, "lease": start.lease_id, "at": now + start.at} for start in starts])
-    taken = by_lease(rows(_take(words), (given, lease_seconds, worker)), words)
+    taken = by_lease(rows(_take(sql), (given, lease_seconds, worker)), sql)
     return [taken[start.lease_id] for start in starts if start.lease_id in taken]
 
 
 @cache
-def _take(words: Dialect) -> str:
-    if words.name == "postgresql":
+def _take(sql: Dialect) -> str:
+    if sql.name == "postgresql":
         # The condition always holds, as in `Dialect.leased_jobs`.
         columns = "job uuid, lease text, at float8"
         named = f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) WHERE lease || '' = lease"
@@ -92,13 +92,13 @@ def _take(words: Dialect) -> str:
     else:
         named = "SELECT value ->> 'job' AS job, value ->> 'lease' AS lease, value ->> 'at' AS at FROM json_each(%s)"
         begins = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', named.at, 'unixepoch')"
-    change = taking(words, "named.lease", begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
-    return change_named(named, in_state(State.QUEUED), change, claimed_columns(words), words)
+    change = taking(sql, "named.lease", begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
+    return change_named(named, in_state(State.QUEUED), change, claimed_columns(sql), sql)
 
 
 def hold(jobs: Mapping[uuid.UUID, int], paused: Collection[int]) -> None:
     """Have queued jobs wait in the lines of these rules, some `paused`. Their messages are used up, they need none."""
-    words = dialect()
+    sql = dialect()
     by_rule: dict[int, list[uuid.UUID]] = {}
     for job_id, rule_id in jobs.items():
         by_rule.setdefault(rule_id, []).append(job_id)
@@ -106,24 +106,24 @@ def hold(jobs: Mapping[uuid.UUID, int], paused: Collection[int]) -> None:
         by = HeldBy.PAUSED if rule_id in paused else HeldBy.LIMIT
         changed(
             f"UPDATE jobs_job SET held_by = '{by}', held_rule = %s,"
-            f" held_since = COALESCE(held_since, {words.now}), dispatched_at = NULL, changed_at = {words.now}"
-            f" WHERE id {words.is_one_of_ids} AND {in_state(State.QUEUED)}",
-            (rule_id, words.ids(job_ids)),
+            f" held_since = COALESCE(held_since, {sql.now}), dispatched_at = NULL, changed_at = {sql.now}"
+            f" WHERE id {sql.is_one_of_ids} AND {in_state(State.QUEUED)}",
+            (rule_id, sql.ids(job_ids)),
         )
 
 
 def let_fetch(jobs: Collection[Waiting]) -> None:
     """Let jobs be fetched again whose message has brought another one; with `ledger://`, where a row is its message."""
-    words = dialect()
+    sql = dialect()
     changed(
-        f"UPDATE jobs_job SET dispatched_at = NULL WHERE id {words.is_one_of_ids} AND {in_state(State.QUEUED)}",
-        [words.ids(job.id for job in jobs)],
+        f"UPDATE jobs_job SET dispatched_at = NULL WHERE id {sql.is_one_of_ids} AND {in_state(State.QUEUED)}",
+        [sql.ids(job.id for job in jobs)],
     )
 
 
 def ahead_of(job_id: uuid.UUID) -> int:
     """Return how many jobs stand in line before one that does."""
-    words = dialect()
+    sql = dialect()
     before = (
         "one.priority > mine.priority OR one.priority = mine.priority AND (one.run_at < mine.run_at"
         " OR one.run_at = mine.run_at AND one.id < mine.id)"
@@ -131,7 +131,7 @@ def ahead_of(job_id: uuid.UUID) -> int:
     [(number,)] = rows(
         "SELECT COUNT(*) FROM jobs_job AS mine JOIN jobs_job AS one ON one.held_rule = mine.held_rule"
         f" WHERE mine.id = %s AND one.state = '{State.QUEUED}' AND ({before})",
-        [words.key(job_id)],
+        [sql.key(job_id)],
     )
     return int(number)
 
@@ -144,8 +144,8 @@ def rename(rule_id: int, by: HeldBy) -> None:
 
 def waiting(found: Iterable[Sequence[Any]]) -> list[Waiting]:
     """Return rows of `COLUMNS`."""
-    words = dialect()
+    sql = dialect()
     return [
-        Waiting(words.to_uuid(job_id), task, queue, limit_key, tenant, (-priority, run_at, str(job_id)), held_rule)
+        Waiting(sql.to_uuid(job_id), task, queue, limit_key, tenant, (-priority, run_at, str(job_id)), held_rule)
         for job_id, task, queue, limit_key, tenant, priority, run_at, held_rule in found
     ]

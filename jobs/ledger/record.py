@@ -78,13 +78,13 @@ def record_many(ends: Sequence[Ended], *, again: bool = False) -> Records:
         raise ValueError(f"Ends of one job are recorded one after the other; these have several: {', '.join(twice)}.")
     good = [end for end in ends if isinstance(end.outcome, outcomes.Succeeded)]
     changes = [_change(end) for end in ends if not isinstance(end.outcome, outcomes.Succeeded)]
-    words = dialect()
-    states = (_write if words is POSTGRESQL else _write_in_turn)(good, changes)
+    sql = dialect()
+    states = (_write if sql is POSTGRESQL else _write_in_turn)(good, changes)
     records = Records()
     if states:
         records.became.update((end.id, _became(end, states[end.id])) for end in ends if end.id in states)
     if len(records.became) < len(named):
-        _explain([end for end in ends if end.id not in states], records, words, again=again)
+        _explain([end for end in ends if end.id not in states], records, sql, again=again)
     return records
 
 
@@ -191,31 +191,31 @@ _FENCE = f"{in_state(State.RUNNING)} AND lease_id = named.lease"
 
 
 @cache
-def _success(words: Dialect) -> str:
-    return change_named(words.leased_jobs, _FENCE, success(words), "id, state", words)
+def _success(sql: Dialect) -> str:
+    return change_named(sql.leased_jobs, _FENCE, success(sql), "id, state", sql)
 
 
 @cache
-def _failure(words: Dialect, returning: str = "id, state") -> str:
+def _failure(sql: Dialect, returning: str = "id, state") -> str:
     """Return the statement that ends failed attempts, without what is kept of them elsewhere."""
     ends_here = "named.goes_on AND cancel_requested_at IS NOT NULL"
     change = (
         f"UPDATE jobs_job SET state = CASE WHEN {ends_here} THEN '{State.CANCELLED}' ELSE named.target END,"
-        f" finished_at = CASE WHEN NOT named.goes_on OR cancel_requested_at IS NOT NULL THEN {words.now} END,"
-        f" run_at = COALESCE({words.after_seconds('named.delay')}, run_at),"
+        f" finished_at = CASE WHEN NOT named.goes_on OR cancel_requested_at IS NOT NULL THEN {sql.now} END,"
+        f" run_at = COALESCE({sql.after_seconds('named.delay')}, run_at),"
         " dispatched_at = CASE WHEN NOT named.goes_on THEN dispatched_at END,"
         " unique_key = CASE WHEN named.goes_on AND cancel_requested_at IS NULL THEN unique_key END,"
         " attempt = attempt - named.given_back, worker_losses = worker_losses + named.losses,"
-        f" last_error = named.summary, changed_at = {words.now},"
+        f" last_error = named.summary, changed_at = {sql.now},"
         " lease_id = NULL, lease_expires_at = NULL, cancel_requested_at = NULL, held_by = named.holder,"
-        f" held_since = CASE WHEN named.holder IS NOT NULL THEN COALESCE(held_since, {words.now}) END"
+        f" held_since = CASE WHEN named.holder IS NOT NULL THEN COALESCE(held_since, {sql.now}) END"
     )
-    return change_named(_given(words), _FENCE, change, returning, words)
+    return change_named(_given(sql), _FENCE, change, returning, sql)
 
 
-def _given(words: Dialect) -> str:
+def _given(sql: Dialect) -> str:
     """Return a query for the changes that are given as a JSON text."""
-    if words is POSTGRESQL:
+    if sql is POSTGRESQL:
         columns = ", ".join(f"{name} {kind}" for name, kind in _FIELDS.items())
         # The condition always holds, as in `Dialect.leased_jobs`.
         return f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) WHERE lease || '' = lease"
@@ -256,12 +256,12 @@ def _count_snoozes(ended: str) -> str:
     )
 
 
-def _explain(ends: Sequence[Ended], records: Records, words: Dialect, *, again: bool) -> None:
+def _explain(ends: Sequence[Ended], records: Records, sql: Dialect, *, again: bool) -> None:
     """Note of ends that were not written what hindered it."""
     columns = "id, state, lease_id, attempt, attempt_base, last_error"
-    found = rows(f"SELECT {columns} FROM jobs_job WHERE id {words.is_one_of_ids}", [words.ids(end.id for end in ends)])
-    stands = {words.to_uuid(job_id): _Standing(*row) for job_id, *row in found}
-    kept = _kept_errors(ends, words) if again else {}
+    found = rows(f"SELECT {columns} FROM jobs_job WHERE id {sql.is_one_of_ids}", [sql.ids(end.id for end in ends)])
+    stands = {sql.to_uuid(job_id): _Standing(*row) for job_id, *row in found}
+    kept = _kept_errors(ends, sql) if again else {}
     for end in ends:
         now = stands.get(end.id)
         if now is not None and now.lease_id == end.lease_id:
@@ -288,13 +288,13 @@ class _Standing:
 _Kept = Mapping[tuple[uuid.UUID, int], Collection[tuple[str, str, str]]]
 
 
-def _kept_errors(ends: Sequence[Ended], words: Dialect) -> _Kept:
+def _kept_errors(ends: Sequence[Ended], sql: Dialect) -> _Kept:
     kept: dict[tuple[uuid.UUID, int], set[tuple[str, str, str]]] = {}
     for job_id, number, *error in rows(
-        f"SELECT job_id, number, outcome, error_type, error FROM jobs_attempt WHERE job_id {words.is_one_of_ids}",
-        [words.ids(end.id for end in ends)],
+        f"SELECT job_id, number, outcome, error_type, error FROM jobs_attempt WHERE job_id {sql.is_one_of_ids}",
+        [sql.ids(end.id for end in ends)],
     ):
-        kept.setdefault((words.to_uuid(job_id), number), set()).add((error[0], error[1], error[2]))
+        kept.setdefault((sql.to_uuid(job_id), number), set()).add((error[0], error[1], error[2]))
     return kept
 
 

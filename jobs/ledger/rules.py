@@ -81,23 +81,23 @@ def declare(kind: Kind, source: str, limits: Mapping[str, Limit | None]) -> None
         source: `code` or `setting`.
         limits: by name; None for what may have had a limit and has none any more.
     """
-    words = dialect()
+    sql = dialect()
     for name, limit in sorted(limits.items()):
         if limit is not None:
             changed(
-                _declaration(words), (kind, name, limit.rate, limit.burst, limit.concurrency, limit.is_per_key, source)
+                _declaration(sql), (kind, name, limit.rate, limit.burst, limit.concurrency, limit.is_per_key, source)
             )
     gone = [name for name, limit in limits.items() if limit is None]
     changed(
         "UPDATE jobs_flow_rule SET rate = NULL, burst = 1, concurrency = NULL, is_per_key = FALSE"
-        f" WHERE kind = %s AND name {words.is_one_of} AND source <> 'operator'"
+        f" WHERE kind = %s AND name {sql.is_one_of} AND source <> 'operator'"
         " AND (rate IS NOT NULL OR concurrency IS NOT NULL OR is_per_key)",
-        (kind, words.array(gone)),
+        (kind, sql.array(gone)),
     )
 
 
 @cache
-def _declaration(words: Dialect) -> str:
+def _declaration(sql: Dialect) -> str:
     kept = ", ".join(
         f"{name} = CASE WHEN jobs_flow_rule.source = 'operator' THEN jobs_flow_rule.{name} ELSE EXCLUDED.{name} END"
         for name in ("rate", "burst", "concurrency", "source")
@@ -115,13 +115,13 @@ def _declaration(words: Dialect) -> str:
 
 def add_keys(names: Collection[str]) -> None:
     """Write rows for keys that have none; their figures are those of their task."""
-    words = dialect()
-    given = "unnest(%s::text[])" if words.name == "postgresql" else "(SELECT value FROM json_each(%s))"
+    sql = dialect()
+    given = "unnest(%s::text[])" if sql.name == "postgresql" else "(SELECT value FROM json_each(%s))"
     changed(
         f"INSERT INTO jobs_flow_rule (kind, name) SELECT '{Kind.KEY}', * FROM {given} AS given WHERE TRUE"
         " ON CONFLICT DO NOTHING",
         # In order, lest two workers wait for each other.
-        [words.array(sorted(names))],
+        [sql.array(sorted(names))],
     )
 
 
@@ -146,10 +146,10 @@ def running(names: Collection[Name]) -> dict[Name, int]:
     """Return how many jobs of each of these run. Asked with their rules locked, none is claimed meanwhile."""
     if not names:
         return {}
-    words = dialect()
+    sql = dialect()
     kinds = tuple(kind for kind in Kind if any(kind == one for one, _ in names))
-    by_kind = [words.array(sorted(name for kind, name in names if kind == one)) for one in kinds]
-    found = rows(_running(words, kinds), by_kind)
+    by_kind = [sql.array(sorted(name for kind, name in names if kind == one)) for one in kinds]
+    found = rows(_running(sql, kinds), by_kind)
     return {(Kind(kind), name): number for kind, name, number in found}
 
 
@@ -161,7 +161,7 @@ def now() -> float:
 
 def keep(tats: Mapping[int, float], with_line: Collection[int]) -> None:
     """Write down what was decided of locked rules: their theoretical arrival times, and in whose lines jobs wait."""
-    words = dialect()
+    sql = dialect()
     changes = [
         {"rule": rule_id, "tat": tats.get(rule_id), "line": rule_id in with_line}
         for rule_id in sorted({*tats, *with_line})
@@ -169,7 +169,7 @@ def keep(tats: Mapping[int, float], with_line: Collection[int]) -> None:
     if changes:
         given = (
             "json_to_recordset(%s::json) AS given (rule bigint, tat float8, line boolean)"
-            if words.name == "postgresql"
+            if sql.name == "postgresql"
             else "(SELECT value ->> 'rule' AS rule, value ->> 'tat' AS tat, value ->> 'line' AS line"
             " FROM json_each(%s)) AS given"
         )
@@ -208,8 +208,8 @@ _NOW = {
 
 
 @cache
-def _named(words: Dialect) -> str:
-    either = " OR ".join(f"kind = '{kind}' AND name {words.is_one_of}" for kind in Kind)
+def _named(sql: Dialect) -> str:
+    either = " OR ".join(f"kind = '{kind}' AND name {sql.is_one_of}" for kind in Kind)
     return f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE {either}"
 
 
@@ -223,10 +223,10 @@ _JOBS = {
 
 
 @cache
-def _running(words: Dialect, kinds: Sequence[Kind]) -> str:
+def _running(sql: Dialect, kinds: Sequence[Kind]) -> str:
     return " UNION ALL ".join(
         f"SELECT '{kind}', {column}, COUNT(*) FROM jobs_job WHERE state = '{State.RUNNING}'"
-        f" AND {column} {words.is_one_of}{besides} GROUP BY {column}"
+        f" AND {column} {sql.is_one_of}{besides} GROUP BY {column}"
         for kind, (column, besides) in _JOBS.items()
         if kind in kinds
     )

@@ -1,4 +1,4 @@
-"""The words in which the two databases differ. Every time in the ledger is taken from the database's clock."""
+"""The SQL in which the two databases differ. Every time in the ledger is taken from the database's clock."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ from jobs.core.states import State
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One database's words.
+    """One database's dialect.
 
     Attributes:
         now: the database's clock.
@@ -123,7 +123,7 @@ def pairs_of(leases: Mapping[uuid.UUID, str]) -> str:
 
 
 def dialect() -> Dialect:
-    """Return the words of the database in use."""
+    """Return the dialect of the database in use."""
     return POSTGRESQL if connection.vendor == "postgresql" else SQLITE
 
 
@@ -173,14 +173,14 @@ def free(where: str, table: str = "jobs_job", lock: str = "") -> str:
         table: whose rows.
         lock: how they are locked; if not said, as an UPDATE needs it.
     """
-    words = dialect()
-    if not words.skip_locked:
+    sql = dialect()
+    if not sql.skip_locked:
         return where if "LIMIT" not in where else f"id IN (SELECT id FROM {table} WHERE {where})"
     # An array, lest the planner runs the locking select more than once, and takes more than the limit.
-    return f"id = ANY(ARRAY(SELECT id FROM {table} WHERE {where} {lock or words.skip_locked}))"
+    return f"id = ANY(ARRAY(SELECT id FROM {table} WHERE {where} {lock or sql.skip_locked}))"
 
 
-def change_named(named: str, condition: str, change: str, returning: str, words: Dialect) -> str:
+def change_named(named: str, condition: str, change: str, returning: str, sql: Dialect) -> str:
     """Return the statement that changes jobs named by a query, but not those that somebody else's transaction holds.
 
     Args:
@@ -188,15 +188,15 @@ def change_named(named: str, condition: str, change: str, returning: str, words:
         condition: which of these jobs are changed.
         change: an UPDATE without its FROM and WHERE.
         returning: columns of the changed rows.
-        words: the database's.
+        sql: the database's dialect.
     """
-    if not words.skip_locked:
+    if not sql.skip_locked:
         # Who writes is alone.
         found = f"WITH named AS MATERIALIZED ({named})"
         return f"{found} {change} FROM named WHERE id = named.job AND {condition} RETURNING {returning}"
     return (
         f"WITH named AS MATERIALIZED (SELECT named.* FROM ({named}) AS named CROSS JOIN LATERAL"
-        f" (SELECT FROM jobs_job WHERE id = named.job AND {condition} {words.skip_locked}) AS free)"
+        f" (SELECT FROM jobs_job WHERE id = named.job AND {condition} {sql.skip_locked}) AS free)"
         f" {change} FROM named WHERE id = named.job RETURNING {returning}"
     )
 
@@ -255,8 +255,8 @@ def in_state(*states: State) -> str:
     PostgreSQL must not see that the condition fits one of the indexes of rows in a state. As long as it believes such
     an index to be as empty as when it was last analysed, it reads the whole of it to find a single row.
     """
-    words = ", ".join(f"'{state}'" for state in sorted(states))
-    return f"state || '' IN ({words})"
+    named = ", ".join(f"'{state}'" for state in sorted(states))
+    return f"state || '' IN ({named})"
 
 
 def read_json(value: Any) -> Any:

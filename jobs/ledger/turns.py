@@ -17,19 +17,19 @@ MOST = 1000
 
 def lock(queue: str) -> Turns | None:
     """Return a queue's turns, locked until the transaction ends; None where somebody else has locked them."""
-    words = dialect()
+    sql = dialect()
     if one("SELECT 1 FROM jobs_turn WHERE queue = %s AND tenant = ''", [queue]) is None:
         changed("INSERT INTO jobs_turn (queue, tenant) VALUES (%s, '') ON CONFLICT DO NOTHING", [queue])
-    clock = one(f"SELECT served FROM jobs_turn WHERE queue = %s AND tenant = '' {words.skip_locked}", [queue])
+    clock = one(f"SELECT served FROM jobs_turn WHERE queue = %s AND tenant = '' {sql.skip_locked}", [queue])
     return None if clock is None else Turns(float(clock[0]))
 
 
 def read(turns: Turns, queue: str, tenants: Collection[str]) -> None:
     """Read how much tenants have had."""
-    words = dialect()
+    sql = dialect()
     found = rows(
-        f"SELECT tenant, served FROM jobs_turn WHERE queue = %s AND tenant {words.is_one_of}",
-        [queue, words.array(tenants)],
+        f"SELECT tenant, served FROM jobs_turn WHERE queue = %s AND tenant {sql.is_one_of}",
+        [queue, sql.array(tenants)],
     )
     turns.served.update((tenant, float(served)) for tenant, served in found)
 
@@ -74,12 +74,12 @@ def heads(queue: str, priority: int, shares: Mapping[str, int]) -> list[Waiting]
 
     Left out are those of paused queues, those whose breakers are not closed, and those whose rows others have locked.
     """
-    words = dialect()
+    sql = dialect()
     mine = f"{_WAITS} AND tenant = %s AND {NOT_PAUSED} AND {BREAKER_CLOSED}"
     found = []
     for tenant, number in shares.items():
         found += rows(
-            f"SELECT {COLUMNS} FROM jobs_job WHERE {mine} ORDER BY run_at, id LIMIT %s {words.skip_locked}",
+            f"SELECT {COLUMNS} FROM jobs_job WHERE {mine} ORDER BY run_at, id LIMIT %s {sql.skip_locked}",
             [queue, priority, tenant, number],
         )
     return waiting(found)
