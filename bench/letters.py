@@ -57,7 +57,7 @@ def _giving_up(count: int, rounds: int) -> None:
     failure = Failure("Broken", "it never works", "Traceback\n" * 20)
     ways: dict[str, Callable[[uuid.UUID, str], object]] = {
         "retry": lambda job_id, lease: verbs.retry(job_id, lease, 16, failure),
-        "give up": lambda job_id, lease: deadletters.bury(job_id, lease, Reason.EXHAUSTED, failure),
+        "give up": lambda job_id, lease: deadletters.give_up(job_id, lease, Reason.EXHAUSTED, failure),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from jobs import brokers, conf
 from jobs.enqueue.brokers import TwoBrokers, is_rabbitmq, one_for
-from jobs.maintenance.runner import Housekeeping
+from jobs.maintenance.runner import Maintenance
 from jobs.worker import sessions
 from jobs.worker.orphan_guard import tie_children_to_parent
 
@@ -39,7 +39,7 @@ def install(app: Celery) -> None:
     signals.worker_init.connect(_guard_sessions, dispatch_uid="jobs.sessions")
     # The last that is sent before the pool forks.
     signals.celeryd_after_setup.connect(_share_memory, dispatch_uid="jobs.memory")
-    app.steps["worker"].add(Housekeeping)
+    app.steps["worker"].add(Maintenance)
 
 
 def _tells_no_arguments(record: logging.LogRecord) -> bool:

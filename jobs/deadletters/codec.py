@@ -71,7 +71,7 @@ _SENT_AGAIN = tuple(name for name in _PROPERTIES if name != "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterMessage:
     """A dead letter, on its way to the dead-letter queue of `queue`."""
 
     queue: str
@@ -88,7 +88,7 @@ def dead_queue(queue: str) -> str:
     return queue + DEAD
 
 
-def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, now: datetime) -> Letter:
+def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, now: datetime) -> DeadLetterMessage:
     """Return the letter of a job that gives up at its `attempt`-th attempt.
 
     Its id is made of the job's id and the attempt: however often it is sent, it is archived once.
@@ -108,10 +108,14 @@ def from_job(job: HasMessage, attempt: int, reason: Reason, failure: Failure, no
     # Without a priority: dead letters are archived in the order in which they came. Whose it is, a header says.
     properties: dict[str, Any] = message.properties_for("amqp")
     everything = {**message.headers, **headers}
-    return Letter(job.queue, RawMessage(message.body, CONTENT_TYPE, message.content_encoding, everything, properties))
+    return DeadLetterMessage(
+        job.queue, RawMessage(message.body, CONTENT_TYPE, message.content_encoding, everything, properties)
+    )
 
 
-def from_message(message: Any, queue: str, reason: Reason, exception: BaseException | str, now: datetime) -> Letter:
+def from_message(
+    message: Any, queue: str, reason: Reason, exception: BaseException | str, now: datetime
+) -> DeadLetterMessage:
     """Return the letter of a message (`kombu.Message`) that nobody can read or run."""
     came = message.delivery_info or {}
     original = message.headers if isinstance(message.headers, Mapping) else {}
@@ -131,7 +135,7 @@ def from_message(message: Any, queue: str, reason: Reason, exception: BaseExcept
     if hidden_names(str(original.get("task"))):
         # What Celery's producers repeat of the arguments.
         headers |= {name: HIDDEN for name in ("argsrepr", "kwargsrepr") if message.headers.get(name)}
-    return Letter(queue, replace(message, headers={**message.headers, **headers}))
+    return DeadLetterMessage(queue, replace(message, headers={**message.headers, **headers}))
 
 
 def resendable(message: Any) -> RawMessage:

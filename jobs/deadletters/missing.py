@@ -37,7 +37,7 @@ SHARE = 0.5
 OVERLAP = 60.0
 
 
-class MissingLetters:
+class MissingDeadLetters:
     """Looks for dead jobs without a letter, and for open letters of jobs that succeeded. Used by one thread."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from jobs.compose.groups import settle
 from jobs.core.outcome import Dead, Reason
 from jobs.core.states import State
 from jobs.deadletters import codec
-from jobs.deadletters.codec import Letter
+from jobs.deadletters.codec import DeadLetterMessage
 from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publisher import publisher_for
 from jobs.ledger import maintain
@@ -57,7 +57,7 @@ def send(queue: str, messages: Sequence[RawMessage]) -> None:
             raise BrokerGone(f"{type(exc).__name__}: {exc}") from exc
 
 
-def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False) -> bool:
+def give_up(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, lost_worker: bool = False) -> bool:
     """Running → dead with its error links enqueued, once the broker has its letter. False where the lease was lost.
 
     Raises:
@@ -77,16 +77,16 @@ def bury(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, *, 
     return True
 
 
-def letter_of(message: Any, queue: str, reason: Reason, error: BaseException | str) -> Letter:
+def dead_letter_of(message: Any, queue: str, reason: Reason, error: BaseException | str) -> DeadLetterMessage:
     """Return the letter of a message that nobody can read or run, for the dead-letter queue of the one it came from."""
     return codec.from_message(message, queue, reason, error, timezone.now())
 
 
-def post(letter: Letter) -> None:
+def post(letter: DeadLetterMessage) -> None:
     """Hand a letter to the broker. Raises BrokerGone where it did not confirm: then nothing may be forgotten."""
     post_many(letter.queue, [letter])
 
 
-def post_many(queue: str, letters: Sequence[Letter]) -> None:
+def post_many(queue: str, letters: Sequence[DeadLetterMessage]) -> None:
     """Hand letters of one queue to the broker. Raises BrokerGone where it did not confirm them all."""
     send(codec.dead_queue(queue), [letter.message for letter in letters])

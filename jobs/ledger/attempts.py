@@ -147,15 +147,15 @@ def succeed_late(job_id: uuid.UUID, attempt: int, worker: str) -> bool:
     return changed(f"{success(sql)} WHERE {free(fence)}", (sql.key(job_id), attempt, worker)) == 1
 
 
-def condemn(job_id: uuid.UUID, failure: Failure) -> bool:
+def give_up_queued(job_id: uuid.UUID, failure: Failure) -> bool:
     """Queued → dead, for a job whose message cannot be run. Returns false where it does not wait any more."""
     sql = dialect()
     waits = f"id = %s AND {in_state(State.QUEUED)}"
-    condemned = (
+    given_up = (
         f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {sql.now}, changed_at = {sql.now},"
         " unique_key = NULL, last_error = %s"
     )
-    return change_one(job_id, waits, [sql.key(job_id)], condemned, [failure.summary]) is not None
+    return change_one(job_id, waits, [sql.key(job_id)], given_up, [failure.summary]) is not None
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:

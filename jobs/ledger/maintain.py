@@ -1,4 +1,4 @@
-"""Housekeeping: what is due, what was never dispatched, what got lost, whose lease ran out.
+"""Maintenance: what is due, what was never dispatched, what got lost, whose lease ran out.
 
 Any number of workers may call these at once: each row goes to one of them.
 """
@@ -65,7 +65,7 @@ class Overdue:
 def take_due(limit: int) -> list[Dispatchable]:
     """scheduled, retrying → queued for jobs whose time has come; they are marked dispatched and returned.
 
-    The caller publishes them, and says `undispatch` of those it could not. Where it dies in between, they are
+    The caller publishes them, and says `redispatch` of those it could not. Where it dies in between, they are
     re-sent as any lost message is.
     """
     sql = dialect()
@@ -172,7 +172,7 @@ def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
     changed(f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {free(unmarked)}", [sql.ids(job_ids)])
 
 
-def undispatch(job_ids: Collection[uuid.UUID]) -> None:
+def redispatch(job_ids: Collection[uuid.UUID]) -> None:
     """Note that the broker has no message of these jobs: they are dispatched again.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from jobs.ledger.work import find_work
 from jobs.maintenance.redispatch import DISPATCH_GRACE
 from jobs.maintenance.runner import Duty
-from jobs.worker.pauses import Intake
+from jobs.worker.pauses import Pauses
 
 #: Dead letters are looked for at the broker at every so many looks at the ledger: there is somewhere to put them.
 LETTERS_EVERY = 2
@@ -16,13 +16,13 @@ class Agenda:
     """Used by one thread of a worker.
 
     Args:
-        intake: told which queues are paused.
+        pauses: told which queues are paused.
         refused: returns the queues that the broker refuses just now.
         in_line: told whether jobs may stand in line for a limit.
     """
 
-    def __init__(self, intake: Intake, refused: Callable[[], Sequence[str]], in_line: Callable[[bool], None]) -> None:
-        self._intake, self._refused, self._in_line = intake, refused, in_line
+    def __init__(self, pauses: Pauses, refused: Callable[[], Sequence[str]], in_line: Callable[[bool], None]) -> None:
+        self._pauses, self._refused, self._in_line = pauses, refused, in_line
         self._looks = 0
         self._found: set[str] = set()
 
@@ -33,7 +33,7 @@ class Agenda:
         if self._looks % LETTERS_EVERY == 0:
             self._found.add("letters")
         self._looks += 1
-        self._intake.follow(work.paused)
+        self._pauses.follow(work.paused)
         self._in_line("lines" in work.kinds)
         return False
 

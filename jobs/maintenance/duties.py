@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 
 from jobs.conf import conf
 from jobs.deadletters.archiver import Archiver
-from jobs.deadletters.missing import MissingLetters
+from jobs.deadletters.missing import MissingDeadLetters
 from jobs.enqueue.publisher import publisher_for
 from jobs.flow import breakers
 from jobs.ledger.pauses import end_pauses
@@ -21,8 +21,8 @@ from jobs.maintenance.held_back import HeldBack
 from jobs.maintenance.rescue import Rescue
 from jobs.maintenance.runner import Duty
 from jobs.worker import attempt_logs, heartbeat, watchdog
-from jobs.worker.heartbeat import Roster
-from jobs.worker.losses import losses
+from jobs.worker.heartbeat import Heartbeat
+from jobs.worker.pending_writes import pending_writes
 from jobs.worker.pool import PATIENCE
 from jobs.worker.watchdog import Watchdog
 
@@ -57,9 +57,9 @@ class Duties:
         self._redispatch = redispatch_for(self._publisher)
         self._held_back = HeldBack(worker.app, self._redispatch.freed)
         self._archiver = Archiver(worker.app)
-        self._missing_letters = MissingLetters()
-        self._intake = worker.consumer.intake
-        self._roster = Roster(worker, self._publisher)
+        self._missing = MissingDeadLetters()
+        self._pauses = worker.consumer.pauses
+        self._heartbeat = Heartbeat(worker, self._publisher)
 
     def vital(self) -> list[Duty]:
         """Return what no broker that hangs may delay: a thread of its own does it.
@@ -76,9 +76,9 @@ class Duties:
     def others(self) -> list[Duty]:
         """Return what else is to be done, the most urgent first."""
         beat, redispatch = conf().housekeeping_seconds, self._redispatch
-        agenda = Agenda(self._intake, self._publisher.set_aside.held, self._worker.consumer.engine.lines.note)
+        agenda = Agenda(self._pauses, self._publisher.set_aside.held, self._worker.consumer.engine.lines.note)
         return [
-            Duty("losses", _record_losses, beat, wanted=losses.are_there, at_end=True),
+            Duty("pending writes", _write_pending, beat, wanted=pending_writes.are_there, at_end=True),
             Duty("cancel", partial(cancel_asked, self._worker.consumer.engine), beat),
             Duty("agenda", agenda.look, beat),
             agenda.duty("due", "due", redispatch.due),
@@ -86,11 +86,11 @@ class Duties:
             agenda.duty("held back", "held", self._held_back.look),
             agenda.duty("breakers", "breakers", self._look_after_breakers),
             agenda.duty("pauses", "ended", _end_pauses),
-            Duty("roster", self._sign, min(heartbeat.EVERY, beat * 5)),
+            Duty("heartbeat", self._sign, min(heartbeat.EVERY, beat * 5)),
             Duty("rescue", self._rescue.look, self._rescue.every()),
             Duty("resend", redispatch.lost, redispatch.every()),
             agenda.duty("dead letters", "letters", self._archiver.archive),
-            Duty("missing dead letters", self._missing_letters.mend, beat * 15),
+            Duty("missing dead letters", self._missing.mend, beat * 15),
         ]
 
     def unhurried(self) -> list[Duty]:
@@ -114,7 +114,7 @@ class Duties:
     def database_failed(self, error: DatabaseError) -> None:
         """Called when a duty found that the database could not be used: take no jobs until it can."""
         self._rescue.out_of_touch()
-        self._intake.close(f"{type(error).__name__}: {str(error).strip()}")
+        self._pauses.close(f"{type(error).__name__}: {str(error).strip()}")
 
     def close(self) -> None:
         """Drop the connections; called last."""
@@ -125,17 +125,17 @@ class Duties:
     def leave(self) -> None:
         """Write that this worker stops in order, so that nobody misses it."""
         try:
-            self._roster.leave()
+            self._heartbeat.leave()
         except DatabaseError:
             # Its entry goes silent instead.
             return
 
     def _sign(self) -> bool:
-        self._roster.sign()
-        if self._intake.trouble:
+        self._heartbeat.sign()
+        if self._pauses.trouble:
             # The entry was written, so the ledger can be.
-            self._roster.database_reconnects += 1
-            self._intake.open()
+            self._heartbeat.database_reconnects += 1
+            self._pauses.open()
         return False
 
 
@@ -146,7 +146,7 @@ def _end_pauses() -> bool:
     return False
 
 
-def _record_losses() -> bool:
+def _write_pending() -> bool:
     """Record what dead children could not."""
-    losses.write_all()
+    pending_writes.write_all()
     return False

@@ -11,7 +11,7 @@ from jobs.ledger import maintain
 from jobs.ledger.maintain import Dispatchable
 from jobs.ledger.sql import RowLocked
 from jobs.worker import counters
-from jobs.worker.losses import Unsent, losses
+from jobs.worker.pending_writes import Unsent, pending_writes
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +75,15 @@ class Redispatch:
         try:
             refused = self._publisher.publish(messages)
         except BaseException:
-            _undispatch([job.id for job in jobs])
+            _redispatch([job.id for job in jobs])
             raise
-        _undispatch([job_id for message in refused for job_id in message.job_ids])
+        _redispatch([job_id for message in refused for job_id in message.job_ids])
         return len(jobs) == BATCH
 
 
-def _undispatch(job_ids: Sequence[uuid.UUID]) -> None:
+def _redispatch(job_ids: Sequence[uuid.UUID]) -> None:
     try:
-        maintain.undispatch(job_ids)
+        maintain.redispatch(job_ids)
     except RowLocked:
         # It is noted when the row is free.
-        losses.put(Unsent(job_ids))
+        pending_writes.put(Unsent(job_ids))

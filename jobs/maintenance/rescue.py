@@ -17,7 +17,7 @@ from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.retry import RetryPolicy
 from jobs.core.states import State
-from jobs.deadletters.publisher import BrokerGone, bury
+from jobs.deadletters.publisher import BrokerGone, give_up
 from jobs.ledger import claims, maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
@@ -116,7 +116,7 @@ class Rescue:
     def _record(self, end: Ended) -> bool:
         """Write a lost job's end. Returns false where it is not this worker's any more, or its row is locked."""
         if isinstance(end.outcome, outcomes.Dead) and end.failure is not None:
-            return bury(end.id, end.lease_id, end.outcome.reason, end.failure, lost_worker=True)
+            return give_up(end.id, end.lease_id, end.outcome.reason, end.failure, lost_worker=True)
         with transaction.atomic():
             became = record_many([end]).became
             # An operator may have wanted no further attempt.

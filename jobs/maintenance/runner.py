@@ -1,4 +1,4 @@
-"""Housekeeping in every worker: a bootstep with threads that work through lists of duties.
+"""Maintenance in every worker: a bootstep with threads that work through lists of duties.
 
 Any number of workers may do the same duties at once; the ledger sees to it that each row goes to one of them.
 There is no leader, no extra process, and it does not need Beat.
@@ -22,7 +22,7 @@ from jobs.core.queue_names import RULE, is_queue_name
 from jobs.tasks.limits import why_ambiguous
 from jobs.worker import forks, orphan_guard, shutdown
 from jobs.worker.database import is_outage, of_the_engine
-from jobs.worker.losses import losses
+from jobs.worker.pending_writes import pending_writes
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Duty:
         return is_wanted or self.next_at <= time.monotonic()
 
 
-class Housekeeper(threading.Thread):
+class DutyThread(threading.Thread):
     """A thread that does duties, one after the other.
 
     Args:
@@ -118,7 +118,7 @@ class Housekeeper(threading.Thread):
             self._failed(duty, exc)
             return
         if duty.failures:
-            logger.warning("Housekeeping %r works again after %d failures.", duty.name, duty.failures)
+            logger.warning("Maintenance %r works again after %d failures.", duty.name, duty.failures)
         duty.failures = 0
         duty.next_at = time.monotonic() + (0 if more else duty.every * (0.9 + 0.2 * random.random()))  # noqa: S311
 
@@ -129,7 +129,7 @@ class Housekeeper(threading.Thread):
         if duty.failures == 1:
             expected = isinstance(exc, (DatabaseError, OSError)) or "Operational" in type(exc).__name__
             logger.warning(
-                "Housekeeping %r failed, it is tried again: %s: %s",
+                "Maintenance %r failed, it is tried again: %s: %s",
                 duty.name,
                 type(exc).__name__,
                 exc,
@@ -159,7 +159,7 @@ def _check_limits() -> None:
         raise SystemExit(f"This worker cannot start: {why}")
 
 
-class Housekeeping(bootsteps.StartStopStep):
+class Maintenance(bootsteps.StartStopStep):
     """The worker's bootstep: starts the threads after the pool, and ends the worker's jobs in order when it stops."""
 
     requires = ("celery.worker.components:Pool",)
@@ -168,7 +168,7 @@ class Housekeeping(bootsteps.StartStopStep):
         super().__init__(worker, **options)
         _check_queues(worker.app.amqp.queues.consume_from)
         _check_limits()
-        self._housekeepers: list[Housekeeper] = []
+        self._threads: list[DutyThread] = []
         self._pid = 0
 
     def start(self, worker: Any) -> None:
@@ -179,20 +179,20 @@ class Housekeeping(bootsteps.StartStopStep):
         self._pid = os.getpid()
         orphan_guard.give_signs()
         duties = Duties(worker)
-        self._housekeepers = [
-            Housekeeper(
+        self._threads = [
+            DutyThread(
                 "jobs-housekeeping",
                 duties.others(),
-                wake=losses.arrived,
+                wake=pending_writes.arrived,
                 database_failed=duties.database_failed,
                 at_end=duties.close,
             ),
-            Housekeeper("jobs-leases", duties.vital()),
-            Housekeeper("jobs-logs", duties.logs()),
-            Housekeeper("jobs-unhurried", duties.unhurried()),
+            DutyThread("jobs-leases", duties.vital()),
+            DutyThread("jobs-logs", duties.logs()),
+            DutyThread("jobs-unhurried", duties.unhurried()),
         ]
-        for housekeeper in self._housekeepers:
-            housekeeper.start()
+        for thread in self._threads:
+            thread.start()
         worker.consumer.engine.start()
         shutdown.bound(worker, conf().shutdown_seconds, duties.leave)
 
@@ -216,9 +216,9 @@ class Housekeeping(bootsteps.StartStopStep):
         self._end(worker)
 
     def _end(self, worker: Any) -> None:
-        housekeepers, self._housekeepers = self._housekeepers, []
-        if housekeepers and self._pid == os.getpid():
+        threads, self._threads = self._threads, []
+        if threads and self._pid == os.getpid():
             worker.consumer.engine.end()
-            for housekeeper in housekeepers:
-                housekeeper.stop(timeout=3)
+            for thread in threads:
+                thread.stop(timeout=3)
             shutdown.hand_back(worker.consumer.engine.reserved)

@@ -34,8 +34,8 @@ from jobs.ledger.enqueue import NewJob
 from jobs.worker.adopt import new_job
 from jobs.worker.claimer import Delivery, Foreign, Wanted
 from jobs.worker.engine import Engine
-from jobs.worker.losses import Condemned, UnknownHere, Unparked, losses
-from jobs.worker.pauses import Intake
+from jobs.worker.pauses import Pauses
+from jobs.worker.pending_writes import ParkedJob, UnknownHere, Unparked, pending_writes
 from jobs.worker.revoke import Revoked
 from jobs.worker.waits import Waits
 
@@ -83,7 +83,7 @@ class JobsConsumer(Consumer):
         #: What the broker says no with. What Celery goes on after is any error: see `_set_back`.
         self._refusal_errors = self.channel_errors
         self.channel_errors = (*self.channel_errors, Exception)
-        self.intake = Intake(self)
+        self.pauses = Pauses(self)
         self._waits = Waits(self)
         self.engine = Engine(self.app, self)
 
@@ -97,7 +97,7 @@ class JobsConsumer(Consumer):
         error = f"No task {headers.get('task')!r} is registered here."
         if is_from_ledger(headers):
             # Amid a deploy a worker with newer code will know it.
-            losses.put(UnknownHere(ledger_id(str(headers["id"])), Failure("UnknownTask", error)))
+            pending_writes.put(UnknownHere(ledger_id(str(headers["id"])), Failure("UnknownTask", error)))
             message.ack_log_error(logger, self.connection_errors)
             return
         self._park(message, Reason.UNKNOWN_TASK, error)
@@ -152,7 +152,7 @@ class JobsConsumer(Consumer):
     def update_strategies(self) -> None:
         """Called whenever the consumer of tasks is about to be made: it gets the queues it may and can consume."""
         super().update_strategies()
-        self.intake.select()
+        self.pauses.select()
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Called before the worker's loop begins, when it knows the pool."""
@@ -167,7 +167,7 @@ class JobsConsumer(Consumer):
 
     def stop(self) -> None:
         """Called when the worker stops: nothing is fetched any more."""
-        self.intake.end()
+        self.pauses.end()
         super().stop()
 
     def add_task_queue(
@@ -189,12 +189,12 @@ class JobsConsumer(Consumer):
                 routing_key=routing_key,
                 **options,
             )
-        self.intake.add(queues[queue])
+        self.pauses.add(queues[queue])
 
     def cancel_task_queue(self, queue: str) -> None:
         """Called by remote control: consume one queue less."""
         queues = self.app.amqp.queues
-        self.intake.cancel(getattr(queues.aliases.get(queue), "name", queue))
+        self.pauses.cancel(getattr(queues.aliases.get(queue), "name", queue))
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Called when the worker could not connect, or when something else failed on the way."""
@@ -343,7 +343,7 @@ class JobsConsumer(Consumer):
 
     def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
         queue = self._queue_of(message)
-        letter = publisher.letter_of(message, queue, reason, error)
+        letter = publisher.dead_letter_of(message, queue, reason, error)
         try:
             publisher.post(letter)
         except publisher.BrokerGone as exc:
@@ -352,15 +352,15 @@ class JobsConsumer(Consumer):
                 # Not acknowledged: it comes again with the next connection.
                 return
             # Redis has no books of what it handed out: nobody else has this message any more.
-            losses.put(Unparked(letter))
+            pending_writes.put(Unparked(letter))
         message.ack_log_error(logger, self.connection_errors)
-        self._condemn(message, letter.error)
+        self._give_up(message, letter.error)
         self._tell(queue, letter.error)
 
-    def _condemn(self, message: Any, error: str) -> None:
+    def _give_up(self, message: Any, error: str) -> None:
         headers = message.headers
         if is_from_ledger(headers):
-            losses.put(Condemned(ledger_id(str(headers["id"])), Failure("Unrunnable", error)))
+            pending_writes.put(ParkedJob(ledger_id(str(headers["id"])), Failure("Unrunnable", error)))
 
     def _queue_of(self, message: Any) -> str:
         delivery = message.delivery_info or {}
@@ -401,7 +401,7 @@ def job_strategy(task: Any, app: Any, consumer: JobsConsumer) -> Callable[..., N
         if str(read["id"]) in state.revoked:
             logger.info("Discarding revoked task: %s[%s]", task.name, read["id"])
             message.ack_log_error(logger, consumer.connection_errors)
-            losses.put(Revoked([str(read["id"])], terminate=False, consumer=consumer))
+            pending_writes.put(Revoked([str(read["id"])], terminate=False, consumer=consumer))
             return
         consumer.adopt(message, job)
 

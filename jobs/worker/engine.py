@@ -32,8 +32,8 @@ from jobs.worker.events import Events
 from jobs.worker.executor import after_lost_worker, policy_of, tries_of
 from jobs.worker.ledger_thread import LedgerThread
 from jobs.worker.lines import Lines
-from jobs.worker.losses import Unsent, losses
 from jobs.worker.main_thread import MainThread
+from jobs.worker.pending_writes import Unsent, pending_writes
 from jobs.worker.pool import Pool
 from jobs.worker.recorder import End, Recorder, tell_of_lost
 from jobs.worker.reports import Report, reports
@@ -224,7 +224,7 @@ class Engine:
 
     def _redispatch(self, job_ids: Sequence[uuid.UUID]) -> None:
         if job_ids:
-            losses.put(Unsent(job_ids))
+            pending_writes.put(Unsent(job_ids))
 
     # --- The worker's end -------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The roster of workers: each writes down, every few seconds, that it is there, what it does and how it is connected.
+"""The heartbeats of workers: each writes down every few seconds that it is there, what it does, how it is connected.
 
 The write is also how a worker learns that the ledger cannot be written: disk full, database read-only or gone.
 """
@@ -30,14 +30,14 @@ KEPT = 24 * 3600
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Roster:
+class Heartbeat:
     """This worker's entry. Its id is made at start: two workers under one name are two entries."""
 
     def __init__(self, worker: Any, publisher: PublishesJobs) -> None:
         self.id = uuid.uuid4()
         self._worker = worker
         self._publisher = publisher
-        self._intake = worker.consumer.intake
+        self._pauses = worker.consumer.pauses
         self._redis = _redis_link()
         self._entries = 0
         #: How often the database came back.
@@ -47,7 +47,7 @@ class Roster:
         """Write that this worker is there."""
         values = {
             "seen_at": Now(),
-            "queues": sorted(self._intake.queues),
+            "queues": sorted(self._pauses.queues),
             "running": len(self._worker.consumer.engine.reserved.running()),
             "memory_bytes": sum(_resident(pid) for pid in [os.getpid(), *self._children()]),
             "connections": self._connections(),
@@ -87,7 +87,7 @@ class Roster:
                 "reconnects": max(0, consumer.restart_count),
                 **({"reason": consumer.refusal} if consumer.refusal else {}),
             },
-            "consumer": self._intake.report(),
+            "consumer": self._pauses.report(),
             "publisher": {
                 "state": "connected" if not self._publisher.failures else "reconnecting",
                 "attempts": self._publisher.failures,

@@ -19,7 +19,7 @@ class Lines:
     """Used by the worker's main thread."""
 
     def __init__(self, consumer: Any, claimer: Claimer, ledger: "LedgerThread") -> None:
-        self._intake, self._claimer, self._ledger = consumer.intake, claimer, ledger
+        self._pauses, self._claimer, self._ledger = consumer.pauses, claimer, ledger
         self._is_asked = self._has_more = self._are_there = False
         self._next_at = time.monotonic()
 
@@ -38,7 +38,7 @@ class Lines:
 
     def look(self) -> None:
         """Ask the ledger, if it is time and there is room."""
-        queues = self._intake.wanted()
+        queues = self._pauses.wanted()
         if self._is_asked or not self._are_there or not queues or time.monotonic() < self._next_at:
             return
         if leases := self._claimer.ask_lines():

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 DEAF, PARTLY_DEAF, PAUSED = "listens to nothing", "listens in part", "paused"
 
 
-class Intake:
+class Pauses:
     """What one worker consumes. Its consumer's thread calls `select`, `agree`, `add` and `cancel`; any thread the rest.
 
     Args:

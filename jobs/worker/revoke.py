@@ -15,7 +15,7 @@ from celery.worker.control import control_command
 from jobs.compose import groups
 from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
-from jobs.worker.losses import losses
+from jobs.worker.pending_writes import pending_writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def is_revoked_by_stamp(headers: Mapping[str, Any]) -> bool:
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
     """Revoke task by task id (or list of ids)."""
     ids = [str(one) for one in maybe_list(task_id) or []]
-    losses.put(Revoked(ids, terminate=terminate, consumer=state.consumer))
+    pending_writes.put(Revoked(ids, terminate=terminate, consumer=state.consumer))
     return control.revoke(state, task_id, terminate, signal, **options)
 
 

@@ -117,7 +117,7 @@ def test_nobody_takes_a_running_job_because_the_broker_hangs(
     jobs = [tasks.gated.delay(f"running {number}", str(gate)).job for number in range(2)]
     for number in range(2):
         happened(effects, f"running {number} began")
-    # Housekeeping has much to hand to the broker, which answers nothing.
+    # Maintenance has much to hand to the broker, which answers nothing.
     valkey.pause()
     names = [f"meanwhile {number}" for number in range(4)]
     later = [tasks.note.apply_async([name], countdown=0.5 * n).job for n, name in enumerate(names)]

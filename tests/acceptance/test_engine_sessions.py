@@ -46,7 +46,7 @@ def test_a_task_that_leaves_its_transaction_open_and_fails_stops_nobody(
     write = "INSERT INTO jobs_queue (name, paused_by, paused_at) VALUES ('left', '', '2026-01-01 00:00:00')"
     job = tasks.querying.delay("open", [write], leave_open=True).job
     assert ended(job) == ["dead"]
-    # Housekeeping goes on: what is scheduled comes due, and what fails is tried again.
+    # Maintenance goes on: what is scheduled comes due, and what fails is tried again.
     later, failing = tasks.note.apply_async(["later"], countdown=1).job, tasks.flaky.delay("flaky", 1).job
     assert set(ended(later, failing)) == {"succeeded"}
     after = tasks.querying.delay("left", ["SELECT COUNT(*) FROM jobs_queue WHERE name = 'left'"]).job

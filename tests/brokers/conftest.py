@@ -1,4 +1,4 @@
-"""What tests of brokers can ask for: a `house` on each broker, and one `shared` by the tests that change nothing."""
+"""What tests of brokers can ask for: a `system` on each broker, and one `shared` by the tests that change nothing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.worker import SharedWorker
-from tests.brokers.house import Broker, House, LedgerBroker, RabbitBroker, Report, ValkeyBroker, house_on
 from tests.brokers.rabbitmq import RabbitMQ
+from tests.brokers.system import Broker, LedgerBroker, RabbitBroker, Report, System, ValkeyBroker, house_on
 from tests.conftest import REPORTS
 from tests.databases import Database
 from tests.environment import CI, environment
@@ -16,7 +16,7 @@ from tests.environment import CI, environment
 #: So that nothing takes longer than a test may: a lease is lost after 3 s, a message after 2 s.
 IMPATIENT = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
 
-OpenHouse = Callable[..., AbstractContextManager[House]]
+OpenHouse = Callable[..., AbstractContextManager[System]]
 
 BROKERS = ("valkey", "rabbitmq", "ledger-postgres", "ledger-sqlite")
 
@@ -55,29 +55,29 @@ def open_house(
     postgres_template: str,
     sqlite_template: str,
 ) -> OpenHouse:
-    """Open a house on a broker by name."""
+    """Open a system on a broker by name."""
     templates = {"postgres": postgres_template, "sqlite": sqlite_template}
     blocker = request.getfixturevalue("django_db_blocker")
 
     @contextmanager
-    def open_house(name: str, directory: Path, reports: list[Report], vendor: str = "") -> Iterator[House]:
+    def open_house(name: str, directory: Path, reports: list[Report], vendor: str = "") -> Iterator[System]:
         vendor = vendor or ("sqlite" if name == "ledger-sqlite" else "postgres")
         database = Database.copied(vendor, template=templates[vendor], directory=directory)
         with (
             blocker.unblock(),
-            house_on(lambda own: make_broker(name, own), database, directory, reports) as house,
+            house_on(lambda own: make_broker(name, own), database, directory, reports) as system,
         ):
-            yield house
+            yield system
 
     return open_house
 
 
 @pytest.fixture(params=BROKERS)
-def house(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path) -> Iterator[House]:
+def system(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path) -> Iterator[System]:
     """An empty broker and database of the test's own, without workers; once for each broker."""
     reports = request.node.stash.setdefault(REPORTS, [])
-    with open_house(request.param, tmp_path, reports) as house:
-        yield house
+    with open_house(request.param, tmp_path, reports) as system:
+        yield system
 
 
 @pytest.fixture(scope="module", params=BROKERS)
@@ -85,16 +85,16 @@ def shared_house(
     request: pytest.FixtureRequest,
     open_house: OpenHouse,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[House, SharedWorker]]:
-    """A house with one worker at work, for all tests of a module; once for each broker."""
-    with open_house(request.param, tmp_path_factory.mktemp("house"), []) as house:
-        yield house, SharedWorker(house.start_worker(name="shared", concurrency=4))
+) -> Iterator[tuple[System, SharedWorker]]:
+    """A system with one worker at work, for all tests of a module; once for each broker."""
+    with open_house(request.param, tmp_path_factory.mktemp("system"), []) as system:
+        yield system, SharedWorker(system.start_worker(name="shared", concurrency=4))
 
 
 @pytest.fixture
-def shared(request: pytest.FixtureRequest, shared_house: tuple[House, SharedWorker]) -> Iterator[House]:
-    """The house of this module, its worker at work when the test begins and when it ends."""
-    house, shared = shared_house
+def shared(request: pytest.FixtureRequest, shared_house: tuple[System, SharedWorker]) -> Iterator[System]:
+    """The system of this module, its worker at work when the test begins and when it ends."""
+    system, shared = shared_house
     request.node.stash.setdefault(REPORTS, []).append(shared.worker.report)
     with shared.outliving_a_test():
-        yield house
+        yield system

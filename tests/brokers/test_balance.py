@@ -5,7 +5,7 @@ import pytest
 from jobs.enqueue import dispatcher
 from jobs.models import Job
 from tests.brokers.conftest import IMPATIENT
-from tests.brokers.house import House
+from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
 
@@ -13,20 +13,22 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_short_jobs_do_not_wait_behind_a_long_one_while_another_worker_is_idle(house: House, pool: str) -> None:
+def test_short_jobs_do_not_wait_behind_a_long_one_while_another_worker_is_idle(system: System, pool: str) -> None:
     for name in ("one", "two"):
         # Nothing is taken for lost, and sent again for that.
-        house.start_worker(name=name, pool=pool, concurrency=1, environment={**IMPATIENT, "JOBS_RESEND_SECONDS": "600"})
-    gate = house.gate("gate")
+        system.start_worker(
+            name=name, pool=pool, concurrency=1, environment={**IMPATIENT, "JOBS_RESEND_SECONDS": "600"}
+        )
+    gate = system.gate("gate")
     long = tasks.gated.delay("long", str(gate))
-    wait_for(lambda: house.effects.count("long began"))
+    wait_for(lambda: system.effects.count("long began"))
     names = [f"short {number}" for number in range(12)]
     for name in names:
         # One message each: what comes in a chunk is split anyway.
         tasks.note.delay(name)
         dispatcher.flush()
-    wait_for(lambda: all(house.effects.count(name) for name in names), 20, what="the short jobs to end")
-    assert house.effects.count("long ended") == 0
+    wait_for(lambda: all(system.effects.count(name) for name in names), 20, what="the short jobs to end")
+    assert system.effects.count("long ended") == 0
     gate.touch()
     wait_for(lambda: Job.objects.get(pk=long.id).state == "succeeded")
-    assert [name for name in names if house.effects.count(name) != 1] == []
+    assert [name for name in names if system.effects.count(name) != 1] == []

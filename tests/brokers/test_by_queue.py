@@ -16,8 +16,8 @@ from jobs.reports.queues import queues
 from tests.acceptance.worker import Worker
 from tests.brokers.application import application_at
 from tests.brokers.conftest import IMPATIENT, OpenHouse
-from tests.brokers.house import House
 from tests.brokers.rabbitmq import RabbitMQ
+from tests.brokers.system import System
 from tests.conftest import REPORTS
 from tests.environment import environment
 from tests.jobs.wire import queue_length
@@ -40,16 +40,16 @@ def node(rabbitmq_node: RabbitMQ) -> RabbitMQ:
 
 
 @pytest.fixture
-def house(request: pytest.FixtureRequest, open_house: OpenHouse, node: RabbitMQ, tmp_path: Path) -> Iterator[House]:
-    """A house on Valkey, whose process knows of the RabbitMQ."""
+def system(request: pytest.FixtureRequest, open_house: OpenHouse, node: RabbitMQ, tmp_path: Path) -> Iterator[System]:
+    """A system on Valkey, whose process knows of the RabbitMQ."""
     reports = request.node.stash.setdefault(REPORTS, [])
-    with open_house("valkey", tmp_path, reports) as house, application_at(house.broker.url, {OTHER: node.url}):
-        yield house
+    with open_house("valkey", tmp_path, reports) as system, application_at(system.broker.url, {OTHER: node.url}):
+        yield system
 
 
-def start(house: House, node: RabbitMQ, *names: str, ready: bool = True) -> Worker:
+def start(system: System, node: RabbitMQ, *names: str, ready: bool = True) -> Worker:
     variables = {**IMPATIENT, "JOBS_BROKERS": f"{OTHER}={node.url}"}
-    return house.start_worker(environment=variables, queues=names, ready=ready)
+    return system.start_worker(environment=variables, queues=names, ready=ready)
 
 
 def in_rabbitmq(node: RabbitMQ, queue: str) -> int:
@@ -65,7 +65,7 @@ def ended(state: str, number: int) -> bool:
     return Job.objects.filter(state=state).count() == number
 
 
-def test_jobs_go_to_the_broker_of_their_queue(house: House, node: RabbitMQ) -> None:
+def test_jobs_go_to_the_broker_of_their_queue(system: System, node: RabbitMQ) -> None:
     tasks.note.delay("a")
     tasks.elsewhere.delay_many([{"effect": "b"}, {"effect": "c"}])
     dispatcher.flush()
@@ -74,27 +74,29 @@ def test_jobs_go_to_the_broker_of_their_queue(house: House, node: RabbitMQ) -> N
     assert not Job.objects.filter(dispatched_at=None).exists()
 
 
-def test_workers_of_each_broker_run_its_jobs_those_due_later_too(house: House, node: RabbitMQ) -> None:
-    start(house, node, OTHER)
-    start(house, node, "default")
+def test_workers_of_each_broker_run_its_jobs_those_due_later_too(system: System, node: RabbitMQ) -> None:
+    start(system, node, OTHER)
+    start(system, node, "default")
     tasks.note.delay("a")
     tasks.elsewhere.delay("b")
     tasks.note.apply_async(["c"], countdown=1)
     tasks.elsewhere.apply_async(["d"], countdown=1)
     wait_for(lambda: ended("succeeded", 4), 30)
-    assert sorted(house.effects.lines()) == ["a", "b", "c", "d"]
+    assert sorted(system.effects.lines()) == ["a", "b", "c", "d"]
 
 
-def test_dead_letters_lie_with_the_broker_of_their_queue_until_they_are_archived(house: House, node: RabbitMQ) -> None:
-    start(house, node, OTHER)
+def test_dead_letters_lie_with_the_broker_of_their_queue_until_they_are_archived(
+    system: System, node: RabbitMQ
+) -> None:
+    start(system, node, OTHER)
     tasks.broken.apply_async(["a"], queue=OTHER)
     wait_for(lambda: DeadLetter.objects.filter(queue=OTHER).count() == 1, 30)
     assert in_rabbitmq(node, f"{OTHER}.dead") == 0
     assert in_valkey(f"{OTHER}.dead") == 0
 
 
-def test_one_broker_that_is_down_holds_up_no_queue_of_the_other(house: House, node: RabbitMQ) -> None:
-    worker = start(house, node, OTHER)
+def test_one_broker_that_is_down_holds_up_no_queue_of_the_other(system: System, node: RabbitMQ) -> None:
+    worker = start(system, node, OTHER)
     environment.valkey.kill()
     try:
         tasks.note.delay("lost to nobody")
@@ -103,39 +105,39 @@ def test_one_broker_that_is_down_holds_up_no_queue_of_the_other(house: House, no
         wait_for(lambda: ended("succeeded", 2), 40)
         # It needs nothing of the other broker to begin, either.
         worker.stop()
-        start(house, node, OTHER)
+        start(system, node, OTHER)
         tasks.elsewhere.delay("c")
         wait_for(lambda: ended("succeeded", 3), 30)
     finally:
         environment.valkey.start()
-    start(house, node, "default")
+    start(system, node, "default")
     wait_for(lambda: ended("succeeded", 4), 60)
 
 
-def test_a_queue_moves_by_a_change_of_its_line(house: House, node: RabbitMQ) -> None:
-    with application_at(house.broker.url):
+def test_a_queue_moves_by_a_change_of_its_line(system: System, node: RabbitMQ) -> None:
+    with application_at(system.broker.url):
         tasks.elsewhere.delay("a")
         tasks.elsewhere.apply_async(["b"], countdown=1)
     assert in_valkey(OTHER) == 1
-    start(house, node, OTHER)
+    start(system, node, OTHER)
     wait_for(lambda: ended("succeeded", 2), 60)
-    assert sorted(house.effects.lines()) == ["a", "b"]
+    assert sorted(system.effects.lines()) == ["a", "b"]
 
 
-def test_plain_tasks_go_where_jobs_of_their_queue_go(house: House, node: RabbitMQ) -> None:
-    start(house, node, OTHER)
+def test_plain_tasks_go_where_jobs_of_their_queue_go(system: System, node: RabbitMQ) -> None:
+    start(system, node, OTHER)
     tasks.plain.apply_async(["a"], queue=OTHER)
     tasks.plain.delay("b")
     current_app.send_task("tests.tasks_app.tasks.plain", ["c"], queue=OTHER)
-    wait_for(lambda: sorted(house.effects.lines()) == ["a", "c"], 20)
+    wait_for(lambda: sorted(system.effects.lines()) == ["a", "c"], 20)
     assert in_valkey("default") == 1
 
 
 @pytest.mark.parametrize("names", [(), (OTHER, "default")], ids=["all", "named"])
 def test_a_worker_of_two_brokers_ends_at_its_start_and_says_why(
-    house: House, node: RabbitMQ, names: tuple[str, ...]
+    system: System, node: RabbitMQ, names: tuple[str, ...]
 ) -> None:
-    worker = start(house, node, *names, ready=False)
+    worker = start(system, node, *names, ready=False)
     assert worker.wait() == 1
     said = worker.log_text()
     assert "A worker consumes queues of one broker" in said
@@ -143,15 +145,15 @@ def test_a_worker_of_two_brokers_ends_at_its_start_and_says_why(
     assert "guest:guest" not in said
 
 
-def test_a_worker_is_not_talked_into_a_queue_of_another_broker(house: House, node: RabbitMQ) -> None:
-    worker = start(house, node, "default")
+def test_a_worker_is_not_talked_into_a_queue_of_another_broker(system: System, node: RabbitMQ) -> None:
+    worker = start(system, node, "default")
     current_app.control.add_consumer(OTHER, reply=True, timeout=3)
     wait_for(lambda: "JOBS_BROKERS gives it to another broker" in worker.log_text())
 
 
-def test_pages_api_and_commands_say_which_broker_carries_which_queue(house: House, node: RabbitMQ) -> None:
+def test_pages_api_and_commands_say_which_broker_carries_which_queue(system: System, node: RabbitMQ) -> None:
     carriers = {queue.name: queue.broker for queue in queues()}
-    assert carriers["default"] == house.broker.url
+    assert carriers["default"] == system.broker.url
     assert carriers[OTHER].startswith("amqp://guest:**@127.0.0.1:")
     client = Client()
     client.force_login(User.objects.create_superuser("boss@example.com", "a-password-for-tests"))

@@ -8,14 +8,14 @@ from django.db import connection
 from jobs.models import Worker
 from tests.acceptance.engine import AWAY
 from tests.brokers.conftest import IMPATIENT
-from tests.brokers.house import House
+from tests.brokers.system import System
 from tests.servers import Valkey
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
-on_both = pytest.mark.parametrize("house", ["valkey", "rabbitmq"], indirect=True)
+on_both = pytest.mark.parametrize("system", ["valkey", "rabbitmq"], indirect=True)
 
 
 def told(name: str) -> dict[str, Any]:
@@ -35,56 +35,56 @@ def is_told(name: str, state: str, **counts: int) -> None:
 
 
 @on_both
-def test_a_broker_that_is_away_is_tried_again_for_ever_while_what_runs_goes_on(house: House) -> None:
-    assert house.broker.server is not None
-    gate = house.gate("gate")
-    worker = house.start_worker(environment=IMPATIENT, concurrency=1)
+def test_a_broker_that_is_away_is_tried_again_for_ever_while_what_runs_goes_on(system: System) -> None:
+    assert system.broker.server is not None
+    gate = system.gate("gate")
+    worker = system.start_worker(environment=IMPATIENT, concurrency=1)
     running = tasks.gated.delay("running", str(gate)).job
-    wait_for(lambda: house.effects.count("running began"))
+    wait_for(lambda: system.effects.count("running began"))
     is_told("broker", "connected")
-    house.broker.server.stop()
+    system.broker.server.stop()
     is_told("broker", "reconnecting", attempts=2)
     gate.touch()
-    wait_for(lambda: house.effects.count("running ended"))
+    wait_for(lambda: system.effects.count("running ended"))
     wait_for(lambda: type(running).objects.get(id=running.id).state == "succeeded")
-    house.broker.server.start()
+    system.broker.server.start()
     is_told("broker", "connected", attempts=0, reconnects=1)
     tasks.note.delay("after")
-    wait_for(lambda: house.effects.count("after"), 40)
+    wait_for(lambda: system.effects.count("after"), 40)
     assert "is out of reach" in worker.log_text()
 
 
-@pytest.mark.parametrize("house", ["ledger-postgres"], indirect=True)
-def test_without_redis_jobs_go_on(house: House, valkey: Valkey) -> None:
-    house.start_worker(environment={**IMPATIENT, "REDIS_URL": valkey.url}, concurrency=1)
+@pytest.mark.parametrize("system", ["ledger-postgres"], indirect=True)
+def test_without_redis_jobs_go_on(system: System, valkey: Valkey) -> None:
+    system.start_worker(environment={**IMPATIENT, "REDIS_URL": valkey.url}, concurrency=1)
     is_told("redis", "connected")
     valkey.stop()
     is_told("redis", "reconnecting", attempts=2)
     tasks.note.delay("meanwhile")
-    wait_for(lambda: house.effects.count("meanwhile"))
+    wait_for(lambda: system.effects.count("meanwhile"))
     valkey.start()
     is_told("redis", "connected", attempts=0, reconnects=1)
     assert told("broker")["state"] == "connected"
 
 
-@pytest.mark.parametrize("house", ["valkey"], indirect=True)
-def test_a_database_that_was_away_is_counted(house: House, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("system", ["valkey"], indirect=True)
+def test_a_database_that_was_away_is_counted(system: System, request: pytest.FixtureRequest) -> None:
     postgres = request.getfixturevalue("postgres")
-    house.start_worker(environment=IMPATIENT, concurrency=1)
+    system.start_worker(environment=IMPATIENT, concurrency=1)
     is_told("database", "connected", reconnects=0)
     postgres.restart()
     connection.close()
     is_told("database", "connected", reconnects=1)
 
 
-@pytest.mark.parametrize("house", ["valkey"], indirect=True)
-def test_a_worker_that_finds_no_broker_at_its_start_waits_for_it_and_may_be_stopped(house: House) -> None:
-    assert house.broker.server is not None
-    house.broker.server.stop()
-    waiting = house.start_worker(name="waiting", environment=IMPATIENT, ready=False)
-    stopped = house.start_worker(name="stopped", environment=IMPATIENT, ready=False)
+@pytest.mark.parametrize("system", ["valkey"], indirect=True)
+def test_a_worker_that_finds_no_broker_at_its_start_waits_for_it_and_may_be_stopped(system: System) -> None:
+    assert system.broker.server is not None
+    system.broker.server.stop()
+    waiting = system.start_worker(name="waiting", environment=IMPATIENT, ready=False)
+    stopped = system.start_worker(name="stopped", environment=IMPATIENT, ready=False)
     for worker in (waiting, stopped):
         wait_for(lambda worker=worker: "attempt 2 comes in" in worker.log_text(), 30)  # type: ignore[misc]
     assert stopped.stop(10) == 0
-    house.broker.server.start()
+    system.broker.server.start()
     waiting.wait_until_ready()

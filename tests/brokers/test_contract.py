@@ -16,7 +16,7 @@ from django.db import transaction
 from jobs.models import DeadLetter, Job
 from jobs.operations.dead_letter_actions import replay, replay_corrected
 from jobs.operations.filters import DeadLetterFilter
-from tests.brokers.house import House
+from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import always, paced, wait_for
 
@@ -43,13 +43,13 @@ def waited(job: Job) -> float:
     return (job.started_at - job.created_at).total_seconds()
 
 
-def test_a_job_runs_once(shared: House, effect: str) -> None:
+def test_a_job_runs_once(shared: System, effect: str) -> None:
     job = tasks.note.delay(effect)
     wait_for(succeeded(job.id))
     assert shared.effects.count(effect) == 1
 
 
-def test_a_job_of_a_transaction_that_was_rolled_back_does_not_run(shared: House, effect: str) -> None:
+def test_a_job_of_a_transaction_that_was_rolled_back_does_not_run(shared: System, effect: str) -> None:
     with transaction.atomic():
         tasks.note.delay(effect)
         transaction.set_rollback(True)
@@ -57,48 +57,48 @@ def test_a_job_of_a_transaction_that_was_rolled_back_does_not_run(shared: House,
     assert shared.effects.count(effect) == 0
 
 
-def test_a_failed_attempt_is_tried_again(shared: House, effect: str) -> None:
+def test_a_failed_attempt_is_tried_again(shared: System, effect: str) -> None:
     job = tasks.flaky.delay(effect, failures=2)
     wait_for(succeeded(job.id))
     assert shared.effects.count(effect) == 3
     assert job.job.attempt == 3
 
 
-def test_a_job_for_later_does_not_run_before(shared: House, effect: str) -> None:
+def test_a_job_for_later_does_not_run_before(shared: System, effect: str) -> None:
     job = tasks.note.apply_async(args=[effect], countdown=1)
     wait_for(succeeded(job.id))
     assert waited(job.job) >= 1
 
 
-def test_many_jobs_of_one_call_run_once_each(shared: House, effect: str) -> None:
+def test_many_jobs_of_one_call_run_once_each(shared: System, effect: str) -> None:
     names = [f"{effect} {number}" for number in range(300)]
     jobs = tasks.note.delay_many([{"effect": name} for name in names])
     wait_for(succeeded(*(job.id for job in jobs)), 30)
     assert [name for name in names if shared.effects.count(name) != 1] == []
 
 
-def test_a_chain_runs_in_order(shared: House, effect: str) -> None:
+def test_a_chain_runs_in_order(shared: System, effect: str) -> None:
     chain(tasks.step.s(None, f"{effect} a"), tasks.step.s(f"{effect} b"), tasks.step.s(f"{effect} c")).delay()
     wait_for(lambda: shared.effects.count(f"{effect} b>{effect} c"))
     steps = [line for line in shared.effects.lines() if line.split(">")[-1].startswith(f"{effect} ")]
     assert steps == [f"start>{effect} a", f"{effect} a>{effect} b", f"{effect} b>{effect} c"]
 
 
-def test_a_plain_task_runs_without_a_job(shared: House, effect: str) -> None:
+def test_a_plain_task_runs_without_a_job(shared: System, effect: str) -> None:
     before = Job.objects.count()
     tasks.plain.delay(effect)
     wait_for(lambda: shared.effects.count(effect))
     assert Job.objects.count() == before
 
 
-def test_a_plain_task_waits_for_its_time(shared: House, effect: str) -> None:
+def test_a_plain_task_waits_for_its_time(shared: System, effect: str) -> None:
     sent_at = time.monotonic()
     tasks.plain.apply_async([effect], countdown=1.2)
     wait_for(lambda: shared.effects.count(effect))
     assert time.monotonic() - sent_at > 1
 
 
-def test_a_foreign_message_becomes_a_job(shared: House, effect: str) -> None:
+def test_a_foreign_message_becomes_a_job(shared: System, effect: str) -> None:
     task_id = str(uuid.uuid4())
     current_app.send_task("tests.tasks_app.tasks.note", kwargs={"effect": effect}, task_id=task_id)
     wait_for(succeeded(task_id))
@@ -106,7 +106,7 @@ def test_a_foreign_message_becomes_a_job(shared: House, effect: str) -> None:
 
 
 @pytest.mark.parametrize("priority", [1, 7])
-def test_a_foreign_message_keeps_its_priority(shared: House, effect: str, priority: int) -> None:
+def test_a_foreign_message_keeps_its_priority(shared: System, effect: str, priority: int) -> None:
     task_id, on_redis = str(uuid.uuid4()), shared.broker.name == "valkey"
     # What its producer must say: on Redis the lowest number comes first.
     number = 9 - priority if on_redis else priority
@@ -115,14 +115,14 @@ def test_a_foreign_message_keeps_its_priority(shared: House, effect: str, priori
     assert Job.objects.get(id=task_id).priority == priority
 
 
-def test_a_foreign_message_without_a_priority_has_that_of_its_task(shared: House, effect: str) -> None:
+def test_a_foreign_message_without_a_priority_has_that_of_its_task(shared: System, effect: str) -> None:
     task_id = str(uuid.uuid4())
     current_app.send_task("tests.tasks_app.tasks.elsewhere", [effect], task_id=task_id, queue="tests.other")
     wait_for(succeeded(task_id))
     assert Job.objects.get(id=task_id).priority == 2
 
 
-def test_a_message_delivered_three_times_runs_once(shared: House, effect: str) -> None:
+def test_a_message_delivered_three_times_runs_once(shared: System, effect: str) -> None:
     task_id = str(uuid.uuid4())
     for _ in range(3):
         current_app.send_task("tests.tasks_app.tasks.note", kwargs={"effect": effect}, task_id=task_id)
@@ -131,7 +131,7 @@ def test_a_message_delivered_three_times_runs_once(shared: House, effect: str) -
     always(lambda: shared.effects.count(effect) == 1, 0.5)
 
 
-def test_a_job_that_gives_up_leaves_a_dead_letter(shared: House, effect: str) -> None:
+def test_a_job_that_gives_up_leaves_a_dead_letter(shared: System, effect: str) -> None:
     job = tasks.broken.delay(effect)
     letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first())
     assert letter is not None
@@ -139,7 +139,7 @@ def test_a_job_that_gives_up_leaves_a_dead_letter(shared: House, effect: str) ->
     assert (letter.queue, letter.args) == ("default", [effect])
 
 
-def test_a_message_that_names_an_unknown_task_is_kept(shared: House, effect: str) -> None:
+def test_a_message_that_names_an_unknown_task_is_kept(shared: System, effect: str) -> None:
     current_app.send_task("no.such.task", args=[effect])
     letter = wait_for(lambda: DeadLetter.objects.filter(task="no.such.task", args=[effect]).first())
     assert letter is not None
@@ -159,12 +159,12 @@ PROPERTIES: dict[str, Any] = {
 OWN = {"tenant": 7, "tags": ["a", None, {"b": 1.5}]}
 
 
-def read_by(house: House, effect: str) -> list[dict[str, Any]]:
+def read_by(system: System, effect: str) -> list[dict[str, Any]]:
     """Return what each attempt has read of its request."""
-    return [json.loads(line[len(effect) + 1 :]) for line in house.effects.lines() if line.startswith(f"{effect} {{")]
+    return [json.loads(line[len(effect) + 1 :]) for line in system.effects.lines() if line.startswith(f"{effect} {{")]
 
 
-def test_what_a_call_says_is_read_on_each_attempt_and_after_a_replay(shared: House, effect: str) -> None:
+def test_what_a_call_says_is_read_on_each_attempt_and_after_a_replay(shared: System, effect: str) -> None:
     options: dict[str, Any] = {"priority": 7, "correlation_id": "request-1", "expires": 3600, "headers": {"x-own": OWN}}
     job = tasks.reading.apply_async((effect,), **PROPERTIES, **options)
     letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first(), 15)
@@ -185,7 +185,7 @@ def test_what_a_call_says_is_read_on_each_attempt_and_after_a_replay(shared: Hou
     assert third == {**wanted, "expires": None}
 
 
-def test_a_copy_with_other_arguments_keeps_what_the_call_said(shared: House, effect: str) -> None:
+def test_a_copy_with_other_arguments_keeps_what_the_call_said(shared: System, effect: str) -> None:
     job = tasks.reading.apply_async((effect,), priority=7, headers={"x-own": OWN}, **PROPERTIES)
     letter = wait_for(lambda: DeadLetter.objects.filter(job_id=job.id).first(), 15)
     assert letter is not None
@@ -199,7 +199,7 @@ def test_a_copy_with_other_arguments_keeps_what_the_call_said(shared: House, eff
     )
 
 
-def test_a_foreign_messages_properties_are_its_jobs(shared: House, effect: str) -> None:
+def test_a_foreign_messages_properties_are_its_jobs(shared: System, effect: str) -> None:
     task_id = str(uuid.uuid4())
     foreign = {name: PROPERTIES[name] for name in ("reply_to", "app_id", "type")}
     current_app.send_task("tests.tasks_app.tasks.reading", [effect], task_id=task_id, headers={"x-own": OWN}, **foreign)
@@ -214,18 +214,18 @@ def inspect() -> Any:
     return current_app.control.inspect(destination=["shared@test"], timeout=10)
 
 
-def test_a_worker_answers(shared: House) -> None:
+def test_a_worker_answers(shared: System) -> None:
     assert inspect().ping() == {"shared@test": {"ok": "pong"}}
     # A chunk of the test before raises it for as long as its jobs are claimed.
     wait_for(lambda: inspect().stats()["shared@test"]["prefetch_count"] == 16)
 
 
-def test_a_worker_answers_the_same_client_again_and_again(shared: House) -> None:
+def test_a_worker_answers_the_same_client_again_and_again(shared: System) -> None:
     for _ in range(5):
         assert current_app.control.ping(destination=["shared@test"], timeout=10)
 
 
-def test_a_worker_tells_what_it_runs(shared: House, effect: str) -> None:
+def test_a_worker_tells_what_it_runs(shared: System, effect: str) -> None:
     gate = shared.gate(effect)
     job = tasks.gated.delay(effect, str(gate))
     wait_for(lambda: shared.effects.count(f"{effect} began"))
@@ -235,7 +235,7 @@ def test_a_worker_tells_what_it_runs(shared: House, effect: str) -> None:
     wait_for(succeeded(job.id))
 
 
-def test_a_worker_takes_and_leaves_queues_on_demand(shared: House, effect: str) -> None:
+def test_a_worker_takes_and_leaves_queues_on_demand(shared: System, effect: str) -> None:
     control = current_app.control
     control.cancel_consumer("tests.other", destination=["shared@test"], reply=True, timeout=10)
     job = tasks.elsewhere.delay(effect)
@@ -245,7 +245,7 @@ def test_a_worker_takes_and_leaves_queues_on_demand(shared: House, effect: str) 
     assert shared.effects.count(effect) == 1
 
 
-def test_whoever_listens_hears_events(shared: House, effect: str) -> None:
+def test_whoever_listens_hears_events(shared: System, effect: str) -> None:
     heard: list[dict[str, Any]] = []
     with current_app.connection_for_read() as connection, closing(events(connection, heard)) as listening:
         next(listening)  # A heartbeat: from here on it listens.
@@ -267,7 +267,7 @@ def events(connection: Any, heard: list[dict[str, Any]]) -> Any:
     return receiver.itercapture(limit=None, timeout=10, wakeup=False)
 
 
-def test_an_idle_worker_begins_at_once(shared: House) -> None:
+def test_an_idle_worker_begins_at_once(shared: System) -> None:
     jobs = [tasks.noop.delay() for _ in paced(20, seconds=0.05)]
     wait_for(succeeded(*(job.id for job in jobs)))
     rows = Job.objects.filter(id__in=[job.id for job in jobs])

@@ -10,7 +10,7 @@ from jobs.enqueue import dispatcher
 from jobs.models import Job
 from tests.brokers.application import application_at
 from tests.brokers.conftest import IMPATIENT, OpenHouse
-from tests.brokers.house import Broker, House
+from tests.brokers.system import Broker, System
 from tests.conftest import REPORTS
 from tests.databases import Database
 from tests.tasks_app import tasks
@@ -27,12 +27,12 @@ def all_succeeded() -> bool:
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
-def start(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path) -> Iterator[Callable[[str], House]]:
-    """Open a house on a broker and database."""
+def start(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path) -> Iterator[Callable[[str], System]]:
+    """Open a system on a broker and database."""
     reports = request.node.stash.setdefault(REPORTS, [])
     with ExitStack() as houses:
 
-        def start(kind: str) -> House:
+        def start(kind: str) -> System:
             name = f"ledger-{request.param}" if kind == "ledger" else kind
             return houses.enter_context(open_house(name, tmp_path, reports, vendor=request.param))
 
@@ -41,33 +41,33 @@ def start(request: pytest.FixtureRequest, open_house: OpenHouse, tmp_path: Path)
 
 @pytest.mark.parametrize("old,new", [(old, new) for old in KINDS for new in KINDS if old != new], ids=lambda kind: kind)
 def test_jobs_move_to_another_broker(
-    start: Callable[[str], House], make_broker: Callable[[str, Database], Broker], old: str, new: str
+    start: Callable[[str], System], make_broker: Callable[[str, Database], Broker], old: str, new: str
 ) -> None:
-    house = start(old)
+    system = start(old)
     # Some wait in the broker, some for their time, one was running and some fetched when the old worker died.
-    gate = house.gate("gate")
-    doomed = house.start_worker(environment=IMPATIENT, concurrency=1)
+    gate = system.gate("gate")
+    doomed = system.start_worker(environment=IMPATIENT, concurrency=1)
     gated = [f"gated {number}" for number in range(3)]
     tasks.gated.delay_many([{"effect": name, "gate": str(gate)} for name in gated])
-    wait_for(lambda: house.effects.count("gated 0 began"))
+    wait_for(lambda: system.effects.count("gated 0 began"))
     doomed.kill()
     waiting = [f"waiting {number}" for number in range(30)]
     tasks.note.delay_many([{"effect": name} for name in waiting])
     tasks.note.apply_async(args=["later"], countdown=2)
     dispatcher.flush()
 
-    broker = make_broker(new, house.database)
+    broker = make_broker(new, system.database)
     with application_at(broker.url):
         broker.wipe()
-        moved = house.move_to(broker)
+        moved = system.move_to(broker)
         gate.touch()
         moved.start_worker(environment=IMPATIENT, concurrency=2)
         # What is enqueued meanwhile takes the new way.
         tasks.note.delay("new")
         wait_for(all_succeeded, 60)
         names = [*waiting, "later", "new", *(f"{name} ended" for name in gated)]
-        assert {name: count for name in names if (count := house.effects.count(name)) != 1} == {}
+        assert {name: count for name in names if (count := system.effects.count(name)) != 1} == {}
         # The old broker still holds messages of jobs that have run. A worker that is left there repeats nothing.
-        done = len(house.effects)
-        house.start_worker(environment=IMPATIENT, concurrency=1)
-        always(lambda: len(house.effects) == done, 2)
+        done = len(system.effects)
+        system.start_worker(environment=IMPATIENT, concurrency=1)
+        always(lambda: len(system.effects) == done, 2)

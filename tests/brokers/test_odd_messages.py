@@ -14,7 +14,7 @@ from jobs.core.states import FINAL, State
 from jobs.enqueue.message import LEDGER_HEADER
 from jobs.models import DeadLetter, Job
 from tests.acceptance.worker import SharedWorker, Worker
-from tests.brokers.house import House
+from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
 
@@ -100,7 +100,7 @@ class Post:
 
 
 @pytest.fixture
-def post(shared: House) -> Iterator[Post]:
+def post(shared: System) -> Iterator[Post]:
     """A producer, on an empty ledger."""
     Job.objects.all().delete()
     DeadLetter.objects.all().delete()
@@ -110,8 +110,8 @@ def post(shared: House) -> Iterator[Post]:
 
 
 @pytest.fixture
-def worker(shared: House, shared_house: tuple[House, SharedWorker]) -> Worker:
-    """The worker of the shared house."""
+def worker(shared: System, shared_house: tuple[System, SharedWorker]) -> Worker:
+    """The worker of the shared system."""
     return shared_house[1].worker
 
 
@@ -151,7 +151,7 @@ def test_what_stopped_a_worker_once_is_kept(post: Post, worker: Worker) -> None:
 
 @pytest.mark.parametrize("value", [1, [1, 2, 3], "2000-01-01T00:00:00"], ids=repr)
 def test_a_header_named_like_the_engines_own_says_nothing(
-    post: Post, worker: Worker, shared: House, value: object
+    post: Post, worker: Worker, shared: System, value: object
 ) -> None:
     effect = f"foreign {uuid.uuid4()}"
     for name in NAMED_LIKE_OURS:
@@ -165,7 +165,7 @@ def test_a_header_named_like_the_engines_own_says_nothing(
 
 @pytest.mark.parametrize("value", [1, [1, 2, 3]], ids=repr)
 def test_a_callers_header_named_like_the_engines_own_says_nothing(
-    post: Post, worker: Worker, shared: House, value: object
+    post: Post, worker: Worker, shared: System, value: object
 ) -> None:
     effect = f"own {uuid.uuid4()}"
     for name in NAMED_LIKE_OURS:

@@ -8,14 +8,14 @@ from celery import current_app
 from django.utils import timezone
 
 from jobs.enqueue.dispatcher import flush
-from tests.brokers.house import House
+from tests.brokers.system import System
 from tests.brokers.test_contract import OWN, PROPERTIES
 from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def test_a_message_that_waits_at_the_broker_says_what_the_call_said(house: House) -> None:
+def test_a_message_that_waits_at_the_broker_says_what_the_call_said(system: System) -> None:
     job = tasks.reading.apply_async(("x",), headers={"x-own": OWN}, expires=3600, **PROPERTIES)
     flush()
     found: list[Any] = []

@@ -19,16 +19,16 @@ from jobs.enqueue.publisher import PublishesJobs, publisher_for
 from jobs.models import DeadLetter, Job
 from jobs.reports import workers as reports
 from tests.brokers.conftest import IMPATIENT
-from tests.brokers.house import House
 from tests.brokers.messages import message
 from tests.brokers.rabbitmq import RabbitMQ
+from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.timeout(120),
-    pytest.mark.parametrize("house", ["rabbitmq"], indirect=True),
-    pytest.mark.usefixtures("house"),
+    pytest.mark.parametrize("system", ["rabbitmq"], indirect=True),
+    pytest.mark.usefixtures("system"),
 ]
 
 
@@ -111,9 +111,9 @@ def test_a_message_to_a_queue_that_is_gone_is_an_error(node: amqp.Connection) ->
             producer.publish("lost", exchange="", routing_key="default")
 
 
-def test_jobs_are_sent_although_their_queue_was_deleted(publisher: PublishesJobs, house: House) -> None:
+def test_jobs_are_sent_although_their_queue_was_deleted(publisher: PublishesJobs, system: System) -> None:
     publisher.publish([message(1)])
-    house.broker.wipe()
+    system.broker.wipe()
     publisher.publish([message(2), message(3)])
     assert publisher.depth("default") >= 2
 
@@ -176,27 +176,27 @@ def test_a_queue_is_emptied_and_deleted_with_its_lane(publisher: PublishesJobs, 
         depth(node, lanes.lane("default"))
 
 
-def test_what_is_urgent_overtakes_the_backlog(house: House) -> None:
+def test_what_is_urgent_overtakes_the_backlog(system: System) -> None:
     tasks.note.delay_many([{"effect": f"ordinary {number}"} for number in range(200)])
     tasks.note.apply_async(args=["urgent"], priority=9)
-    house.start_worker(concurrency=1)
-    wait_for(lambda: len(house.effects) == 201, 40)
-    assert house.effects.lines().index("urgent") < 20
+    system.start_worker(concurrency=1)
+    wait_for(lambda: len(system.effects) == 201, 40)
+    assert system.effects.lines().index("urgent") < 20
 
 
-def test_a_queue_of_other_arguments_stops_no_other(house: House, node: amqp.Connection) -> None:
+def test_a_queue_of_other_arguments_stops_no_other(system: System, node: amqp.Connection) -> None:
     node.channel().queue_declare("tests.other", durable=True, auto_delete=False, arguments={"x-max-length": 7})
     try:
-        worker = house.start_worker(environment=IMPATIENT, queues=["tests.other", "default"])
+        worker = system.start_worker(environment=IMPATIENT, queues=["tests.other", "default"])
         refused = tasks.elsewhere.delay("elsewhere").job
         tasks.note.delay("here")
-        wait_for(lambda: house.effects.count("here"), 20)
+        wait_for(lambda: system.effects.count("here"), 20)
         wait_for(lambda: "PRECONDITION_FAILED" in reports.refused_queues(reports.alive()).get("tests.other", ""), 20)
         assert worker.exit_code is None
         assert "Traceback" not in worker.log_text()
     finally:
         node.channel().queue_delete("tests.other")
-    wait_for(lambda: house.effects.count("elsewhere"), 60)
+    wait_for(lambda: system.effects.count("elsewhere"), 60)
     assert Job.objects.get(pk=refused.pk).attempt == 1
 
 
@@ -242,8 +242,8 @@ UNREADABLE = {
 }
 
 
-def test_properties_that_cannot_be_read_stop_no_worker(house: House, node: amqp.Connection) -> None:
-    worker = house.start_worker(environment=IMPATIENT)
+def test_properties_that_cannot_be_read_stop_no_worker(system: System, node: amqp.Connection) -> None:
+    worker = system.start_worker(environment=IMPATIENT)
     channel = node.channel()
     channel.confirm_select()
     for properties in UNREADABLE.values():

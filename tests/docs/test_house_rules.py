@@ -86,7 +86,7 @@ def test_a_rule_notices(rule: Rule, path: str, code: str) -> None:
         (rooms.rooms_stand_in_their_order, "jobs/worker/request.py", "from jobs.ledger import claims"),
         (rooms.rooms_stand_in_their_order, "jobs/core/outcome.py", "from jobs.errors import Permanent"),
         (rooms.rooms_stand_in_their_order, "jobs/management/commands/jobs.py", "from jobs.cli.verb import Verb"),
-        (rooms.rooms_stand_in_their_order, "jobs/celery.py", "from jobs.maintenance.runner import Housekeeping"),
+        (rooms.rooms_stand_in_their_order, "jobs/celery.py", "from jobs.maintenance.runner import Maintenance"),
         (rooms.rooms_stand_in_their_order, "mail/tasks.py", "from jobs import job"),
     ],
     ids=lambda value: value.__name__ if callable(value) else value,

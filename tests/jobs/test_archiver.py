@@ -12,7 +12,7 @@ from kombu.entity import Queue
 from jobs.core.outcome import Reason
 from jobs.deadletters import archiver as archiving, codec
 from jobs.deadletters.archiver import Archiver
-from jobs.deadletters.codec import Letter
+from jobs.deadletters.codec import DeadLetterMessage
 from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publisher import Publisher
 from jobs.ledger.attempts import Failure
@@ -33,13 +33,13 @@ def archiver(valkey: Valkey) -> Iterator[Archiver]:
     archiver.close()
 
 
-def _letter() -> Letter:
+def _letter() -> DeadLetterMessage:
     job = NewJob(uuid.uuid4(), "some.task", "default", '["a"]', "{}", None, 5, 0)
     return codec.from_job(job, 3, Reason.EXHAUSTED, Failure("Broken", "no"), datetime.now(UTC))
 
 
 @pytest.fixture
-def posted(valkey: Valkey) -> list[Letter]:
+def posted(valkey: Valkey) -> list[DeadLetterMessage]:
     """Letters in the dead-letter queue."""
     publisher, posted = Publisher(APP), [_letter() for _ in range(7)]
     for letter in posted:
@@ -48,7 +48,7 @@ def posted(valkey: Valkey) -> list[Letter]:
     return posted
 
 
-def test_letters_are_stored_and_then_gone(archiver: Archiver, posted: list[Letter], valkey: Valkey) -> None:
+def test_letters_are_stored_and_then_gone(archiver: Archiver, posted: list[DeadLetterMessage], valkey: Valkey) -> None:
     archiver.archive()
     ids = {str(letter.message.headers[codec.LETTER_ID]) for letter in posted}
     assert {str(letter.pk) for letter in DeadLetter.objects.all()} == ids
@@ -59,7 +59,7 @@ def test_letters_are_stored_and_then_gone(archiver: Archiver, posted: list[Lette
 
 
 def test_an_archiver_that_dies_after_storing_leaves_nothing_twice(
-    archiver: Archiver, posted: list[Letter], valkey: Valkey
+    archiver: Archiver, posted: list[DeadLetterMessage], valkey: Valkey
 ) -> None:
     archiving.store([one.message for one in archiver._channel().peek("default.dead", 4)], "default")
     assert valkey.client.llen("default.dead") == len(posted)
@@ -68,7 +68,9 @@ def test_an_archiver_that_dies_after_storing_leaves_nothing_twice(
     assert not valkey.client.exists("default.dead")
 
 
-def test_two_archivers_at_once_lose_nothing(archiver: Archiver, posted: list[Letter], valkey: Valkey) -> None:
+def test_two_archivers_at_once_lose_nothing(
+    archiver: Archiver, posted: list[DeadLetterMessage], valkey: Valkey
+) -> None:
     other = Archiver(APP)
     seen = other._channel().peek("default.dead", 4)
     archiver.archive()
@@ -85,7 +87,7 @@ def test_two_archivers_at_once_lose_nothing(archiver: Archiver, posted: list[Let
 
 
 def test_letters_that_cannot_be_stored_stay(
-    archiver: Archiver, posted: list[Letter], valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    archiver: Archiver, posted: list[DeadLetterMessage], valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OperationalError("disk full")
@@ -127,7 +129,7 @@ def test_no_letter_keeps_another_from_being_archived(archiver: Archiver, valkey:
 
 
 def test_a_dead_letter_queue_that_is_none_keeps_no_other_from_being_archived(
-    archiver: Archiver, posted: list[Letter], valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+    archiver: Archiver, posted: list[DeadLetterMessage], valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(APP.amqp.queues, "odd", Queue("odd"))
     valkey.client.set("odd.dead", "a key that is no list")

@@ -24,7 +24,7 @@ from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
 from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.ledger_thread import LedgerThread
-from jobs.worker.losses import Condemned
+from jobs.worker.pending_writes import ParkedJob
 from jobs.worker.reports import Reports
 from jobs.worker.reserved import Reserved
 from tests.jobs import verbs
@@ -222,7 +222,7 @@ def test_error_links_follow_a_job_that_waited_for_newer_code_in_vain(settings: A
 
 def test_error_links_follow_a_job_whose_message_cannot_be_read() -> None:
     job = tasks.note.apply_async(("x",), link_error=tasks.note.si("gave up")).job
-    Condemned(job.pk, ERROR).write()
+    ParkedJob(job.pk, ERROR).write()
     assert followers(job) == ["['gave up']"]
 
 

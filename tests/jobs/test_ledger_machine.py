@@ -125,7 +125,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(job=jobs, confirmed=st.booleans())
     def the_broker_answers(self, job: Any, confirmed: bool) -> None:
-        (maintain.mark_dispatched if confirmed else maintain.undispatch)([job])
+        (maintain.mark_dispatched if confirmed else maintain.redispatch)([job])
 
     @rule(end=ends)
     def rescue(self, end: End) -> None:

@@ -17,7 +17,7 @@ from jobs.ledger.prune import Past
 from jobs.ledger.record import Ended, record_many
 from jobs.ledger.sql import RowLocked
 from jobs.models import Attempt, DeadLetter, Job
-from jobs.worker.losses import Losses, Unsent
+from jobs.worker.pending_writes import Losses, Unsent
 from tests.jobs import verbs
 from tests.jobs.letters import dead_letter
 from tests.jobs.locks import elsewhere, holding, never_waiting
@@ -39,8 +39,8 @@ def claim(job_id: uuid.UUID) -> object:
 
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "claim": claim,
-    "condemn": lambda job_id: attempts.condemn(job_id, ERROR),
-    "undispatch": lambda job_id: maintain.undispatch([job_id]),
+    "give_up_queued": lambda job_id: attempts.give_up_queued(job_id, ERROR),
+    "redispatch": lambda job_id: maintain.redispatch([job_id]),
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
     "succeed": lambda job_id: verbs.succeed(job_id, LEASE),
@@ -171,12 +171,12 @@ def test_an_operator_changes_what_is_free_and_is_told_how_many() -> None:
 
 def test_what_concerns_a_held_row_is_kept_and_keeps_nothing_else_from_being_written() -> None:
     held, free = dispatched(0), dispatched(0)
-    losses = Losses()
-    losses.put(Unsent([held.pk]))
-    losses.put(Unsent([free.pk]))
+    pending_writes = Losses()
+    pending_writes.put(Unsent([held.pk]))
+    pending_writes.put(Unsent([free.pk]))
     with holding(held):
-        losses.write_all()
-        assert losses.unwritten() == [Unsent([held.pk])]
-    losses.write_all()
-    assert losses.unwritten() == []
+        pending_writes.write_all()
+        assert pending_writes.unwritten() == [Unsent([held.pk])]
+    pending_writes.write_all()
+    assert pending_writes.unwritten() == []
     assert set(Job.objects.values_list("dispatched_at", flat=True)) == {None}

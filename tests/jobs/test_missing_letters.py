@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs.core.outcome import Reason
 from jobs.core.states import State
-from jobs.deadletters.missing import MissingLetters, reason_of
+from jobs.deadletters.missing import MissingDeadLetters, reason_of
 from jobs.models import DeadLetter, Job
 from jobs.operations.dead_letter_actions import replay
 from jobs.operations.filters import DeadLetterFilter
@@ -29,7 +29,7 @@ def dead_job(minutes_ago: float = 5, **changes: Any) -> Job:
 
 def test_a_dead_job_without_a_letter_gets_one_that_can_be_replayed() -> None:
     job = dead_job()
-    MissingLetters().mend()
+    MissingDeadLetters().mend()
     letter = DeadLetter.objects.get()
     assert (letter.job_id, letter.task, letter.queue, letter.attempt) == (job.pk, job.task, job.queue, 6)
     assert (letter.reason, letter.error, letter.failed_at) == ("exhausted", "Broken: it failed", job.finished_at)
@@ -42,8 +42,8 @@ def test_a_dead_job_without_a_letter_gets_one_that_can_be_replayed() -> None:
 def test_it_is_made_once_however_many_look() -> None:
     dead_job()
     for _ in range(3):
-        MissingLetters().mend()
-    keeper = MissingLetters()
+        MissingDeadLetters().mend()
+    keeper = MissingDeadLetters()
     keeper.mend()
     keeper.mend()
     assert DeadLetter.objects.count() == 1
@@ -51,27 +51,27 @@ def test_it_is_made_once_however_many_look() -> None:
 
 def test_one_that_may_still_be_on_its_way_is_waited_for() -> None:
     dead_job(minutes_ago=0.1)
-    MissingLetters().mend()
+    MissingDeadLetters().mend()
     assert not DeadLetter.objects.exists()
 
 
 def test_an_earlier_death_has_a_letter_of_its_own() -> None:
     job = dead_job(attempt=12, attempt_base=6)
     dead_letter(job=job, attempt=6, replayed_at=timezone.now())
-    MissingLetters().mend()
+    MissingDeadLetters().mend()
     assert sorted(DeadLetter.objects.values_list("attempt", flat=True)) == [6, 12]
 
 
 def test_one_that_was_discarded_does_not_come_back() -> None:
     dead_letter(job=dead_job(), attempt=6, discarded_at=timezone.now())
-    MissingLetters().mend()
+    MissingDeadLetters().mend()
     assert DeadLetter.objects.count() == 1
 
 
 def test_the_open_letter_of_a_job_that_succeeded_is_closed() -> None:
     job = in_state(State.SUCCEEDED)
     answered, other = dead_letter(job=job), dead_letter(job=dead_job(minutes_ago=0))
-    MissingLetters().mend()
+    MissingDeadLetters().mend()
     answered.refresh_from_db()
     other.refresh_from_db()
     assert (answered.is_open, answered.replay_job_id) == (False, job.pk)

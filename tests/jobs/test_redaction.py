@@ -16,7 +16,7 @@ from pytest_django import Settings
 from jobs import JobTask
 from jobs.core.digests import digests
 from jobs.core.outcome import Reason
-from jobs.deadletters.publisher import letter_of
+from jobs.deadletters.publisher import dead_letter_of
 from jobs.enqueue.message import IDEMPOTENCY_HEADER
 from jobs.errors import InvalidArguments
 from jobs.ledger.claims import claim_many
@@ -223,5 +223,5 @@ def test_a_message_made_by_celery_has_no_copy_of_what_is_hidden() -> None:
 def test_a_dead_letter_repeats_arguments_in_no_header(task: str, kept: str) -> None:
     headers = {"task": task, "id": "x", "argsrepr": "['x']", "kwargsrepr": ""}
     message = Message(body="[", headers=headers, content_type="application/json", delivery_info={}, properties={})
-    found = letter_of(message, "default", Reason.UNREADABLE, "no JSON").message.headers
+    found = dead_letter_of(message, "default", Reason.UNREADABLE, "no JSON").message.headers
     assert (found["argsrepr"], found["kwargsrepr"]) == (kept, "")

@@ -10,7 +10,7 @@ from jobs.core.states import State
 from jobs.ledger import claims, enqueue, maintain
 from jobs.ledger.sql import RowLocked
 from jobs.models import Job
-from jobs.worker.losses import Losses, Unsent
+from jobs.worker.pending_writes import Losses, Unsent
 from tests.jobs import verbs
 from tests.jobs.locks import elsewhere, never_waiting
 from tests.jobs.races import at_once
@@ -159,15 +159,15 @@ def test_a_rolled_back_transaction_leaves_the_job_as_it_was() -> None:
 @pytest.mark.postgres_only
 def test_a_delivery_that_finds_its_job_relied_on_has_it_sent_again() -> None:
     row = dispatched(60, unique_key="key", task=tasks.noop.name)
-    losses = Losses()
+    pending_writes = Losses()
     with elsewhere() as other:
         other.execute("SELECT 1 FROM jobs_job WHERE id = %s FOR SHARE", [row.pk])
         found = claims.claim_many({row.pk: LEASE}, lease_seconds=60, worker="worker@test")
         assert (found.claimed, found.locked) == ([], {row.pk})
-        losses.put(Unsent(found.locked))
-        losses.write_all()
-        assert losses.unwritten() == [Unsent({row.pk})]
-    losses.write_all()
+        pending_writes.put(Unsent(found.locked))
+        pending_writes.write_all()
+        assert pending_writes.unwritten() == [Unsent({row.pk})]
+    pending_writes.write_all()
     row.refresh_from_db()
     assert (row.state, row.dispatched_at, row.attempt) == (State.QUEUED, None, 0)
 

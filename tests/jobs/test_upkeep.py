@@ -1,4 +1,4 @@
-"""Housekeeping's verbs: what is due, never dispatched, lost or overdue goes to exactly one worker."""
+"""Maintenance's verbs: what is due, never dispatched, lost or overdue goes to exactly one worker."""
 
 import json
 import uuid
@@ -95,7 +95,7 @@ def test_only_a_queued_job_can_be_undispatched(state: State) -> None:
     Job.objects.filter(pk=job.pk).update(dispatched_at=None)
     before = content(job)
     assert maintain.take_undispatched(0, 10) == []
-    maintain.undispatch([job.id])
+    maintain.redispatch([job.id])
     maintain.mark_dispatched([job.id])
     assert content(job) == before
 
@@ -129,12 +129,12 @@ def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() 
     maintain.mark_dispatched([job.id, uuid.uuid4()])
     job.refresh_from_db()
     assert job.dispatched_at == noted
-    maintain.undispatch([job.id])
+    maintain.redispatch([job.id])
     job.refresh_from_db()
     assert job.dispatched_at is None
 
 
-@pytest.mark.parametrize("verb", [maintain.mark_dispatched, maintain.undispatch])
+@pytest.mark.parametrize("verb", [maintain.mark_dispatched, maintain.redispatch])
 def test_nothing_to_note_needs_no_database(
     verb: Callable[[list[uuid.UUID]], None], django_assert_num_queries: Callable[..., object]
 ) -> None:

@@ -73,7 +73,7 @@ class LedgerBroker(Broker):
             cursor.execute("DELETE FROM jobs_brokermessage")
 
 
-class House:
+class System:
     """Workers on one broker and one database; what their tasks did."""
 
     def __init__(self, broker: Broker, database: Database, directory: Path, reports: list[Report]) -> None:
@@ -112,9 +112,9 @@ class House:
         """Return the path of a gate that is closed until the file is made."""
         return self._directory / name
 
-    def move_to(self, broker: Broker) -> "House":
-        """Return the same house with its workers on another broker."""
-        moved = House(broker, self.database, self._directory, self._reports)
+    def move_to(self, broker: Broker) -> "System":
+        """Return the same system with its workers on another broker."""
+        moved = System(broker, self.database, self._directory, self._reports)
         moved._numbers, moved._workers = self._numbers, self._workers
         return moved
 
@@ -127,14 +127,14 @@ class House:
 @contextmanager
 def house_on(
     broker_of: Callable[[Database], Broker], database: Database, directory: Path, reports: list[Report]
-) -> Iterator[House]:
-    """Give a house whose database and broker this process uses too."""
+) -> Iterator[System]:
+    """Give a system whose database and broker this process uses too."""
     with ExitStack() as stack:
         stack.callback(database.drop)
         stack.enter_context(default_database_at(database.url))
         broker = broker_of(database)
         stack.enter_context(application_at(broker.url))
         broker.wipe()
-        house = House(broker, database, directory, reports)
-        stack.callback(house.clean_up)
-        yield house
+        system = System(broker, database, directory, reports)
+        stack.callback(system.clean_up)
+        yield system

@@ -16,7 +16,7 @@ from jobs.compose.groups import settle
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.deadletters import publisher
-from jobs.deadletters.codec import Letter
+from jobs.deadletters.codec import DeadLetterMessage
 from jobs.ledger import attempts, hold, maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
@@ -33,7 +33,7 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Condemned:
+class ParkedJob:
     """A job whose message was parked before it could be claimed: its task is unknown here, or its message broken."""
 
     job_id: uuid.UUID
@@ -42,7 +42,7 @@ class Condemned:
     def write(self) -> None:
         """Queued → dead with its error links enqueued; its letter is on its way already."""
         with transaction.atomic():
-            if not attempts.condemn(self.job_id, self.failure):
+            if not attempts.give_up_queued(self.job_id, self.failure):
                 return
             job = maintain.job(self.job_id)
             if job is not None:
@@ -67,7 +67,7 @@ class UnknownHere:
 class Unparked:
     """A message that cannot be run, of which only this worker knows any more: the broker did not take its letter."""
 
-    letter: Letter
+    letter: DeadLetterMessage
 
     def write(self) -> None:
         """Try again."""
@@ -82,7 +82,7 @@ class Unsent:
 
     def write(self) -> None:
         """Have them dispatched again at once."""
-        maintain.undispatch(self.job_ids)
+        maintain.redispatch(self.job_ids)
 
 
 class Losses:
@@ -138,4 +138,4 @@ class Losses:
             logger.warning("%s", exc)
 
 
-losses = Losses()
+pending_writes = Losses()

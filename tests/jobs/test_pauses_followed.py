@@ -13,7 +13,7 @@ from kombu.entity import Exchange, Queue as BrokerQueue
 
 from jobs.ledger.work import find_work
 from jobs.models import Queue
-from jobs.worker.pauses import DEAF, PARTLY_DEAF, PAUSED, Intake
+from jobs.worker.pauses import DEAF, PARTLY_DEAF, PAUSED, Pauses
 
 pytestmark = pytest.mark.django_db
 
@@ -38,10 +38,10 @@ class CelerysConsumer:
     def call_soon(self, call: Callable[..., Any], *args: Any) -> None:
         self.hub.call_soon(call, *args)
 
-    def connect(self, intake: Intake) -> None:
+    def connect(self, pauses: Pauses) -> None:
         self.connection = Connection("memory://")
         self.connection.connect()
-        intake.select()
+        pauses.select()
         self.task_consumer = self.app.amqp.TaskConsumer(self.connection)
         self.task_consumer.on_message = print
         self.task_consumer.consume()
@@ -79,10 +79,10 @@ def paused(*names: str) -> None:
         Queue.objects.create(name=name, paused_at="2020-01-01T00:00:00Z")
 
 
-def follow(intake: Intake) -> None:
+def follow(pauses: Pauses) -> None:
     """Do what maintenance does when it has read and written the ledger."""
-    intake.follow(find_work(0, []).paused)
-    intake.open()
+    pauses.follow(find_work(0, []).paused)
+    pauses.open()
 
 
 steps = st.lists(
@@ -94,26 +94,26 @@ steps = st.lists(
 @given(steps=steps)
 def test_whatever_happened_what_is_consumed_is_what_is_wanted(steps: list[str]) -> None:
     consumer = CelerysConsumer()
-    intake = Intake(consumer)
-    consumer.connect(intake)
+    pauses = Pauses(consumer)
+    consumer.connect(pauses)
     paused()
     stopped: set[str] = set()
     for step in steps:
         if step == "close":
-            intake.close("The disk is full.")
+            pauses.close("The disk is full.")
         elif step == "follow":
-            follow(intake)
+            follow(pauses)
         elif step == "tick":
             consumer.tick()
         elif step == "connect again":
             consumer.lose()
-            consumer.connect(intake)
+            consumer.connect(pauses)
         else:
             stopped = set() if step == "resume" else {*stopped, step.removeprefix("pause ")}
             paused(*stopped)
-    follow(intake)
+    follow(pauses)
     consumer.tick()
-    assert consumer.active == intake.consumed() == set(NAMES) - stopped
+    assert consumer.active == pauses.consumed() == set(NAMES) - stopped
     consumer.close()
 
 
@@ -121,62 +121,62 @@ def test_whatever_happened_what_is_consumed_is_what_is_wanted(steps: list[str]) 
 def test_closed_and_opened_again_before_the_loop_turns_leaves_the_last_word(
     celerys: CelerysConsumer, first: str
 ) -> None:
-    intake = Intake(celerys)
-    celerys.connect(intake)
+    pauses = Pauses(celerys)
+    celerys.connect(pauses)
     for _ in range(20):
-        intake.close("The disk is full.")
+        pauses.close("The disk is full.")
         if first == "open":
-            follow(intake)
-            intake.close("The disk is full.")
+            follow(pauses)
+            pauses.close("The disk is full.")
         else:
-            follow(intake)
+            follow(pauses)
         celerys.tick()
         assert celerys.active == (set() if first == "open" else set(NAMES))
 
 
 def test_a_worker_that_listens_to_nothing_says_so(celerys: CelerysConsumer) -> None:
-    intake = Intake(celerys)
-    assert intake.report()["state"] == DEAF
-    celerys.connect(intake)
-    assert intake.report() == {"state": "connected", "queues": sorted(NAMES)}
+    pauses = Pauses(celerys)
+    assert pauses.report()["state"] == DEAF
+    celerys.connect(pauses)
+    assert pauses.report() == {"state": "connected", "queues": sorted(NAMES)}
     # Somebody else's doing, whatever it was.
     for name in NAMES:
         celerys.task_consumer.cancel_by_queue(name)
-    assert intake.report()["state"] == DEAF
-    follow(intake)
+    assert pauses.report()["state"] == DEAF
+    follow(pauses)
     celerys.tick()
-    assert intake.report()["state"] == "connected"
+    assert pauses.report()["state"] == "connected"
 
 
 def test_a_worker_whose_queues_are_all_paused_is_not_called_deaf(celerys: CelerysConsumer) -> None:
-    intake = Intake(celerys)
-    celerys.connect(intake)
+    pauses = Pauses(celerys)
+    celerys.connect(pauses)
     paused(*NAMES)
-    follow(intake)
+    follow(pauses)
     celerys.tick()
-    assert intake.report() == {"state": PAUSED, "queues": []}
+    assert pauses.report() == {"state": PAUSED, "queues": []}
 
 
 def test_queues_come_and_go_by_remote_control(celerys: CelerysConsumer) -> None:
-    intake = Intake(celerys)
-    celerys.connect(intake)
-    intake.add(BrokerQueue("four"))
-    intake.cancel("one")
+    pauses = Pauses(celerys)
+    celerys.connect(pauses)
+    pauses.add(BrokerQueue("four"))
+    pauses.cancel("one")
     assert celerys.active == {"two", "three", "four"}
     celerys.lose()
-    celerys.connect(intake)
+    celerys.connect(pauses)
     assert celerys.active == {"two", "three", "four"}
 
 
 def test_a_queue_that_is_refused_keeps_no_other_from_being_consumed(celerys: CelerysConsumer) -> None:
-    intake = Intake(celerys)
-    celerys.connect(intake)
+    pauses = Pauses(celerys)
+    celerys.connect(pauses)
     celerys.connection.default_channel.exchange_declare("odd", type="topic")
-    intake.add(BrokerQueue("odd", Exchange("odd", type="direct"), routing_key="odd"))
+    pauses.add(BrokerQueue("odd", Exchange("odd", type="direct"), routing_key="odd"))
     assert celerys.active == set(NAMES)
-    told = intake.report()
+    told = pauses.report()
     assert (told["state"], set(told["refused"])) == (PARTLY_DEAF, {"odd"})
     # It is so from the beginning of the next connection, too.
     celerys.lose()
-    celerys.connect(intake)
+    celerys.connect(pauses)
     assert celerys.active == set(NAMES)
