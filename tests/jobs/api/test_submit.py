@@ -25,6 +25,7 @@ FIELDS = {
         "progress",
         "replay_of",
         "held_by",
+        "group_id",
     ),
 }
 
