@@ -107,8 +107,9 @@ class _Collector:
             self._waiting.append(Line(*pickle.loads(datagram)))  # noqa: S301 (our own child has made it)
 
     def belong_to_child(self, **_: Any) -> None:
-        """Called in each process of the pool, which only sends."""
-        self._receives.close()
+        """Called in each process of the pool, which only sends. With the solo pool, it is the worker itself."""
+        if os.getpid() != self._parent_pid:
+            self._receives.close()
 
 
 def _rows(lines: Sequence[Line]) -> Iterator[AttemptLog]:

@@ -109,8 +109,12 @@ class Reports:
         return pickle.loads(b"".join(self._pieces.pop(sender)))  # type: ignore[no-any-return]  # noqa: S301
 
     def belong_to_child(self, **_: Any) -> None:
-        """Called in each process of the pool: who waits to be read must hear that its parent, the reader, is gone."""
-        self._receives.close()
+        """Called in each process of the pool: who waits to be read must hear that its parent, the reader, is gone.
+
+        With the solo pool, the worker itself is that process.
+        """
+        if os.getpid() != self._parent_pid:
+            self._receives.close()
 
     def close(self) -> None:
         """Close both ends."""
