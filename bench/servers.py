@@ -63,6 +63,7 @@ class Servers:
         return {
             # As in production: with DEBUG, Django keeps every statement in memory.
             "DEBUG": "false",
+            "PLAYGROUND": "false",
             "SECRET_KEY": "for-benchmarks-only-where-nothing-is-worth-protecting-42",
             "ALLOWED_HOSTS": "localhost",
             "FRONTEND_HOST": "http://localhost",

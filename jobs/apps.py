@@ -20,7 +20,7 @@ class JobsConfig(AppConfig):
         from jobs.alerts import channels, watch, webhooks  # noqa: PLC0415
         from jobs.compose import canvas  # noqa: PLC0415
         from jobs.enqueue import enqueuer  # noqa: PLC0415
-        from jobs.maintenance import duties, retention  # noqa: PLC0415
+        from jobs.maintenance import others, retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
         from jobs.observability.masking import masked  # noqa: PLC0415
         from jobs.schedules import zones  # noqa: PLC0415
@@ -32,7 +32,7 @@ class JobsConfig(AppConfig):
         celery.leave_django_alone(current_app)
         retention.register_cleaners()
         channels.register_alert_channel("slack", webhooks.send_to_slack)
-        duties.register_duty("alerts", watch.look, watch.EVERY)
+        others.register_duty("alerts", watch.look, watch.EVERY)
         attempt_logs.mask_by(masked)
         zones.read_unknown_zones()
         times.read_far_times()

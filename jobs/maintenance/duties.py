@@ -1,7 +1,6 @@
 """What one worker's housekeeping does, how often, and with what: the lists of its duties."""
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from jobs.maintenance.agenda import Agenda
 from jobs.maintenance.brokerless import redispatch_for
 from jobs.maintenance.cancel import cancel_asked
 from jobs.maintenance.held_back import HeldBack
+from jobs.maintenance.others import registered
 from jobs.maintenance.rescue import Rescue
 from jobs.maintenance.runner import Duty
 from jobs.worker import attempt_logs, heartbeat, watchdog
@@ -30,20 +30,6 @@ logger = logging.getLogger(__name__)
 
 #: How often a worker looks for what is past its time, in seconds; while there is much of it, batch follows batch.
 PRUNE_EVERY = 60.0
-
-#: What is done besides by rooms that stand after this one: each one's name, what it does, and how often.
-_registered: list[tuple[str, Callable[[], bool], float]] = []
-
-
-def register_duty(name: str, run: Callable[[], bool], every: float) -> None:
-    """Have every worker do something regularly, in a thread that delays nothing else. Called when Django is ready.
-
-    Args:
-        name: for logs.
-        run: does it; returns whether there is more to do at once.
-        every: seconds between two runs.
-    """
-    _registered.append((name, run, every))
 
 
 class Duties:
@@ -97,7 +83,7 @@ class Duties:
         """Return what may take its time in a thread of its own, what rooms after this one have registered included."""
         return [
             Duty("prune", retention.prune_a_batch, PRUNE_EVERY),
-            *(Duty(name, run, every) for name, run, every in _registered),
+            *(Duty(name, run, every) for name, run, every in registered),
         ]
 
     def logs(self) -> list[Duty]:

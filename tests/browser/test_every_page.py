@@ -37,6 +37,8 @@ NAMES = (
         "jobs",
         "job",
         "job-running",
+        "group",
+        "flow",
         "new-job",
         "dead-letters",
         "dead-letters-list",

@@ -76,7 +76,7 @@ def test_it_keeps_what_it_catches_and_ends_on_sigterm(catcher: Catcher) -> None:
         (["--keep", "0"], {}, "--keep 0 is not valid: it must be at least 1."),
         (
             [],
-            {"INBOX_DIR": "", "DEBUG": "false", "SECRET_KEY": KEY},
+            {"INBOX_DIR": "", "DEBUG": "false", "PLAYGROUND": "false", "SECRET_KEY": KEY},
             "There is no inbox to put mails into: set INBOX_DIR, or DEBUG=1.",
         ),
     ],
