@@ -39,7 +39,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from tests.environment import CI, DATABASE, PREPARED, environment
+from tests.environment import CI, DATABASE, environment
 
 # The settings are read once, and must find the variables of the tests.
 if settings.configured:
@@ -64,26 +64,12 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, max_examples=200)
 hypothesis.settings.load_profile("ci" if CI else "local")
 
-#: The test kit's fixtures, and what order the tests have.
-pytest_plugins = ["jobs.testing.plugin", "tests.schedule"]
-
-#: The migrated databases that tests copy.
-POSTGRES_TEMPLATE = "template_nightshift"
-SQLITE_TEMPLATE = "template.sqlite3"
+#: The test kit's fixtures.
+pytest_plugins = ["jobs.testing.plugin"]
 
 #: Callables that tell what a failing test's processes said, as (title, text).
 Report = Callable[[], tuple[str, str]]
 REPORTS = pytest.StashKey[list[Report]]()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes() -> None:
-    """Let the processes of pytest-xdist inherit migrated databases, and no settings: each has servers of its own."""
-    migrated_postgres()
-    environment.postgres.stop()
-    migrate(f"sqlite:///{environment.directory / SQLITE_TEMPLATE}")
-    os.environ[PREPARED] = str(environment.directory)
-    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure() -> None:
@@ -179,26 +165,16 @@ def make_smtp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 @pytest.fixture(scope="session")
 def postgres_template() -> str:
     """The name of a migrated PostgreSQL database, to be copied."""
-    if environment.prepared is None:
-        migrated_postgres()
-    else:
-        environment.postgres.start()
-    return POSTGRES_TEMPLATE
-
-
-def migrated_postgres() -> None:
-    """Migrate the database that is to be copied, in a running cluster."""
     environment.postgres.start()
-    environment.postgres.create_database(POSTGRES_TEMPLATE)
-    migrate(environment.postgres.url(POSTGRES_TEMPLATE))
+    name = environment.postgres.create_database("template_nightshift")
+    migrate(environment.postgres.url(name))
+    return name
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of a migrated SQLite database, to be copied."""
-    if environment.prepared is not None:
-        return str(environment.prepared / SQLITE_TEMPLATE)
-    path = tmp_path_factory.mktemp("sqlite") / SQLITE_TEMPLATE
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
     migrate(f"sqlite:///{path}")
     return str(path)
 

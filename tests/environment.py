@@ -20,24 +20,17 @@ if DATABASE not in {"postgres", "sqlite"}:
 CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no", "off"}
 
 
-#: Names the directory of the process that has begun this one and others, where it has prepared databases for them.
-PREPARED = "NIGHTSHIFT_TESTS_PREPARED"
-
-
 class Environment:
     """The servers, not yet started, and the variables that lead the project to them."""
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="nightshift-tests-"))
-        self.prepared = Path(os.environ[PREPARED]) if PREPARED in os.environ else None
         self._owner = os.getpid()
         # Whoever made it removes it, however the run ends; a test's forks leave it alone.
         atexit.register(self.close)
         # PostgreSQL runs as another user where the tests run as root.
         self.directory.chmod(0o755)
-        self.postgres = Postgres(
-            self.directory / "postgres", origin=self.prepared and self.prepared / "postgres" / "data"
-        )
+        self.postgres = Postgres(self.directory / "postgres")
         self.valkey = Valkey(self.directory / "valkey")
         self.seaweedfs = SeaweedFS(self.directory / "seaweedfs")
         self.smtp = SmtpServer(self.directory)

@@ -216,8 +216,8 @@ def inspect() -> Any:
 
 def test_a_worker_answers(shared: System) -> None:
     assert inspect().ping() == {"shared@test": {"ok": "pong"}}
-    # A chunk of the test before raises it for as long as its jobs are claimed.
-    wait_for(lambda: inspect().stats()["shared@test"]["prefetch_count"] == 16)
+    # It takes more ahead while its jobs are quick.
+    assert inspect().stats()["shared@test"]["prefetch_count"] >= 16
 
 
 def test_a_worker_answers_the_same_client_again_and_again(shared: System) -> None:

@@ -30,21 +30,17 @@ SETTINGS = {
 
 
 class Postgres(Server):
-    """A PostgreSQL cluster, new or, with `origin`, a copy of a stopped one's data.
-
-    `durable` keeps fsync on, as benchmarks want it.
-    """
+    """A PostgreSQL cluster. `durable` keeps fsync on, as benchmarks want it."""
 
     name = "postgres"
     #: SIGINT asks for a fast shutdown: SIGTERM would wait for every client to leave.
     stop_signal = signal.SIGINT
 
-    def __init__(self, directory: Path, *, durable: bool = False, origin: Path | None = None) -> None:
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
         super().__init__(directory)
         self.settings = SETTINGS if durable else SETTINGS | FAST
         self.user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
         self.data = directory / "data"
-        self._origin = origin
         self._numbers = count(1)
 
     def url(self, database: str = "postgres") -> str:
@@ -53,13 +49,8 @@ class Postgres(Server):
 
     def prepare(self) -> None:
         self.bin = self._reachable_programs()
-        if (self.data / "PG_VERSION").exists():
-            return
-        if self._origin is None:
+        if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        else:
-            # With its owner.
-            subprocess.run(["cp", "--archive", self._origin, self.data], check=True)
 
     def _initialise(self) -> None:
         self.data.mkdir(mode=0o700)
