@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from uuid_utils.compat import uuid7
 
-from jobs.core.delivery import Malformed, read_body, shown
+from jobs.core.delivery import Malformed, portable, read_body, shown
 from jobs.core.properties import USER_HEADER
 from jobs.core.versions import OPTION as VERSION, VERSION_HEADER
 
@@ -126,7 +126,8 @@ def outgoing(job: HasMessage, retries: int = 0) -> Outgoing:
         "stamped_headers": None,
         "stamps": {},
         # What the caller gives may stamp a message and add to it; whose message it is, it cannot change.
-        **options.get("headers", {}),
+        # PostgreSQL gives a large float back as a whole number, which may be more than a header can hold.
+        **{name: portable(value) for name, value in (options.get("headers") or {}).items()},
         "lang": "py",
         "task": job.task,
         "id": job_id,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
+from amqp.serialization import dumps as amqp_encoded
 from celery import current_app
 from django.db import transaction
 
@@ -230,3 +231,11 @@ def test_many_jobs_share_fewer_round_trips(noting: tuple[Dispatcher, Noting], mo
     (first, _), (second, together) = publisher.rounds
     assert together == 7
     assert second - first >= 0.5
+
+
+def test_whatever_headers_the_ledger_gives_back_the_broker_can_carry() -> None:
+    # As PostgreSQL keeps 1e22.
+    kept = {"large": 10**22, "inside": [{"deep": -(10**30)}], "plain": 7, "text": "x"}
+    message = messages_of([new_job(options={"headers": kept})])[0]
+    assert amqp_encoded("F", [message.headers])
+    assert (message.headers["plain"], message.headers["text"]) == (7, "x")
