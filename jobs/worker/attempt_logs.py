@@ -5,9 +5,7 @@ is kept. Logging never makes a task wait: what the parent process cannot take at
 """
 
 import logging
-import os
 import pickle
-import socket
 import time
 import uuid
 from collections import deque
@@ -24,6 +22,7 @@ from django.db import DatabaseError
 
 from jobs.models import AttemptLog
 from jobs.tasks.redaction import without_hidden
+from jobs.worker.pool_socket import PoolSocket
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -58,27 +57,24 @@ class Line(NamedTuple):
     text: str
 
 
-class _Collector:
-    """A socket between the processes of the pool and their parent, and what has come over it."""
+class _Collector(PoolSocket):
+    """What the processes of the pool have logged, on its way to the parent process, and what has come there."""
 
     def __init__(self) -> None:
-        self._parent_pid = os.getpid()
-        self._receives, self._sends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for end in (self._receives, self._sends):
-            end.setblocking(False)  # noqa: FBT003 (named by position only)
+        super().__init__(waits=False)
         self._waiting: deque[Line] = deque(maxlen=MOST_WAITING)
 
     def serve(self) -> None:
-        """Have this process write what comes: the worker's parent, which may have become a daemon since."""
-        self._parent_pid = os.getpid()
+        """Have this process, the worker's parent, write what comes."""
+        self._become_parent()
 
     def send(self, line: Line) -> bool:
         """Hand a line over. Returns false where there is no room for it now; never waits."""
-        if os.getpid() == self._parent_pid:
+        if self._is_parent():
             self._waiting.append(line)
             return True
         try:
-            self._sends.send(pickle.dumps(tuple(line), pickle.HIGHEST_PROTOCOL))
+            self._send(pickle.dumps(tuple(line), pickle.HIGHEST_PROTOCOL))
         except OSError:
             return False
         return True
@@ -99,17 +95,8 @@ class _Collector:
         return bool(self._waiting)
 
     def _read(self) -> None:
-        while True:
-            try:
-                datagram = self._receives.recv(2 * MOST_LINE)
-            except BlockingIOError:
-                return
+        while (datagram := self._receive(2 * MOST_LINE)) is not None:
             self._waiting.append(Line(*pickle.loads(datagram)))  # noqa: S301 (our own child has made it)
-
-    def belong_to_child(self, **_: Any) -> None:
-        """Called in each process of the pool, which only sends. With the solo pool, it is the worker itself."""
-        if os.getpid() != self._parent_pid:
-            self._receives.close()
 
 
 def _rows(lines: Sequence[Line]) -> Iterator[AttemptLog]:

@@ -6,7 +6,6 @@ that it was running, and none that had ended. Celery's own pipe tells of a whole
 
 import os
 import pickle
-import socket
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from celery.signals import worker_process_init
 
 from jobs.core.outcome import Outcome, Succeeded
 from jobs.ledger.attempts import Failure
+from jobs.worker.pool_socket import PoolSocket
 
 SUCCEEDED = Succeeded()
 
@@ -51,34 +51,29 @@ MOST = 64 * 1024
 _HEAD = struct.Struct("=IHH")
 
 
-class Reports:
-    """The socket, made before the pool forks, and both of its ends."""
+class Reports(PoolSocket):
+    """The reports of a pool's processes, on their way to the parent process."""
 
     def __init__(self) -> None:
-        self._parent_pid = os.getpid()
-        self._receives, self._sends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._receives.setblocking(False)  # noqa: FBT003 (named by position only)
+        super().__init__(waits=True)
         self._pieces: dict[int, list[bytes]] = {}
         self._lock = threading.Lock()
         self._take: Callable[[Sequence[Report]], None] = _nobody
 
     def serve(self, take: Callable[[Sequence[Report]], None]) -> None:
-        """Have reports taken by this callable. Called in the parent process, which may have become a daemon since."""
-        self._parent_pid, self._take = os.getpid(), take
-
-    def fileno(self) -> int:
-        """Return what becomes readable when there are reports."""
-        return self._receives.fileno()
+        """Have reports taken by this callable. Called in the parent process."""
+        self._become_parent()
+        self._take = take
 
     def send(self, reports: Sequence[Report]) -> None:
         """Tell the parent process. In the parent itself, as in a pool of threads, they are taken at once."""
-        if os.getpid() == self._parent_pid:
+        if self._is_parent():
             self._take(reports)
             return
         text = pickle.dumps(list(reports), pickle.HIGHEST_PROTOCOL)
         pieces = [text[at : at + MOST] for at in range(0, len(text), MOST)]
         for number, piece in enumerate(pieces):
-            self._sends.send(_HEAD.pack(os.getpid(), number, len(pieces)) + piece)
+            self._send(_HEAD.pack(os.getpid(), number, len(pieces)) + piece)
 
     def read(self) -> None:
         """Take all that has come. Called in the parent process, by any thread."""
@@ -91,9 +86,8 @@ class Reports:
                 self._take(reports)
 
     def _read(self) -> list[Report] | None:
-        try:
-            datagram = self._receives.recv(_HEAD.size + MOST)
-        except BlockingIOError:
+        datagram = self._receive(_HEAD.size + MOST)
+        if datagram is None:
             return None
         sender, number, of = _HEAD.unpack_from(datagram)
         piece = datagram[_HEAD.size :]
@@ -107,19 +101,6 @@ class Reports:
         if len(pieces) < of:
             return []
         return pickle.loads(b"".join(self._pieces.pop(sender)))  # type: ignore[no-any-return]  # noqa: S301
-
-    def belong_to_child(self, **_: Any) -> None:
-        """Called in each process of the pool: who waits to be read must hear that its parent, the reader, is gone.
-
-        With the solo pool, the worker itself is that process.
-        """
-        if os.getpid() != self._parent_pid:
-            self._receives.close()
-
-    def close(self) -> None:
-        """Close both ends."""
-        self._receives.close()
-        self._sends.close()
 
 
 def _nobody(reports: Sequence[Any]) -> None:
