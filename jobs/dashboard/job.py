@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
 from django.utils import timezone
 
 from jobs.core.states import FINAL, WAITING, State
@@ -162,8 +161,3 @@ def _headline(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any] | None:
         kind, message = latest.error_type, latest.error
     plain = job.state in {State.CANCELLED, State.SCHEDULED} or not kind.replace(".", "").isidentifier()
     return {"kind": "" if plain else kind, "message": job.last_error if plain else message}
-
-
-def job_address(job_id: uuid.UUID) -> str:
-    """Return where a job's page is."""
-    return reverse("jobs:job", args=[job_id])

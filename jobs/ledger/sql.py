@@ -156,11 +156,10 @@ class RowLocked(Exception):
 
     Attributes:
         job_ids: the jobs whose rows are held.
-        changed: the others, which were changed by the same statement.
     """
 
-    def __init__(self, job_ids: Iterable[uuid.UUID], changed: Iterable[uuid.UUID] = ()) -> None:
-        self.job_ids, self.changed = frozenset(job_ids), frozenset(changed)
+    def __init__(self, job_ids: Iterable[uuid.UUID]) -> None:
+        self.job_ids = frozenset(job_ids)
         names = ", ".join(sorted(str(job_id) for job_id in self.job_ids))
         super().__init__(f"Another transaction holds the row of job {names}; it is changed when that has ended.")
 

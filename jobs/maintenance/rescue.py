@@ -1,11 +1,9 @@
 """Rescue: jobs whose lease ran out are taken back. Their worker is gone."""
 
 import logging
-import random
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from celery import Celery
 from celery.exceptions import WorkerLostError
@@ -15,7 +13,6 @@ from jobs.compose.followers import call_in_place
 from jobs.compose.groups import settle
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
-from jobs.core.retry import RetryPolicy
 from jobs.core.states import State
 from jobs.deadletters.publisher import BrokerGone, give_up
 from jobs.ledger import claims, maintain
@@ -23,7 +20,9 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
 from jobs.ledger.maintain import Overdue
 from jobs.ledger.record import Ended, record_many
+from jobs.tasks.task import JobTask
 from jobs.worker.engine import Engine
+from jobs.worker.executor import after_loss
 
 logger = logging.getLogger(__name__)
 
@@ -101,10 +100,9 @@ class Rescue:
         claimed = claims.held(job.id, lease_id)
         if claimed is None:
             return
-        policy = getattr(self._app.tasks.get(job.task), "policy", None) or RetryPolicy()
-        policy = replace(policy, max_retries=claimed.max_retries)
-        tries = outcomes.Tries(claimed.attempt - claimed.attempt_base, claimed.worker_losses, claimed.seconds_left)
-        outcome = outcomes.after_loss(policy, tries, conf().max_worker_losses, random.random)
+        task = self._app.tasks.get(job.task)
+        # What is no job's task any more has no policy.
+        outcome = after_loss(task if isinstance(task, JobTask) else None, claimed)
         failure = Failure("WorkerLost", f"The lease ran out: worker {job.worker} is gone, frozen or out of touch.")
         if self._record(Ended(job.id, lease_id, claimed.attempt, outcome, failure, lost_worker=True)):
             # One that gives up is an error, and reported as such; nobody else says so.

@@ -395,8 +395,12 @@ def outcome_of(  # noqa: PLR0911 (one line for each kind of error)
 
 def after_lost_worker(task: "JobTask", job: Claimed, death: str) -> tuple[Outcome, Failure]:
     """Return what becomes of a job whose process died while it ran, and what is kept of that."""
-    outcome = outcomes.after_loss(policy_of(task, job), tries_of(job), conf().max_worker_losses, random.random)
-    return outcome, Failure("WorkerLost", f"The process that ran the job died: {death}.")
+    return after_loss(task, job), Failure("WorkerLost", f"The process that ran the job died: {death}.")
+
+
+def after_loss(task: "JobTask | None", job: Claimed) -> Outcome:
+    """Return what becomes of a job whose process or worker is gone."""
+    return outcomes.after_loss(policy_of(task, job), tries_of(job), conf().max_worker_losses, random.random)
 
 
 def tries_of(job: Claimed) -> Tries:
