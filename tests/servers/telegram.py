@@ -2,14 +2,14 @@
 
 import json
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from tests.servers.http import HttpServer, SilentHandler
 
 TOKEN = "123456789:AAE-tests-only_0123456789abcdefghij"  # noqa: S105  Guards nothing.
 
 
-class TelegramServer:
+class TelegramServer(HttpServer):
     """One bot on 127.0.0.1, without TLS."""
 
     def __init__(self) -> None:
@@ -18,25 +18,7 @@ class TelegramServer:
         #: What each request gets in place of an answer, in turn: status, headers and body; None: hang up.
         self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
         self.requests = 0
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-
-    @property
-    def url(self) -> str:
-        """Where clients find it."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="telegram", daemon=True
-        ).start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
 
     def refuse(self, status: int, description: str, **parameters: int) -> None:
         """Answer the next request with an error of the API's."""
@@ -44,7 +26,7 @@ class TelegramServer:
         self.answers.append((status, {}, json.dumps({**answer, "parameters": parameters}).encode()))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     owner: TelegramServer
 
     def do_POST(self) -> None:
@@ -82,9 +64,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 def _problem(content_type: str, body: bytes) -> str:

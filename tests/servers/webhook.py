@@ -1,9 +1,8 @@
 """A receiver of webhooks that keeps what came, and answers as it is told."""
 
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+
+from tests.servers.http import HttpServer, SilentHandler
 
 
 @dataclass(frozen=True)
@@ -15,35 +14,22 @@ class Received:
     body: bytes
 
 
-class WebhookServer:
+class WebhookServer(HttpServer):
     """One on 127.0.0.1, without TLS."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         #: What the next requests are answered in place of 200, in turn: status and headers; None: hang up.
         self.answers: list[tuple[int, dict[str, str]] | None] = []
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
+        super().__init__(_Handler)
 
     @property
     def url(self) -> str:
         """Where it listens, with something secret in its path, as Slack's have it."""
-        return f"http://127.0.0.1:{self.port}/services/T0/s3cr3t"
-
-    def __enter__(self) -> Self:
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="webhook", daemon=True
-        ).start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return f"{super().url}/services/T0/s3cr3t"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     owner: WebhookServer
 
     def do_POST(self) -> None:
@@ -59,6 +45,3 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": "0", **more}.items():
             self.send_header(name, value)
         self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
