@@ -83,14 +83,7 @@ def keep_results(results: Mapping[uuid.UUID, tuple[str, str]]) -> None:
     given = json.dumps(
         [{"job": job_id.hex, "lease": lease, "result": text} for job_id, (lease, text) in results.items()]
     )
-    if sql.name == "postgresql":
-        named = (
-            "SELECT job, lease, result FROM json_to_recordset(%s::json) AS given (job uuid, lease text, result text)"
-        )
-        named += " WHERE lease || '' = lease"
-    else:
-        columns = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in ("job", "lease", "result"))
-        named = f"SELECT {columns} FROM json_each(%s)"
+    named = sql.given({"job": "uuid", "lease": "text", "result": "text"}, few="lease")
     change = f"UPDATE jobs_job SET result = {sql.json.replace('%s', 'named.result')}"
     rows(change_named(named, f"{in_state(State.RUNNING)} AND lease_id = named.lease", change, "id", sql), [given])
 

@@ -256,8 +256,8 @@ def _deltas(moves: Iterable[Moved]) -> dict[uuid.UUID, dict[str, int]]:
 
 @cache
 def _count(sql: Dialect) -> str:
+    given = sql.given({"job": "uuid", **dict.fromkeys(_NAMES.values(), "integer")})
     if sql.name == "postgresql":
-        columns = "job uuid, succeeded integer, dead integer, cancelled integer"
         # In one order, so that two who count in the same groups do not wait for each other. Each part reads from the
         # one before it, and the caller's own setting is as it was after the statement.
         before = (
@@ -265,14 +265,12 @@ def _count(sql: Dialect) -> str:
             " set_config('lock_timeout', %s, true)), "
         )
         given = (
-            f"SELECT given.* FROM patience, json_to_recordset(%s::json) AS given ({columns})"
+            f"SELECT given.* FROM patience, ({given}) AS given"
             " JOIN jobs_group ON id = job ORDER BY id FOR NO KEY UPDATE OF jobs_group"
         )
         then = " , set_config('lock_timeout', (SELECT before FROM patience), true)"
     else:
-        columns = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in ("job", *_NAMES.values()))
         before, then = "", ""
-        given = f"SELECT {columns} FROM json_each(%s)"
     total = " + ".join(f"jobs_group.{name} + delta.{name}" for name in _NAMES.values())
     after = {name: f"jobs_group.{name} + delta.{name}" for name in _NAMES.values()}
     return (

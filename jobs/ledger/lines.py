@@ -84,13 +84,10 @@ def take(starts: Sequence[Start], now: float, *, lease_seconds: float, worker: s
 
 @cache
 def _take(sql: Dialect) -> str:
+    named = sql.given({"job": "uuid", "lease": "text", "at": "float8"}, few="lease")
     if sql.name == "postgresql":
-        # The condition always holds, as in `Dialect.leased_jobs`.
-        columns = "job uuid, lease text, at float8"
-        named = f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) WHERE lease || '' = lease"
         begins = "to_timestamp(named.at)"
     else:
-        named = "SELECT value ->> 'job' AS job, value ->> 'lease' AS lease, value ->> 'at' AS at FROM json_each(%s)"
         begins = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', named.at, 'unixepoch')"
     change = taking(sql, "named.lease", begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
     return change_named(named, in_state(State.QUEUED), change, claimed_columns(sql), sql)

@@ -215,12 +215,7 @@ def _failure(sql: Dialect, returning: str = "id, state") -> str:
 
 def _given(sql: Dialect) -> str:
     """Return a query for the changes that are given as a JSON text."""
-    if sql is POSTGRESQL:
-        columns = ", ".join(f"{name} {kind}" for name, kind in _FIELDS.items())
-        # The condition always holds, as in `Dialect.leased_jobs`.
-        return f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) WHERE lease || '' = lease"
-    columns = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in _FIELDS)
-    return f"SELECT {columns} FROM json_each(%s)"
+    return sql.given(_FIELDS, few="lease")
 
 
 @cache

@@ -167,15 +167,10 @@ def keep(tats: Mapping[int, float], with_line: Collection[int]) -> None:
         for rule_id in sorted({*tats, *with_line})
     ]
     if changes:
-        given = (
-            "json_to_recordset(%s::json) AS given (rule bigint, tat float8, line boolean)"
-            if sql.name == "postgresql"
-            else "(SELECT value ->> 'rule' AS rule, value ->> 'tat' AS tat, value ->> 'line' AS line"
-            " FROM json_each(%s)) AS given"
-        )
+        given = sql.given({"rule": "bigint", "tat": "float8", "line": "boolean"})
         changed(
             "UPDATE jobs_flow_rule SET tat = COALESCE(given.tat, jobs_flow_rule.tat), has_line = has_line OR given.line"
-            f" FROM {given} WHERE id = given.rule",
+            f" FROM ({given}) AS given WHERE id = given.rule",
             [json.dumps(changes)],
         )
 

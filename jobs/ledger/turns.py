@@ -37,13 +37,9 @@ def read(turns: Turns, queue: str, tenants: Collection[str]) -> None:
 def keep(turns: Turns, queue: str, tenants: Collection[str]) -> None:
     """Write down how much these tenants have had, and the queue's clock."""
     given = json.dumps([{"tenant": name, "served": turns.served[name]} for name in sorted(tenants)])
-    source = (
-        "json_to_recordset(%s::json) AS given (tenant text, served float8)"
-        if dialect().name == "postgresql"
-        else "(SELECT value ->> 'tenant' AS tenant, value ->> 'served' AS served FROM json_each(%s)) AS given"
-    )
+    source = dialect().given({"tenant": "text", "served": "float8"})
     changed(
-        f"INSERT INTO jobs_turn (queue, tenant, served) SELECT %s, tenant, served FROM {source} WHERE TRUE"
+        f"INSERT INTO jobs_turn (queue, tenant, served) SELECT %s, tenant, served FROM ({source}) AS given WHERE TRUE"
         " ON CONFLICT (queue, tenant) DO UPDATE SET served = EXCLUDED.served",
         [queue, given],
     )
