@@ -165,6 +165,12 @@ def _change(end: Ended) -> dict[str, Any]:
     }
 
 
+def state_after(outcome: Outcome) -> State:
+    """Return the state an outcome leads to."""
+    state, _, _ = _target(outcome)
+    return state
+
+
 def _target(  # noqa: PLR0911 (one line for each outcome)
     outcome: Outcome,
 ) -> tuple[State, float | None, str | None]:

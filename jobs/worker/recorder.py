@@ -22,13 +22,13 @@ from jobs.core import outcome as outcomes
 from jobs.core.breaker import verdict
 from jobs.core.outcome import Outcome, Reason
 from jobs.core.places import Place, place_of
-from jobs.core.states import State
+from jobs.core.states import FINAL, State
 from jobs.errors import EnqueueError
 from jobs.flow.breakers import Breakers, Said, Written
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import GroupLocked, lock_free, move
-from jobs.ledger.record import Ended, Records, record_many
+from jobs.ledger.record import Ended, Records, record_many, state_after
 from jobs.ledger.sql import RowLocked
 from jobs.worker.database import UNUSABLE, is_outage
 from jobs.worker.executor import failure_of, outcome_of
@@ -87,14 +87,6 @@ class End:
     def is_replaced(self) -> bool:
         """Whether another job takes its place: then it is none of its group's any more."""
         return self.report is not None and self.report.canvas is not None and is_replacement(self.report.canvas)
-
-
-#: The states of the outcomes that end a job.
-_FINAL: dict[type, State] = {
-    outcomes.Succeeded: State.SUCCEEDED,
-    outcomes.Dead: State.DEAD,
-    outcomes.Cancelled: State.CANCELLED,
-}
 
 
 class Recorder:
@@ -259,7 +251,8 @@ class Recorder:
             for end in ends
             if not end.is_replaced
             and end.job.job.id not in records.already
-            and (state := _FINAL.get(type(records.became.get(end.job.job.id)))) is not None
+            and (became := records.became.get(end.job.job.id)) is not None
+            and (state := state_after(became)) in FINAL
             for moved in move(end.job.job.id, end.job.job.options, state)
         ]
         settle(self._app, moves)
