@@ -1,4 +1,4 @@
-"""Tells Django about the app, `mail` about its letters, and the engine about what goes in time."""
+"""Tells Django about the app, `mail` about its messages, and the engine about what goes in time."""
 
 from django.apps import AppConfig
 
@@ -10,8 +10,8 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what this app writes, and what of its rows is deleted in time."""
-        from accounts import cleanup, letters, search  # noqa: PLC0415  Models are not loaded before.
+        from accounts import cleanup, messages, search  # noqa: PLC0415  Models are not loaded before.
 
-        letters.register()
+        messages.register()
         cleanup.register()
         search.register()

@@ -78,7 +78,7 @@ def _length_rule() -> str:
 
 
 class AddressForm(forms.Form):
-    """Asks for nothing but an address: sign-up, and every letter that can be had again."""
+    """Asks for nothing but an address: sign-up, and every message that can be had again."""
 
     email = EmailField()
 

@@ -59,13 +59,13 @@ LOG_IN = Throttle("log-in", Limit(50, 600), Limit(10, 600))
 #: Every form that has a mail sent.
 MAIL = Throttle("mail", Limit(60, 3600), Limit(10, 3600))
 
-#: Letters of one kind to one address, whoever asks for them: many visitors together are not to fill an inbox. The
+#: Messages of one kind to one address, whoever asks for them: many visitors together are not to fill an inbox. The
 #: window is short beside the hour in which a link works, so a good one lies there whenever another is not sent.
 INBOX = Limit(20, 1200)
 
 
 def inbox_has_enough(kind: str, address: str) -> bool:
-    """Count one letter of a kind to an address; return whether it can be spared, since others came just before."""
+    """Count one message of a kind to an address; return whether it can be spared, since others came just before."""
     return _seconds_over(kind, [(INBOX, f"inbox:{kind}:{_digest(address)}")]) > 0
 
 

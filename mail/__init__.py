@@ -1,6 +1,6 @@
-"""Transactional email: letters, written by other apps, rendered and sent as durable jobs.
+"""Transactional email: messages, written by other apps, rendered and sent as durable jobs.
 
-An app that has something to say registers a writer for its kind of letter with `mail.letters.register` and
+An app that has something to say registers a writer for its kind of message with `mail.messages.register` and
 requests one with `mail.tasks.send.delay(kind=…, …)` in its own transaction. Everything that must stay secret is
-made when the letter is written, in the worker; a job's arguments only name what the letter is about.
+made when the message is written, in the worker; a job's arguments only name what the message is about.
 """

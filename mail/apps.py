@@ -6,7 +6,7 @@ from celery.signals import worker_init
 from django.apps import AppConfig
 from django.conf import settings
 
-from mail import custom, letters
+from mail import custom, messages
 
 
 class MailConfig(AppConfig):
@@ -15,12 +15,12 @@ class MailConfig(AppConfig):
     name = "mail"
 
     def ready(self) -> None:
-        """Register the letters that need no other app, the system checks, and what is cleaned."""
+        """Register the messages that need no other app, the system checks, and what is cleaned."""
         # Importing checks registers them; apps come first.
         from jobs import register_alert_channel  # noqa: PLC0415
         from mail import alerts, checks, cleanup  # noqa: F401, PLC0415
 
-        letters.register("custom", custom.write)
+        messages.register("custom", custom.write)
         cleanup.register()
         register_alert_channel("mail", alerts.send_alert)
         worker_init.connect(_load_client)

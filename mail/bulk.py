@@ -21,8 +21,8 @@ from django.utils import timezone
 from jobs import progress
 from mail import addresses, conf, custom, executors, unsubscribing
 from mail.errors import InvalidMail, MailError
-from mail.letters import Letter
-from mail.messages import build
+from mail.messages import Message
+from mail.mime import build
 from mail.models import Outcome, Recipient
 from mail.rendering import render
 
@@ -45,7 +45,7 @@ class Mailing:
         job_id: the job's; with an address it makes the `Message-ID`.
         retries: the attempts before this one.
         recipients: addresses; one that is there twice gets one mail.
-        subject, body, language: as of a custom letter (`mail.custom`).
+        subject, body, language: as of a custom message (`mail.custom`).
     """
 
     job_id: uuid.UUID
@@ -163,26 +163,26 @@ class _Deliverer:
 
     def __call__(self, address: str) -> None:
         link = unsubscribing.link(address)
-        letter = self._letter(address, link)
-        message = build(
-            letter,
-            render(letter),
+        message = self._message(address, link)
+        email = build(
+            message,
+            render(message),
             sender=self._sender,
             message_id=message_id(self._mailing.job_id, address),
             now=timezone.now(),
             unsubscribe=link,
         )
-        self._hand_over(message, sender=self._sender, recipient=letter.to)
+        self._hand_over(email, sender=self._sender, recipient=message.to)
 
-    def _letter(self, address: str, link: str) -> Letter:
+    def _message(self, address: str, link: str) -> Message:
         try:
             to = addresses.parse(address)
         except InvalidMail as exc:
             raise MailError(str(exc), permanent=True, of_recipient=True) from exc
-        return Letter(
+        return Message(
             to=to,
             subject=self._mailing.subject,
-            template="mail/letters/bulk",
+            template="mail/messages/bulk",
             context={"body": self._mailing.body.strip(), "unsubscribe": link},
             language=self._mailing.language,
         )

@@ -1,11 +1,11 @@
-"""What can go wrong between a request for a letter and its delivery."""
+"""What can go wrong between a request for a message and its delivery."""
 
 #: Characters of what a server said that are shown.
 MAX_SHOWN = 300
 
 
 class MailError(Exception):
-    """Raised when a letter could not be made or delivered.
+    """Raised when a message could not be made or delivered.
 
     Args:
         message: what happened, to what, and where it can be mended, what to do.
@@ -26,11 +26,11 @@ def one_line(text: str) -> str:
 
 
 class InvalidMail(MailError):
-    """Raised when an address, a header or a request for a letter is malformed; trying again cannot help."""
+    """Raised when an address, a header or a request for a message is malformed; trying again cannot help."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, permanent=True)
 
 
 class NothingToSend(Exception):
-    """Raised by a writer whose letter has become pointless, with the reason: no failure, but no letter either."""
+    """Raised by a writer whose message has become pointless, with the reason: no failure, but no message either."""

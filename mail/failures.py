@@ -1,4 +1,4 @@
-"""What a mail server's refusals and a network's failures mean for a letter. Pure."""
+"""What a mail server's refusals and a network's failures mean for a message. Pure."""
 
 import smtplib
 import ssl

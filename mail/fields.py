@@ -1,6 +1,6 @@
 """The types of what clients give over HTTP: pydantic checks a submission by them, and says what breaks which rule.
 
-The writer of a letter keeps the same rules where a call comes from our own code.
+The writer of a message keeps the same rules where a call comes from our own code.
 """
 
 from collections.abc import Callable

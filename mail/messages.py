@@ -1,92 +1,64 @@
-"""From rendered bodies to the message that travels (RFC 5322). Pure: no clock, no settings, no network."""
+"""What a message is, and who writes which kind.
 
-from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime
+`mail` knows no other app. Whoever has something to say registers a *writer* for its kind of message while Django
+starts; the task looks the writer up by name and calls it in the worker, at the moment of sending. So a writer may
+read the database and sign links, and a job's arguments hold neither text nor secrets.
+"""
 
-from mail import headers
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from django.utils.functional import Promise
+
 from mail.addresses import Address
 from mail.errors import InvalidMail
-from mail.headers import Field
-from mail.letters import Letter
-from mail.rendering import Rendered
-
-MAX_SUBJECT_CHARACTERS = 400
-MAX_TOKEN_CHARACTERS = 100
 
 
-def build(
-    letter: Letter,
-    rendered: Rendered,
-    *,
-    sender: Address,
-    message_id: str,
-    now: datetime,
-    unsubscribe: str = "",
-) -> EmailMessage:
-    """Return the message: plain text with an HTML alternative.
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one email says, and to whom. Not yet how it looks or travels.
 
-    Args:
-        letter: for its reader and language.
-        rendered: for its subject and bodies.
-        sender: who it comes from; the domain of its `Message-ID` too.
-        message_id: the left part of the `Message-ID`, the same for every attempt, so that a server or reader can
-            tell a repetition from a new letter.
-        now: its `Date`, with a time zone.
-        unsubscribe: of a mailing, the link by which its reader ends them.
-
-    Raises InvalidMail where a value could forge a header, or cannot be sent.
+    Attributes:
+        to: the reader.
+        subject: in the reader's language, or translated to it when the message is rendered.
+        template: names `<template>.mjml` and `<template>.txt`.
+        context: what both templates are filled with.
+        language: the language the templates are filled in, as Django writes it (`de`).
     """
-    # A mailbox outside ASCII cannot be encoded away: it travels as UTF-8 or not at all (RFC 6532).
-    message = EmailMessage(policy=SMTPUTF8 if letter.to.needs_utf8 or sender.needs_utf8 else SMTP)
-    _add(
-        message,
-        headers.mailbox("From", sender),
-        headers.mailbox("To", letter.to),
-        headers.text("Subject", _subject(rendered.subject)),
-        headers.text("Date", format_datetime(now)),
-        headers.text("Message-ID", f"<{_token(message_id)}@{sender.domain}>"),
-        # Keeps out-of-office replies and other robots from answering (RFC 3834).
-        headers.text("Auto-Submitted", "auto-generated"),
-    )
-    if unsubscribe:
-        # RFC 2369, 3.2, and RFC 8058, 3.1: mail programs show a button beside the subject, and post to the link.
-        _add(
-            message,
-            headers.text("List-Unsubscribe", f"<{unsubscribe}>"),
-            headers.text("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-        )
-    message.set_content(_body(rendered.text), cte="quoted-printable")
-    message.add_alternative(_body(rendered.html), subtype="html", cte="quoted-printable")
-    # Last: setting contents moves every Content-* header away.
-    _add(message, headers.text("Content-Language", _token(letter.language)))
-    return message
+
+    to: Address
+    subject: str | Promise
+    template: str
+    context: Mapping[str, object] = field(default_factory=dict)
+    language: str = "en"
 
 
-def _add(message: EmailMessage, *fields: Field) -> None:
-    for field in fields:
-        message[field.name] = field
+#: Takes what the job was given, by name; returns the message. Raises NothingToSend where it has become pointless,
+#: InvalidMail where what it was given makes no sense.
+Writer = Callable[..., Message]
+
+_writers: dict[str, Writer] = {}
 
 
-def _subject(text: str) -> str:
-    if len(text) > MAX_SUBJECT_CHARACTERS:
-        raise InvalidMail(f"The subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed.")
-    return text
+def register(kind: str, writer: Writer) -> None:
+    """Let `writer` write messages of this kind. Raises ValueError where another one already does."""
+    if _writers.setdefault(kind, writer) is not writer:
+        raise ValueError(f"Messages of kind {kind!r} are already written by {_writers[kind].__qualname__}.")
 
 
-def _body(text: str) -> str:
+def kinds() -> tuple[str, ...]:
+    """Return every registered kind, in alphabetical order."""
+    return tuple(sorted(_writers))
+
+
+def write(kind: str, details: Mapping[str, str]) -> Message:
+    """Return the message of this kind about `details`. Raises InvalidMail for an unknown kind or wrong details."""
+    writer = _writers.get(kind)
+    if writer is None:
+        raise InvalidMail(f"There is no message of kind {kind!r}; known kinds: {', '.join(kinds())}.")
     try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidMail(f"The text has a lone surrogate at position {exc.start}: it cannot be sent.") from exc
-    return text
-
-
-def _token(text: str) -> str:
-    """Return `text`. Raises InvalidMail unless it is plain enough to stand in a header as it is."""
-    if len(text) > MAX_TOKEN_CHARACTERS:
-        raise InvalidMail(f"{text[:MAX_TOKEN_CHARACTERS]!r}… cannot stand in a header: it is too long.")
-    if not text or not text.isascii() or not all(character.isalnum() or character in "-._" for character in text):
-        raise InvalidMail(f"{text!r} cannot stand in a header: only ASCII letters, digits, - . _ are allowed.")
-    return text
+        bound = inspect.signature(writer).bind(**details)
+    except TypeError as exc:
+        raise InvalidMail(f"A message of kind {kind!r} cannot be written from {sorted(details)}: {exc}.") from exc
+    return writer(*bound.args, **bound.kwargs)

@@ -1,10 +1,10 @@
-"""From a letter to its HTML and its plain text.
+"""From a message to its HTML and its plain text.
 
 Two steps, so that MJML never sees a value and nobody waits for MJML:
 
-1. *Compile*, once per process and template: the MRML engine turns the MJML of layout and letter into HTML. Django's
+1. *Compile*, once per process and template: the MRML engine turns the MJML of layout and message into HTML. Django's
    tags are plain text to it and come out untouched.
-2. *Fill*, once per letter: Django's engine fills that HTML, escaping every value, in the reader's language.
+2. *Fill*, once per message: Django's engine fills that HTML, escaping every value, in the reader's language.
 """
 
 import re
@@ -16,10 +16,10 @@ from django.conf import settings
 from django.template import Context, Engine, Template
 from django.utils import translation
 
-from mail.letters import Letter
+from mail.messages import Message
 
 LAYOUT = "mail/layout.mjml"
-LETTER_GOES_HERE = "<!-- letter -->"
+MESSAGE_GOES_HERE = "<!-- message -->"
 
 #: By default MRML has readers fetch fonts from a third party, which would learn who reads which mail when.
 NO_WEB_FONTS: dict[str, str] = {}
@@ -27,31 +27,31 @@ NO_WEB_FONTS: dict[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A letter's words, ready to travel."""
+    """A message's words, ready to travel."""
 
     subject: str
     text: str
     html: str
 
 
-def render(letter: Letter) -> Rendered:
-    """Return the letter's words in the reader's language.
+def render(message: Message) -> Rendered:
+    """Return the message's words in the reader's language.
 
     Raises TemplateDoesNotExist where one of its two templates is missing, OSError where its MJML is malformed.
     """
-    with translation.override(letter.language):
-        subject = str(letter.subject)
+    with translation.override(message.language):
+        subject = str(message.subject)
         values = {
             "project": settings.PROJECT_NAME,
             "site": settings.FRONTEND_HOST,
             "subject": subject,
-            "language": letter.language,
-            **letter.context,
+            "language": message.language,
+            **message.context,
         }
         return Rendered(
             subject=subject,
-            text=_tidy(_text_template(letter.template).render(Context(values, autoescape=False))),
-            html=_html_template(letter.template).render(Context(values)),
+            text=_tidy(_text_template(message.template).render(Context(values, autoescape=False))),
+            html=_html_template(message.template).render(Context(values)),
         )
 
 
@@ -64,7 +64,7 @@ def _tidy(text: str) -> str:
 def _html_template(name: str) -> Template:
     engine = Engine.get_default()
     # Not by MRML's own include, which loses the padding of what it includes.
-    source = _source(engine, LAYOUT).replace(LETTER_GOES_HERE, _source(engine, f"{name}.mjml"))
+    source = _source(engine, LAYOUT).replace(MESSAGE_GOES_HERE, _source(engine, f"{name}.mjml"))
     output = mrml.to_html(source, render_options=mrml.RenderOptions(fonts=NO_WEB_FONTS))
     return Template(output.content, name=f"{name}.mjml", engine=engine)
 

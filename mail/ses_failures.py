@@ -1,4 +1,4 @@
-"""What refusals of Amazon SES and failures on the way to it mean for a letter."""
+"""What refusals of Amazon SES and failures on the way to it mean for a message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs import Breaker, Cancel, Permanent, Snooze, job
-from mail import bulk, conf, executors, letters
+from mail import bulk, conf, executors, messages
 from mail.bulk import Mailing, Unfinished
 from mail.errors import MailError, NothingToSend
 from mail.fields import Body, EmailAddress, Language, Name, Recipients, Subject
-from mail.messages import build
+from mail.mime import build
 from mail.rendering import render
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ SERVER = Breaker(settings.MAIL_EXECUTOR, failures=10)
     time_limit=30,
 )
 def send(self: "Task[..., str]", /, kind: str, **details: str) -> str:
-    """Write the letter of this kind about `details` and hand it to the configured executor; return who it went to.
+    """Write the message of this kind about `details` and hand it to the configured executor; return who it went to.
 
-    Details are ids and plain words, never secrets: what must stay secret is made by the letter's writer, here.
+    Details are ids and plain words, never secrets: what must stay secret is made by the message's writer, here.
 
     The job ends as cancelled where there is nothing to send any more, dead at once where sending can never work,
     and is tried again after anything else.
@@ -65,9 +65,9 @@ def send(self: "Task[..., str]", /, kind: str, **details: str) -> str:
 def send_custom(
     self: "Task[..., str]", to: EmailAddress, subject: Subject, body: Body, name: Name = "", language: Language = "en"
 ) -> str:
-    """Send a letter whose words come with the request, as clients may over HTTP; return who it went to.
+    """Send a message whose words come with the request, as clients may over HTTP; return who it went to.
 
-    `send` does as much and more, so it is not public: other kinds of letters carry links that open accounts.
+    `send` does as much and more, so it is not public: other kinds of messages carry links that open accounts.
     """
     details = {"to": to, "subject": subject, "body": body, "name": name, "language": language}
     with _as_outcome():
@@ -91,7 +91,7 @@ def send_custom(
 def send_bulk(
     self: "Task[..., dict[str, str]]", recipients: Recipients, subject: Subject, body: Body, language: Language = "en"
 ) -> dict[str, str]:
-    """Send a letter to each of up to 1,000 addresses, none of whom sees the others; return what became of each.
+    """Send a message to each of up to 1,000 addresses, none of whom sees the others; return what became of each.
 
     Each mail has a link by which its reader ends such mails; who has used it gets none. What was sent is not sent again
     by a later attempt. One recipient's refusal fails no other's mail.
@@ -119,7 +119,7 @@ def _as_outcome() -> Iterator[None]:
 
 def _send(job_id: str, kind: str, details: dict[str, str]) -> str:
     deliver, sender = executors.configured(), conf.sender()
-    letter = letters.write(kind, details)
-    message = build(letter, render(letter), sender=sender, message_id=job_id, now=timezone.now())
-    deliver(message, sender=sender, recipient=letter.to)
-    return f"sent to {letter.to}"
+    message = messages.write(kind, details)
+    email = build(message, render(message), sender=sender, message_id=job_id, now=timezone.now())
+    deliver(email, sender=sender, recipient=message.to)
+    return f"sent to {message.to}"

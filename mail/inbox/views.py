@@ -59,11 +59,11 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def mail(request: HttpRequest, mail_id: str, view: str = "") -> HttpResponse:
     """Show one mail beside the list."""
-    letter = _read(mail_id)
-    view = view or ("html" if letter.html else "text")
+    received = _read(mail_id)
+    view = view or ("html" if received.html else "text")
     context = {
         "mails": _summaries(),
-        "mail": letter,
+        "mail": received,
         "open_id": mail_id,
         "view": view,
         "views": VIEWS,

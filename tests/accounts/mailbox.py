@@ -17,7 +17,7 @@ class Mailbox:
     """Runs the mail jobs that were enqueued, through a real SMTP server, and shows what arrived."""
 
     server: SmtpServer
-    #: Why letters were not sent, in order.
+    #: Why messages were not sent, in order.
     cancelled: list[str] = field(default_factory=list)
 
     def receive(self) -> list[ReceivedMail]:

@@ -202,7 +202,7 @@ def test_what_was_given_up_no_longer_waits_on_the_account_page(client: Client, a
     assert not EmailChange.objects.exists()
 
 
-def test_a_letter_about_a_change_that_a_new_password_ended_is_not_sent(
+def test_a_message_about_a_change_that_a_new_password_ended_is_not_sent(
     client: Client, alice: User, mailbox: Mailbox
 ) -> None:
     request_change(client, alice)

@@ -128,7 +128,7 @@ def asks_for_a_password(form: type | None) -> bool:
 
 
 @pytest.mark.parametrize("page", ["password-reset", "resend", "sign-up"])
-def test_no_letter_is_denied_to_somebody_by_what_others_ask_for(
+def test_no_message_is_denied_to_somebody_by_what_others_ask_for(
     db: None, client: Client, alice: User, page: str
 ) -> None:
     path = reverse(f"accounts:{page}")
@@ -161,7 +161,7 @@ def test_a_full_inbox_has_a_link_that_still_works() -> None:
     assert 2 * timedelta(seconds=INBOX.seconds) < PASSWORD_RESET.lifetime
 
 
-def test_letters_of_another_kind_do_not_stand_in_for_a_link_to_a_new_password(
+def test_messages_of_another_kind_do_not_stand_in_for_a_link_to_a_new_password(
     db: None, client: Client, alice: User
 ) -> None:
     for host in range(INBOX.count + 1):

@@ -16,9 +16,9 @@ from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.models import BreakerChange, CircuitBreaker, FlowRule, Job, JobGroup, OperatorAction, Step
-from mail import conf, letters
+from mail import conf, messages
 from mail.inbox.store import Store
-from mail.messages import build
+from mail.mime import build
 from mail.rendering import render
 from posts import services
 from posts.models import Post
@@ -177,10 +177,10 @@ def _send_mails(store: Store, reader: User, now: datetime) -> None:
         ("password_reset", {"user_id": str(reader.pk)}),
         ("verification", {"user_id": str(User.objects.create_user("dora@example.com").pk)}),
     )
-    for kind_of_letter, details in written:
-        letter = letters.write(kind_of_letter, details)
-        message = build(letter, render(letter), sender=conf.sender(), message_id=str(uuid.uuid4()), now=now)
-        store.add(bytes(message))
+    for mail_kind, details in written:
+        message = messages.write(mail_kind, details)
+        email = build(message, render(message), sender=conf.sender(), message_id=str(uuid.uuid4()), now=now)
+        store.add(bytes(email))
 
 
 def _act(now: datetime) -> None:

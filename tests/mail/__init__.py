@@ -1,1 +1,1 @@
-"""Tests of letters, messages, the SMTP client and the development inbox."""
+"""Tests of messages, their MIME, the SMTP client and the development inbox."""

@@ -14,8 +14,8 @@ from mail.addresses import parse
 from mail.client import SmtpClient, deliver, disconnect
 from mail.conf import SmtpConf
 from mail.errors import MailError
-from mail.letters import Letter
-from mail.messages import build
+from mail.messages import Message
+from mail.mime import build
 from mail.rendering import Rendered
 from tests.servers import SmtpServer, free_port
 from tests.waiting import wait_for
@@ -31,9 +31,9 @@ def conf(server: SmtpServer, **changes: object) -> SmtpConf:
 
 
 def message(to: str = "jane@example.com") -> EmailMessage:
-    letter = Letter(parse(to), "", "none")
+    message = Message(parse(to), "", "none")
     rendered = Rendered("Hello", ".one line with a dot in front\n", "<p>Hi</p>")
-    return build(letter, rendered, sender=SENDER, message_id="id", now=datetime.now(UTC))
+    return build(message, rendered, sender=SENDER, message_id="id", now=datetime.now(UTC))
 
 
 _opened: list[SmtpClient] = []

@@ -8,8 +8,8 @@ import pytest
 
 from mail.addresses import Address, parse
 from mail.errors import MailError
-from mail.letters import Letter
-from mail.messages import build
+from mail.messages import Message
+from mail.mime import build
 from mail.rendering import Rendered
 from tests.mail.executors import OtherSide, SesSide, SmtpSide, hand_over, running_ses
 from tests.servers import SmtpServer
@@ -31,9 +31,9 @@ def side(request: pytest.FixtureRequest) -> Iterator[OtherSide]:
 
 
 def message(to: Address = JANE, text: str = "Hello\n") -> EmailMessage:
-    letter = Letter(to, "", "none")
+    message = Message(to, "", "none")
     rendered = Rendered("Größe: 10 €", text, f"<p>{text}</p>")
-    return build(letter, rendered, sender=SENDER, message_id="id", now=datetime.now(UTC))
+    return build(message, rendered, sender=SENDER, message_id="id", now=datetime.now(UTC))
 
 
 def send(side: OtherSide, to: Address = JANE, text: str = "Hello\n") -> None:

@@ -44,7 +44,7 @@ def test_a_submitted_mail_arrives(api: Api, smtp: SmtpServer) -> None:
     assert received.message["Message-ID"] == f"<{job.pk}@example.com>"
 
 
-def test_other_kinds_of_letters_are_for_our_own_code(api: Api) -> None:
+def test_other_kinds_of_messages_are_for_our_own_code(api: Api) -> None:
     answer = api.post("jobs", {"task": "mail.send", "kwargs": {"kind": "password_reset", "user_id": "x"}})
     assert answer.status_code == 403
     assert "mail.send_custom" in answer.json()["detail"]

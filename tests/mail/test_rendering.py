@@ -1,4 +1,4 @@
-"""Letters filled into their templates."""
+"""Messages filled into their templates."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mail.addresses import parse
-from mail.letters import Letter
+from mail.messages import Message
 from mail.rendering import Rendered, _html_template, render
 
 
 def rendered(body: str, subject: str = "News", language: str = "en") -> Rendered:
-    letter = Letter(parse("jane@example.com"), subject, "mail/letters/custom", {"body": body}, language)
-    return render(letter)
+    message = Message(parse("jane@example.com"), subject, "mail/messages/custom", {"body": body}, language)
+    return render(message)
 
 
 class Structure(HTMLParser):

@@ -21,7 +21,7 @@ from tests.servers import SmtpServer
 NEWS = {"kind": "custom", "to": "jane@example.com", "subject": "News", "body": "Hi"}
 
 
-def test_a_letter_is_written_rendered_and_delivered(smtp: SmtpServer) -> None:
+def test_a_message_is_written_rendered_and_delivered(smtp: SmtpServer) -> None:
     assert send(**NEWS) == "sent to jane@example.com"
     (mail,) = smtp.mails
     assert mail.sender == "nightshift@example.com"
@@ -93,7 +93,7 @@ def test_what_may_pass_is_tried_again(smtp: SmtpServer) -> None:
 @pytest.mark.parametrize(
     "details,reason",
     [
-        ({"kind": "poem"}, "no letter of kind 'poem'"),
+        ({"kind": "poem"}, "no message of kind 'poem'"),
         ({**NEWS, "to": "nobody"}, "'nobody' is not an email address"),
         ({**NEWS, "subject": "News\r\nBcc: all@example.com"}, r"control character U\+000D at position 4"),
         ({**NEWS, "color": "red"}, "cannot be written from"),
@@ -120,7 +120,7 @@ def test_an_unusable_sender_is_named() -> None:
 
 
 @pytest.mark.django_db
-def test_a_letter_that_became_pointless_cancels_its_job(alice: User, smtp: SmtpServer) -> None:
+def test_a_message_that_became_pointless_cancels_its_job(alice: User, smtp: SmtpServer) -> None:
     with pytest.raises(Cancel, match="has been verified meanwhile"):
         send(kind="verification", user_id=str(alice.pk))
     assert not smtp.mails

@@ -1,4 +1,4 @@
-"""Every letter of this app, in every language."""
+"""Every message of this app, in every language."""
 
 import re
 
@@ -7,7 +7,7 @@ from django.conf import settings
 
 from accounts import services
 from accounts.models import User
-from mail import letters
+from mail import messages
 from mail.errors import InvalidMail, NothingToSend
 from mail.rendering import Rendered, render
 
@@ -29,7 +29,7 @@ def written(kind: str, event: str, user: User, language: str) -> Rendered:
     details = {"user_id": str(user.pk)}
     if kind == "email_change" or event.startswith("email"):
         details["change_id"] = str(services.request_email_change(user, NEW).pk)
-    return render(letters.write(kind, details | ({"event": event} if event else {})))
+    return render(messages.write(kind, details | ({"event": event} if event else {})))
 
 
 def lines(text: str) -> set[str]:
@@ -39,7 +39,7 @@ def lines(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", OTHER_LANGUAGES)
 @pytest.mark.parametrize("kind,event", EVERY_LETTER)
-def test_no_letter_keeps_a_line_of_english(kind: str, event: str, language: str, alice: User) -> None:
+def test_no_message_keeps_a_line_of_english(kind: str, event: str, language: str, alice: User) -> None:
     english, other = (written(kind, event, alice, code) for code in (settings.LANGUAGE_CODE, language))
     assert len(lines(english.text)) > 2
     assert not lines(english.text) & lines(other.text)
@@ -48,21 +48,21 @@ def test_no_letter_keeps_a_line_of_english(kind: str, event: str, language: str,
 
 @pytest.mark.parametrize("kind,event", EVERY_LETTER)
 def test_text_and_html_say_the_same_and_lead_to_the_same_pages(kind: str, event: str, alice: User) -> None:
-    letter = written(kind, event, alice, "en")
-    links = set(re.findall(r"http://testserver/[\w./-]*", letter.text))
-    assert links <= set(re.findall(r"http://testserver/[\w./-]*", letter.html))
-    words = " ".join(re.sub(r"<[^>]+>", " ", letter.html).split())
-    first = letter.text.splitlines()[0]
+    message = written(kind, event, alice, "en")
+    links = set(re.findall(r"http://testserver/[\w./-]*", message.text))
+    assert links <= set(re.findall(r"http://testserver/[\w./-]*", message.html))
+    words = " ".join(re.sub(r"<[^>]+>", " ", message.html).split())
+    first = message.text.splitlines()[0]
     assert first in words
-    assert not re.search(r"\{[{%#]|%\(", letter.text + letter.html)
+    assert not re.search(r"\{[{%#]|%\(", message.text + message.html)
 
 
 def test_a_stranger_cannot_have_us_mail_words_of_theirs(bob: User) -> None:
     bob.name = "Win a prize at https://evil.example"
     bob.save()
-    letter = letters.write("verification", {"user_id": str(bob.pk)})
-    assert letter.to.name == ""
-    assert "evil" not in f"{render(letter)}"
+    message = messages.write("verification", {"user_id": str(bob.pk)})
+    assert message.to.name == ""
+    assert "evil" not in f"{render(message)}"
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_a_stranger_cannot_have_us_mail_words_of_theirs(bob: User) -> None:
 )
 def test_senseless_details_are_refused(kind: str, details: dict[str, str]) -> None:
     with pytest.raises(InvalidMail):
-        letters.write(kind, details)
+        messages.write(kind, details)
 
 
 def test_a_senseless_time_is_refused(alice: User) -> None:
     details = {"user_id": str(alice.pk), "event": "password_changed", "at": "yesterday"}
     with pytest.raises(InvalidMail, match="'yesterday' is no time: it must be in ISO 8601"):
-        letters.write("security_notice", details)
+        messages.write("security_notice", details)
 
 
 @pytest.mark.parametrize("kind", ["verification", "password_reset", "account_exists"])
-def test_nobody_gets_no_letter(kind: str) -> None:
+def test_nobody_gets_no_message(kind: str) -> None:
     with pytest.raises(NothingToSend, match="Nobody has this account any more"):
-        letters.write(kind, {"user_id": "00000000-0000-0000-0000-000000000000"})
+        messages.write(kind, {"user_id": "00000000-0000-0000-0000-000000000000"})

@@ -1,7 +1,7 @@
-"""The letters this app writes.
+"""The messages this app writes.
 
 Each is written in the worker, at the moment of sending, from the rows as they are then: so a link is never older than
-its mail, and who needs no letter any more gets none.
+its mail, and who needs no message any more gets none.
 """
 
 import uuid
@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import links
 from accounts.models import EmailChange, User
-from mail import addresses, letters as mail_letters
+from mail import addresses, messages as mail_messages
 from mail.errors import InvalidMail, NothingToSend
-from mail.letters import Letter
+from mail.messages import Message
 
 #: What a security notice can be about, and its subject line.
 NOTICES: Mapping[str, Promise] = {
@@ -28,19 +28,19 @@ NOTICES: Mapping[str, Promise] = {
 
 def register() -> None:
     """Let `mail` know what can be requested."""
-    mail_letters.register("verification", verification)
-    mail_letters.register("account_exists", account_exists)
-    mail_letters.register("password_reset", password_reset)
-    mail_letters.register("email_change", email_change)
-    mail_letters.register("security_notice", security_notice)
+    mail_messages.register("verification", verification)
+    mail_messages.register("account_exists", account_exists)
+    mail_messages.register("password_reset", password_reset)
+    mail_messages.register("email_change", email_change)
+    mail_messages.register("security_notice", security_notice)
 
 
-def verification(user_id: str) -> Letter:
-    """Return the letter whose link confirms the address and chooses the password."""
+def verification(user_id: str) -> Message:
+    """Return the message whose link confirms the address and chooses the password."""
     user = _user(user_id)
     if user.is_verified:
         raise NothingToSend("The address has been verified meanwhile.")
-    return _letter(
+    return _message(
         user,
         _("Confirm your email address"),
         "verification",
@@ -48,9 +48,9 @@ def verification(user_id: str) -> Letter:
     )
 
 
-def account_exists(user_id: str) -> Letter:
-    """Return the letter for someone who signs up again."""
-    return _letter(
+def account_exists(user_id: str) -> Message:
+    """Return the message for someone who signs up again."""
+    return _message(
         _user(user_id),
         _("You already have an account"),
         "account_exists",
@@ -58,12 +58,12 @@ def account_exists(user_id: str) -> Letter:
     )
 
 
-def password_reset(user_id: str) -> Letter:
-    """Return the letter whose link leads to a new password; a first one, where there is none yet."""
+def password_reset(user_id: str) -> Message:
+    """Return the message whose link leads to a new password; a first one, where there is none yet."""
     user = _user(user_id)
     if not user.is_verified:
         return verification(user_id)
-    return _letter(
+    return _message(
         user,
         _("Choose a new password"),
         "password_reset",
@@ -71,8 +71,8 @@ def password_reset(user_id: str) -> Letter:
     )
 
 
-def email_change(user_id: str, change_id: str) -> Letter:
-    """Return the letter to the new address whose link completes the change.
+def email_change(user_id: str, change_id: str) -> Message:
+    """Return the message to the new address whose link completes the change.
 
     Where the new address has an account of its own, its owner is told that instead; who asked cannot tell. A sign-up
     that nobody completed is no such account: whoever reads the mail there is the owner.
@@ -83,7 +83,7 @@ def email_change(user_id: str, change_id: str) -> Letter:
     owner = User.objects.filter(email=change.new_email, is_active=True).first()
     if owner is not None and not _holds_nothing(owner):
         return account_exists(str(owner.pk))
-    return _letter(
+    return _message(
         change.user,
         _("Confirm your new email address"),
         "email_change",
@@ -97,21 +97,21 @@ def email_change(user_id: str, change_id: str) -> Letter:
     )
 
 
-def security_notice(user_id: str, event: str, change_id: str = "", at: str = "") -> Letter:
-    """Return the letter that tells of a change whoever would suffer if it was not theirs.
+def security_notice(user_id: str, event: str, change_id: str = "", at: str = "") -> Message:
+    """Return the message that tells of a change whoever would suffer if it was not theirs.
 
     About a change of address it goes to the old one, and about a password to the address that the account had `at` that
-    time (ISO 8601): who took the account may have moved it before the letter is sent.
+    time (ISO 8601): who took the account may have moved it before the message is sent.
     """
     if event not in NOTICES:
         raise InvalidMail(f"There is no security notice about {event!r}; known: {', '.join(NOTICES)}.")
     context: dict[str, object] = {"event": event, "reset": links.page("password-reset")}
     if not change_id:
         user = _user(user_id)
-        return _letter(user, NOTICES[event], "security_notice", context, to=_address(user, at) if at else "")
+        return _message(user, NOTICES[event], "security_notice", context, to=_address(user, at) if at else "")
     change = _change(user_id, change_id)
     context |= {"old_email": change.old_email, "new_email": change.new_email}
-    return _letter(change.user, NOTICES[event], "security_notice", context, to=change.old_email)
+    return _message(change.user, NOTICES[event], "security_notice", context, to=change.old_email)
 
 
 def _user(user_id: str) -> User:
@@ -153,17 +153,17 @@ def _uuid(text: str) -> uuid.UUID:
         raise InvalidMail(f"{text!r} is no id: it must be a UUID.") from None
 
 
-def _letter(user: User, subject: Promise, template: str, context: Mapping[str, object], *, to: str = "") -> Letter:
-    """Return a letter in the user's language, to the user's address or to another one of theirs.
+def _message(user: User, subject: Promise, template: str, context: Mapping[str, object], *, to: str = "") -> Message:
+    """Return a message in the user's language, to the user's address or to another one of theirs.
 
     Only a verified user's name is used: else anyone could have us mail anything to anybody, as their "name".
     """
     name = user.name if user.is_verified else ""
     email = to or user.email
-    return Letter(
+    return Message(
         to=addresses.parse(email, name),
         subject=subject,
-        template=f"accounts/letters/{template}",
+        template=f"accounts/messages/{template}",
         context={"name": name, "email": email, **context},
         language=user.language or settings.LANGUAGE_CODE,
     )
