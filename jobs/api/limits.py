@@ -1,4 +1,4 @@
-"""`/api/flow`: limits and pauses of tasks, queues, keys and tenants."""
+"""`/api/flow`: limits, pauses and weights of tasks, queues, keys and tenants."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Body, Router
 
-from jobs.api.schemas.limits import LimitIn, PauseIn, RuleList, RuleOut, RuleRef, TrialIn, WhatIfOut
+from jobs.api.schemas.limits import LimitIn, PauseIn, RuleList, RuleOut, RuleRef, TrialIn, WeightIn, WhatIfOut
 from jobs.core.limits import Kind
 from jobs.errors import InvalidRule
 from jobs.operations import flow
@@ -22,9 +22,9 @@ from jobs.reports.what_if import what_if
 router = Router(tags=["flow"])
 
 
-@router.get("", response=RuleList, auth=READ, summary="List limits and pauses")
+@router.get("", response=RuleList, auth=READ, summary="List limits, pauses and weights")
 def list_rules(request: HttpRequest) -> Any:
-    """Return every limit and pause, how many run under it, and how many wait for it."""
+    """Return every limit, pause and tenant's weight, how many run under it, and how many wait for it."""
     return {"rules": [rule_json(rule) for rule in rules()]}
 
 
@@ -33,6 +33,16 @@ def set_limit(request: HttpRequest, kind: Kind, name: str, limit: Annotated[Limi
     """Limit a task, queue, key or tenant on all workers, whatever its declaration says, until that is reset."""
     figures = {"rate": limit.rate, "burst": limit.burst, "concurrency": limit.concurrency}
     return _changed(request, kind, name, flow.set_limit, **figures)
+
+
+@router.put("/tenant/{path:name}/weight", response=RuleOut | RuleRef, auth=OPERATE, summary="Weigh a tenant")
+def set_weight(request: HttpRequest, name: str, body: Annotated[WeightIn, Body()]) -> Any:
+    """Let a tenant have so many turns in each queue for every one of a tenant that nobody has weighed."""
+
+    def change(kind: Kind, tenant: str, *, actor: str) -> None:
+        flow.set_weight(tenant, body.weight, actor=actor)
+
+    return _changed(request, Kind.TENANT, name, change)
 
 
 @router.post("/{kind}/{path:name}/try", response=WhatIfOut, auth=READ, summary="Try a limit on the past")

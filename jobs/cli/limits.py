@@ -1,4 +1,4 @@
-"""`flow list`, `flow limit`, `flow reset`, `flow pause`, `flow resume`."""
+"""`flow list`, `flow limit`, `flow reset`, `flow pause`, `flow resume`, `flow weight`."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from jobs.reports.flow import RuleReport, rules
 from jobs.reports.report_json import rule_json
 from jobs.reports.what_if import what_if
 
-_COLUMNS = ["kind", "name", "rate", "burst>", "at once>", "running>", "waiting>", "paused", "said by"]
+_COLUMNS = ["kind", "name", "rate", "burst>", "at once>", "weight>", "running>", "waiting>", "paused", "said by"]
 
 
 def _list(given: Given, out: Output) -> Exit:
     found = rules()
     out.json({"rules": [rule_json(rule) for rule in found]})
-    out.table(_COLUMNS, [_row(rule) for rule in found], empty="Nothing is limited or paused.")
+    out.table(_COLUMNS, [_row(rule) for rule in found], empty="Nothing is limited, paused or weighed.")
     return Exit.DONE
 
 
@@ -34,6 +34,7 @@ def _row(rule: RuleReport) -> list[Any]:
         rule.rate,
         rule.burst if rule.rate else None,
         rule.concurrency,
+        f"{rule.weight:g}" if rule.weight_words else None,
         rule.running,
         rule.waiting,
         rule.paused_words or None,
@@ -111,6 +112,21 @@ def _resume(given: Given, out: Output) -> Exit:
     return _changed(given, out, change, "{} goes on.")
 
 
+def _weight_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("tenant")
+    parser.add_argument("weight", type=float, help="so many turns for every one of others; 1 for as many as they")
+
+
+def _weight(given: Given, out: Output) -> Exit:
+    weight = given["weight"]
+
+    def change(kind: Kind, tenant: str) -> None:
+        flow.set_weight(tenant, weight, actor=actor())
+
+    said = f"{{}} weighs {weight:g} where others weigh 1, in every queue."
+    return _changed({"kind": Kind.TENANT, "name": given["tenant"]}, out, change, said)
+
+
 def _changed(given: Given, out: Output, change: Callable[[Kind, str], None], said: str) -> Exit:
     kind, name = Kind(given["kind"]), given["name"]
     try:
@@ -124,10 +140,16 @@ def _changed(given: Given, out: Output, change: Callable[[Kind, str], None], sai
 
 
 VERBS = [
-    Verb(("flow", "list"), "list limits and pauses, and what waits for each", _list, nothing),
+    Verb(("flow", "list"), "list limits, pauses and weights, and what waits for each", _list, nothing),
     Verb(("flow", "limit"), "limit a task, queue, key or tenant on all workers", _limit, _limit_arguments),
     Verb(("flow", "try"), "say what a limit would have done to the jobs that have ended lately", _try, _try_arguments),
     Verb(("flow", "reset"), "let a limit be what code and settings say", _reset, _target),
     Verb(("flow", "pause"), "let no job of a task, queue, key or tenant begin", _pause, _pause_arguments),
     Verb(("flow", "resume"), "let jobs begin again that a pause kept from it", _resume, _target),
+    Verb(
+        ("flow", "weight"),
+        "let a tenant have more turns in each queue than others, or less",
+        _weight,
+        _weight_arguments,
+    ),
 ]

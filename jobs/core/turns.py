@@ -1,13 +1,16 @@
-"""Turns: who is next among tenants, so that each that waits gets the same share, however much each has waiting. Pure.
+"""Turns: who is next among tenants, so that each that waits gets its share, however much each has waiting. Pure.
 
-Start-time fair queueing (Goyal, Vin and Cheng, 1996): each tenant has a virtual time that grows with every job it gets;
-the one with the least is next. Who has waited for nothing meanwhile begins at the queue's clock, so that it gets no
-more than its share for having been away, and no less.
+Start-time fair queueing (Goyal, Vin and Cheng, 1996): each tenant has a virtual time that grows with every job it
+gets, the slower the more it weighs; the one with the least is next. Who has waited for nothing meanwhile begins at the
+queue's clock, so that it gets no more than its share for having been away, and no less.
 """
 
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+#: What a tenant weighs of which nobody has said anything, and what can be said.
+WEIGHT, LEAST, MOST = 1.0, 0.01, 100.0
 
 
 @dataclass(slots=True)
@@ -17,10 +20,12 @@ class Turns:
     Attributes:
         clock: the virtual time at which the latest job began.
         served: the virtual time of tenants.
+        weights: what tenants weigh, where that is not `WEIGHT`.
     """
 
     clock: float
     served: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
 
     def share(self, waiting: Mapping[str, int], number: int) -> dict[str, int]:
         """Share out places for jobs among tenants.
@@ -41,12 +46,12 @@ class Turns:
             at, tenant = heapq.heappop(order)
             shares[tenant] = shares.get(tenant, 0) + 1
             if shares[tenant] < waiting[tenant]:
-                heapq.heappush(order, (at + 1, tenant))
+                heapq.heappush(order, (at + self._step(tenant), tenant))
         return shares
 
     def count(self, tenant: str, number: int) -> None:
         """Note that a tenant's jobs begin."""
-        self.served[tenant] = self._at(tenant) + number
+        self.served[tenant] = self._at(tenant) + number * self._step(tenant)
 
     def forward(self, tenants: Iterable[str]) -> None:
         """Move the clock to the least that one of those has had who waited."""
@@ -54,3 +59,6 @@ class Turns:
 
     def _at(self, tenant: str) -> float:
         return max(self.clock, self.served.get(tenant, 0.0))
+
+    def _step(self, tenant: str) -> float:
+        return 1 / self.weights.get(tenant, WEIGHT)

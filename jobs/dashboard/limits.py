@@ -1,4 +1,4 @@
-"""What can be done to limits and pauses."""
+"""What can be done to limits, pauses and weights."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -71,9 +71,21 @@ def resume(request: HttpRequest) -> HttpResponse:
     return _changed(request, change)
 
 
-def _changed(request: HttpRequest, change: Callable[[Kind, str], str]) -> HttpResponse:
+@action
+def weight(request: HttpRequest) -> HttpResponse:
+    """Weigh a tenant."""
+
+    def change(kind: Kind, name: str) -> str:
+        number = operations.weight_of(request.POST.get("weight", ""))
+        operations.set_weight(name, number, actor=actor(request))
+        return f"Tenant {name} weighs {number:g} where others weigh 1, in every queue."
+
+    return _changed(request, change, Kind.TENANT)
+
+
+def _changed(request: HttpRequest, change: Callable[[Kind, str], str], kind: Kind | None = None) -> HttpResponse:
     try:
-        kind = operations.kind_of(request.POST.get("kind", ""))
+        kind = kind or operations.kind_of(request.POST.get("kind", ""))
         messages.success(request, change(kind, request.POST.get("name", "").strip()))
     except InvalidRule as exc:
         messages.error(request, f"Nothing was changed. {exc}")

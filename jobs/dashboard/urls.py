@@ -48,6 +48,7 @@ urlpatterns = [
     path("flow/reset", limits.reset, name="flow-reset"),
     path("flow/pause", limits.pause, name="flow-pause"),
     path("flow/resume", limits.resume, name="flow-resume"),
+    path("flow/weight", limits.weight, name="flow-weight"),
     path("schedules/", schedules.schedules, name="schedules"),
     path("schedules/<int:schedule_id>/run", steering.run, name="run"),
     path("schedules/<int:schedule_id>/enable", steering.enable, name="enable"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 
+from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.core.turns import Turns
 from jobs.ledger.lines import COLUMNS, Waiting, waiting
@@ -25,13 +26,22 @@ def lock(queue: str) -> Turns | None:
 
 
 def read(turns: Turns, queue: str, tenants: Collection[str]) -> None:
-    """Read how much tenants have had."""
+    """Read how much tenants have had, and what they weigh."""
     sql = dialect()
+    names = sql.array(tenants)
     found = rows(
-        f"SELECT tenant, served FROM jobs_turn WHERE queue = %s AND tenant {sql.is_one_of}",
-        [queue, sql.array(tenants)],
+        f"SELECT 'served', tenant, served FROM jobs_turn WHERE queue = %s AND tenant {sql.is_one_of}"
+        f" UNION ALL SELECT 'weight', name, weight FROM jobs_flow_rule WHERE kind = '{Kind.TENANT}'"
+        f" AND weight IS NOT NULL AND name {sql.is_one_of}",
+        [queue, names, names],
     )
-    turns.served.update((tenant, float(served)) for tenant, served in found)
+    for what, tenant, value in found:
+        (turns.served if what == "served" else turns.weights)[tenant] = float(value)
+
+
+def begin_anew(tenant: str) -> None:
+    """Forget how much a tenant has had: what it had while it weighed something else says nothing any more."""
+    changed("DELETE FROM jobs_turn WHERE tenant = %s", [tenant])
 
 
 def keep(turns: Turns, queue: str, tenants: Collection[str]) -> None:

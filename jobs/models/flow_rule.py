@@ -1,4 +1,4 @@
-"""Limits and pauses: whether, how often and how many at once jobs of a task, queue, key or tenant may run."""
+"""Limits, pauses and weights: whether, how often and how many at once jobs of a task, queue, key or tenant may run."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -25,6 +25,8 @@ class FlowRule(models.Model):
     concurrency = models.PositiveIntegerField(null=True)
     #: Whether a task's figures hold for each of its keys, and not for all its jobs together.
     is_per_key = models.BooleanField(db_default=False)
+    #: A tenant's share of each queue, beside those of others, which weigh 1; null for 1.
+    weight = models.FloatField(null=True)
     #: `code` or `setting`, which declared it; `operator` since somebody changed it.
     source = models.CharField(max_length=8, db_default="code")
     #: Who changed it, and when; empty where nobody has.

@@ -1,4 +1,6 @@
-"""Limits and pauses, changed while jobs run: dashboard, admin, API and command line call these, and nothing below them.
+"""Limits, pauses and weights, changed while jobs run.
+
+Dashboard, admin, API and command line call these, and nothing below them.
 
 Each change says who asks, is recorded, and holds on all workers at once: they read the rules with every claim.
 """
@@ -12,14 +14,17 @@ from django.utils import timezone
 from jobs.conf import queue_limits
 from jobs.core.held_by import HeldBy
 from jobs.core.limits import MOST_JOBS, Kind, Limit, Rate
+from jobs.core.turns import LEAST, MOST, WEIGHT
 from jobs.errors import InvalidRule
-from jobs.ledger import lines
+from jobs.ledger import lines, turns
 from jobs.models import FlowRule, Job, Queue
 from jobs.operations import actions
 from jobs.operations.bulk import record
 from jobs.operations.pauses import NO_PAUSE, pause_of, told
 from jobs.tasks.limits import declared
 from jobs.tasks.registry import registered
+
+_WEIGHT_RULE = f"it must be a number from {LEAST:g} to {MOST:g}"
 
 
 def set_limit(
@@ -58,6 +63,29 @@ def reset_limit(kind: Kind, name: str, *, actor: str) -> None:
         changed = {**figures, "source": source, "changed_by": "", "changed_at": timezone.now()}
         FlowRule.objects.filter(kind=kind, name=name).update(**changed)
         record("reset-limit", actor, {str(kind): name}, 1)
+
+
+def set_weight(tenant: str, weight: float, *, actor: str) -> FlowRule:
+    """Let a tenant have so many turns, in each queue, for every one of a tenant of which nobody has said anything.
+
+    Args:
+        tenant: whose jobs.
+        weight: from 0.01 to 100; 1 for no more and no less than others.
+        actor: who asks.
+
+    Raises:
+        InvalidRule: the weight is none, or no tenant can be called so.
+    """
+    check_name(Kind.TENANT, tenant)
+    # A bool is an int to Python; NaN is in no range.
+    if type(weight) not in {int, float} or not LEAST <= weight <= MOST:
+        raise InvalidRule(f"weight={weight!r} is not valid: {_WEIGHT_RULE}.")
+    with transaction.atomic():
+        said = {"weight": None if weight == WEIGHT else float(weight)}
+        rule, _ = FlowRule.objects.update_or_create(kind=Kind.TENANT, name=tenant, defaults=said)
+        turns.begin_anew(tenant)
+        record("weight", actor, {str(Kind.TENANT): tenant, "weight": weight}, 1)
+    return rule
 
 
 def pause(kind: Kind, name: str, *, actor: str, reason: str = "", until: datetime | None = None) -> None:
@@ -102,6 +130,14 @@ def limit_of(rate: str | None, burst: int, concurrency: int | None) -> Limit:
     if concurrency is not None:
         concurrency = _count("concurrency", concurrency)
     return Limit(_rate(rate), _count("burst", burst), concurrency)
+
+
+def weight_of(text: str) -> float:
+    """Return the weight that a form's field says. Raises InvalidRule where that is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidRule(f"weight={text!r:.40} is not valid: {_WEIGHT_RULE}.") from None
 
 
 def kind_of(text: str) -> Kind:

@@ -1,4 +1,4 @@
-"""Limits and pauses: what there is, how much of it is used, who waits for it, where in line and about how long."""
+"""Limits, pauses and weights: what there is, how much is used, who waits for it, where in line and about how long."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from django.utils import timezone
 from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind, Rate
 from jobs.core.states import State
+from jobs.core.turns import WEIGHT
 from jobs.ledger import lines, rules as ledger_rules
 from jobs.models import FlowRule, Job, Queue
 from jobs.operations.wording import duration
@@ -32,6 +33,7 @@ class RuleReport:
         source: who said the figures: `code`, `setting`, `operator`; a key's task's where they are that's.
         running: how many of its jobs run.
         waiting: how many stand in its line.
+        weight: a tenant's share of each queue beside others, which weigh 1; None of anything else.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class RuleReport:
     paused_until: datetime | None = None
     paused_by: str = ""
     pause_reason: str = ""
+    weight: float | None = None
 
     @property
     def figures(self) -> str:
@@ -58,6 +61,11 @@ class RuleReport:
         if self.concurrency is not None:
             said.append(f"{self.concurrency:,} at once")
         return ", ".join(said) + (" for each key" if said and self.is_per_key else "")
+
+    @property
+    def weight_words(self) -> str:
+        """Return what a tenant weighs, where that is not what others do."""
+        return "" if self.weight in {None, WEIGHT} else f"weight {self.weight:g}"
 
     @property
     def source_words(self) -> str:
@@ -100,14 +108,16 @@ class Place:
 
 
 def rules() -> list[RuleReport]:
-    """Return all limits and pauses, those of tasks and queues first; of keys and tenants those where most wait."""
+    """Return all limits, pauses and weights: those of tasks and queues, then keys and tenants for whom most wait."""
     waiting = dict(
         Job.objects.filter(state=State.QUEUED, held_rule__isnull=False)
         .order_by()
         .values_list("held_rule")
         .annotate(Count("pk"))
     )
-    concerned = Q(rate__isnull=False) | Q(concurrency__isnull=False) | Q(paused_at__isnull=False) | Q(pk__in=waiting)
+    concerned = Q(pk__in=waiting)
+    for said in ("rate", "concurrency", "paused_at", "weight"):
+        concerned |= Q(**{f"{said}__isnull": False})
     rows = list(FlowRule.objects.filter(concerned))
     of_tasks = {row.name: row for row in FlowRule.objects.filter(kind=Kind.TASK)}
     found = _with_queues(rows)
@@ -191,6 +201,7 @@ def _report(
         paused_until=row.paused_until,
         paused_by=row.paused_by or "",
         pause_reason=row.pause_reason or "",
+        weight=(row.weight or WEIGHT) if kind == Kind.TENANT else None,
     )
 
 

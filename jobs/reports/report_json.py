@@ -53,7 +53,7 @@ def load_json(load: QueueLoad) -> dict[str, Any]:
 
 
 def rule_json(rule: RuleReport) -> dict[str, Any]:
-    """Return a limit or a pause."""
+    """Return a limit, a pause or a weight."""
     return {
         "kind": rule.kind.value,
         "name": rule.name,
@@ -61,6 +61,7 @@ def rule_json(rule: RuleReport) -> dict[str, Any]:
         "burst": rule.burst,
         "concurrency": rule.concurrency,
         "per_key": rule.is_per_key,
+        "weight": rule.weight,
         "source": rule.source,
         "changed_by": rule.changed_by,
         "running": rule.running,

@@ -24,7 +24,7 @@ def logged_in(user: User, *, csrf: bool = False) -> Client:
 
 VIEW = (
     *("view_job", "view_attempt", "view_deadletter", "view_queue", "view_operatoraction", "view_worker"),
-    *("view_circuitbreaker", "view_breakerchange"),
+    *("view_circuitbreaker", "view_breakerchange", "view_flowrule"),
 )
 
 

@@ -135,6 +135,37 @@ def test_a_setting_that_is_no_limit_names_queue_and_value(figures: str) -> None:
         queue_limits()
 
 
+# --- Weights ---------------------------------------------------------------------------------------
+
+
+def test_a_weight_is_recorded_and_shown_and_goes_with_no_limit() -> None:
+    operations.set_weight("acme", 2.5, actor="ann")
+    (rule,) = rules()
+    assert (rule.kind, rule.name, rule.weight, rule.weight_words, rule.figures) == (
+        Kind.TENANT,
+        "acme",
+        2.5,
+        "weight 2.5",
+        "",
+    )
+    (action,) = OperatorAction.objects.all()
+    assert (action.action, action.actor, action.target) == ("weight", "ann", {"tenant": "acme", "weight": 2.5})
+    operations.reset_limit(Kind.TENANT, "acme", actor="ann")
+    assert FlowRule.objects.get().weight == 2.5
+    operations.set_weight("acme", 1, actor="ann")
+    assert rules() == []
+
+
+@pytest.mark.parametrize("weight", [0, -1, 0.009, 100.1, float("nan"), float("inf"), True, None, "3"])
+def test_a_weight_that_is_none_is_refused_and_nothing_is_written(weight: Any) -> None:
+    with pytest.raises(InvalidRule, match=r"it must be a number from 0\.01 to 100"):
+        operations.set_weight("acme", weight, actor="ann")
+    with pytest.raises(InvalidRule, match="There is no tenant"):
+        operations.set_weight("", 3, actor="ann")
+    assert not FlowRule.objects.exists()
+    assert not OperatorAction.objects.exists()
+
+
 # --- Pauses ---------------------------------------------------------------------------------------
 
 

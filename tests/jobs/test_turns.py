@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from itertools import permutations
 
 import pytest
 from hypothesis import given, strategies as st
@@ -71,6 +72,38 @@ def test_who_was_away_gets_its_share_from_now_on_and_nothing_for_the_past() -> N
     assert shared.share({"busy": 100, "late": 100}, 10) == {"busy": 5, "late": 5}
 
 
+@given(
+    weights=st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 100), min_size=2),
+    places=st.lists(st.integers(1, 9), min_size=1, max_size=60),
+)
+def test_tenants_that_all_wait_get_shares_by_their_weights(weights: dict[str, float], places: list[int]) -> None:
+    shared, waiting = Turns(0.0, weights=weights), dict.fromkeys(weights, 1000)
+    got = dict.fromkeys(weights, 0)
+    for number in places:
+        shares = shared.share(waiting, number)
+        assert sum(shares.values()) == number
+        for tenant, share in shares.items():
+            shared.count(tenant, share)
+            got[tenant] += share
+        shared.forward(weights)
+        # The bound of start-time fair queueing: what two have had by their weights differs by a job of each at most.
+        for (one, heavy), (other, light) in permutations(weights.items(), 2):
+            assert got[one] / heavy - got[other] / light <= (1 / heavy + 1 / light) * (1 + 1e-9)
+
+
+@given(
+    weights=st.dictionaries(st.sampled_from("abc"), st.floats(0.01, 100)),
+    queues=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 20), min_size=1),
+    number=st.integers(1, 200),
+)
+def test_no_place_goes_unused_whatever_tenants_weigh(
+    weights: dict[str, float], queues: dict[str, int], number: int
+) -> None:
+    shares = Turns(0.0, weights=weights).share(queues, number)
+    assert sum(shares.values()) == min(number, sum(queues.values()))
+    assert all(share <= queues[tenant] for tenant, share in shares.items())
+
+
 # --- The claim ------------------------------------------------------------------------------------
 
 
@@ -99,6 +132,33 @@ def test_each_of_many_tenants_gets_its_turn_over_many_claims() -> None:
     for _ in range(9):
         assert tenants(claim(list(Job.objects.filter(state=State.QUEUED)[:3]))) == {"a": 1, "b": 1, "c": 1}
     assert Job.objects.filter(state=State.RUNNING).count() == len(jobs)
+
+
+@pytest.mark.django_db
+def test_a_tenant_has_turns_by_its_weight_as_soon_as_it_is_said() -> None:
+    jobs = [*waiting("gold", 40), *waiting("plain", 40)]
+    assert tenants(claim(jobs[:8])) == {"gold": 4, "plain": 4}
+    operations.set_weight("gold", 3, actor="ann")
+    assert tenants(claim(jobs[8:16])) == {"gold": 6, "plain": 2}
+    assert tenants(claim(jobs[16:24])) == {"gold": 6, "plain": 2}
+    operations.set_weight("gold", 1, actor="ann")
+    assert tenants(claim(jobs[24:32])) == {"gold": 4, "plain": 4}
+    assert FlowRule.objects.get().weight is None
+
+
+@pytest.mark.django_db
+def test_a_tenant_that_weighed_little_has_its_turn_at_once_when_it_weighs_as_others_again() -> None:
+    operations.set_weight("slow", 0.01, actor="ann")
+    jobs = [*waiting("slow", 20), *waiting("plain", 30)]
+    assert tenants(claim(jobs[20:30])) == {"slow": 1, "plain": 9}
+    operations.set_weight("slow", 1, actor="ann")
+    assert tenants(claim(jobs[30:40])) == {"slow": 5, "plain": 5}
+
+
+@pytest.mark.django_db
+def test_a_tenant_that_weighs_little_has_the_queue_where_nobody_else_waits() -> None:
+    operations.set_weight("slow", 0.01, actor="ann")
+    assert tenants(claim(waiting("slow", 10))) == {"slow": 10}
 
 
 @pytest.mark.django_db

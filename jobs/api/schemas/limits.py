@@ -1,4 +1,4 @@
-"""Limits and pauses, as clients send and get them."""
+"""Limits, pauses and weights, as clients send and get them."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from jobs.api.schemas.common import In, Moment, Text
 from jobs.core.limits import MOST_JOBS, Kind
+from jobs.core.turns import LEAST, MOST
 
 Jobs = Annotated[int, Field(ge=1, le=MOST_JOBS)]
 
@@ -20,6 +21,7 @@ class RuleOut(BaseModel):
     burst: int = Field(description="How many of these may begin at one moment.")
     concurrency: int | None = Field(description="How many may run at once.")
     per_key: bool = Field(description="Whether a task's figures hold for each of its keys.")
+    weight: float | None = Field(description="A tenant's share of each queue beside others, which weigh 1; else null.")
     source: str = Field(description="Who said the figures: `code`, `setting` or `operator`.")
     changed_by: str
     running: int
@@ -39,7 +41,7 @@ class RuleRef(BaseModel):
 
 
 class RuleList(BaseModel):
-    """All limits and pauses."""
+    """All limits, pauses and weights."""
 
     rules: list[RuleOut]
 
@@ -50,6 +52,12 @@ class LimitIn(In):
     rate: Text | None = None
     burst: Jobs = 1
     concurrency: Jobs | None = None
+
+
+class WeightIn(In):
+    """What a tenant weighs."""
+
+    weight: Annotated[float, Field(ge=LEAST, le=MOST, description="1: no more and no less than others.")]
 
 
 class TrialIn(LimitIn):

@@ -82,3 +82,18 @@ def test_a_limit_is_tried_on_the_past(api: Api) -> None:
     assert api.post(f"flow/task/{TASK}/try", {"rate": "1/s", "hours": 2}).json() == nothing
     assert api.post(f"flow/task/{TASK}/try", {"rate": "1/day"}).status_code == 422
     assert api.post(f"flow/task/{TASK}/try", {"hours": -1}).status_code == 422
+
+
+def test_a_tenant_is_weighed(api: Api) -> None:
+    status, rule = put(api, "flow/tenant/acme/weight", {"weight": 3})
+    assert (status, rule["kind"], rule["name"], rule["weight"]) == (200, "tenant", "acme", 3)
+    assert api.get("flow").json()["rules"] == [rule]
+    for refused in ({"weight": 0}, {"weight": 101}, {"weight": "much"}, {}):
+        assert put(api, "flow/tenant/acme/weight", refused)[0] == 422
+    assert put(api, f"flow/task/{TASK}/weight", {"weight": 3})[0] in {404, 405}
+    assert FlowRule.objects.get().weight == 3
+
+
+def test_who_may_not_operate_weighs_nobody(api_of: Callable[..., Api]) -> None:
+    assert put(api_of("read"), "flow/tenant/acme/weight", {"weight": 3})[0] == 403
+    assert put(api_of("operate"), "flow/tenant/acme/weight", {"weight": 3}) == (200, {"kind": "tenant", "name": "acme"})

@@ -25,7 +25,7 @@ def test_a_limit_is_set_listed_and_reset(run: Run) -> None:
     assert "5/m" in run("flow", "list").out
     run("flow", "reset", "task", TASK)
     assert FlowRule.objects.get().rate is None
-    assert run("flow", "list").out == "Nothing is limited or paused.\n"
+    assert run("flow", "list").out == "Nothing is limited, paused or weighed.\n"
 
 
 def test_what_cannot_hold_is_refused(run: Run) -> None:
@@ -52,6 +52,14 @@ def test_a_limit_is_tried_on_the_past_and_nothing_is_changed(run: Run) -> None:
     )
     assert run("flow", "try", "task", "nobody", "--rate", "1/s").code == Exit.FAILED
     assert not FlowRule.objects.exists()
+
+
+def test_a_tenant_is_weighed(run: Run) -> None:
+    assert run("flow", "weight", "acme", "3").out == "Tenant acme weighs 3 where others weigh 1, in every queue.\n"
+    (rule,) = run("flow", "list", "--json").answer["rules"]
+    assert (rule["kind"], rule["name"], rule["weight"]) == ("tenant", "acme", 3)
+    assert run("flow", "weight", "acme", "0").code == Exit.FAILED
+    assert FlowRule.objects.get().weight == 3
 
 
 def test_a_pause_has_a_reason_and_an_end(run: Run) -> None:

@@ -47,6 +47,13 @@ def test_a_limit_is_set_and_reset(operator: Client) -> None:
     assert (rule.rate, rule.concurrency, rule.source) == (None, None, "code")
 
 
+def test_a_tenant_is_weighed(operator: Client) -> None:
+    answer = operator.post(f"{PAGE}weight", {"name": "acme", "weight": "0.5"}, follow=True)
+    assert said(answer) == "Tenant acme weighs 0.5 where others weigh 1, in every queue."
+    assert "weight 0.5" in answer.content.decode()
+    assert FlowRule.objects.get().weight == 0.5
+
+
 @pytest.mark.parametrize("kind, name", [("task", TASK), ("queue", "default"), ("tenant", "acme")])
 def test_what_is_paused_for_a_time_says_so_and_is_resumed(operator: Client, kind: str, name: str) -> None:
     form = {"kind": kind, "name": name, "reason": "night", "for": "60"}
@@ -70,6 +77,10 @@ def test_what_is_paused_for_a_time_says_so_and_is_resumed(operator: Client, kind
         ("pause", {"kind": "task", "name": TASK, "reason": "x" * 300}),
         ("reset", {}),
         ("resume", {"kind": "queue", "name": "emial"}),
+        ("weight", {"name": "acme", "weight": "0"}),
+        ("weight", {"name": "acme", "weight": "much"}),
+        ("weight", {"name": "acme"}),
+        ("weight", {"weight": "3"}),
     ],
 )
 def test_what_is_not_valid_changes_nothing_and_is_told(operator: Client, verb: str, form: dict[str, str]) -> None:
@@ -78,5 +89,5 @@ def test_what_is_not_valid_changes_nothing_and_is_told(operator: Client, verb: s
 
 
 def test_who_may_only_look_changes_nothing(viewer: Client) -> None:
-    for verb in ("limit", "reset", "pause", "resume"):
+    for verb in ("limit", "reset", "pause", "resume", "weight"):
         assert viewer.post(f"{PAGE}{verb}", {"kind": "task", "name": TASK}).status_code == 403
