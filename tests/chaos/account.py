@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.journal import Effects, Journal
+from tests.chaos.limits import exceeded
+from tests.chaos.plan import STEPS
 
 #: The kind of jobs that must end dead, without an effect.
 DOOMED = "doomed"
@@ -24,7 +26,9 @@ class Account:
         unexplained: repeated without an attempt that was cut short by a fault.
         fallen: dead, though nothing but faults made them fail.
         untimely: in the ledger more than once, or although what they follow ended otherwise.
-        followers: links, steps of chains and error links that were due and are there.
+        exceeded: limits that did not hold.
+        followers: links, steps of chains, error links and chords' bodies that were due and are there.
+        bodies: of these, those of chords.
     """
 
     committed: int = 0
@@ -40,13 +44,16 @@ class Account:
     unexplained: list[str] = field(default_factory=list)
     fallen: list[str] = field(default_factory=list)
     untimely: list[str] = field(default_factory=list)
+    exceeded: list[str] = field(default_factory=list)
     followers: int = 0
+    bodies: int = 0
 
     @property
     def is_clean(self) -> bool:
         """Whether every promise was kept."""
         ended_badly = self.lost or self.unfinished or self.fallen
-        return not (ended_badly or self.overlapping or self.undead or self.unexplained or self.untimely)
+        untrue = self.overlapping or self.undead or self.unexplained or self.untimely or self.exceeded
+        return not (ended_badly or untrue)
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,14 @@ class Row:
         attempts: those that did not succeed, as (outcome, error type).
         count: how many rows have this label.
         said: its latest error, and what holds it back.
+        starts: when its attempts began, in seconds.
     """
 
     state: str
     attempts: list[tuple[str, str]]
     count: int = 1
     said: str = ""
+    starts: tuple[float, ...] = ()
 
 
 def account(journal: Journal, effects: Effects, rows: dict[str, Row], written: Container[str] = ()) -> Account:
@@ -80,6 +89,7 @@ def account(journal: Journal, effects: Effects, rows: dict[str, Row], written: C
         unknown=len(journal.with_end("unknown")),
         states=Counter(row.state for row in rows.values()),
         overlapping=effects.overlaps(),
+        exceeded=exceeded(journal, effects, {label: row.starts for label, row in rows.items()}),
     )
     for label in journal.with_end("rolledback"):
         if label in rows or label in effects.runs:
@@ -101,15 +111,30 @@ def _judge(
     if not is_due or row.count > 1:
         result.untimely.append(label)
     result.followers += ":" in kind and is_due
+    result.bodies += "," in kind and is_due
     if row.state not in {"succeeded", "dead", "cancelled"}:
         result.unfinished.append(f"{label} ({row.state}: {row.said})")
     if row.state == "dead" and kind != DOOMED:
         result.fallen.append(f"{label} ({row.said})")
+    if kind == "journey":
+        _judge_steps(result, label, row, effects)
     times = effects.finished(label)
     if row.state == "succeeded" and not (times and (kind != "written" or label in written)):
         result.lost.append(label)
     if times > 1:
         _judge_repetition(result, label, times, row)
+
+
+def _judge_steps(result: Account, label: str, row: Row, effects: Effects) -> None:
+    """Judge the steps of one job. An attempt that was cut off explains one that is done again: that which it was in."""
+    times = {step: effects.finished(step) for step in (f"{label}.{number}" for number in range(STEPS))}
+    result.lost += [step for step, count in times.items() if not count and row.state == "succeeded"]
+    again = {step: count for step, count in times.items() if count > 1}
+    result.repeated |= again
+    if sum(again.values()) - len(again) > len(row.attempts):
+        result.unexplained += again
+    elif again:
+        result.explanations["a step: its attempt ended between the effect and its record"] += len(again)
 
 
 def _judge_repetition(result: Account, label: str, times: int, row: Row) -> None:
@@ -122,9 +147,9 @@ def _judge_repetition(result: Account, label: str, times: int, row: Row) -> None
 
 
 def _is_due(kind: str, rows: dict[str, Row]) -> bool:
-    """Return whether a job was promised: a follower only is where what it follows ended as it says."""
+    """Return whether a job was promised: a follower only is where all that it follows ended as it says."""
     end, _, before = kind.partition(":")
-    return not before or (before in rows and rows[before].state == end)
+    return not before or all(label in rows and rows[label].state == end for label in before.split(","))
 
 
 def _explanation(row: Row) -> str:
@@ -144,7 +169,9 @@ def rows_of(jobs: Any) -> dict[str, Row]:
         attempts = [(attempt.outcome, attempt.error_type) for attempt in job.attempts.all()]
         label = _label(job)
         count = found[label].count + 1 if label in found else 1
-        found[label] = Row(job.state, attempts, count, " ".join(filter(None, [job.held_by, job.last_error[:100]])))
+        said = " ".join(filter(None, [job.held_by, job.last_error[:100]]))
+        begun = {job.started_at, *(attempt.started_at for attempt in job.attempts.all())} - {None}
+        found[label] = Row(job.state, attempts, count, said, tuple(sorted(at.timestamp() for at in begun)))
     return found
 
 
@@ -152,5 +179,5 @@ def _label(job: Any) -> str:
     if not job.args:
         # One that was adopted from an odd message.
         return str(job.pk)
-    # A link's first argument is what the link before it returned.
-    return str(job.args[-1] if job.task.endswith(".link") else job.args[0])
+    # A follower's first argument is what it follows returned.
+    return str(job.args[1] if job.task.endswith((".link", ".gathered")) else job.args[0])

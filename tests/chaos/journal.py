@@ -11,6 +11,9 @@ from pathlib import Path
 EFFECTS = "CHAOS_EFFECTS"
 JOURNAL = "CHAOS_JOURNAL"
 
+#: The file that is there, beside those, while what some jobs need is away.
+AWAY = "dependency.away"
+
 #: The table that jobs write into, which the faults do reach.
 TABLE = "chaos_written"
 

@@ -12,8 +12,9 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "CHAOS.md"
 INTRODUCTION = """# Chaos
 
 What `make chaos` does: thousands of jobs of mixed length, some failing, some deadly, some followed by others (chains,
-links, error links), some that leave their session changed or a transaction open, some enqueued in bulk, in
-transactions of which one in ten is rolled back. Meanwhile
+links, error links, chords), some in steps, some that leave their session changed or a transaction open, some enqueued
+in bulk, some under limits of their key or queue, in turns by tenant, or behind a breaker, in transactions of which one
+in ten is rolled back. Meanwhile
 
 - workers are stopped and killed, and one with older code, which knows none of the tasks, joins them;
 - connections are cut and held half-open;
@@ -21,11 +22,14 @@ transactions of which one in ten is rolled back. Meanwhile
 - the broker is wiped, or follows a primary that is gone and refuses writes (`READONLY`);
 - rows of jobs are held by others' transactions for longer than a lease;
 - the database's role gets `lock_timeout`, `statement_timeout` and `idle_in_transaction_session_timeout`;
+- what some jobs need fails until its breaker opens;
 - messages are repeated, and odd ones are sent: unreadable, with headers of wrong types, or named as the engine's own.
 
 Then every job is accounted for, and so is every odd message: it became a job or a dead letter. Only where the broker
 was wiped, or a worker died, before that, it may be gone: the ledger cannot send again what it never heard of. Effects
-are counted in a file that no fault reaches, and rows that jobs write in the database.
+are counted in a file that no fault reaches, and rows that jobs write in the database. From the same file follows how
+many ran at once and began in which time; a chord's body proves that all results are there in their order; and when all
+is over, every limit must be usable in full.
 
 The plan of jobs and of faults follows from the seed; how they meet does not, since the processes are real.
 """
@@ -44,8 +48,8 @@ def text(story: Story, setting: str, plain: Sequence[PlainStory] = ()) -> str:
         ),
         *(f"  {count:5d}  {state}" for state, count in sorted(account.states.items())),
         (
-            f"Followers (chains, links, error links) enqueued: {account.followers}."
-            f" Jobs seen to wait for newer code: {len(story.held_back)}."
+            f"Followers (chains, links, error links) enqueued: {account.followers}, {account.bodies} of them chords'"
+            f" bodies. Jobs seen held back: {len(story.held_back)}. Times that a breaker opened: {story.openings}."
         ),
         (
             f"Odd messages that became jobs: {story.odd.jobs}, dead letters: {story.odd.letters},"
@@ -59,6 +63,8 @@ def text(story: Story, setting: str, plain: Sequence[PlainStory] = ()) -> str:
         _judged("Overlapping attempts", account.overlapping),
         _judged("Effects or rows of rolled-back jobs", account.undead),
         _judged("Followers twice, or not due", account.untimely),
+        _judged("Limits exceeded", account.exceeded),
+        _judged("Limits not to be used in full afterwards", story.unused),
         _judged("Odd messages without an end", story.odd.lost()),
         _judged("Repeated without an explanation", account.unexplained),
         f"Repeated and explained: {sum(account.explanations.values())}",

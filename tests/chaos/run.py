@@ -12,6 +12,7 @@ from tests.chaos.asking import ask
 from tests.chaos.faults import draw, strike
 from tests.chaos.journal import Effects, Journal
 from tests.chaos.odd import OddMessages
+from tests.chaos.rest import use_in_full
 from tests.chaos.site import Site
 from tests.waiting import NotInTime, wait_for
 
@@ -34,14 +35,17 @@ class Story:
     rest_seconds: float = 0.0
     workers_started: int = 0
     letters: int = 0
-    #: Jobs that were seen to wait for newer code.
+    #: Jobs that were seen held back: for newer code, by a limit or a breaker.
     held_back: set[Any] = field(default_factory=set)
     odd: OddMessages = field(default_factory=OddMessages)
+    #: Limits that could not be used in full afterwards, and how often a breaker opened meanwhile.
+    unused: list[str] = field(default_factory=list)
+    openings: int = 0
 
     @property
     def is_clean(self) -> bool:
         """Whether every promise was kept."""
-        return self.account.is_clean and not self.odd.lost()
+        return self.account.is_clean and not self.odd.lost() and not self.unused
 
 
 def run(
@@ -63,9 +67,11 @@ def run(
         story.held_back |= ask(_held_back) or set()
     site.later.finish()
     story.rest_seconds = _come_to_rest(site, tell)
+    last, story.unused = use_in_full(site)
+    _come_to_rest(site, tell)
     story.workers_started = site.started
-    story.account = _account(site)
-    story.letters = _letters()
+    story.account = _account(site, last)
+    story.letters, story.openings = _letters(), _openings()
     return story
 
 
@@ -103,8 +109,16 @@ def _letters() -> int:
     return DeadLetter.objects.count()
 
 
-def _account(site: Site) -> Account:
+def _openings() -> int:
+    from jobs.models import CircuitBreaker  # noqa: PLC0415
+
+    return sum(CircuitBreaker.objects.values_list("openings", flat=True))
+
+
+def _account(site: Site, last: dict[str, str]) -> Account:
     from jobs.models import Job  # noqa: PLC0415
 
     journal, effects = Journal.read(site.directory / "journal"), Effects.read(site.directory / "effects")
+    journal.kinds |= last
+    journal.ends |= dict.fromkeys(last, "committed")
     return account(journal, effects, rows_of(Job), site.written())

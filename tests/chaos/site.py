@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tests.acceptance.worker import Worker
 from tests.chaos.journal import EFFECTS, JOURNAL, TABLE
 from tests.chaos.later import Later
+from tests.chaos.limits import AT_ONCE
 from tests.chaos.odd import OddMessages
 from tests.chaos.proxy import Proxy
 from tests.databases import Database
@@ -27,6 +28,7 @@ SETTINGS = {
     "JOBS_HOUSEKEEPING_SECONDS": "0.3",
     "JOBS_SHUTDOWN_SECONDS": "5",
     "JOBS_MAX_WORKER_LOSSES": "8",
+    "JOBS_LIMITS": f"chaos.shared=concurrency:{AT_ONCE['shared']}",
     "EXTRA_APPS": "tests.chaos",
 }
 
@@ -34,7 +36,7 @@ SETTINGS = {
 POOLS = ("prefork", "threads")
 
 #: What the jobs' queues are, for a worker whose code does not know their tasks.
-QUEUES = ("chaos", "chaos.failing")
+QUEUES = ("chaos", "chaos.failing", "chaos.shared")
 
 
 def through(url: str, proxy: Proxy) -> str:

@@ -9,11 +9,19 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from jobs import job, progress, step
-from tests.chaos.journal import EFFECTS, TABLE, write
+from jobs import Breaker, Permanent, job, progress, step
+from tests.chaos.journal import AWAY, EFFECTS, TABLE, write
+from tests.chaos.limits import AT_ONCE, BURST, RATE
+from tests.chaos.plan import STEPS
 
 #: Longer than a lease (`tests.chaos.site`).
 ABSORBED_SECONDS = 7.0
+
+#: What some jobs need.
+DEPENDENCY = Breaker("chaos.dependency", failures=3, pause=0.5, longest_pause=2)
+
+#: How many calls it refuses at first, whatever else happens: its breaker opens in the shortest run.
+REFUSED = 6
 
 
 class Trouble(Exception):
@@ -140,3 +148,90 @@ def absorbed(label: str) -> None:
         progress(1, 2)
         time.sleep(ABSORBED_SECONDS)
         progress(2, 2)
+
+
+# --- Flow control and composition -----------------------------------------------------------------
+
+
+@job(
+    queue="chaos",
+    max_retries=20,
+    retry_backoff=0.3,
+    retry_backoff_max=2,
+    concurrency=AT_ONCE["slotted"],
+    key="key",
+)
+def slotted(label: str, key: str, seconds: float, gate: str) -> None:
+    """Be one of few of its key that run; with a gate, until that opens."""
+    with _effect(label):
+        _stay(seconds, gate)
+
+
+@job(queue="chaos.shared", max_retries=20, retry_backoff=0.3, retry_backoff_max=2, tenant="tenant")
+def shared(label: str, tenant: str, seconds: float, gate: str) -> None:
+    """Be one of few of its queue that run, in turn with other tenants' jobs; with a gate, until that opens."""
+    with _effect(label):
+        _stay(seconds, gate)
+
+
+def _stay(seconds: float, gate: str) -> None:
+    time.sleep(seconds)
+    while gate and not Path(gate).exists():
+        time.sleep(0.02)
+
+
+@job(
+    queue="chaos",
+    max_retries=20,
+    retry_backoff=0.3,
+    retry_backoff_max=2,
+    rate_limit=f"{RATE}/s",
+    burst=BURST,
+    key="key",
+)
+def paced(label: str, key: str) -> None:
+    """Be one of few of its key that begin in a second."""
+    with _effect(label):
+        pass
+
+
+@job(queue="chaos.failing", max_retries=20, retry_backoff=0.3, retry_backoff_max=2, breaker=DEPENDENCY)
+def needy(label: str) -> None:
+    """Fail while what it needs is away."""
+    is_away = Path(os.environ[EFFECTS]).with_name(AWAY).exists()
+    if is_away or _times("dependency") <= REFUSED:
+        raise Trouble(label)
+    with _effect(label):
+        pass
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def member(label: str, failures: int) -> str:
+    """Be a chord's member, and fail a few times first."""
+    if _times(label) <= failures:
+        raise Trouble(label)
+    with _effect(label):
+        return label
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def gathered(results: list[str], label: str, members: list[str]) -> None:
+    """Be a chord's body, and prove that all results are there, in order."""
+    if results != members:
+        raise Permanent(f"the results are {results}, and not {members}")
+    with _effect(label):
+        pass
+
+
+@job(queue="chaos", max_retries=20, retry_backoff=0.3, retry_backoff_max=2)
+def journey(label: str) -> None:
+    """Do something outside of the database in each of some steps."""
+    for number in range(STEPS):
+        step(f"step {number}", _walk, f"{label}.{number}")
+    with _effect(label):
+        pass
+
+
+def _walk(label: str) -> None:
+    with _effect(label):
+        time.sleep(0.02)

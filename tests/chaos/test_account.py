@@ -7,7 +7,9 @@ import pytest
 
 from tests.chaos.account import DOOMED, Account, Row, account
 from tests.chaos.journal import Effects, Journal, Run
+from tests.chaos.limits import BURST, RATE, ROUNDED, exceeded, too_early
 from tests.chaos.odd import KINDS, OddMessages
+from tests.chaos.plan import STEPS
 
 DONE = Row("succeeded", [])
 
@@ -81,6 +83,45 @@ def test_a_follower_twice_or_not_due_is_found() -> None:
     twice = Row("succeeded", [], count=2)
     assert _account(ends, runs, {"a": DONE, "b": twice}, kind="succeeded:a").untimely == ["b"]
     assert _account(ends, runs, {"a": DONE, "b": DONE}, kind="dead:a").untimely == ["b"]
+
+
+def test_a_chords_body_is_due_where_all_its_members_succeeded() -> None:
+    dead = Row("dead", [])
+    assert _account({"c": "committed"}, {}, {"a": DONE, "b": dead}, kind="succeeded:a,b").is_clean
+    assert _account({"c": "committed"}, {}, {"a": DONE, "b": DONE}, kind="succeeded:a,b").lost == ["c"]
+    runs = {"c": [Run(1, 1, 2)]}
+    assert _account({"c": "committed"}, runs, {"a": DONE, "b": dead, "c": DONE}, kind="succeeded:a,b").untimely == ["c"]
+    assert _account({"c": "committed"}, runs, {"a": DONE, "b": DONE, "c": DONE}, kind="succeeded:a,b").bodies == 1
+
+
+def test_an_attempt_that_was_cut_off_explains_one_step_that_is_done_again() -> None:
+    runs = {"a": [Run(1, 9, 10)], **{f"a.{number}": [Run(1, number, number + 1)] for number in range(STEPS)}}
+    assert _account({"a": "committed"}, runs, {"a": DONE}, kind="journey").is_clean
+    runs["a.1"].append(Run(2, 5, 6))
+    assert _account({"a": "committed"}, runs, {"a": DONE}, kind="journey").unexplained == ["a.1"]
+    cut = Row("succeeded", [("retrying", "WorkerLost")])
+    assert _account({"a": "committed"}, runs, {"a": cut}, kind="journey").is_clean
+    runs["a.2"].append(Run(2, 6, 7))
+    assert _account({"a": "committed"}, runs, {"a": cut}, kind="journey").unexplained == ["a.1", "a.2"]
+    del runs["a.0"]
+    assert _account({"a": "committed"}, runs, {"a": cut}, kind="journey").lost == ["a.0"]
+
+
+def test_one_more_at_once_than_may_is_found_and_another_key_is_not_counted() -> None:
+    labels = {"a": "slotted.0", "b": "slotted.0", "c": "slotted.1", "d": "slotted.0"}
+    runs = {"a": [Run(1, 1, 9)], "b": [Run(2, 2, 5)], "c": [Run(3, 2, 9)], "d": [Run(4, 5, 9)]}
+    journal = Journal(labels, {})
+    assert exceeded(journal, Effects(runs), {}) == []
+    runs["d"] = [Run(4, 4, 9)]
+    assert exceeded(journal, Effects(runs), {}) == ["slotted.0: 3 at once"]
+
+
+def test_starts_beyond_the_rate_are_found() -> None:
+    allowed = [0.0] * BURST + [(number + 1) / RATE for number in range(20)]
+    assert too_early(allowed, ROUNDED) == 0
+    assert too_early([*allowed, 2.0], ROUNDED) > 0
+    journal, labels = Journal({"a": "paced.0", "b": "paced.1"}, {}), {"a": [0.0] * (BURST + 1), "b": [0.0]}
+    assert exceeded(journal, Effects(), labels) == ["paced.0: 1 claims too early"]
 
 
 def test_a_success_whose_row_is_not_in_the_database_is_lost() -> None:

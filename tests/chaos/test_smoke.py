@@ -15,5 +15,5 @@ from tests.servers import Valkey
 def test_every_job_is_accounted_for(database: Database, valkey: Valkey, tmp_path: Path) -> None:
     with Site(database, valkey.url, tmp_path, count=2) as site:
         story = run(site, seed=11, seconds=8, rate=6, tell=print, enqueuers=1)
-    assert story.account.committed
+    assert min(story.account.committed, story.account.bodies, story.openings) > 0
     assert story.is_clean, text(story, f"{database.vendor} and valkey")

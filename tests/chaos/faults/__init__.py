@@ -14,6 +14,7 @@ from tests.chaos.faults.broker import (
     wipe_broker,
 )
 from tests.chaos.faults.database import give_role_a_timeout, hold_rows, restart_database, take_both_away
+from tests.chaos.faults.dependency import take_dependency_away
 from tests.chaos.faults.network import cut_connections, hold_half_open
 from tests.chaos.faults.processes import (
     kill_child,
@@ -37,7 +38,7 @@ WITH_VALKEY: dict[Fault, int] = {
 }
 WITH_POSTGRES: dict[Fault, int] = {restart_database: 1, hold_rows: 3, give_role_a_timeout: 3}
 WITH_BOTH: dict[Fault, int] = {take_both_away: 1}
-WITH_LEDGER: dict[Fault, int] = {run_older_code: 2}
+WITH_LEDGER: dict[Fault, int] = {run_older_code: 2, take_dependency_away: 3}
 
 #: What takes with it what only the broker or a worker has: messages of others, which no ledger sends again.
 FORGETFUL = frozenset({restart_broker, wipe_broker, take_both_away, quit_worker, kill_worker, kill_parent, kill_child})

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from tests.acceptance.worker import Worker
@@ -15,6 +16,8 @@ class Target(Protocol):
     """A running system."""
 
     broker_url: str
+    #: Where its journals are.
+    directory: Path
     proxies: dict[str, Proxy]
     #: What ends by itself while other faults strike.
     later: Later
