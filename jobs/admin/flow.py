@@ -18,7 +18,7 @@ from jobs.operations import flow
 class Weighing(ActionForm):
     """The action, and the weight that one of them takes."""
 
-    weight = forms.FloatField(required=False, label="weight")
+    weight = forms.CharField(required=False, label="weight")
 
 
 @admin.register(FlowRule)
