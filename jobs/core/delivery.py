@@ -30,6 +30,12 @@ LARGEST, LARGEST_HEADER = 2**31 - 1, 2**63 - 1
 #: The longest text that is kept of a header which cannot be carried as it is.
 LONGEST_TEXT = 1000
 
+#: AMQP's longest name of a header, in bytes.
+LONGEST_NAME = 255
+
+#: All headers of a caller's own together, in bytes of JSON: with the protocol's they must fit into one frame of AMQP.
+MOST_HEADERS = 64 * 1024
+
 
 class Malformed(ValueError):
     """Raised for a message that says something it cannot; names the entry, its value and the rule."""
@@ -130,17 +136,25 @@ def can_be_carried(value: Any) -> bool:
         if is_too_deep(value):
             return False
         inner = value.values() if isinstance(value, dict) else value
-        return all(map(can_be_carried, inner)) and (
-            not isinstance(value, dict) or all(type(key) is str for key in value)
-        )
+        return all(map(can_be_carried, inner)) and (not isinstance(value, dict) or all(map(is_header_name, value)))
     return not isinstance(value, (int, float, str)) or portable(value) == value
+
+
+def is_header_name(name: object) -> bool:
+    """Return whether every broker can carry a header of this name."""
+    return type(name) is str and portable_name(name) == name
+
+
+def portable_name(name: object) -> str:
+    """Return a header's name as every broker can carry it: itself, where it can."""
+    return str(name)[:LONGEST_TEXT].encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def _portable_container(value: Any) -> Any:
     if is_too_deep(value):
         return f"(nested deeper than {MOST_NESTED} levels)"
     if isinstance(value, dict):
-        return {_text(name): portable(one) for name, one in value.items()}
+        return {portable_name(name): portable(one) for name, one in value.items()}
     return [portable(one) for one in value]
 
 
@@ -172,10 +186,6 @@ def shown(value: object) -> str:
 def _number(value: int) -> str:
     # Python refuses to write out a number of more than some thousands of digits.
     return str(value) if value.bit_length() < LONGEST_TEXT else "(a number of too many digits)"
-
-
-def _text(value: object) -> str:
-    return str(value)[:LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 def _kind(value: object) -> str:
@@ -256,15 +266,20 @@ _BROKERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x
 def own_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the headers that are the sender's own, and stamps, as JSON that every broker and database can hold.
 
-    One that cannot be held is left out.
+    One that cannot be held is left out, and so are those that are too many.
     """
     stamps = {"stamped_headers", "stamps"} if headers.get("stamped_headers") else set()
     kept = {
         name: json.loads(json.dumps(portable(value), default=str))
         for name, value in headers.items()
-        if name in stamps or not (name in _PROTOCOL or name.startswith(_BROKERS))
+        if name in stamps or (is_header_name(name) and not (name in _PROTOCOL or name.startswith(_BROKERS)))
     }
-    return {name: value for name, value in kept.items() if not why_not_storable(json.dumps({name: value}))}
+    held, size = {}, 0
+    for name, value in kept.items():
+        text = json.dumps({name: value})
+        if not why_not_storable(text) and (size := size + len(text)) <= MOST_HEADERS:
+            held[name] = value
+    return held
 
 
 _FOLLOWS: dict[str, Callable[[object], bool]] = {

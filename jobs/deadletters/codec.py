@@ -14,7 +14,7 @@ from typing import Any
 from kombu.utils.json import dumps
 
 from jobs.core import delivery
-from jobs.core.delivery import is_too_deep, portable, whole
+from jobs.core.delivery import is_too_deep, portable, portable_name, whole
 from jobs.core.outcome import Reason
 from jobs.core.properties import USER_HEADER
 from jobs.core.queue_names import DEAD
@@ -142,7 +142,7 @@ def resendable(message: Any) -> RawMessage:
     """Return a message that was received (`kombu.Message`) as it can be sent again, in any broker's terms."""
     headers = message.headers if isinstance(message.headers, Mapping) else {}
     # Kombu has decompressed the body already.
-    kept = {str(name): portable(value) for name, value in headers.items() if name != "compression"}
+    kept = {portable_name(name): portable(value) for name, value in headers.items() if name != "compression"}
     given = message.properties if isinstance(message.properties, Mapping) else {}
     properties = {name: given[name] for name, kind in _PROPERTIES.items() if isinstance(given.get(name), kind)}
     body = message.body if isinstance(message.body, (bytes, str)) else dumps(portable(message.body))
@@ -169,7 +169,7 @@ def original(
     properties: Mapping[str, Any] = MappingProxyType({}),
 ) -> RawMessage:
     """Return a letter's message as it was before it was parked."""
-    kept = {name: value for name, value in headers.items() if name not in ADDED}
+    kept = {portable_name(name): portable(value) for name, value in headers.items() if name not in ADDED}
     sendable = {name: properties[name] for name in _SENT_AGAIN if isinstance(properties.get(name), _PROPERTIES[name])}
     return RawMessage(body, content_type, content_encoding, kept, sendable)
 

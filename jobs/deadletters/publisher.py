@@ -14,7 +14,7 @@ from jobs.compose.followers import enqueue_error_links
 from jobs.compose.groups import settle
 from jobs.core.outcome import Dead, Reason
 from jobs.core.states import State
-from jobs.deadletters import codec
+from jobs.deadletters import archiver, codec
 from jobs.deadletters.codec import DeadLetterMessage
 from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publisher import publisher_for
@@ -47,12 +47,16 @@ def _current() -> _Post:
     return _post
 
 
-def send(queue: str, messages: Sequence[RawMessage]) -> None:
-    """Hand messages to the broker as they are. Raises BrokerGone where it did not confirm."""
+def send(queue: str, messages: Sequence[RawMessage]) -> list[RawMessage]:
+    """Hand messages to the broker as they are. Returns those that its protocol cannot carry.
+
+    Raises:
+        BrokerGone: it did not confirm.
+    """
     current = _current()
     with current.lock:
         try:
-            current.publisher.publish_raw(queue, messages)
+            return current.publisher.publish_raw(queue, messages)
         except Exception as exc:
             raise BrokerGone(f"{type(exc).__name__}: {exc}") from exc
 
@@ -83,10 +87,16 @@ def dead_letter_of(message: Any, queue: str, reason: Reason, error: BaseExceptio
 
 
 def post(letter: DeadLetterMessage) -> None:
-    """Hand a letter to the broker. Raises BrokerGone where it did not confirm: then nothing may be forgotten."""
+    """Hand a letter to the broker. Raises as `post_many`: then nothing may be forgotten."""
     post_many(letter.queue, [letter])
 
 
 def post_many(queue: str, letters: Sequence[DeadLetterMessage]) -> None:
-    """Hand letters of one queue to the broker. Raises BrokerGone where it did not confirm them all."""
-    send(codec.dead_queue(queue), [letter.message for letter in letters])
+    """Hand letters of one queue to the broker. What its protocol cannot carry goes straight into the table.
+
+    Raises:
+        BrokerGone: the broker did not confirm them all.
+        DatabaseError: the table is out of reach.
+    """
+    if odd := send(codec.dead_queue(queue), [letter.message for letter in letters]):
+        archiver.store(odd, queue)

@@ -18,6 +18,7 @@ from kombu.utils.json import loads
 from jobs.conf import conf
 from jobs.core import correlation
 from jobs.core.canonical import encode, why_not_storable
+from jobs.core.delivery import MOST_HEADERS
 from jobs.core.places import place_of, without_bodies
 from jobs.core.unique_rule import UniqueRule
 from jobs.core.versions import OPTION as VERSION
@@ -25,7 +26,7 @@ from jobs.enqueue import tracing
 from jobs.enqueue.dispatcher import dispatch
 from jobs.enqueue.gathering import Gathering, as_member, gathered, is_there, take_place
 from jobs.enqueue.message import body_size
-from jobs.errors import InvalidArguments
+from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, there, write
 from jobs.tasks.keys import limit_key, tenant
 from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
@@ -238,7 +239,15 @@ def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
         carried["headers"] = {**traced, **carried.get("headers", {})}
     if task.version > 1:
         carried[VERSION] = task.version
-    return without_bodies(json.loads(json_text(task, "options", carried))) if carried else None
+    if not carried:
+        return None
+    read = json.loads(json_text(task, "options", carried))
+    if "headers" in read and (size := len(json.dumps(read["headers"]))) > MOST_HEADERS:
+        raise InvalidOption(
+            f"{task.name}: the headers have {size:,} bytes: they must not have more than {MOST_HEADERS:,}, what every"
+            " broker can carry. Store the data and pass its id."
+        )
+    return without_bodies(read)
 
 
 @dataclass(frozen=True, slots=True)

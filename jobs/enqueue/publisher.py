@@ -1,22 +1,39 @@
 """Connections to the brokers, for publishing jobs: the same meaning of order and priority on every one."""
 
+import logging
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
 
-from amqp.exceptions import NotFound
+from amqp.exceptions import FrameSyntaxError, NotFound
 from celery import Celery
+from django.db import DataError
 from kombu.connection import Connection
 from kombu.entity import Queue
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import ChannelError, EncodeError, OperationalError
 from kombu.messaging import Producer
 
 from jobs.conf import brokers
 from jobs.core.priority import on_the_wire
 from jobs.enqueue.brokers import by_broker, url_of, urls
-from jobs.enqueue.message import CONTENT_TYPE, Outgoing, RawMessage
-from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors
+from jobs.enqueue.message import CONTENT_TYPE, Outgoing, RawMessage, chunk_message
+from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors, told
 from jobs.ledger.notify import LEDGER, announce
+
+logger = logging.getLogger(__name__)
+
+#: What a transport raises for a message that it cannot write down: this says nothing of its queue, or of the broker.
+UNWRITABLE = (
+    FrameSyntaxError,
+    struct.error,
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    EncodeError,
+    DataError,
+)
 
 #: The properties of a message that survive in its dead letter.
 _PROPERTIES = frozenset({"correlation_id", "reply_to", "priority", "message_id", "timestamp", "type", "app_id"})
@@ -25,6 +42,10 @@ T = TypeVar("T")
 
 #: Messages put into one round trip where the broker can take many.
 BATCH = 500
+
+
+class Unwritable(Exception):
+    """Raised for messages of which one cannot be written down for the broker; caused by what its client says."""
 
 
 class PublishesJobs(Protocol):
@@ -37,7 +58,7 @@ class PublishesJobs(Protocol):
     @property
     def failures(self) -> int: ...
     def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]: ...
-    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> None: ...
+    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> list[RawMessage]: ...
     def depth(self, queue: str) -> int: ...
     def close(self) -> None: ...
 
@@ -81,18 +102,31 @@ class Publisher:
             by_queue.setdefault(message.queue, []).append(message)
         refused: list[Outgoing] = []
         for queue, some in by_queue.items():
-            if not self._published(queue, some):
+            try:
+                self._publish_to(queue, some)
+            except QueueRefused:
                 refused += some
         return refused
 
-    def _published(self, queue: str, messages: Sequence[Outgoing]) -> bool:
-        return self._put(queue, lambda producer: self._send(producer, messages), len(messages))
+    def _publish_to(self, queue: str, messages: Sequence[Outgoing]) -> None:
+        if odd := self._put(queue, messages, self._send):
+            # Whoever claims a job has from the ledger whatever its message could not carry.
+            bare = [chunk_message(queue, message.priority, message.job_ids) for message in odd]
+            self._put(queue, bare, self._send)
 
-    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> None:
-        """Put messages into a queue as they are, together where it can. Raises as `publish`, and QueueRefused."""
+    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> list[RawMessage]:
+        """Put messages into a queue as they are, together where it can.
 
-        def send(producer: Producer) -> None:
-            for message in messages:
+        Returns:
+            Those that this broker's protocol cannot carry.
+
+        Raises:
+            QueueRefused: the broker refuses the queue.
+            OSError, …: as `publish`.
+        """
+
+        def send(producer: Producer, some: Sequence[RawMessage]) -> None:
+            for message in some:
                 producer.publish(
                     message.body,
                     routing_key=queue,
@@ -104,28 +138,42 @@ class Publisher:
                     **{name: value for name, value in message.properties.items() if name in _PROPERTIES},
                 )
 
-        if not self._put(queue, send, len(messages)):
-            raise QueueRefused(self.set_aside.errors().get(queue, "The broker refuses it."))
+        return self._put(queue, messages, send)
 
-    def _put(self, queue: str, send: Callable[[Producer], None], count: int) -> bool:
-        """Send to a queue that exists. Returns whether the broker took it; a queue that it refuses is set aside."""
+    def _put(self, queue: str, messages: Sequence[T], send: Callable[[Producer, Sequence[T]], None]) -> list[T]:
+        """Send to a queue that exists. Returns the messages that cannot be written down for this broker.
+
+        Raises:
+            QueueRefused: the broker does not take the queue, which is set aside.
+        """
         if self.set_aside.holds(queue):
-            return False
-
-        def act(producer: Producer) -> None:
-            self._declare(queue)
-            with producer.batch(BATCH) if count > 1 and producer.supports_batch_publish else nullcontext():
-                send(producer)
-
+            raise QueueRefused(self.set_aside.errors().get(queue, "The broker refuses it."))
         try:
-            self._connected(act)
+            self._connected(lambda producer: self._put_now(producer, queue, messages, send))
+        except Unwritable as exc:
+            logger.error("A message to queue %s cannot be sent as it is: %s", queue, told(exc.__cause__))
+            if len(messages) == 1:
+                return [*messages]
+            return [odd for message in messages for odd in self._put(queue, [message], send)]
         except Exception as exc:
             if isinstance(exc, self._broken):
                 raise
             self.set_aside.add(queue, exc)
-            return False
+            raise QueueRefused(told(exc)) from exc
         self.set_aside.remove(queue)
-        return True
+        return []
+
+    def _put_now(
+        self, producer: Producer, queue: str, messages: Sequence[T], send: Callable[[Producer, Sequence[T]], None]
+    ) -> None:
+        self._declare(queue)
+        with producer.batch(BATCH) if len(messages) > 1 and producer.supports_batch_publish else nullcontext():
+            try:
+                send(producer, messages)
+            except UNWRITABLE as exc:
+                if isinstance(exc, OSError):
+                    raise
+                raise Unwritable from exc
 
     def depth(self, queue: str) -> int:
         """Return how many messages the broker holds for `queue`. Raises as `publish` does."""
@@ -248,9 +296,9 @@ class PublisherByQueue:
                 refused += some
         return refused
 
-    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> None:
-        """Put messages into a queue as they are. Raises as `Publisher.publish_raw` does."""
-        self._publishers[url_of(self._app, queue)].publish_raw(queue, messages)
+    def publish_raw(self, queue: str, messages: Sequence[RawMessage]) -> list[RawMessage]:
+        """Put messages into a queue as they are. Returns and raises as `Publisher.publish_raw` does."""
+        return self._publishers[url_of(self._app, queue)].publish_raw(queue, messages)
 
     def depth(self, queue: str) -> int:
         """Return how many messages a queue holds. Raises as `Publisher.depth`; the queue is then set aside."""

@@ -165,7 +165,8 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
     message = codec.original(
         bytes(letter.body), letter.content_type, letter.content_encoding, letter.headers, letter.properties
     )
-    publisher.send(letter.queue, [message])
+    if publisher.send(letter.queue, [message]):
+        raise InvalidArguments(f"Dead letter {letter.pk} cannot be sent again: the broker cannot carry its headers.")
     return None
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
 
-from jobs.core.delivery import can_be_carried
+from jobs.core.delivery import LONGEST_NAME, can_be_carried, is_header_name
 from jobs.core.moments import EARLIEST, LATEST, is_possible
 from jobs.core.properties import PROPERTIES, why_not
 from jobs.core.queue_names import RULE, is_queue_name
@@ -297,10 +297,10 @@ def check_carried(task: "JobTask", options: Options) -> None:
     if not isinstance(carried.get("headers") or {}, Mapping):
         raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
     for name, value in (carried.get("headers") or {}).items():
-        if not (isinstance(name, str) and can_be_carried(value)):
+        if not (is_header_name(name) and can_be_carried(value)):
             raise InvalidOption(
-                f"{task.name}: the header {name!r:.100} is not valid: a name is a text, and its value what every broker"
-                " can carry, such as texts, lists, mappings and numbers of 64 bits."
+                f"{task.name}: the header {name!r:.100} is not valid: a name is a text of at most {LONGEST_NAME} bytes,"
+                " and its value what every broker can carry, such as texts, lists, mappings and numbers of 64 bits."
             )
     for name, value in (carried.get("properties") or {}).items():
         if rule := why_not(name, value):

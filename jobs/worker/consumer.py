@@ -14,6 +14,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from celery.worker.strategy import hybrid_to_proto2, proto1_to_proto2
+from django.db import Error as DatabaseError
 from kombu.common import ignore_errors
 from kombu.exceptions import ContentDisallowed, DecodeError, OperationalError
 
@@ -344,16 +345,15 @@ class JobsConsumer(Consumer):
     def _park(self, message: Any, reason: Reason, error: BaseException | str) -> None:
         queue = self._queue_of(message)
         letter = publisher.dead_letter_of(message, queue, reason, error)
+        acknowledge = partial(message.ack_log_error, logger, self.connection_errors)
         try:
             publisher.post(letter)
-        except publisher.BrokerGone as exc:
+        except (publisher.BrokerGone, DatabaseError) as exc:
             logger.error("A message of queue %s could not be parked (%s); it is tried again.", queue, exc)
-            if getattr(message.channel, "ack_emulation", True):
-                # Not acknowledged: it comes again with the next connection.
-                return
-            # Redis has no books of what it handed out: nobody else has this message any more.
-            pending_writes.put(Unparked(letter))
-        message.ack_log_error(logger, self.connection_errors)
+            # Acknowledged when its letter is safe. Redis has no books of what it handed out: nobody else has it.
+            pending_writes.put(Unparked(letter, partial(self.engine.main.call, acknowledge)))
+        else:
+            acknowledge()
         self._give_up(message, letter.error)
         self._tell(queue, letter.error)
 

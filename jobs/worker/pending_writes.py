@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from jobs.compose.followers import enqueue_error_links
 from jobs.compose.groups import settle
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.deadletters import publisher
+from jobs.deadletters import archiver, publisher
 from jobs.deadletters.codec import DeadLetterMessage
 from jobs.ledger import attempts, hold, maintain
 from jobs.ledger.attempts import Failure
@@ -65,13 +65,22 @@ class UnknownHere:
 
 @dataclass(frozen=True, slots=True)
 class Unparked:
-    """A message that cannot be run, of which only this worker knows any more: the broker did not take its letter."""
+    """A message that cannot be run, and whose letter the broker did not take.
+
+    Attributes:
+        parked: called when the letter is safe.
+    """
 
     letter: DeadLetterMessage
+    parked: Callable[[], object]
 
     def write(self) -> None:
-        """Try again."""
-        publisher.post(self.letter)
+        """Try again; while the broker still does not take it, into the table itself, where letters end anyway."""
+        try:
+            publisher.post(self.letter)
+        except publisher.BrokerGone:
+            archiver.store([self.letter.message], self.letter.queue)
+        self.parked()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from django.db import transaction
 from jobs.models import DeadLetter, Job
 from jobs.operations.dead_letter_actions import replay, replay_corrected
 from jobs.operations.filters import DeadLetterFilter
+from jobs.reports import workers as reports
 from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import always, paced, wait_for
@@ -103,6 +104,17 @@ def test_a_foreign_message_becomes_a_job(shared: System, effect: str) -> None:
     current_app.send_task("tests.tasks_app.tasks.note", kwargs={"effect": effect}, task_id=task_id)
     wait_for(succeeded(task_id))
     assert shared.effects.count(effect) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x-\u00fc" * 100], ids=["long", "long in bytes"])
+def test_a_job_with_a_header_that_a_broker_cannot_carry_runs_and_holds_up_no_other(
+    shared: System, effect: str, name: str
+) -> None:
+    job = tasks.note.apply_async([effect], countdown=1).job
+    Job.objects.filter(pk=job.pk).update(options={"headers": {name: 1}})
+    wait_for(succeeded(job.pk), 20)
+    wait_for(succeeded(tasks.note.apply_async([f"{effect} after"], countdown=0.1).id), 10)
+    assert reports.refused_queues(reports.alive()) == {}
 
 
 @pytest.mark.parametrize("priority", [1, 7])

@@ -3,6 +3,9 @@
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import amqp
@@ -15,6 +18,9 @@ from kombu.messaging import Consumer
 
 from jobs.brokers import lanes
 from jobs.core.states import State
+from jobs.deadletters.codec import DeadLetterMessage
+from jobs.deadletters.publisher import post_many
+from jobs.enqueue.message import RawMessage, is_chunk, read_chunk
 from jobs.enqueue.publisher import PublishesJobs, publisher_for
 from jobs.models import DeadLetter, Job
 from jobs.reports import workers as reports
@@ -116,6 +122,58 @@ def test_jobs_are_sent_although_their_queue_was_deleted(publisher: PublishesJobs
     system.broker.wipe()
     publisher.publish([message(2), message(3)])
     assert publisher.depth("default") >= 2
+
+
+#: What AMQP cannot write down, and a row or a library's client may say all the same.
+UNWRITABLE: dict[str, dict[str, Any]] = {
+    "a name of a header that is too long": {"headers": {"x" * 300: 1}},
+    "a number of too many bits": {"headers": {"x": 2**70}},
+    "a value of a kind that it does not know": {"headers": {"x": object()}},
+    "a time before all times": {"headers": {"x": datetime(1900, 1, 1, tzinfo=UTC)}},
+    "a property that is too long": {"properties": {"correlation_id": "x" * 300}},
+}
+
+
+@pytest.mark.parametrize("odd", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_a_message_that_cannot_be_written_down_holds_up_no_other(publisher: PublishesJobs, odd: dict[str, Any]) -> None:
+    sent = [message(1), replace(message(2), **odd), message(3)]
+    assert publisher.publish(sent) == []
+    assert (publisher.set_aside.errors(), publisher.failures) == ({}, 0)
+    with current_app.connection_for_read() as connection:
+        queue = current_app.amqp.queues["default"](connection.default_channel)
+        got = list(iter(partial(queue.get, no_ack=True), None))
+    # One that was sent before the odd one may be there twice.
+    assert {one.headers["id"] for one in got if not is_chunk(one.headers)} == {
+        sent[0].headers["id"],
+        sent[2].headers["id"],
+    }
+    named = [job_id for one in got if is_chunk(one.headers) for job_id in read_chunk(one.payload)]
+    assert named == [*sent[1].job_ids], "Its message names the job, and nothing else."
+
+
+@pytest.mark.parametrize("odd", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_a_letter_that_cannot_be_written_down_is_in_the_table(publisher: PublishesJobs, odd: dict[str, Any]) -> None:
+    good = RawMessage(b"good", "application/json", "utf-8", {}, {})
+    letters = [DeadLetterMessage("default", one) for one in (good, replace(good, body=b"odd", **odd), good)]
+    post_many("default", letters)
+    assert publisher.depth("default.dead") >= 2
+    assert [bytes(letter.body) for letter in DeadLetter.objects.all()] == [b"odd"]
+
+
+def test_what_cannot_be_parked_does_not_make_a_worker_deaf(system: System, node: amqp.Connection) -> None:
+    node.channel().queue_delete("default.dead")
+    node.channel().queue_declare("default.dead", durable=True, auto_delete=False, arguments={"x-max-length": 7})
+    try:
+        worker = system.start_worker(environment=IMPATIENT, concurrency=1)
+        for number in range(40):
+            node.channel().basic_publish(amqp.Message(f"garbage {number}"), routing_key="default")
+        after = tasks.note.delay("after").job
+        wait_for(lambda: Job.objects.get(pk=after.pk).state == State.SUCCEEDED, 40)
+        wait_for(lambda: DeadLetter.objects.count() == 40, 40)
+        wait_for(lambda: depth(node, "default") == 0, 20)
+        assert worker.exit_code is None
+    finally:
+        node.channel().queue_delete("default.dead")
 
 
 def test_events_and_answers_wait_for_no_confirm() -> None:
