@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.conf import brokers, conf, queue_limits
+from jobs.conf import brokers, conf, queue_limits, queue_weights
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.tasks.limits import why_ambiguous
 
@@ -17,6 +17,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         conf()
         brokers()
+        queue_weights()
     except ImproperlyConfigured as exc:
         return [Error(str(exc), hint="See the settings table in docs/settings.md.", id="jobs.E001")]
     return []

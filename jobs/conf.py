@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from jobs.core.limits import Limit
 from jobs.core.queue_names import RULE, is_queue_name
+from jobs.core.turns import LEAST, MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,26 @@ def queue_limits() -> Mapping[str, Limit]:
         except ValueError as exc:
             raise ImproperlyConfigured(f"JOBS_LIMITS={queue}={figures} is not valid: {exc}.") from None
     return found
+
+
+def queue_weights() -> Mapping[str, float]:
+    """Return the weights of a worker's queues (`JOBS_QUEUE_WEIGHTS`); one that is not there weighs 1.
+
+    Raises:
+        ImproperlyConfigured: one is no weight, or no queue can be called so.
+    """
+    weights: Mapping[str, float] = getattr(settings, "JOBS_QUEUE_WEIGHTS", {})
+    for queue, weight in weights.items():
+        if not is_queue_name(queue):
+            raise ImproperlyConfigured(
+                f"JOBS_QUEUE_WEIGHTS names a queue {queue!r}, which is not valid: it must be {RULE}."
+            )
+        # A bool is an int to Python; NaN is in no range.
+        if type(weight) not in {int, float} or not LEAST <= weight <= MOST:
+            raise ImproperlyConfigured(
+                f"JOBS_QUEUE_WEIGHTS={queue}={weight} is not valid: it must be a number from {LEAST:g} to {MOST:g}."
+            )
+    return weights
 
 
 def brokers() -> Mapping[str, str]:

@@ -170,6 +170,21 @@ def limits(name: str) -> dict[str, str]:
     return said
 
 
+def numbers(name: str) -> dict[str, float]:
+    """Return numbers by name, of a list such as `email=3,default=1`; none by default."""
+
+    def parse(value: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for item in filter(str.strip, value.split(",")):
+            key, _, number = (part.strip() for part in item.partition("="))
+            if not key or key in found:
+                raise ValueError(item)
+            found[key] = float(number)
+        return found
+
+    return _parsed(name, {}, parse, "names with numbers between commas, each once: email=3,default=1")
+
+
 def secret_key(name: str, default: str | None, *, strict: bool) -> str:
     """Return a key to sign with. Where `strict`, one that can be guessed is refused."""
     return _strong(name, text(name, default), strict)

@@ -129,6 +129,7 @@ CELERY_TASK_ALWAYS_EAGER = False
 # --- The job engine (`jobs.conf` says what each means) --------------------------------------------
 
 JOBS_LIMITS = env.limits("JOBS_LIMITS")
+JOBS_QUEUE_WEIGHTS = env.numbers("JOBS_QUEUE_WEIGHTS")
 JOBS_LEASE_SECONDS = env.decimal("JOBS_LEASE_SECONDS", 30, least=1, most=3600)
 JOBS_LEASE_RENEW_SECONDS = env.decimal("JOBS_LEASE_RENEW_SECONDS", JOBS_LEASE_SECONDS / 3, least=0.2, most=1800)
 JOBS_HOUSEKEEPING_SECONDS = env.decimal("JOBS_HOUSEKEEPING_SECONDS", 1, least=0.05, most=60)

@@ -8,7 +8,7 @@ can park it like any other that it cannot read. And messages are fetched several
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any
@@ -18,7 +18,10 @@ from kombu.utils.encoding import bytes_to_str
 from uuid_utils import uuid4
 
 from jobs.brokers.envelopes import Message, readable
+from jobs.conf import queue_weights
 from jobs.core.backoff import pause
+from jobs.core.turns import Turns
+from jobs.enqueue.message import is_chunk, read_chunk
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,16 @@ class Peeked:
     message: Message
 
 
+def jobs_in(envelope: Mapping[str, Any]) -> int:
+    """Return how many jobs a message brings: those that a chunk names; of any other one."""
+    if not is_chunk(envelope.get("headers")):
+        return 1
+    try:
+        return len(read_chunk(Message(dict(envelope)).payload))
+    except Exception:  # noqa: BLE001 (whatever is wrong with it, the consumer parks it)
+        return 1
+
+
 class Channel(kombu_redis.Channel):
     """Kombu's channel, reading list items with care, and several at a time.
 
@@ -67,6 +80,12 @@ class Channel(kombu_redis.Channel):
     _refusals = 0
     _ask_at = _refresh_at = 0.0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        weights = queue_weights()
+        #: In which order queues are asked; None where Kombu's will do, one after the other.
+        self._turns = Turns(0.0, weights=dict(weights)) if weights else None
+
     def _next_delivery_tag(self) -> str:
         """Return a new UUID. As Kombu's, which takes a sixth of the time of publishing a message to make one."""
         return str(uuid4())
@@ -75,16 +94,23 @@ class Channel(kombu_redis.Channel):
         """Ask for messages. Without enough room for them nothing is asked; this is called again at the next event."""
         if time.monotonic() < self._ask_at:
             return
-        if not self._pops_many:
-            super()._brpop_start(timeout)
-        elif (room := self._room()) and (queues := self._queue_cycle.consume(len(self.active_queues))):
-            keys = [
-                self.global_keyprefix + self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues
-            ]
+        room = self._room() if self._pops_many else 1
+        if room and (keys := self._keys()):
             self._in_poll: Any = self.client.connection
             self._brpop_sent_at: Any = time.monotonic()
             wait = self.brpop_timeout if timeout is None else timeout
-            self.client.connection.send_command("BLMPOP", wait, len(keys), *keys, "RIGHT", "COUNT", room)
+            many = ("BLMPOP", wait, len(keys), *keys, "RIGHT", "COUNT", room)
+            self.client.connection.send_command(*(many if self._pops_many else ("BRPOP", *keys, wait)))
+
+    def _keys(self) -> list[str]:
+        """Return the lists of the queues, in the order in which they are asked."""
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if self._turns is None:
+            lists = [(queue, step) for step in self.priority_steps for queue in queues]
+        else:
+            # What is urgent overtakes its own queue alone: none with a weight starves.
+            lists = [(queue, step) for queue in self._turns.order(queues) for step in self.priority_steps]
+        return [self.global_keyprefix + self._q_for_pri(queue, step) for queue, step in lists]
 
     def _room(self) -> int:
         limit: int = self.qos.prefetch_count
@@ -157,9 +183,12 @@ class Channel(kombu_redis.Channel):
     def _deliver_all(self, items: list[bytes], queue: str) -> None:
         """Deliver every item, also after an error with one: they are in Redis no more."""
         failed: BaseException | None = None
-        for item in items:
+        envelopes = [readable(item, queue) for item in items]
+        if self._turns is not None:
+            self._turns.give(queue, sum(map(jobs_in, envelopes)))
+        for envelope in envelopes:
             try:
-                self.connection._deliver(readable(item, queue), queue)  # noqa: SLF001 (as Kombu's own channels do)
+                self.connection._deliver(envelope, queue)  # noqa: SLF001 (as Kombu's own channels do)
             except BaseException as exc:  # noqa: BLE001 (raised below)
                 failed = failed or exc
         if failed is not None:

@@ -1,4 +1,6 @@
-"""Turns: who is next among tenants, so that each that waits gets its share, however much each has waiting. Pure.
+"""Turns: who is next, so that each that waits gets its share, however much each has waiting. Pure.
+
+Those that take turns are the tenants of a queue, or the queues of a worker; here all are called tenants.
 
 Start-time fair queueing (Goyal, Vin and Cheng, 1996): each tenant has a virtual time that grows with every job it
 gets, the slower the more it weighs; the one with the least is next. Who has waited for nothing meanwhile begins at the
@@ -15,7 +17,7 @@ WEIGHT, LEAST, MOST = 1.0, 0.01, 100.0
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of one queue.
+    """The turns of one queue's tenants, or of one worker's queues.
 
     Attributes:
         clock: the virtual time at which the latest job began.
@@ -52,6 +54,15 @@ class Turns:
     def count(self, tenant: str, number: int) -> None:
         """Note that a tenant's jobs begin."""
         self.served[tenant] = self._at(tenant) + number * self._step(tenant)
+
+    def order(self, tenants: Iterable[str]) -> list[str]:
+        """Return them in the order of their turns."""
+        return sorted(tenants, key=lambda tenant: (self._at(tenant), tenant))
+
+    def give(self, tenant: str, number: int) -> None:
+        """Note that jobs begin of the first in order that had any: those before it waited for nothing."""
+        self.clock = self._at(tenant)
+        self.count(tenant, number)
 
     def forward(self, tenants: Iterable[str]) -> None:
         """Move the clock to the least that one of those has had who waited."""

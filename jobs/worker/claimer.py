@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
+from jobs.conf import queue_weights
 from jobs.ledger.claims import Claimed
 from jobs.ledger.enqueue import NewJob
 from jobs.worker.events import Events
@@ -146,7 +147,7 @@ class Claimer:
         self._ledger: LedgerThread
         self._redispatch: Callable[[Sequence[uuid.UUID]], None]
         self._release: Callable[[Sequence[ReservedJob]], None]
-        self._waiting: Waiting[Wanted] = Waiting()
+        self._waiting: Waiting[Wanted] = Waiting(queue_weights())
         self._asked = 0
         self._ready = Ready()
         self._later = Later(lambda due: self._main.call(partial(self._begin, due)))

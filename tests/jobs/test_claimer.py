@@ -309,3 +309,4 @@ class Arrived:
 
     priority: int
     number: int
+    queue: str = "default"

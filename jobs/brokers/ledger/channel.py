@@ -1,7 +1,7 @@
 """Kombu's channel over the ledger: publishing, consuming and settling."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from math import inf
@@ -18,6 +18,8 @@ from jobs.brokers.ledger import delivery, messages
 from jobs.brokers.ledger.delivery import Tag
 from jobs.brokers.ledger.fetcher import Fetcher
 from jobs.brokers.ledger.messages import Envelope
+from jobs.conf import queue_weights
+from jobs.core.turns import Turns
 from jobs.ledger.notify import GONE
 
 #: Fetched at most in one go where the consumer has set no limit of its own.
@@ -87,6 +89,9 @@ class Channel(virtual.Channel):
         self._fetched: deque[tuple[str, Envelope]] = deque()
         #: Fetched ahead, each with the time until which it is good, by the monotonic clock.
         self._got: dict[str, deque[tuple[float, Envelope]]] = {}
+        weights = queue_weights()
+        #: In which order queues are asked; None where it is one after the other.
+        self._turns = Turns(0.0, weights=dict(weights)) if weights else None
         self._without_ack: set[str] = set()
         self._jobs_first = True
         self._prune_at = 0.0
@@ -203,7 +208,10 @@ class Channel(virtual.Channel):
 
     def _fetch_lasting(self, queues: list[str], room: int) -> None:
         """Fetch from each queue in turn, jobs and other messages alternately first: none waits for ever for another."""
-        self._active_queues.append(self._active_queues.pop(0))
+        if self._turns is None:
+            self._active_queues.append(self._active_queues.pop(0))
+        else:
+            queues = self._turns.order(queues)
         self._jobs_first = not self._jobs_first
         kinds = [self._fetch_jobs, self._fetch_messages]
         for fetch in kinds if self._jobs_first else reversed(kinds):
@@ -213,12 +221,19 @@ class Channel(virtual.Channel):
     def _fetch_jobs(self, queues: Sequence[str], limit: int) -> int:
         found = self.fetcher.jobs(queues, limit)
         self._fetched.extend((job.queue, delivery.of_job(job, next(_numbers))) for job in found)
+        self._count(job.queue for job in found)
         return len(found)
 
     def _fetch_messages(self, queues: Sequence[str], limit: int) -> int:
         found = self.fetcher.messages(queues, limit)
         self._fetched.extend((taken.queue, delivery.of_message(taken, next(_numbers))) for taken in found)
+        self._count(taken.queue for taken in found)
         return len(found)
+
+    def _count(self, queues: Iterable[str]) -> None:
+        if self._turns is not None:
+            for queue, number in Counter(queues).items():
+                self._turns.give(queue, number)
 
     def _release_unseen(self) -> None:
         ahead = [envelope for kept in self._got.values() for _, envelope in kept]
