@@ -4,6 +4,7 @@ As its own tracer does (`celery.app.trace`), but for what nobody listens to: tha
 """
 
 import logging
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,8 @@ class Listeners:
 def _is_of_connections(key: Any, receiver: Any) -> bool:
     if key[0] == "jobs.sessions":
         return True
-    called = getattr(receiver, "__self__", None) or receiver
-    try:
-        called = receiver() if not hasattr(receiver, "__func__") and "eakref" in type(receiver).__name__ else called
-    except TypeError:
-        pass
+    # Signals hold most of their receivers weakly.
+    called = receiver() if isinstance(receiver, weakref.ref) else receiver
     return isinstance(getattr(called, "__self__", called), DjangoWorkerFixup)
 
 
