@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from celery import current_task
+from celery._state import get_current_task
 
 from jobs.core import correlation
 from jobs.observability.masking import masked
@@ -21,10 +21,12 @@ class JobContext(logging.Filter):
     """Adds to every record which request is being answered, or which attempt of which job is running, if any."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        request = current_task.request if current_task else None
+        # Celery's `current_task` looks for it anew whenever it is asked for something.
+        task = get_current_task()
+        request = None if task is None else task.request
         if request is not None and request.id:
             vars(record).update(
-                task=current_task.name,
+                task=task.name,
                 job=str(getattr(request, "job_id", None) or request.id),
                 attempt=getattr(request, "job_attempt", None),
                 correlation=getattr(request, "job_correlation_id", ""),

@@ -11,19 +11,27 @@ T = TypeVar("T")
 #: What takes the place of a secret.
 MASK = "…"
 
-#: What is looked for, and what takes its place. Before each, what a line must have for that: looking for it takes a
-#: fraction of the time, and hardly any line has one. None takes more than a time that grows with the line's length, and
-#: none goes beyond a quotation mark or a backslash: what is masked may be JSON.
+#: What is looked for, and what takes its place. Before each, what a line must have for that: hardly any line has one,
+#: and to look for it takes a fraction of the time, the least where it begins with one certain sign. None takes more
+#: than a time that grows with the line's length, and none goes beyond a quotation mark or a backslash: what is masked
+#: may be JSON.
 _SECRETS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = (
     # What Django's signers make: value, time, and 43 signs of SHA-256. So are the links that are mailed.
-    (re.compile(r"[.:][\w-]{43}"), re.compile(r"(?<![\w-])[\w-]+([.:])[\w-]{6,}\1[\w-]{43}(?![\w-])"), MASK),
+    *(
+        (
+            re.compile(rf"{mark}[\w-]{{43}}"),
+            re.compile(rf"(?<![\w-])[\w-]+{mark}[\w-]{{6,}}{mark}[\w-]{{43}}(?![\w-])"),
+            MASK,
+        )
+        for mark in (":", r"\.")
+    ),
     # Tokens of the API (`jobs.operations.tokens.MARK`).
     (re.compile("nst_"), re.compile(r"nst_[\w-]{8,}"), f"nst_{MASK}"),
     # Tokens of Telegram's bots, which stand in paths.
-    (re.compile(r"\d:[\w-]{35}"), re.compile(r"(?<!\d)\d{5,20}:[\w-]{35}(?![\w-])"), MASK),
+    (re.compile(r":[\w-]{35}"), re.compile(r"(?<!\d)\d{5,20}:[\w-]{35}(?![\w-])"), MASK),
     # Headers, repeated. `Basic authentication` is no password.
-    (re.compile("[Bb]earer "), re.compile(r"\b([Bb]earer)\s+[\w.~+/-]{8,}=*"), rf"\1 {MASK}"),
-    (re.compile("[Bb]asic "), re.compile(r"\b([Bb]asic)\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}=*"), rf"\1 {MASK}"),
+    (re.compile("earer "), re.compile(r"\b([Bb]earer)\s+[\w.~+/-]{8,}=*"), rf"\1 {MASK}"),
+    (re.compile("asic "), re.compile(r"\b([Bb]asic)\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}=*"), rf"\1 {MASK}"),
     # The password in an address.
     (re.compile("://[^/]*@"), re.compile(r"(\w://[^\s:/?#@\"\\]*):[^\s/?#\"\\]+@"), rf"\1:{MASK}@"),
     # Parameters of signed addresses, and those that say what they are; a query is also told without its address.
