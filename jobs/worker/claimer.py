@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -38,8 +40,12 @@ logger = logging.getLogger("celery.worker.strategy")
 WEIGHT = 0.2
 FIRST_MEAN = 1.0
 
-#: Messages are taken ahead for as many jobs as should run within so many seconds.
+#: Messages are taken ahead for as many jobs as should run within so many seconds, but not fewer than so many messages.
 PREFETCH_SECONDS = 0.1
+FEWEST_MESSAGES = 2
+
+#: The pace at which jobs end is measured over at least so many seconds.
+PACE_SECONDS = 0.2
 
 #: At most so many jobs are claimed by one statement.
 MOST_AT_ONCE = 500
@@ -137,6 +143,27 @@ class Means:
         return self._means.get(name, FIRST_MEAN)
 
 
+class Pace:
+    """How many jobs end in a second. Any thread may count one; the main thread asks."""
+
+    def __init__(self) -> None:
+        self._ends = self._seen = 0
+        self._seen_at = time.monotonic()
+        self._rate = 0.0
+
+    def count(self) -> None:
+        """Note that a job has ended."""
+        self._ends += 1
+
+    def rate(self, now: float) -> float:
+        """Return how many have ended in a second since it was asked the last time."""
+        seconds = now - self._seen_at
+        if seconds >= PACE_SECONDS:
+            self._rate = (self._ends - self._seen) / seconds
+            self._seen, self._seen_at = self._ends, now
+        return self._rate
+
+
 class Claimer:
     """Used by the worker's main thread, but for `deliver`."""
 
@@ -153,8 +180,10 @@ class Claimer:
         self._later = Later(lambda due: self._main.call(partial(self._begin, due)))
         self._tasks, self._queues = Means(), Means()
         self._is_to_ask = self._is_ended = False
-        #: When a job last ended, by the monotonic clock.
-        self._ended_at = time.monotonic()
+        #: When a job last ended, by the monotonic clock, and how many end in a second.
+        self._ended_at, self._pace = time.monotonic(), Pace()
+        #: How many jobs a message brings.
+        self._per_message = 1.0
         #: Messages whose jobs were sent again, to be acknowledged when the pool is free.
         self._passed_on: list[Wanted] = []
         #: The queues that had jobs.
@@ -179,6 +208,7 @@ class Claimer:
 
     def deliver(self, wanted: Sequence[Wanted]) -> None:
         """Take what a message brings."""
+        self._per_message += WEIGHT * (len(wanted) - self._per_message)
         self._waiting.extend(wanted)
         self.soon()
 
@@ -247,7 +277,7 @@ class Claimer:
             return
         mean = self._mean()
         ahead = int(PREFETCH_SECONDS / mean) * self._pool.size if mean < CHUNK_SECONDS else 0
-        wanted = base + min(MOST_AT_ONCE, ahead)
+        wanted = max(FEWEST_MESSAGES, ceil((base + min(MOST_AT_ONCE, ahead)) / self._per_message))
         if not qos.value / 2 <= wanted <= qos.value:
             # Celery's loop sees to it that the broker knows.
             qos.value = wanted
@@ -317,6 +347,7 @@ class Claimer:
         self._queues.note(job.job.queue, seconds)
         self._consumed.add(job.job.queue)
         self._ended_at = time.monotonic()
+        self._pace.count()
 
     def unbegun(self, jobs: Sequence[ReservedJob]) -> None:
         """Take back what the pool has not begun, and will not: another process may, or another worker."""
@@ -337,17 +368,19 @@ class Claimer:
             gone = set(late)
             self._ready.jobs = deque(job for job in self._ready.jobs if job not in gone)
             self._release(late)
+        soon = int(self._pace.rate(now) * PATIENCE)
         if not self._pool.free:
-            self._let_go_waiting(now)
+            self._let_go_waiting(now, soon)
         self._turn()
 
-    def _let_go_waiting(self, now: float) -> None:
+    def _let_go_waiting(self, now: float, soon: int) -> None:
         """Have jobs sent again that wait for a pool which is not free: a free worker may have them.
 
-        A chunk of slow jobs is split: each of those that wait goes back as a message of its own. Where nothing ends,
-        all that wait are sent again, and their messages are kept: so the broker gives this worker no others meanwhile.
+        A chunk of slow jobs is split: each of those that wait goes back as a message of its own, but for as many as
+        begin `soon`, at the pace at which jobs end here. Where nothing ends, all that wait are sent again, and their
+        messages are kept: so the broker gives this worker no others meanwhile.
         """
-        late = [wanted for wanted in self._waiting if now - wanted.since > PATIENCE]
+        late = [wanted for wanted in islice(self._waiting, soon, None) if now - wanted.since > PATIENCE]
         chunked = [wanted for wanted in late if wanted.in_chunk]
         single = [wanted for wanted in late if not wanted.in_chunk] if now - self._ended_at > PATIENCE else []
         self._waiting.remove({*chunked, *single})

@@ -85,6 +85,7 @@ class Worker:
         consumer: Any = SimpleNamespace(
             hostname="worker@test", qos=None, initial_prefetch_count=0, event_dispatcher=None
         )
+        self.consumer = consumer
         self.claimer = Claimer(current_app, consumer, MainThread(None), self.reserved, Events(consumer))
         self.claimer.serve(
             cast("Any", self.pool), cast("Any", self.ledger), self.redispatched.extend, self.released.extend
@@ -198,6 +199,36 @@ def test_what_waits_in_a_chunk_goes_back_alone_when_the_pool_is_busy_for_long() 
     worker.claimer.look()
     assert worker.redispatched == [wanted.job_id for wanted in chunk]
     assert worker.acknowledged == ["chunk"]
+
+
+def test_what_begins_soon_at_the_pace_of_the_pool_stays_with_it_however_long_it_has_waited() -> None:
+    worker = Worker()
+    worker.pool.given = [[], []]
+    worker.claimer.look()
+    chunk = worker.message("chunk", 50)
+    for wanted in chunk:
+        wanted.since -= LONG
+    worker.learn(0.001)
+    worker.claimer._pace._seen_at -= 2.0 * PATIENCE
+    # Sixty have ended in two seconds.
+    worker.claimer.look()
+    assert 15 <= len(worker.redispatched) <= 25
+    assert worker.redispatched == [wanted.job_id for wanted in chunk[-len(worker.redispatched) :]]
+
+
+@pytest.mark.parametrize("jobs, messages", [(1, 508), (100, 6)])
+def test_messages_are_taken_ahead_by_how_many_jobs_they_bring(jobs: int, messages: int) -> None:
+    worker = Worker()
+    worker.pool.given = [[], []]
+    worker.learn(0.00001)
+    qos = SimpleNamespace(value=8)
+    worker.consumer.qos, worker.consumer.initial_prefetch_count = qos, 8
+    worker.consumer.connection = SimpleNamespace(transport=SimpleNamespace(driver_type="redis"))
+    for _ in range(60):
+        worker.message("message", jobs)
+    worker.claimer.look()
+    # It is not changed for less than half of it.
+    assert messages <= qos.value <= 2 * messages
 
 
 def test_what_waits_for_a_pool_that_ends_nothing_is_sent_again_and_keeps_its_place_with_the_broker() -> None:
