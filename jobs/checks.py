@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from jobs.conf import brokers, conf, queue_limits, queue_weights
 from jobs.core.queue_names import RULE, is_queue_name
+from jobs.tasks import encryption
 from jobs.tasks.limits import why_ambiguous
 
 
@@ -21,6 +22,24 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as exc:
         return [Error(str(exc), hint="See the settings table in docs/settings.md.", id="jobs.E001")]
     return []
+
+
+@register("jobs")
+def check_encryption(**_: Any) -> list[CheckMessage]:
+    """Report keys that are none, and tasks that encrypt without one: each call of theirs would be refused."""
+    try:
+        has_keys = encryption.has_keys()
+    except ImproperlyConfigured as exc:
+        return [Error(str(exc), hint="See the settings table in docs/settings.md.", id="jobs.E001")]
+    tasks = [] if has_keys else encryption.declared()
+    return [
+        Error(
+            f"{name} encrypts its arguments (encrypt=True), and JOBS_ENCRYPTION_KEYS holds no key.",
+            hint="See docs/how-to/rotate-keys.md.",
+            id="jobs.E006",
+        )
+        for name in tasks
+    ]
 
 
 @register("jobs")

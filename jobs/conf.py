@@ -111,6 +111,11 @@ def queue_weights() -> Mapping[str, float]:
     return weights
 
 
+def encryption_keys() -> tuple[str, ...]:
+    """Return the keys of what tasks encrypt (`JOBS_ENCRYPTION_KEYS`), each as Fernet takes it; the first writes."""
+    return tuple(getattr(settings, "JOBS_ENCRYPTION_KEYS", ()))
+
+
 def brokers() -> Mapping[str, str]:
     """Return the URLs of the brokers that carry single queues (`JOBS_BROKERS`); the default broker carries the others.
 

@@ -23,6 +23,10 @@ class InvalidOption(EnqueueError):
     """Raised when an option of a job (queue, priority, countdown, eta, expires, …) has a value it cannot have."""
 
 
+class EncryptionError(EnqueueError):
+    """Raised where what a task encrypts cannot be written or read: JOBS_ENCRYPTION_KEYS has no key for it."""
+
+
 class UnknownTask(EnqueueError):
     """Raised when no `@job` task of that name is registered."""
 

@@ -3,6 +3,7 @@
 An empty variable counts as unset. Values that may hold a secret are never shown.
 """
 
+import base64
 import os
 import re
 from collections.abc import Callable
@@ -23,6 +24,9 @@ FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
 #: A random key has more, even one of hexadecimal digits.
 KEY_MIN_UNIQUE_CHARACTERS = 10
+
+#: https://github.com/fernet/spec/blob/master/Spec.md#key-format
+ENCRYPTION_KEY_BYTES = 32
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
@@ -209,6 +213,23 @@ def _strong(name: str, key: str, strict: bool) -> str:
             "`python -c 'import secrets; print(secrets.token_urlsafe(50))'` makes it."
         )
     return key
+
+
+def encryption_keys(name: str) -> list[str]:
+    """Return keys for Fernet between commas, each of 32 bytes in URL-safe base64; none by default."""
+    keys = words(name, [])
+    for number, key in enumerate(keys, 1):
+        try:
+            is_key = len(base64.b64decode(key, altchars=b"-_", validate=True)) == ENCRYPTION_KEY_BYTES
+        except ValueError:
+            is_key = False
+        if not is_key:
+            raise ImproperlyConfigured(
+                f"{name} (key {number} of {len(keys)}; secret) is not valid: it must be 32 random bytes in URL-safe"
+                ' base64, as `python -c "from cryptography.fernet import Fernet;'
+                ' print(Fernet.generate_key().decode())"` makes them.'
+            )
+    return keys
 
 
 def login(name: str, default: str) -> str:

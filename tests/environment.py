@@ -16,6 +16,9 @@ DATABASE = os.environ.get("TEST_DATABASE", "postgres")
 if DATABASE not in {"postgres", "sqlite"}:
     raise SystemExit(f"TEST_DATABASE={DATABASE!r} is not valid: it must be postgres or sqlite.")
 
+#: For tasks that encrypt: 32 bytes in base64.
+ENCRYPTION_KEY = "dGVzdHMgbmVlZCBhIGtleSBvZiAzMiBieXRlcywgb2g="
+
 #: In CI nothing may be skipped: what a test needs and does not find is a failure.
 CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no", "off"}
 
@@ -47,6 +50,7 @@ class Environment:
         return {
             "DEBUG": "true",
             "SECRET_KEY": "a-key-for-tests-only",
+            "JOBS_ENCRYPTION_KEYS": ENCRYPTION_KEY,
             "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
             "VAR_DIR": str(self.directory / "var"),
             "EXTRA_APPS": "tests.tasks_app",

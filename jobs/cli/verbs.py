@@ -4,6 +4,7 @@ from jobs.cli import (
     audit,
     dead_letters,
     deploy,
+    encryption,
     flow,
     groups,
     jobs,
@@ -29,6 +30,7 @@ VERBS: list[Verb] = [
     *workers.VERBS,
     *deploy.VERBS,
     *audit.VERBS,
+    *encryption.VERBS,
     *tokens.VERBS,
     *top.VERBS,
 ]

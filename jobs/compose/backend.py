@@ -21,6 +21,7 @@ from jobs.errors import UnknownJob
 from jobs.ledger import groups
 from jobs.ledger.attempts import forget_result
 from jobs.ledger.groups import why_failed
+from jobs.tasks.encryption import readable
 
 if TYPE_CHECKING:
     from jobs.models import Attempt, Job, JobGroup
@@ -197,7 +198,7 @@ class LedgerBackend(BaseBackend):
                 {
                     "task_id": str(job.pk),
                     "status": status,
-                    "result": job.result if status == states.SUCCESS else _error(job, status, failed),
+                    "result": readable(job.result) if status == states.SUCCESS else _error(job, status, failed),
                     "traceback": (failed.traceback or None) if failed else None,
                     "children": self._children(job) if with_children else [],
                     "date_done": date_done,

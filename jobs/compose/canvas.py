@@ -22,6 +22,7 @@ from jobs.core.places import place_of_result, shortened
 from jobs.enqueue.enqueuer import write_group
 from jobs.enqueue.gathering import Gathering, announced_body, gathering, of_no_group
 from jobs.errors import EnqueueError, InvalidArguments
+from jobs.tasks.encryption import with_encrypted_signatures
 
 
 def signature_json(what: str, signature: Any, group_id: str = "") -> dict[str, Any]:
@@ -38,7 +39,7 @@ def signature_json(what: str, signature: Any, group_id: str = "") -> dict[str, A
         raise InvalidArguments(f"{what} cannot be written as JSON: {exc}.") from None
     if why := why_not_storable(text):
         raise InvalidArguments(f"{what} holds {why}.")
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = with_encrypted_signatures(json.loads(text))
     return shortened(found, group_id)
 
 

@@ -21,6 +21,7 @@ from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.ledger import groups, operate
 from jobs.ledger.groups import Counted, Moved
 from jobs.ledger.maintain import Dispatchable
+from jobs.tasks.encryption import readable
 
 
 def settle(app: Celery, moves: Sequence[Moved]) -> None:
@@ -51,7 +52,7 @@ def _after(app: Celery, group: Counted, last: Moved) -> None:
 def _succeeded(app: Celery, group: Counted, lineage: Mapping[str, Any]) -> None:
     source = f"Group {group.id} succeeded"
     if group.body is not None:
-        results = [] if group.body.get("immutable") else groups.results(group.id)
+        results = [] if group.body.get("immutable") else [readable(result) for result in groups.results(group.id)]
         call(app, source, group.body, (results,), lineage)
     if link := group.callbacks.get("on_success"):
         call(app, source, link, (str(group.id),), lineage)

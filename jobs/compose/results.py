@@ -6,6 +6,7 @@ from typing import Any
 from jobs.conf import conf
 from jobs.core.canonical import encode, why_not_storable
 from jobs.tasks.declare import job
+from jobs.tasks.encryption import encrypted_text
 
 
 class NoResult(Exception):
@@ -23,11 +24,12 @@ def class_of(error_type: str, traceback: str) -> tuple[str, str]:
     return "billiard.exceptions", error_type
 
 
-def encoded(value: Any) -> str:
-    """Return what a task returned as JSON.
+def encoded(value: Any, *, encrypt: bool = False) -> str:
+    """Return what a task returned as JSON; encrypted, where that is asked for.
 
     Raises:
         NoResult: it is none, or longer than JOBS_MAX_RESULT_BYTES.
+        EncryptionError: there is no key to encrypt it with.
     """
     try:
         text = encode(value)
@@ -41,7 +43,7 @@ def encoded(value: Any) -> str:
         )
     if why := why_not_storable(text):
         raise NoResult(f"The result cannot be kept: it holds {why}.")
-    return text
+    return encrypted_text(text) if encrypt else text
 
 
 def _megabytes(size: int) -> str:

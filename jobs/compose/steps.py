@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -23,6 +23,7 @@ from jobs.core import described
 from jobs.errors import LeaseLost, StepError
 from jobs.ledger import steps as ledger
 from jobs.ledger.steps import Became, SavedStep
+from jobs.tasks.encryption import decrypted_text, encrypted_text, token_in
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -172,6 +173,7 @@ class _Attempt:
     Attributes:
         let_end: raises what ends the attempt between two steps, where something is to.
         has_steps: whether it may have any: one call of a batch task is several jobs'.
+        encrypt: whether what they return, and the places of loops, are kept encrypted.
         used: the names of the steps that it has come to.
     """
 
@@ -179,6 +181,7 @@ class _Attempt:
     lease_id: str
     let_end: Callable[[], None]
     has_steps: bool
+    encrypt: bool
     used: set[str] = field(default_factory=set)
     loops: list["_Loop[Any]"] = field(default_factory=list)
     _saved: dict[str, SavedStep] | None = None
@@ -214,7 +217,9 @@ class _Attempt:
 
     def _load(self) -> dict[str, SavedStep]:
         if self._saved is None:
-            self._saved = {saved.name: saved for saved in ledger.load(self.job_id)}
+            self._saved = {
+                saved.name: replace(saved, value=_readable_text(saved.value)) for saved in ledger.load(self.job_id)
+            }
         return self._saved
 
     def keep_result(self, name: str, result: Any, began_at: float) -> Any:
@@ -238,7 +243,10 @@ class _Attempt:
     def save(self, saved: SavedStep, began_at: float) -> None:
         """Keep a step. Raises LeaseLost, or StepError where another attempt has kept one of this name."""
         seconds = time.monotonic() - began_at
-        became = _while_database_is_away(partial(ledger.save, self.job_id, self.lease_id, saved, seconds))
+        kept = saved
+        if self.encrypt and saved.value is not None:
+            kept = replace(saved, value=encrypted_text(saved.value))
+        became = _while_database_is_away(partial(ledger.save, self.job_id, self.lease_id, kept, seconds))
         if became is Became.LOST:
             raise LeaseLost(
                 f"The step {saved.name!r} cannot be kept: the job's lease was lost, and another worker may have begun"
@@ -249,6 +257,12 @@ class _Attempt:
                 f"The step {saved.name!r} cannot be kept: an attempt that had lost its lease kept it first."
             )
         self._load()[saved.name] = saved
+
+
+def _readable_text(text: str | None) -> str | None:
+    """Return the JSON that a step has kept, as it was."""
+    token = None if text is None else token_in(text)
+    return text if token is None else decrypted_text(token)
 
 
 def _while_database_is_away(call: Callable[[], Became]) -> Became:
@@ -271,7 +285,9 @@ _current: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
 @contextmanager
-def of_attempt(job_id: uuid.UUID, lease_id: str, *, let_end: Callable[[], None], has_steps: bool) -> Iterator[None]:
+def of_attempt(
+    job_id: uuid.UUID, lease_id: str, *, let_end: Callable[[], None], has_steps: bool, encrypt: bool = False
+) -> Iterator[None]:
     """Let the body that runs meanwhile have steps.
 
     Args:
@@ -280,11 +296,12 @@ def of_attempt(job_id: uuid.UUID, lease_id: str, *, let_end: Callable[[], None],
         let_end: called before each step; raises `Interrupted` where the worker stops, and `Cancel` where nobody wants
             the job any more.
         has_steps: false where the body runs for several jobs.
+        encrypt: whether what they return is kept encrypted.
 
     Raises:
         Interrupted: from within the body, between two of its steps.
     """
-    attempt = _Attempt(job_id, lease_id, let_end, has_steps)
+    attempt = _Attempt(job_id, lease_id, let_end, has_steps, encrypt)
     token = _current.set(attempt)
     try:
         yield

@@ -10,6 +10,8 @@ class HeldBy(StrEnum):
     UNKNOWN_TASK = "unknown-task"
     #: The worker that got it knows the task with other arguments.
     INVALID = "invalid"
+    #: The worker that got it has no key for its arguments.
+    NO_KEY = "no-key"
     #: As many jobs of its task, queue or key as may run, run; or as many as may begin have begun.
     LIMIT = "limit"
     #: The breaker of the dependency that it needs is not closed.
@@ -21,6 +23,8 @@ class HeldBy(StrEnum):
     def words(self) -> str:
         """What people read."""
         match self:
+            case HeldBy.NO_KEY:
+                return "waits for a worker with its key"
             case HeldBy.LIMIT:
                 return "waits for a limit"
             case HeldBy.PAUSED:
@@ -30,5 +34,5 @@ class HeldBy(StrEnum):
         return "needs newer code"
 
 
-#: What a worker with newer code frees.
-FOR_NEWER_CODE = frozenset({HeldBy.UNKNOWN_TASK, HeldBy.INVALID})
+#: What a worker with newer code, or with the key that is missing, frees.
+FOR_NEWER_CODE = frozenset({HeldBy.UNKNOWN_TASK, HeldBy.INVALID, HeldBy.NO_KEY})

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     INVALID = "invalid"
     REJECTED = "rejected"
     UNKNOWN_TASK = "unknown-task"
+    NO_KEY = "no-key"
     UNREADABLE = "unreadable"
 
 

@@ -30,7 +30,9 @@ from jobs.enqueue.message import (
     is_from_ledger,
     outgoing,
 )
+from jobs.errors import EncryptionError
 from jobs.ledger.attempts import Failure
+from jobs.tasks.encryption import argument_texts, encrypts, is_encrypted
 from jobs.tasks.redaction import HIDDEN, hidden_names
 
 LETTER_ID = "x-dead-letter-id"
@@ -132,10 +134,25 @@ def from_message(
     if is_from_ledger(original):
         headers[JOB_ID] = str(portable(original.get("id")))
     message = resendable(message)
+    if encrypts(original.get("task")):
+        message = replace(message, body=_encrypted(message))
     if hidden_names(str(original.get("task"))):
         # What Celery's producers repeat of the arguments.
         headers |= {name: HIDDEN for name in ("argsrepr", "kwargsrepr") if message.headers.get(name)}
     return DeadLetterMessage(queue, replace(message, headers={**message.headers, **headers}))
+
+
+def _encrypted(message: RawMessage) -> bytes | str:
+    """Return the body of a foreign message with its arguments encrypted, where they can be read and there is a key."""
+    body = message.body.encode() if isinstance(message.body, str) else message.body
+    found = read_arguments(body, message.content_type)
+    if found.args is None or found.kwargs is None or is_encrypted(found.kwargs):
+        return message.body
+    try:
+        args, kwargs = argument_texts(json.dumps(found.args), json.dumps(found.kwargs), encrypt=True)
+    except EncryptionError:
+        return message.body
+    return f"[{args}, {kwargs}, {json.dumps(json.loads(body)[2])}]".encode()
 
 
 def resendable(message: Any) -> RawMessage:

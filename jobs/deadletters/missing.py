@@ -100,6 +100,7 @@ _BY_ERROR = {
     "Misfit": Reason.INVALID,
     "Unrunnable": Reason.INVALID,
     "UnknownTask": Reason.UNKNOWN_TASK,
+    "NoKey": Reason.NO_KEY,
     "Reject": Reason.REJECTED,
 }
 

@@ -28,6 +28,7 @@ from jobs.enqueue.gathering import Gathering, as_member, gathered, is_there, tak
 from jobs.enqueue.message import body_size
 from jobs.errors import InvalidArguments, InvalidOption
 from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, there, write
+from jobs.tasks.encryption import argument_texts, with_encrypted_signatures
 from jobs.tasks.keys import limit_key, tenant
 from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
 from jobs.tasks.redaction import hidden_names
@@ -44,6 +45,10 @@ _MESSAGE_OPTIONS = frozenset(
         *("time_limit", "soft_time_limit", "replaced_task_nesting", "properties"),
     }
 )
+
+
+#: Those of them that hold signatures.
+_FOLLOWERS = frozenset({"link", "link_error", "chain", "chord"})
 
 
 def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> Written:
@@ -194,12 +199,17 @@ class _Jobs:
         queue, priority = self._place or placed(task, options, args, kwargs)
         keys = () if self.place is not None else unique_keys(task, args, kwargs, options.unique)
         key, *earlier = keys or (None,)
+        args_text, kwargs_text = argument_texts(
+            json_text(task, "args", list(args)) if args else "[]",
+            json_text(task, "kwargs", dict(kwargs)) if kwargs else "{}",
+            encrypt=task.encrypt,
+        )
         job = self._new(
             id=job_id_of(task, options.task_id),
             queue=queue,
             priority=priority,
-            args=json_text(task, "args", list(args)) if args else "[]",
-            kwargs=json_text(task, "kwargs", dict(kwargs)) if kwargs else "{}",
+            args=args_text,
+            kwargs=kwargs_text,
             unique_key=key,
             earlier_keys=tuple(earlier),
             unique_rule=self._rule,
@@ -241,13 +251,14 @@ def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
         carried[VERSION] = task.version
     if not carried:
         return None
-    read = json.loads(json_text(task, "options", carried))
-    if "headers" in read and (size := len(json.dumps(read["headers"]))) > MOST_HEADERS:
+    kept = json.loads(json_text(task, "options", carried))
+    if "headers" in kept and (size := len(json.dumps(kept["headers"]))) > MOST_HEADERS:
         raise InvalidOption(
             f"{task.name}: the headers have {size:,} bytes: they must not have more than {MOST_HEADERS:,}, what every"
             " broker can carry. Store the data and pass its id."
         )
-    return without_bodies(read)
+    followers = {name: with_encrypted_signatures(kept[name]) for name in _FOLLOWERS & kept.keys()}
+    return without_bodies({**kept, **followers})
 
 
 @dataclass(frozen=True, slots=True)

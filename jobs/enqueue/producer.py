@@ -3,6 +3,7 @@
 They go where jobs of the same queue go, where JOBS_BROKERS gives that queue a broker of its own.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,9 @@ from kombu import pools
 from kombu.entity import Queue
 
 from jobs.conf import brokers
+from jobs.core.canonical import encode
 from jobs.enqueue.brokers import default_url, is_rabbitmq, own_url_of, url_of
+from jobs.tasks.encryption import argument_texts, encrypts, is_encrypted, with_encrypted_signatures
 from jobs.tasks.redaction import HIDDEN, hidden_names
 
 
@@ -42,10 +45,15 @@ class Producer(AMQP):
     def as_task_v2(
         self, task_id: str, name: str, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Return a message, as Celery does."""
+        """Return a message, as Celery does; with nothing in clear of what a task encrypts. Raises EncryptionError."""
         if hidden_names(name):
             options |= {"argsrepr": HIDDEN, "kwargsrepr": HIDDEN}
-        return super().as_task_v2(task_id, name, args, kwargs, *rest, **options)
+        if encrypts(name) and not is_encrypted(kwargs):
+            texts = argument_texts(encode(list(args or ())), encode(dict(kwargs or {})), encrypt=True)
+            args, kwargs = map(json.loads, texts)
+        # What follows it is among the others, by place or by name.
+        follows = {name: with_encrypted_signatures(value) for name, value in options.items()}
+        return super().as_task_v2(task_id, name, args, kwargs, *map(with_encrypted_signatures, rest), **follows)
 
     def _create_task_sender(self) -> Callable[..., Any]:
         """Return what sends a message of Celery's own, by a connection to the broker of its queue."""

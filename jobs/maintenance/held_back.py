@@ -20,11 +20,12 @@ from jobs.core.states import State
 from jobs.core.versions import version_of
 from jobs.deadletters import codec, publisher
 from jobs.deadletters.publisher import BrokerGone
-from jobs.errors import InvalidArguments
+from jobs.errors import EncryptionError, InvalidArguments
 from jobs.ledger import hold
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
 from jobs.ledger.hold import HeldJob
+from jobs.tasks.encryption import arguments_of
 from jobs.tasks.versions import NewerVersion, upgraded
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class HeldBack:
         self._after = found[-1].id if len(found) == BATCH else None
         able = {job.id for job in found if self._can_run(job)}
         if queues := hold.unhold(sorted(able)):
-            logger.info("%d jobs waited for newer code, which this worker has.", len(able))
+            logger.info("%d jobs waited for newer code, or for a key, which this worker has.", len(able))
             self._freed(queues)
         for job in found:
             if job.is_overdue and job.id not in able:
@@ -61,11 +62,12 @@ class HeldBack:
 
     def _can_run(self, job: HeldJob) -> bool:
         task = self._app.tasks.get(job.task)
-        if task is None or job.by != HeldBy.INVALID:
+        if task is None or job.by == HeldBy.UNKNOWN_TASK:
             return task is not None
         try:
-            args, kwargs = upgraded(task, version_of(job.options), loads(job.args), loads(job.kwargs))
-        except NewerVersion:
+            given = arguments_of(loads(job.args), loads(job.kwargs))
+            args, kwargs = upgraded(task, version_of(job.options), *given)
+        except (NewerVersion, EncryptionError):
             return False
         except Exception:  # noqa: BLE001 (what an upgrade function raises is the error of an attempt)
             return True
@@ -80,8 +82,9 @@ class HeldBack:
         taken = hold.take(job, lease_id, conf().lease_seconds)
         if taken is None:
             return
-        waited = f"It waited for newer code since {job.since:%Y-%m-%d %H:%M} UTC (JOBS_DEPLOY_GRACE)."
-        failure = Failure("NeedsNewerCode", f"{waited} {job.last_error}")
+        what, kind = ("a key", "NoKey") if job.by == HeldBy.NO_KEY else ("newer code", "NeedsNewerCode")
+        waited = f"It waited for {what} since {job.since:%Y-%m-%d %H:%M} UTC (JOBS_DEPLOY_GRACE)."
+        failure = Failure(kind, f"{waited} {job.last_error}")
         letter = codec.from_job(taken, taken.attempt, Reason(job.by.value), failure, timezone.now())
         try:
             publisher.post(letter)

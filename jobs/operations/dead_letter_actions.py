@@ -19,8 +19,9 @@ from jobs.models import DeadLetter
 from jobs.operations.actions import requeue
 from jobs.operations.bulk import Progress, Result, record, recorded, slices
 from jobs.operations.filters import DeadLetterFilter, JobFilter
+from jobs.tasks.encryption import arguments_of, is_encrypted
 from jobs.tasks.options import Options
-from jobs.tasks.redaction import HIDDEN, is_hidden
+from jobs.tasks.redaction import ENCRYPTED, HIDDEN, is_hidden
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 from jobs.tasks.versions import NewerVersion, upgraded
@@ -86,24 +87,36 @@ def corrected_arguments(letter: DeadLetter, shown: Mapping[str, Any]) -> tuple[l
 
     Args:
         letter: whose arguments they were.
-        shown: as they are to be; what reads `[redacted]` still has the value that nobody was shown.
+        shown: as they are to be; what reads `[redacted]` or `[encrypted]` still has the value that nobody was shown.
 
     Returns:
         Those that have no name but their position, and the others by name.
+
+    Raises:
+        EncryptionError: they are encrypted, and no key reads them.
     """
     originals = _named(letter)
+    if is_encrypted(letter.kwargs):
+        shown = _decrypted(originals, shown)
     kept = {name for name, value in shown.items() if value == HIDDEN and is_hidden(letter.task, name)}
     kwargs = {name: originals.get(name, value) if name in kept else value for name, value in shown.items()}
     positions = sorted((name for name in kwargs if name.isdecimal()), key=int)
     return [kwargs.pop(position) for position in positions], kwargs
 
 
+def _decrypted(originals: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments that were shown as encrypted: those parameters that were not given stay so."""
+    given = {name: value for name, value in shown.items() if value != ENCRYPTED}
+    kept = {name for name, value in shown.items() if value == ENCRYPTED}
+    return {**{name: value for name, value in originals.items() if name in kept}, **given}
+
+
 def _named(letter: DeadLetter) -> dict[str, Any]:
     signature = getattr(registered().get(letter.task), "takes", None)
     names = list(signature.parameters) if signature else []
-    values = letter.args or []
+    values, by_name = arguments_of(letter.args or [], letter.kwargs or {})
     named = {names[index] if index < len(names) else str(index): value for index, value in enumerate(values)}
-    return {**named, **(letter.kwargs or {})}
+    return {**named, **by_name}
 
 
 def _on_dead_letters(
@@ -171,8 +184,13 @@ def _deliver_anew(letter: DeadLetter) -> uuid.UUID | None:
 
 
 def _upgraded(task: JobTask, letter: DeadLetter) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return a letter's arguments as its task takes them now. Raises InvalidArguments where it does not take them."""
-    args, kwargs = loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs))
+    """Return a letter's arguments as its task takes them now.
+
+    Raises:
+        InvalidArguments: it does not take them.
+        EncryptionError: they are encrypted, and no key reads them.
+    """
+    args, kwargs = arguments_of(loads(json.dumps(letter.args)), loads(json.dumps(letter.kwargs)))
     version = version_in(letter.headers)
     try:
         return upgraded(task, version, args, kwargs)

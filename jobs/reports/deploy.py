@@ -9,8 +9,9 @@ from kombu.utils.json import loads
 
 from jobs.core.states import FINAL
 from jobs.core.versions import version_of
-from jobs.errors import InvalidArguments
+from jobs.errors import EncryptionError, InvalidArguments
 from jobs.models import Job
+from jobs.tasks.encryption import arguments_of
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 from jobs.tasks.versions import NewerVersion, upgraded
@@ -57,9 +58,11 @@ def _misfit(task: "JobTask", job: Job) -> str:
     """Return why a task's code cannot run a job; nothing where it can."""
     version = version_of(job.options)
     # As a worker reads them, with Celery's own types.
-    args, kwargs = loads(json.dumps(job.args)), loads(json.dumps(job.kwargs))
     try:
-        args, kwargs = upgraded(task, version, args, kwargs)
+        given = arguments_of(loads(json.dumps(job.args)), loads(json.dumps(job.kwargs)))
+        args, kwargs = upgraded(task, version, *given)
+    except EncryptionError as exc:
+        return f"{task.name}: its arguments cannot be read. {exc}"
     except NewerVersion as exc:
         return str(exc)
     except Exception as exc:  # noqa: BLE001 (an upgrade function raises what it likes)

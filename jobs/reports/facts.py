@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from jobs import schedules
-from jobs.core.held_by import FOR_NEWER_CODE
+from jobs.core.held_by import FOR_NEWER_CODE, HeldBy
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job
 from jobs.reports import breakers, workers
@@ -48,8 +48,9 @@ def facts(now: datetime) -> Facts:
 def held_back() -> HeldBackJobs | None:
     """Return the jobs that no worker's code can run, or None."""
     found = Job.objects.filter(state=State.QUEUED, held_by__in=FOR_NEWER_CODE).order_by()
-    count, since = found.aggregate(count=Count("pk"), since=Min("held_since")).values()
-    return HeldBackJobs(count, since) if count else None
+    keyless = Count("pk", filter=Q(held_by=HeldBy.NO_KEY))
+    counted = found.aggregate(count=Count("pk"), since=Min("held_since"), without_key=keyless)
+    return HeldBackJobs(**counted) if counted["count"] else None
 
 
 def _missed(entries: list[Entry], now: datetime) -> list[Missed]:

@@ -78,10 +78,11 @@ class Deaf:
 
 @dataclass(frozen=True, slots=True)
 class HeldBackJobs:
-    """Jobs that wait for a worker with newer code, the first of them since a time."""
+    """Jobs that wait for a worker with newer code, the first of them since a time; some of them for one with a key."""
 
     count: int
     since: datetime
+    without_key: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
         yield from _of_queue(queue, facts.workers, now)
     yield from _of_dead_letters(facts)
     if held := facts.held_back:
-        jobs = f"{held.count:,} {'job needs' if held.count == 1 else 'jobs need'} newer code than any worker has"
+        jobs = f"{held.count:,} {'job needs' if held.count == 1 else 'jobs need'} {_needed(held)}"
         yield Alert("jobs held back", f"{jobs}, the first for {duration(now - held.since)}.", "jobs", "q=state:queued")
     yield from _of_schedules(facts, now)
     for silence in facts.silent:
@@ -182,6 +183,14 @@ def _alerts(facts: Facts, now: datetime) -> Iterator[Alert]:
     if waiting_for := facts.housekeeping_lag if facts.workers and facts.housekeeping_lag > LATE_AFTER else 0.0:
         text = f"Maintenance is late: a job has been due, or without its worker, for {duration(waiting_for)}."
         yield Alert("maintenance is late", text, "workers")
+
+
+def _needed(held: HeldBackJobs) -> str:
+    if not held.without_key:
+        return "newer code than any worker has"
+    if held.without_key == held.count:
+        return "a key that no worker has (JOBS_ENCRYPTION_KEYS)"
+    return f"newer code than any worker has, or, {held.without_key:,} of them, a key (JOBS_ENCRYPTION_KEYS)"
 
 
 def _of_schedules(facts: Facts, now: datetime) -> Iterator[Alert]:

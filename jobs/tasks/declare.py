@@ -14,7 +14,7 @@ from jobs.core.retry import MOST_TIMES, TOO_LONG
 from jobs.core.unique_rule import UniqueRule
 from jobs.core.versions import MOST as MOST_VERSIONS, is_version
 from jobs.errors import InvalidOption
-from jobs.tasks import aliases, breakers, limits
+from jobs.tasks import aliases, breakers, encryption, limits
 from jobs.tasks.keys import RULE as KEY_RULE, Key, check_key, is_key
 from jobs.tasks.options import PRIORITIES, UNIQUENESS
 from jobs.tasks.task import JobTask
@@ -70,6 +70,8 @@ class TaskOptions(TypedDict, total=False):
     tenant: Key | None
     #: Names of arguments that nobody is shown, or true for all.
     redact: tuple[str, ...] | bool
+    #: Whether its arguments, results and steps are kept encrypted, by JOBS_ENCRYPTION_KEYS; nobody is shown them.
+    encrypt: bool
     #: Whether clients may submit it over HTTP.
     public: bool
     #: How many jobs of it one client may submit in a stretch of time: `"1000/h"`; None for no limit of its own.
@@ -135,6 +137,8 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
         if callable(others.get(name)):
             # An attribute of the task's class, and no method of it.
             others[name] = staticmethod(cast("Callable[..., object]", others[name]))
+    if options.get("encrypt"):
+        others["redact"] = True
     register = shared_task(base=JobTask, unique_rule=rule, **others)
 
     def declare(function: Callable[..., Any]) -> Any:
@@ -148,7 +152,9 @@ def job(*functions: Callable[..., Any], **options: Unpack[JobOptions]) -> Any:
             check_names(rule.by, names, f"@job {function.__qualname__}")
             for option in ("key", "tenant"):
                 check_key(option, options.get(option), function, bind=bool(options.get("bind")))
-        limits.note(options.get("name") or f"{function.__module__}.{function.__name__}", options)
+        limits.note(name, options)
+        if options.get("encrypt"):
+            encryption.note(name)
         return register(function)
 
     return declare(functions[0]) if functions else declare
@@ -245,6 +251,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda value: isinstance(value, (bool, tuple, list)),
         "true, false, or a tuple of argument names",
     ),
+    "encrypt": (lambda value: isinstance(value, bool), "true or false"),
     "ignore_result": (lambda value: isinstance(value, bool), "true or false"),
     "public": (lambda value: isinstance(value, bool), "true or false"),
     "public_rate": (lambda value: value is None or is_public_rate(value), f"{RATE_RULE}, or None"),

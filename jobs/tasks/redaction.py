@@ -6,10 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from jobs.errors import InvalidOption
+from jobs.tasks.encryption import is_encrypted
 from jobs.tasks.registry import registered
 
 #: What stands where a value is hidden.
 HIDDEN = "[redacted]"
+
+#: What stands where a value cannot be read without a key.
+ENCRYPTED = "[encrypted]"
 
 #: A piece of a hidden text that is so long is hidden wherever it stands: errors repeat long values in part.
 PIECE = 8
@@ -29,6 +33,8 @@ def shown_arguments(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments of a job as they may be shown. The arguments of a task unknown here are hidden whole."""
     args, kwargs = list(args or ()), dict(kwargs or {})
+    if is_encrypted(kwargs):
+        return [], dict.fromkeys(_parameters(registered().get(task_name)) or ["arguments"], ENCRYPTED)
     hidden = hidden_names(task_name)
     if hidden is True:
         return [HIDDEN] * len(args), dict.fromkeys(kwargs, HIDDEN)

@@ -22,6 +22,7 @@ from jobs.tasks.aliases import register
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.calls import JobResult, arguments_of, message_of, plain_arguments
 from jobs.tasks.coroutines import finished
+from jobs.tasks.encryption import arguments_of as arguments_given, is_encrypted
 from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.keys import Key
 from jobs.tasks.options import moment, options_of, route_of, seconds
@@ -74,6 +75,7 @@ class JobTask(TypedCalls[P, R_co], Task):
     key: Key | None = None
     tenant: Key | None = None
     redact: tuple[str, ...] | bool = ()
+    encrypt = False
     public = False
     public_rate: str | None = None
     retention: float | None = None
@@ -163,6 +165,10 @@ class JobTask(TypedCalls[P, R_co], Task):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the body: plainly when called as a function, or eagerly. A worker calls it otherwise (`jobs.worker`)."""
+        if is_encrypted(kwargs):
+            # An error link that is called in place.
+            found_args, found_kwargs = arguments_given(args, kwargs)
+            return self(*found_args, **found_kwargs)
         if self.request.is_eager and not self.request.called_directly:
             return cast("R_co", self._run_eagerly(args, kwargs))
         return cast("R_co", super().__call__(*args, **kwargs))
@@ -245,7 +251,8 @@ class JobTask(TypedCalls[P, R_co], Task):
     def _plain_arguments(
         self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        plain = plain_arguments(self.name, args, kwargs)
+        # A signature that was kept for later brings them encrypted.
+        plain = plain_arguments(self.name, *arguments_given(*plain_arguments(self.name, args, kwargs)))
         if self._dump_pydantic_arguments is None:
             return plain
         self.check_arguments(*plain)

@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.operations import wording
 from jobs.operations.wording import NOTHING, duration
 from jobs.reports.counts import EXACT_UP_TO, Count
-from jobs.tasks.redaction import HIDDEN
+from jobs.tasks.redaction import ENCRYPTED, HIDDEN
 
 register = template.Library()
 
@@ -139,6 +139,8 @@ class _Tree:
             return {"name": name, "inner": self.nodes(value, depth + 1), "words": words, "open": len(value) <= 12}
         if value == HIDDEN:
             return {"name": name, "kind": "hidden", "text": "hidden"}
+        if value == ENCRYPTED:
+            return {"name": name, "kind": "hidden", "text": "encrypted"}
         text = json.dumps(value, ensure_ascii=False)
         kind = "text" if isinstance(value, str) else "other"
         return {"name": name, "kind": kind, "text": text, "long": len(text) > LONG_TEXT, "start": text[:LONG_TEXT]}

@@ -7,6 +7,7 @@ from jobs.core.canonical import encode
 from jobs.core.states import WAITING, State
 from jobs.errors import InvalidArguments
 from jobs.models import Job
+from jobs.tasks.encryption import arguments_of
 from jobs.tasks.registry import registered
 
 #: Jobs named in an error.
@@ -68,10 +69,11 @@ def _matching(task: Any, kwargs: Mapping[str, Any] | None, queue: str | None) ->
 def _arguments(job: Job) -> dict[str, str]:
     """Return a job's arguments by name, defaults included, as JSON."""
     task = registered().get(job.task)
+    args, kwargs = arguments_of(job.args, job.kwargs)
     try:
-        named = task.named_arguments(job.args, job.kwargs) if task is not None else job.kwargs
+        named = task.named_arguments(args, kwargs) if task is not None else kwargs
     except InvalidArguments:
-        named = job.kwargs
+        named = kwargs
     return {name: encode(value) for name, value in named.items()}
 
 

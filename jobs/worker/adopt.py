@@ -22,6 +22,7 @@ from jobs.enqueue.enqueuer import json_text
 from jobs.enqueue.message import CONTENT_ENCODING, CORRELATION_HEADER, IDEMPOTENCY_HEADER, LEDGER_HEADER
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger.enqueue import NewJob
+from jobs.tasks.encryption import argument_texts, arguments_of, is_encrypted, with_encrypted_signatures
 from jobs.tasks.keys import limit_key, tenant
 from jobs.tasks.options import NAME_LENGTH
 
@@ -55,12 +56,15 @@ def new_job(
     except InvalidArguments as exc:
         raise InvalidTaskError(str(exc)) from exc
     job_id = ledger_id(str(headers["id"]))
+    encrypt = task.encrypt and not is_encrypted(body.kwargs)
+    args, kwargs = argument_texts(dumps(list(body.args)), dumps(dict(body.kwargs)), encrypt=encrypt)
+    follows = with_encrypted_signatures(json.loads(dumps(body.embedded)))
     hard, soft = headers.get("timelimit") or (None, None)
     message = {
-        "link": body.embedded.get("callbacks"),
-        "link_error": body.embedded.get("errbacks"),
-        "chain": body.embedded.get("chain"),
-        "chord": body.embedded.get("chord"),
+        "link": follows.get("callbacks"),
+        "link_error": follows.get("errbacks"),
+        "chain": follows.get("chain"),
+        "chord": follows.get("chord"),
         "group_id": headers.get("group"),
         "group_index": headers.get("group_index"),
         "root_id": headers.get("root_id"),
@@ -75,8 +79,8 @@ def new_job(
         id=job_id,
         task=task.name,
         queue=_queue(task, delivery_info),
-        args=dumps(list(body.args)),
-        kwargs=dumps(dict(body.kwargs)),
+        args=args,
+        kwargs=kwargs,
         options=json.loads(dumps(kept)) if kept else None,
         priority=priority_of(task, delivery_info),
         max_retries=task.max_retries,
@@ -92,7 +96,7 @@ def new_job(
 
 def _made(make: Callable[..., str | None], task: "JobTask", body: Body) -> str | None:
     try:
-        return make(task, body.args, body.kwargs)
+        return make(task, *arguments_of(body.args, body.kwargs))
     except EnqueueError:
         # Its attempt says what is wrong.
         return None

@@ -30,12 +30,13 @@ from jobs.core.places import is_awaited
 from jobs.core.retry import RetryPolicy
 from jobs.core.versions import version_of
 from jobs.enqueue.enqueuer import enqueuing_for
-from jobs.errors import InvalidArguments
+from jobs.errors import EncryptionError, InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.tasks import keys
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
+from jobs.tasks.encryption import arguments_of
 from jobs.tasks.replacing import Replaced
 from jobs.tasks.versions import NewerVersion, upgraded
 from jobs.worker import attempt_logs, callbacks, cancelling, observers, sessions
@@ -122,6 +123,10 @@ class UpgradeFailed(Exception):
     """The error of a job whose arguments an upgrade function of its task could not read."""
 
 
+class NoKey(Exception):
+    """The error of a job whose arguments are encrypted by a key that the worker does not have."""
+
+
 class NeedsNewerCode(Misfit):
     """The error of a job whose arguments fitted the code that enqueued it, and do not fit the worker's."""
 
@@ -202,7 +207,9 @@ def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[tuple["JobTas
     task: JobTask = current_app.tasks[first.job.task]
     for attempt in attempts:
         try:
-            attempt.args, attempt.kwargs = loads(attempt.job.args), loads(attempt.job.kwargs)
+            attempt.args, attempt.kwargs = arguments_of(loads(attempt.job.args), loads(attempt.job.kwargs))
+        except EncryptionError as exc:
+            attempt.error = NoKey(f"The arguments cannot be read. {exc}")
         except Exception as exc:  # noqa: BLE001 (what cannot be read is that job's error)
             attempt.error = exc
     request = request_of(first.job, first.args, first.kwargs, work.hostname, work.parent_pid)
@@ -301,7 +308,7 @@ def _let_end() -> None:
 def _with_steps(task: "JobTask", job: Claimed) -> Iterator[None]:
     """Let the body have steps, unless it runs for several jobs."""
     try:
-        with steps.of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=not task.batch):
+        with steps.of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=not task.batch, encrypt=task.encrypt):
             yield
     except steps.Interrupted:
         raise WorkerStopped(
@@ -356,7 +363,7 @@ def _report(
         try:
             text = contained(request, partial(_followed_by, attempt.job.options or {}, result))
             keeps = not task.ignore_result or is_awaited(attempt.job.options)
-            value = contained(request, partial(encoded, result)) if keeps else None
+            value = contained(request, partial(encoded, result, encrypt=task.encrypt)) if keeps else None
         except Exception as exc:  # noqa: BLE001 (what nothing can follow is no success)
             attempt.error = exc
             _decide(task, attempt, attempts)
@@ -381,6 +388,8 @@ def outcome_of(  # noqa: PLR0911 (one line for each kind of error)
             return outcomes.Dead(Reason.DEADLINE)
         case NeedsNewerCode():
             return outcomes.HeldBack(HeldBy.INVALID)
+        case NoKey():
+            return outcomes.HeldBack(HeldBy.NO_KEY)
         case Misfit():
             return outcomes.Dead(Reason.INVALID)
         case WorkerStopped():

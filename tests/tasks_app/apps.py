@@ -11,4 +11,4 @@ class TasksAppConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the worker know the tasks that stand in no module named `tasks`."""
-        from tests.tasks_app import canvas, django_tasks, hostile, shop  # noqa: F401, PLC0415 (apps must be ready)
+        from tests.tasks_app import canvas, django_tasks, hostile, sealed, shop  # noqa: F401, PLC0415 (apps must be ready)

@@ -107,7 +107,8 @@ class ReplayIn(In):
     """How to run a dead letter again."""
 
     kwargs: dict[str, Any] | None = Field(
-        default=None, description="Other arguments: then it becomes a new job. `[redacted]` keeps its value."
+        default=None,
+        description="Other arguments: then it becomes a new job. `[redacted]` or `[encrypted]` keeps its value.",
     )
     force: StrictBool = Field(default=False, description="Although it was replayed or discarded before.")
 

@@ -57,7 +57,9 @@ class JobOut(BaseModel):
     task: str
     queue: str
     state: State
-    kwargs: dict[str, Any] = Field(description="Its arguments by name; what the task hides reads `[redacted]`.")
+    kwargs: dict[str, Any] = Field(
+        description="Its arguments by name; what the task hides reads `[redacted]` or `[encrypted]`."
+    )
     priority: int
     attempt: int = Field(description="Attempts begun, over all replays.")
     max_retries: int | None = Field(description="Attempts after the first; null for no limit.")
