@@ -5,6 +5,8 @@ by this channel alone; nobody above it knows of two. What is urgent overtakes th
 urgent, as among the rest, the order is that of arrival.
 """
 
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from amqp.exceptions import NotFound
@@ -34,12 +36,42 @@ class Connection(pyamqp.Connection):
         self.with_lane: set[str] = set()
 
 
+#: Stands in a consumer's tag behind the one that Kombu knows, before the number of times that it was begun anew.
+RENEWED = ".renewed-"
+
+
+def _known(tag: str) -> str:
+    """Return the tag that Kombu knows a consumer by."""
+    return tag.partition(RENEWED)[0]
+
+
+@dataclass(slots=True)
+class Consumed:
+    """One consumer.
+
+    Attributes:
+        queue: what it consumes.
+        options: with which.
+        heard_at: when a message last came (monotonic).
+        tag: by which RabbitMQ knows it.
+        renewals: how often it was begun anew.
+    """
+
+    queue: str
+    options: dict[str, Any]
+    heard_at: float
+    tag: str
+    renewals: int = 0
+
+
 class LaneChannel(pyamqp.Channel):
     """Kombu's channel, with a lane for each quorum queue."""
 
     def __init__(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(connection, *args, **kwargs)
         self._lane_tags: dict[str, str] = {}
+        #: By tag, of queues with a lane, and of the lanes.
+        self._consumed: dict[str, Consumed] = {}
         #: Consumers of queues with a lane that RabbitMQ has ended: somebody deleted the queue.
         self.ended_tags: set[str] = set()
 
@@ -95,17 +127,38 @@ class LaneChannel(pyamqp.Channel):
         tag: str = super().basic_consume(queue, consumer_tag, *args, **kwargs)
         if self._has_lane(queue):
             self._lane_tags[tag] = super().basic_consume(lane(queue), lane(tag), *args, **kwargs)
+            for name, its in ((queue, tag), (lane(queue), self._lane_tags[tag])):
+                self._consumed[its] = Consumed(name, kwargs, time.monotonic(), its)
         return tag
+
+    def renew_silent(self, seconds: float) -> None:
+        """Consume anew what no message came from for so long.
+
+        RabbitMQ does not tell each consumer whose queue was deleted, least of all where the queue is declared again at
+        once; that consumer would wait for ever. No answer is asked for, nor waited for: where the queue is not there
+        at all, RabbitMQ closes the channel (NOT_FOUND), and the worker connects anew and declares its queues.
+
+        The tag is another one each time: RabbitMQ 3.10 fails (INTERNAL_ERROR) where one is used again whose consumer
+        was cancelled with messages that wait for their acknowledgement.
+        """
+        now = time.monotonic()
+        for known, consumed in self._consumed.items():
+            if now - consumed.heard_at >= seconds:
+                super().basic_cancel(consumed.tag, nowait=True)
+                consumed.heard_at, consumed.renewals = now, consumed.renewals + 1
+                consumed.tag = f"{known}{RENEWED}{consumed.renewals}"
+                super().basic_consume(consumed.queue, consumed.tag, **{**consumed.options, "nowait": True})
 
     def _on_ended(self, tag: str) -> None:
         # Without it the client raises an error, which Celery may overlook in the first moments of its loop.
-        self.ended_tags.add(tag.removesuffix(URGENT))
+        self.ended_tags.add(_known(tag).removesuffix(URGENT))
 
     def basic_cancel(self, consumer_tag: str, *args: Any, **kwargs: Any) -> Any:
         """Consume a queue and its lane no more."""
         beside = self._lane_tags.pop(consumer_tag, None)
         if beside is not None:
-            super().basic_cancel(beside, *args, **kwargs)
+            super().basic_cancel(self._consumed.pop(beside).tag, *args, **kwargs)
+            consumer_tag = self._consumed.pop(consumer_tag).tag
         return super().basic_cancel(consumer_tag, *args, **kwargs)
 
     def basic_get(self, queue: str = "", *args: Any, **kwargs: Any) -> Any:
@@ -116,6 +169,8 @@ class LaneChannel(pyamqp.Channel):
     def message_to_python(self, raw_message: Any) -> Any:
         """Return Kombu's message. Whoever receives it need not know of the lane it came by."""
         delivery = raw_message.delivery_info
+        if consumed := self._consumed.get(_known(delivery.get("consumer_tag", ""))):
+            consumed.heard_at = time.monotonic()
         queue = str(delivery.get("routing_key", "")).removesuffix(URGENT)
         if not delivery.get("exchange") and self._has_lane(queue):
             delivery["routing_key"] = queue

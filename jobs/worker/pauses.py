@@ -12,6 +12,7 @@ from typing import Any
 
 from kombu.entity import Queue as BrokerQueue
 
+from jobs.conf import conf
 from jobs.enqueue.set_aside import SetAside
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ class Pauses:
             tasks.cancel_by_queue(name)
         for name in sorted(wanted - consumed):
             self._open(tasks, self._queues[name])
+        if renew_silent := getattr(tasks.channel, "renew_silent", None):
+            renew_silent(conf().resend_seconds)
 
     def _open(self, tasks: Any, queue: BrokerQueue) -> None:
         if not self._set_aside.declare(self._consumer.connection, queue):

@@ -29,7 +29,7 @@ from tests.brokers.messages import message
 from tests.brokers.rabbitmq import RabbitMQ
 from tests.brokers.system import System
 from tests.tasks_app import tasks
-from tests.waiting import wait_for
+from tests.waiting import always, wait_for
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -56,6 +56,11 @@ def node(rabbitmq_node: RabbitMQ) -> Iterator[RabbitMQ]:
 def depth(node: amqp.Connection, queue: str) -> int:
     """Return how many messages a queue of RabbitMQ holds."""
     return int(node.channel().queue_declare(queue, passive=True).message_count)
+
+
+def all_happened(system: System, effects: list[str]) -> bool:
+    """Return whether each of these effects happened."""
+    return all(map(system.effects.count, effects))
 
 
 def test_queues_are_quorum_queues(publisher: PublishesJobs, node: amqp.Connection) -> None:
@@ -256,6 +261,56 @@ def test_a_queue_of_other_arguments_stops_no_other(system: System, node: amqp.Co
         node.channel().queue_delete("tests.other")
     wait_for(lambda: system.effects.count("elsewhere"), 60)
     assert Job.objects.get(pk=refused.pk).attempt == 1
+
+
+def test_a_queue_that_is_deleted_under_its_worker_is_consumed_again(system: System, node: amqp.Connection) -> None:
+    worker = system.start_worker(environment=IMPATIENT)
+    # Of a queue that is declared again at once, RabbitMQ tells its consumers now and then, and now and then not.
+    for number, names in enumerate([["default"], ["default.urgent"], ["default", "default.urgent"]] * 3):
+        for name in names:
+            node.channel().queue_delete(name)
+        wanted = [f"{number} ordinary", f"{number} urgent"]
+        for effect, priority in zip(wanted, (5, 9), strict=True):
+            tasks.note.apply_async([effect], priority=priority)
+        wait_for(partial(all_happened, system, wanted), 20, what=f"jobs after {names} went")
+    assert worker.exit_code is None
+
+
+@pytest.mark.parametrize("name", ["default", "default.urgent"])
+def test_a_consumer_that_rabbitmq_has_forgotten_begins_anew(publisher: PublishesJobs, name: str) -> None:
+    publisher.publish([message(0)])
+    received: list[str] = []
+    with current_app.connection_for_read() as connection, connection.channel() as channel:
+        queue = current_app.amqp.queues["default"](channel)
+        queue.declare()
+        consumer = Consumer(channel, [queue], on_message=lambda message: received.append(message.headers["id"]))
+        consumer.consume()
+        wait_for(lambda: received or connection.drain_events(timeout=5), passing_over=(TimeoutError,))
+        [tag] = consumer._active_tags.values()
+        # As RabbitMQ does it: this side does not hear of it, nor of what comes then.
+        amqp.Channel.basic_cancel(channel, tag if name == "default" else lanes.lane(tag), nowait=True)
+        publisher.publish([message(1, priority=5 if name == "default" else 9)])
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.5)
+        channel.renew_silent(3600)
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.5)
+        channel.renew_silent(0)
+        wait_for(lambda: len(received) == 2 or connection.drain_events(timeout=1), passing_over=(TimeoutError,))
+
+
+def test_what_a_silent_consumer_holds_is_neither_lost_nor_delivered_twice(system: System) -> None:
+    worker = system.start_worker(concurrency=1, environment={**IMPATIENT, "JOBS_RESEND_SECONDS": "1"})
+    gate = system.gate("gate")
+    tasks.gated.delay("long", str(gate))
+    wait_for(lambda: system.effects.count("long began"))
+    names = [f"behind {number}" for number in range(40)]
+    for name in names:
+        tasks.note.delay(name)
+    always(lambda: worker.exit_code is None, 2.5)
+    gate.touch()
+    wait_for(partial(all_happened, system, names), 20)
+    assert [name for name in names if system.effects.count(name) != 1] == []
 
 
 # --- Properties that cannot be read -----------------------------------------------------------------
