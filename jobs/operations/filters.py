@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -208,10 +208,15 @@ def _path(field: str, keys: Sequence[str | int]) -> Combinable:
 
 
 def _given(selection: JobFilter | DeadLetterFilter) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in asdict(selection).items() if value}
+    values = {field.name: getattr(selection, field.name) for field in fields(selection)}
+    return {name: _plain(value) for name, value in values.items() if value}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value if isinstance(value, (bool, int, float)) else Truncator(str(value)).chars(RECORDED)
+    if isinstance(value, (bool, int, float)):
+        return value
+    text = str(value)
+    # Of ten thousand ids none needs Django's way to count characters, which is a slow one.
+    return text if len(text) <= RECORDED else Truncator(text).chars(RECORDED)
