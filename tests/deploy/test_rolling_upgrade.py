@@ -5,7 +5,6 @@ The version before is a commit; `UPGRADING.md` says what a version promises to t
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -16,6 +15,7 @@ from django.conf import settings
 
 from jobs.models import DeadLetter
 from tests.acceptance.worker import Worker
+from tests.commands import Commands
 from tests.conftest import REPORTS
 from tests.databases import default_database_at
 from tests.environment import environment
@@ -57,20 +57,15 @@ class Site:
         self._folder = folder
         self._stack = stack
         self._numbers = count(1)
+        self._commands: dict[Path, Commands] = {}
         self.reports: list[Callable[[], tuple[str, str]]] = []
 
     def manage(self, code: Path, *arguments: str) -> str:
         """Run a management command of one of the versions."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=code,
-            env={**os.environ, **self._variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        if code not in self._commands:
+            self._commands[code] = Commands(self._variables, code)
+            self._stack.callback(self._commands[code].stop)
+        return self._commands[code].run(*arguments)
 
     def submit(self, code: Path, task: str, effect: str, *options: str) -> None:
         """Enqueue a job by the code of one of the versions."""

@@ -1,6 +1,5 @@
 """`python -m examples.demo`, with a worker, on SQLite and `ledger://`: nothing else is needed."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,40 +9,45 @@ import pytest
 from django.conf import settings
 
 from tests.acceptance.worker import Worker
+from tests.commands import Commands
 
 
 @pytest.fixture(scope="module")
-def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What leads to a database of the module's own, with the tables of the examples."""
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Commands of a site with the examples, on a database of the module's own that has their tables."""
     folder = tmp_path_factory.mktemp("examples")
-    variables = {
-        "EXTRA_APPS": "examples",
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-        "BROKER_URL": "ledger://",
-        "VAR_DIR": str(folder),
-    }
-    run("manage.py", "migrate", "--verbosity", "0", variables=variables)
-    return variables
+    commands = Commands(
+        {
+            "EXTRA_APPS": "examples",
+            "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+            "BROKER_URL": "ledger://",
+            "VAR_DIR": str(folder),
+        },
+        settings.BASE_DIR,
+    )
+    commands.run("migrate", "--verbosity", "0")
+    yield commands
+    commands.stop()
 
 
 @pytest.fixture(scope="module")
-def told(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def told(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What the demo says."""
     log = tmp_path_factory.mktemp("worker") / "log"
-    worker = Worker("examples", environment={**os.environ, **variables}, log=log, pool="threads")
+    worker = Worker("examples", environment=commands.environment, log=log, pool="threads")
     try:
         worker.start()
         worker.wait_until_ready()
-        yield run("-m", "examples.demo", variables=variables)
+        yield demo(commands.environment)
     finally:
         worker.clean_up()
 
 
-def run(*arguments: str, variables: dict[str, str]) -> str:
+def demo(environment: dict[str, str]) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", "examples.demo"],
         cwd=settings.BASE_DIR,
-        env={**os.environ, **variables},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -71,11 +75,11 @@ def test_an_example_does_what_it_says(line: str, told: str) -> None:
     assert line in told
 
 
-def test_the_migrations_of_the_examples_are_made(variables: dict[str, str]) -> None:
-    assert "No changes" in run("manage.py", "makemigrations", "--check", "--dry-run", "examples", variables=variables)
+def test_the_migrations_of_the_examples_are_made(commands: Commands) -> None:
+    assert "No changes" in commands.run("makemigrations", "--check", "--dry-run", "examples")
 
 
-def test_every_example_is_told_of(variables: dict[str, str]) -> None:
+def test_every_example_is_told_of() -> None:
     folder = Path(settings.BASE_DIR) / "examples"
     told = (folder / "README.md").read_text()
     kept = {"__init__", "apps", "models", "tasks", "demo", "http"}

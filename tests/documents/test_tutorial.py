@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,12 +13,16 @@ import pytest
 from django.conf import settings
 
 from tests.acceptance.worker import Worker
+from tests.commands import Commands
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
 BASE: Path = settings.BASE_DIR
 BLOCK = re.compile(r"^( *)```(python|sh|text)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+MANAGE = ".venv/bin/python manage.py "
+#: What only a shell understands.
+SHELL = re.compile("[|<>&;]")
 
 
 class Reader:
@@ -33,6 +38,7 @@ class Reader:
             "BROKER_URL": "ledger://",
             "PYTHONPATH": str(folder),
         }
+        self._commands = Commands(self._variables, BASE)
         self._worker: Worker | None = None
         self._said = ""
         for entry in (".venv", "manage.py"):
@@ -52,6 +58,7 @@ class Reader:
 
     def leave(self) -> None:
         """Stop what runs."""
+        self._commands.stop()
         if self._worker is not None:
             self._worker.clean_up()
 
@@ -61,7 +68,7 @@ class Reader:
         if file.endswith("tasks.py"):
             # As `make up` does.
             self.leave()
-            self._run(".venv/bin/python manage.py migrate --verbosity 0")
+            self._commands.run("migrate", "--verbosity", "0")
             self._worker = Worker(
                 "tutorial", environment=self._variables, log=self.folder / "worker.log", pool="threads"
             )
@@ -71,6 +78,8 @@ class Reader:
     def _run(self, command: str) -> str:
         if self._database.exists() and " list " in command and "--state queued" not in command:
             wait_for(self._nothing_to_do, 30)
+        if command.startswith(MANAGE) and not SHELL.search(command):
+            return self._commands.run(*shlex.split(command.removeprefix(MANAGE)))
         done = subprocess.run(
             ["bash", "-c", command], cwd=self.folder, env=self._variables, capture_output=True, text=True, check=False
         )
@@ -79,7 +88,11 @@ class Reader:
 
     def _nothing_to_do(self) -> bool:
         with closing(sqlite3.connect(self._database)) as database:
-            waiting = "SELECT count(*) FROM jobs_job WHERE state IN ('queued', 'running')"
+            # The letter of a dead job follows in a moment.
+            waiting = (
+                "SELECT count(*) FROM jobs_job WHERE state IN ('queued', 'running')"
+                " OR (state = 'dead' AND id NOT IN (SELECT job_id FROM jobs_deadletter WHERE job_id IS NOT NULL))"
+            )
             return bool(database.execute(waiting).fetchone() == (0,))
 
     def _compare(self, text: str) -> None:
