@@ -4,6 +4,7 @@ A line goes to the parent process as soon as it is logged, so that one logged by
 is kept. Logging never makes a task wait: what the parent process cannot take at once is counted and not kept.
 """
 
+import atexit
 import logging
 import pickle
 import time
@@ -109,6 +110,7 @@ def _rows(lines: Sequence[Line]) -> Iterator[AttemptLog]:
 
 #: Made before the pool forks.
 collector = _Collector()
+atexit.register(collector.close)
 worker_process_init.connect(collector.belong_to_child, weak=False, dispatch_uid="jobs.attempt_logs")
 
 

@@ -4,6 +4,7 @@ What was sent is with the parent even when its sender is killed right after it: 
 that it was running, and none that had ended. Celery's own pipe tells of a whole chunk, when its last job has ended.
 """
 
+import atexit
 import os
 import pickle
 import struct
@@ -109,4 +110,5 @@ def _nobody(reports: Sequence[Any]) -> None:
 
 #: Made before the pool forks.
 reports = Reports()
+atexit.register(reports.close)
 worker_process_init.connect(reports.belong_to_child, weak=False, dispatch_uid="jobs.reports")
