@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from celery.result import ResultBase
+
 from jobs.conf import conf
 from jobs.core.canonical import encode, why_not_storable
 from jobs.tasks.declare import job
@@ -24,6 +26,11 @@ def class_of(error_type: str, traceback: str) -> tuple[str, str]:
     return "billiard.exceptions", error_type
 
 
+def plain(value: Any) -> Any:
+    """Return what a task returned as others get it: the result of what it has called as Celery's backends keep that."""
+    return value.as_tuple() if isinstance(value, ResultBase) else value
+
+
 def encoded(value: Any, *, encrypt: bool = False) -> str:
     """Return what a task returned as JSON; encrypted, where that is asked for.
 
@@ -32,7 +39,7 @@ def encoded(value: Any, *, encrypt: bool = False) -> str:
         EncryptionError: there is no key to encrypt it with.
     """
     try:
-        text = encode(value)
+        text = encode(plain(value))
     except (TypeError, ValueError, RecursionError) as exc:
         raise NoResult(f"The result cannot be kept: it cannot be written as JSON: {exc}.") from None
     size, limit = len(text.encode("utf-8", "surrogatepass")), conf().max_result_bytes

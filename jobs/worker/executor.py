@@ -21,7 +21,7 @@ from kombu.utils.json import dumps, loads
 from jobs.compose import steps
 from jobs.compose.followers import call_in_place
 from jobs.compose.replacements import canvas_json
-from jobs.compose.results import encoded
+from jobs.compose.results import encoded, plain
 from jobs.conf import conf
 from jobs.core import described, outcome as outcomes
 from jobs.core.held_by import HeldBy
@@ -447,7 +447,7 @@ def _followed_by(options: Mapping[str, Any], result: Any) -> str | None:
     if not takers:
         return None
     try:
-        return str(dumps(result))
+        return str(dumps(plain(result)))
     except Exception as exc:  # noqa: BLE001 (whatever the result raises, it is no JSON)
         if all(isinstance(taker, Mapping) and taker.get("immutable") for taker in takers):
             return "null"

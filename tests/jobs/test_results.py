@@ -56,6 +56,11 @@ def parent() -> str:
     return str(noop.delay().id)
 
 
+@job(name="tests.results.calls", ignore_result=False)
+def calls() -> AsyncResult:
+    return group(noop.s(), noop.s()).apply_async()
+
+
 def asked(result: Any) -> AsyncResult:
     return AsyncResult(str(result.id))
 
@@ -72,6 +77,16 @@ def test_a_kept_value_is_what_get_returns(value: Any) -> None:
     assert not asked(result).failed()
     assert (asked(result).result, asked(result).traceback) == (value, None)
     assert asked(result).date_done == result.job.finished_at
+
+
+def test_of_a_result_that_a_task_returned_what_names_it_is_kept_and_what_follows_gets_the_same() -> None:
+    result = (calls.s() | give.s()).apply_async()
+    for _ in range(2):
+        deliver(Job.objects.get(task__startswith="tests.results", state=State.QUEUED))
+    named = AsyncResult(result.id).get(timeout=5)
+    members = sorted(str(one.pk) for one in Job.objects.filter(task=noop.name))
+    assert sorted(child for (child, _), _ in named[1]) == members
+    assert AsyncResult(result.parent.id).get(timeout=5) == named
 
 
 def test_a_value_is_not_kept_unless_asked_for() -> None:
