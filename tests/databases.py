@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
+from jobs.compose import ends
 from project.database import configuration
 from tests.environment import environment
 
@@ -66,6 +67,7 @@ def default_database_at(url: str, *, prepared: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
+        ends.listener.stop()
         connections["default"].close()
         connections.settings["default"] = earlier_settings
         connections["default"] = earlier_connection

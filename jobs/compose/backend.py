@@ -1,5 +1,6 @@
 """Celery's result backend over the ledger: `AsyncResult(id)` tells what the job's row says."""
 
+import ast
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ from celery.exceptions import ImproperlyConfigured, TimeoutError as CeleryTimeou
 from celery.result import AsyncResult, ResultBase, result_from_tuple
 from django.apps import apps
 
+from jobs.compose.ends import Pauses
 from jobs.compose.results import class_of
 from jobs.core.job_ids import ledger_id
 from jobs.core.states import State
@@ -39,9 +41,6 @@ STATUS = {
 
 #: How long `get()` waits for a job to be there at all, in seconds: a call by a message becomes one in a worker.
 UNKNOWN_SECONDS = 5.0
-
-#: The first pause between two looks, in seconds; later ones are a tenth of the time waited, up to `interval`.
-FIRST_PAUSE = 0.005
 
 
 class LedgerBackend(BaseBackend):
@@ -111,9 +110,20 @@ class LedgerBackend(BaseBackend):
             celery.exceptions.TimeoutError: it has not ended in `timeout` seconds.
         """
         self._ensure_not_eager()
+        with Pauses(interval) as pauses:
+            return self._waited_for(task_id, timeout, pauses, on_interval, before)
+
+    def _waited_for(
+        self,
+        task_id: str,
+        timeout: float | None,
+        pauses: Pauses,
+        on_interval: Callable[[], object] | None,
+        before: ResultBase | None,
+    ) -> dict[str, Any]:
         began_at = unknown_since = time.monotonic()
         while True:
-            meta = self._meta(task_id)
+            job_id, meta = self._standing(task_id)
             if meta is not None and meta["status"] in states.READY_STATES:
                 return meta
             if on_interval:
@@ -130,7 +140,7 @@ class LedgerBackend(BaseBackend):
                 job = self._job(task_id)
                 state = "not there yet" if job is None else job.state
                 raise CeleryTimeout(f"Job {task_id} has not ended in {timeout:g} s; it is {state}.")
-            time.sleep(min(max(FIRST_PAUSE, (now - began_at) / 10), interval, left))
+            pauses.pause(left, job_id)
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         # What Celery says of an id that it does not know.
@@ -148,18 +158,23 @@ class LedgerBackend(BaseBackend):
 
     def _meta(self, task_id: str) -> dict[str, Any] | None:
         """Return the record of a job; None where nobody knows of one."""
-        job = self._job(task_id)
+        return self._standing(task_id)[1]
+
+    def _standing(self, task_id: str) -> tuple[uuid.UUID, dict[str, Any] | None]:
+        """Return the id of the job by whose end another ends, which is its own or a replacement's, and its record."""
+        job_id, job = ledger_id(task_id), self._job(task_id)
         replaced = job
         while job is not None and job.replaced_by is not None and job.state == State.SUCCEEDED:
-            replaced, job = job, self._job(str(job.replaced_by))
+            replaced, job_id = job, job.replaced_by
+            job = self._job(str(job_id))
         if job is not None:
-            return {**self._record(job), "task_id": task_id}
+            return job_id, {**self._record(job), "task_id": task_id}
         # A body that has not been enqueued, and perhaps will not be.
-        wanted = task_id if replaced is None else str(replaced.replaced_by)
-        group = apps.get_model("jobs", "JobGroup").objects.filter(body_id=ledger_id(wanted)).first()
+        group = apps.get_model("jobs", "JobGroup").objects.filter(body_id=job_id).first()
         if group is not None:
-            return self._record_of_body(task_id, group)
-        return None if replaced is None else {"task_id": task_id, "status": states.PENDING, "result": None}
+            return job_id, self._record_of_body(task_id, group)
+        known = replaced is not None
+        return job_id, {"task_id": task_id, "status": states.PENDING, "result": None} if known else None
 
     def _record_of_body(self, task_id: str, group: "JobGroup") -> dict[str, Any]:
         meta: dict[str, Any] = {"task_id": task_id, "status": states.PENDING, "result": None, "traceback": None}
@@ -248,4 +263,13 @@ def _error(job: "Job", status: str, failed: "Attempt | None") -> dict[str, Any] 
         kind, _, message = job.last_error.partition(": ")
         return {"exc_module": None, "exc_type": kind or "Exception", "exc_message": message}
     module, name = class_of(failed.error_type, failed.traceback)
-    return {"exc_module": module, "exc_type": name, "exc_message": failed.error}
+    return {"exc_module": module, "exc_type": name, "exc_message": _arguments(failed.error)}
+
+
+def _arguments(message: str) -> list[Any]:
+    """Return what an exception was made of, by its text: one of several values shows them as a tuple."""
+    try:
+        found = ast.literal_eval(message) if message.startswith("(") else None
+    except (MemoryError, RecursionError, SyntaxError, ValueError):
+        found = None
+    return list(found) if isinstance(found, tuple) and len(found) > 1 else [message]

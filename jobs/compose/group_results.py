@@ -6,7 +6,9 @@ from typing import Any
 
 from celery.result import AsyncResult, GroupResult, ResultBase, assert_will_not_block
 
-from jobs.compose.backend import FIRST_PAUSE, UNKNOWN_SECONDS, LedgerBackend
+from jobs.compose.backend import UNKNOWN_SECONDS, LedgerBackend
+from jobs.compose.ends import Pauses
+from jobs.core.job_ids import ledger_id
 
 
 class JobGroupResult(GroupResult):
@@ -57,22 +59,11 @@ class JobGroupResult(GroupResult):
         """
         if disable_sync_subtasks:
             assert_will_not_block()
-        began_at = known_at = time.monotonic()
-        while True:
-            unready, known = self._look()
-            now = time.monotonic()
-            known_at = now if known else known_at
-            is_late = timeout is not None and now - began_at >= timeout
-            if not unready or is_late or now - known_at >= UNKNOWN_SECONDS:
-                break
-            if propagate:
-                self._throw_before(unready)
-            if on_interval:
-                on_interval()
-            left = interval if timeout is None else timeout - (now - began_at)
-            time.sleep(min(max(FIRST_PAUSE, (now - began_at) / 10), interval, left))
+        began_at = time.monotonic()
+        with Pauses(interval) as pauses:
+            self._wait(timeout, pauses, on_interval, propagate=propagate)
         return super().join(
-            timeout=None if timeout is None else max(0.0, timeout - (now - began_at)),
+            timeout=None if timeout is None else max(0.0, began_at + timeout - time.monotonic()),
             propagate=propagate,
             interval=interval,
             callback=callback,
@@ -81,6 +72,26 @@ class JobGroupResult(GroupResult):
             disable_sync_subtasks=disable_sync_subtasks,
             on_interval=on_interval,
         )
+
+    def _wait(
+        self, timeout: float | None, pauses: Pauses, on_interval: Callable[[], object] | None, *, propagate: bool
+    ) -> None:
+        """Wait until all members have ended, the time is over, or nobody knows what has not ended."""
+        began_at = known_at = time.monotonic()
+        while True:
+            unready, known = self._look()
+            now = time.monotonic()
+            known_at = now if known else known_at
+            left = float("inf") if timeout is None else timeout - (now - began_at)
+            if not unready or left <= 0 or now - known_at >= UNKNOWN_SECONDS:
+                return
+            if propagate:
+                self._throw_before(unready)
+            if on_interval:
+                on_interval()
+            # All have to end: one of them is worth a look, and the last one is most likely the last to end.
+            last = next(result.id for result in reversed(self.results) if result.id in unready)
+            pauses.pause(left, ledger_id(last))
 
     def _throw_before(self, unready: set[str]) -> None:
         """Raise the error of the first member that has failed, if all before it have ended."""

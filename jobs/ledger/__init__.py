@@ -5,6 +5,7 @@ attempts  a worker claims a job and records what became of it
 hold      jobs that are held back, and why
 fetch     with `ledger://`: rows for delivery
 notify    with `ledger://`: waking who waits for rows
+waiters   who waits for the end of a job, and is told of it
 maintain  maintenance: what is due, lost or overdue
 operate   what a person or program asks for: retry, cancel
 unique    unique keys

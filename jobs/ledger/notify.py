@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 #: The scheme of `BROKER_URL=ledger://`, and Kombu's name for the kind of transport.
 LEDGER = "ledger"
@@ -25,6 +26,17 @@ def rows(database: Any, statement: str, parameters: Sequence[object] = ()) -> li
     with database.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def own_connection() -> BaseDatabaseWrapper:
+    """Return an open connection of the caller's own to the database, never inside somebody's transaction."""
+    database = connections.create_connection(DEFAULT_DB_ALIAS)
+    # Not from Django's pool: what listens cannot be lent to anybody else.
+    options = {name: value for name, value in database.settings_dict["OPTIONS"].items() if name != "pool"}
+    database.settings_dict = {**database.settings_dict, "OPTIONS": options}
+    database.inc_thread_sharing()
+    database.ensure_connection()
+    return database
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from jobs.core.retry import TOO_LONG
 from jobs.core.states import FINAL, State
 from jobs.ledger.attempts import ERROR_LENGTH, TRACEBACK_LENGTH, Failure, storable, success
 from jobs.ledger.sql import POSTGRESQL, SQLITE, Dialect, change_named, changed, dialect, in_state, pairs_of, rows
+from jobs.ledger.waiters import TELL
 
 BETWEEN_STEPS = outcomes.Released(is_between_steps=True)
 
@@ -99,7 +100,8 @@ def _write(good: Sequence[Ended], changes: Sequence[dict[str, Any]]) -> dict[uui
     parameters = [pairs_of({end.id: end.lease_id for end in good})] if good else []
     if changes:
         parameters.append(json.dumps(changes))
-    return dict(rows(_all(succeeded=bool(good), failed=bool(changes)), parameters))
+    found = rows(_all(succeeded=bool(good), failed=bool(changes)), parameters)
+    return {job_id: state for job_id, state, *_ in found}
 
 
 def _write_in_turn(good: Sequence[Ended], changes: Sequence[dict[str, Any]]) -> dict[uuid.UUID, str]:
@@ -198,7 +200,8 @@ _FENCE = f"{in_state(State.RUNNING)} AND lease_id = named.lease"
 
 @cache
 def _success(sql: Dialect) -> str:
-    return change_named(sql.leased_jobs, _FENCE, success(sql), "id, state", sql)
+    returning = f"id, state, {TELL} AS told" if sql is POSTGRESQL else "id, state"
+    return change_named(sql.leased_jobs, _FENCE, success(sql), returning, sql)
 
 
 @cache
@@ -230,6 +233,7 @@ def _all(*, succeeded: bool, failed: bool) -> str:
     if not failed:
         return _success(POSTGRESQL)
     needed = "id, attempt, state, task, queue, worker, started_at, error_type, error, error_traceback"
+    needed += f", {TELL} AS told"
     done = f"done AS ({_success(POSTGRESQL)}), " if succeeded else ""
     return (
         f"WITH {done}ended AS ({_failure(POSTGRESQL, needed)}), kept AS ({_keep_error('ended')}),"

@@ -16,6 +16,7 @@ from jobs.models.tally import Tally, TallyMark
 from jobs.models.token import ApiToken
 from jobs.models.turn import Turn
 from jobs.models.unique_call import UniqueCall
+from jobs.models.waiter import Waiter
 from jobs.models.worker import Worker
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "TallyMark",
     "Turn",
     "UniqueCall",
+    "Waiter",
     "Worker",
 ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.db import connection, connections
 
+from jobs.compose import ends
 from jobs.core.states import FINAL
 from jobs.models import Job, Worker
 from jobs.testing import worker_process
@@ -164,4 +165,6 @@ def real_worker(
             worker.wait_until_ready()
             yield worker
         finally:
+            # Who waited for a job in this process has a connection, and the test's database is to be dropped.
+            ends.listener.stop()
             worker.clean_up()

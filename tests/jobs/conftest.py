@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.compose import ends
 from jobs.enqueue.dispatcher import flush
 
 
 @pytest.fixture(autouse=True)
 def no_dispatcher_left() -> Iterator[None]:
-    """End the thread that publishes, lest it work on the next test's database."""
+    """End the threads that publish and that hear of ends, lest they work on the next test's database."""
     yield
     flush()
+    ends.listener.stop()

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from jobs.ledger.notify import CHANNEL, GONE, rows
+from jobs.ledger.notify import CHANNEL, GONE, own_connection, rows
 
 #: What happens when everything may have changed.
 ANYTHING = "*"
@@ -50,12 +49,7 @@ class Link:
                 raise
 
     def _opened(self) -> BaseDatabaseWrapper:
-        database = connections.create_connection(DEFAULT_DB_ALIAS)
-        # Not from Django's pool: what listens cannot be lent to anybody else.
-        options = {name: value for name, value in database.settings_dict["OPTIONS"].items() if name != "pool"}
-        database.settings_dict = {**database.settings_dict, "OPTIONS": options}
-        database.inc_thread_sharing()
-        database.ensure_connection()
+        database = own_connection()
         if database.vendor == "postgresql":
             rows(database, f"LISTEN {CHANNEL}")
             raw: Any = database.connection
