@@ -118,7 +118,7 @@ def call_in_place(
     kept = options or {}
     context = Context(id=str(job_id), task=task, root_id=kept.get("root_id") or str(job_id), errbacks=[])
     for link in in_place(app, kept.get("link_error")):
-        signature = maybe_signature(link, app=app)
+        signature = _signature(app, link)
         try:
             signature(context, error, None)
         except Exception:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celery.app.task import Context
+from kombu.utils.json import dumps, loads
 
 from jobs.ledger.claims import Claimed
 from jobs.tasks.redaction import HIDDEN, hidden_names
@@ -46,9 +47,9 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
             "kwargsrepr": shown,
             "ignore_result": True,
             "replaced_task_nesting": options.get("replaced_task_nesting", 0),
-            "callbacks": options.get("link"),
-            "errbacks": options.get("link_error"),
-            "chain": options.get("chain"),
+            "callbacks": _read(options.get("link")),
+            "errbacks": _read(options.get("link_error")),
+            "chain": _read(options.get("chain")),
             "chord": options.get("chord"),
             "headers": headers,
             "hostname": hostname,
@@ -74,3 +75,8 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
             "added_to_chord": [],
         }
     )
+
+
+def _read(signatures: Any) -> Any:
+    """Return signatures as a message's reader has them: with times, bytes and other values that JSON has not."""
+    return loads(dumps(signatures)) if signatures else signatures

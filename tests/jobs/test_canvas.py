@@ -4,8 +4,10 @@ import uuid
 from pathlib import Path
 
 import pytest
-from celery import chain, group
+from billiard.exceptions import WorkerLostError
+from celery import chain, current_app, group
 
+from jobs.compose.followers import call_in_place
 from jobs.core.states import State
 from jobs.enqueue.dispatcher import flush
 from jobs.models import Job
@@ -14,6 +16,7 @@ from tests.jobs.rows import LEASE
 from tests.jobs.wire import messages
 from tests.servers import Valkey
 from tests.tasks_app import tasks
+from tests.tasks_app.canvas import told_bytes
 from tests.tasks_app.effects import VARIABLE, Effects
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +211,15 @@ def test_options_about_sending_pass_through_a_canvas(effects: Effects, option: s
     chain(tasks.step.s(None, "a"), tasks.step.s("b")).apply_async(**{option: False})
     run_all()
     assert effects.lines() == ["start>a", "a>b"]
+
+
+def test_an_error_link_that_is_called_in_place_gets_what_json_has_not(effects: Effects) -> None:
+    tasks.steer.apply_async(("permanent",), link_error=told_bytes.si(b"raw\xff", "told"))
+    run_all()
+    assert effects.lines() == ["told b'raw\\xff'"]
+
+
+def test_what_ends_without_its_process_calls_error_links_with_what_json_has_not(effects: Effects) -> None:
+    called = tasks.noop.apply_async(link_error=told_bytes.si(b"raw\xff", "told"))
+    call_in_place(current_app, called.job.task, called.job.id, called.job.options, WorkerLostError("gone"))
+    assert effects.lines() == ["told b'raw\\xff'"]

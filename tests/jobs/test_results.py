@@ -43,7 +43,13 @@ def forgetful() -> int:
 
 @job(name="tests.results.fails", max_retries=1)
 def fails(kind: str) -> None:
-    raise {"permanent": Permanent("no use"), "again": LookupError("not yet")}[kind]
+    raise {
+        "permanent": Permanent("no use"),
+        "again": LookupError("not yet"),
+        "several": Permanent("no use", 42, {"of": "it"}),
+        "tuple": Permanent("(no tuple"),
+        "one": Permanent("('a',)"),
+    }[kind]
 
 
 @job(name="tests.results.hides", ignore_result=False, redact=("secret",))
@@ -103,6 +109,17 @@ def test_an_error_is_raised_by_get_with_its_class_and_words() -> None:
         asked(result).get(timeout=5)
     assert isinstance(asked(result).get(timeout=5, propagate=False), Permanent)
     assert "no use" in str(asked(result).traceback)
+
+
+@pytest.mark.parametrize(
+    "kind,args", [("several", ("no use", 42, {"of": "it"})), ("tuple", ("(no tuple",)), ("one", ("('a',)",))]
+)
+def test_an_error_is_raised_with_what_it_was_made_of(kind: str, args: tuple[Any, ...]) -> None:
+    result = fails.delay(kind)
+    deliver(result.job)
+    with pytest.raises(Permanent) as raised:
+        asked(result).get(timeout=5)
+    assert raised.value.args == args
 
 
 def test_a_job_that_waits_for_its_next_attempt_shows_the_error_of_the_last() -> None:

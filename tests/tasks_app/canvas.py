@@ -57,6 +57,12 @@ def told_in_place(request: Any, error: BaseException, traceback: Any) -> None:
     record(f"in place {request.id} {error}")
 
 
+@job
+def told_bytes(message: bytes, name: str) -> None:
+    """Be an error link that takes what its caller has said, which JSON has not."""
+    record(f"{name} {message!r}")
+
+
 @job(bind=True)
 def replaced(self: JobTask, /, value: int) -> Any:
     """Be replaced by a sum."""
