@@ -1,5 +1,8 @@
 """The backend: each `.enqueue()` is a row of the ledger, written in the caller's transaction."""
 
+# Django's own `Task` and `TaskResult` are no generic classes at run time.
+from __future__ import annotations
+
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,5 +1,8 @@
 """A job as the result of a Django Task."""
 
+# Django's own `Task` and `TaskResult` are no generic classes at run time.
+from __future__ import annotations
+
 import uuid
 from copy import copy
 from datetime import datetime
@@ -55,7 +58,7 @@ def read(result_id: str, task: Task[..., Any]) -> TaskResult[Any]:
     return result_of(_job(result_id), task)
 
 
-def _job(result_id: str) -> "Job":
+def _job(result_id: str) -> Job:
     jobs = apps.get_model("jobs", "Job").objects
     try:
         job: Job | None = jobs.filter(pk=uuid.UUID(str(result_id))).first()
@@ -66,7 +69,7 @@ def _job(result_id: str) -> "Job":
     return job
 
 
-def _header(job: "Job") -> dict[str, Any] | None:
+def _header(job: Job) -> dict[str, Any] | None:
     header: dict[str, Any] | None = ((job.options or {}).get("headers") or {}).get(HEADER)
     return header
 
@@ -81,7 +84,7 @@ def declared(path: str) -> Task[..., Any]:
     return task
 
 
-def result_of(job: "Job", task: Task[..., Any]) -> TaskResult[Any]:
+def result_of(job: Job, task: Task[..., Any]) -> TaskResult[Any]:
     """Return a job as the result of the Django Task with which it was enqueued."""
     failed = list(job.attempts.exclude(outcome="refused").order_by("number", "id")) if job.attempt else []
     # An attempt that ended well, or has not ended, has no row.
@@ -108,7 +111,7 @@ def result_of(job: "Job", task: Task[..., Any]) -> TaskResult[Any]:
     return result
 
 
-def _as_enqueued(task: Task[..., Any], job: "Job") -> Task[..., Any]:
+def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     """Return the Django Task as `using()` had made it.
 
     `using()` itself would check it against the settings of today, which may forbid the queue of yesterday.
@@ -122,7 +125,7 @@ def _as_enqueued(task: Task[..., Any], job: "Job") -> Task[..., Any]:
     return made
 
 
-def _error(attempt: "Attempt") -> TaskError:
+def _error(attempt: Attempt) -> TaskError:
     path = ".".join(class_of(attempt.error_type, attempt.traceback))
     return TaskError(exception_class_path=path, traceback=attempt.traceback)
 

@@ -1,5 +1,8 @@
 """The Celery task of a Django Task: one for each function, under the function's path."""
 
+# Django's own `Task` and `TaskResult` are no generic classes at run time.
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
 from functools import wraps

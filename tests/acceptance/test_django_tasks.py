@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from django_tasks import TaskResult, TaskResultStatus
-
 from jobs.models import Job
 from tests.acceptance.engine import QUICK
 from tests.acceptance.worker import Worker
 from tests.tasks_app import django_tasks as tasks
 from tests.tasks_app.effects import Effects
+from tests.tasks_app.tasks_framework import TaskResult, TaskResultStatus
 from tests.waiting import wait_for
 
 

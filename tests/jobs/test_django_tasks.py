@@ -12,9 +12,6 @@ from celery import current_app
 from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
-from django_tasks import TaskResult, TaskResultStatus, default_task_backend, task, task_backends
-from django_tasks.base import Task
-from django_tasks.signals import task_enqueued, task_finished, task_started
 from hypothesis import given, strategies
 
 from jobs import InvalidArguments, InvalidOption
@@ -28,6 +25,17 @@ from tests.jobs.delivery import deliver
 from tests.servers import Valkey
 from tests.tasks_app import django_tasks as tasks
 from tests.tasks_app.tasks import noop
+from tests.tasks_app.tasks_framework import (
+    Task,
+    TaskResult,
+    TaskResultStatus,
+    default_task_backend,
+    task,
+    task_backends,
+    task_enqueued,
+    task_finished,
+    task_started,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,7 +145,7 @@ def test_a_replayed_task_forgets_the_value_of_before() -> None:
 @pytest.mark.parametrize(
     "kind,says",
     [
-        ("lambda", "TypeError: Unsupported type: <class 'django_tasks.base.Task'>"),
+        ("lambda", f"TypeError: Unsupported type: {Task}"),
         ("text", "NoResult: The result cannot be kept: it has 3.0 MB; the limit is 1.0 MB (JOBS_MAX_RESULT_BYTES)"),
         ("surrogate", "NoResult: The result cannot be kept: it holds a lone surrogate"),
     ],

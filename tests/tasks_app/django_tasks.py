@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django_tasks import TaskContext, task
-
 from tests.tasks_app.effects import record
+from tests.tasks_app.tasks_framework import TaskContext, task
 
 
 @task
