@@ -23,7 +23,10 @@ from jobs.tasks.versions import check_chain
 
 
 class TaskOptions(TypedDict, total=False):
-    """What `@job` takes besides `bind` and `batch`. Names that Celery has keep its meaning; durations in seconds."""
+    """What `@job` takes besides `bind`, `batch` and `batch_wait`.
+
+    Names that Celery has keep its meaning; durations are in seconds.
+    """
 
     name: str
     queue: str
@@ -95,7 +98,12 @@ class JobOptions(TaskOptions, total=False):
     bind: bool
     #: How many waiting jobs of the task one call takes at most; the function then takes a `Batch`.
     batch: int
+    #: How many seconds the first of them waits for others at most, once a worker has it.
+    batch_wait: float
 
+
+#: The longest `batch_wait`, in seconds.
+LONGEST_WAIT = 300
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,7 +113,7 @@ R = TypeVar("R")
 def job(function: Callable[P, R], /) -> JobTask[P, R]: ...
 @overload
 def job(
-    *, batch: int, bind: bool = ..., **options: Unpack[TaskOptions]
+    *, batch: int, batch_wait: float = ..., bind: bool = ..., **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[..., Any]], JobTask[..., Any]]: ...
 @overload
 def job(
@@ -188,6 +196,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
             raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
     if "burst" in options and options.get("rate_limit") is None:
         raise InvalidOption("@job: burst= says nothing without rate_limit=, whose jobs may begin together.")
+    if "batch_wait" in options and "batch" not in options:
+        raise InvalidOption("@job: batch_wait= says nothing without batch=, whose jobs may be called together.")
     if "batch" in options and not options.get("ignore_result", True):
         raise InvalidOption(
             "@job: ignore_result=False and batch= exclude each other: one call has no result for each job."
@@ -247,6 +257,10 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "breaker": (lambda value: value is None or isinstance(value, (Breaker, str)), "a Breaker, or the name of one"),
     "tenant": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
     "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
+    "batch_wait": (
+        lambda value: _number(value) and 0 < cast("float", value) <= LONGEST_WAIT,
+        f"seconds above zero, at most {LONGEST_WAIT}",
+    ),
     "redact": (
         lambda value: isinstance(value, (bool, tuple, list)),
         "true, false, or a tuple of argument names",

@@ -69,6 +69,7 @@ class JobTask(TypedCalls[P, R_co], Task):
     unique_rule = UniqueRule()
     breaker: str | None = None
     batch = 0
+    batch_wait: float = 0
     rate_limit: str | float | None = None
     burst = 1
     concurrency: int | None = None

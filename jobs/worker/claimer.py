@@ -23,6 +23,7 @@ from jobs.conf import queue_weights
 from jobs.ledger.claims import Claimed
 from jobs.ledger.enqueue import NewJob
 from jobs.worker.events import Events
+from jobs.worker.gathering import Gathering
 from jobs.worker.later import Later
 from jobs.worker.main_thread import MainThread
 from jobs.worker.pool import CHUNK_SECONDS, PATIENCE, Pool, Ready
@@ -178,6 +179,7 @@ class Claimer:
         self._asked = 0
         self._ready = Ready()
         self._later = Later(lambda due: self._main.call(partial(self._begin, due)))
+        self._gathering = Gathering(self._main.call, self._begin)
         self._tasks, self._queues = Means(), Means()
         self._is_to_ask = self._is_ended = False
         #: When a job last ended, by the monotonic clock, and how many end in a second.
@@ -307,6 +309,8 @@ class Claimer:
         for reserved in jobs:
             if reserved.job.begins_in:
                 self._later.put(reserved, reserved.job.begins_in)
+            elif reserved.task.batch_wait and reserved.job.begins_in is None and not reserved.is_foreign:
+                self._make_ready(self._gathering.put(reserved))
             else:
                 self._ready.jobs.append(reserved)
         for wanted in asked:
@@ -336,10 +340,13 @@ class Claimer:
 
     def _begin(self, due: Sequence[ReservedJob]) -> None:
         """Have jobs begin whose time has come."""
+        self._make_ready(due)
+        self._turn()
+
+    def _make_ready(self, due: Sequence[ReservedJob]) -> None:
         for job in due:
             job.claimed_at = time.monotonic()
         self._ready.jobs.extend(due)
-        self._turn()
 
     def ended(self, job: ReservedJob, seconds: float) -> None:
         """Note that a job has ended after this time."""
@@ -391,9 +398,9 @@ class Claimer:
     def opened(self, breakers: Collection[str]) -> None:
         """Put back what is claimed, has not begun, and would begin in vain: these breakers have opened."""
         vain = [job for job in self._ready.jobs if job.job.breaker in breakers]
-        if vain:
-            gone = set(vain)
-            self._ready.jobs = deque(job for job in self._ready.jobs if job not in gone)
+        gone = set(vain)
+        self._ready.jobs = deque(job for job in self._ready.jobs if job not in gone)
+        if vain := [*vain, *self._gathering.needing(breakers)]:
             self._release(vain)
 
     def recall(self, job_id: uuid.UUID) -> ReservedJob | None:
@@ -402,7 +409,7 @@ class Claimer:
             if job.job.id == job_id:
                 self._ready.jobs.remove(job)
                 return job
-        return self._later.recall(job_id)
+        return self._later.recall(job_id) or self._gathering.recall(job_id)
 
     # --- Ends -------------------------------------------------------------------------------------
 
@@ -421,7 +428,7 @@ class Claimer:
         self._settle_passed_on()
         waiting = self._waiting.take_all()
         self._let_go(waiting)
-        ready, self._ready.jobs = [*self._ready.jobs, *self._later.take_all()], deque()
+        ready, self._ready.jobs = [*self._ready.jobs, *self._later.take_all(), *self._gathering.take_all()], deque()
         if ready:
             self._release(ready)
 

@@ -105,9 +105,10 @@ class Engine:
         self.claimer.connection_lost()
 
     def cancel(self, lease_ids: Collection[str]) -> None:
-        """End running jobs that an operator wants ended. Called again and again until they are.
+        """End jobs that an operator wants ended. Called again and again until they are.
 
-        One whose body asks (`check_cancelled()`) is told, and has some seconds; any other is ended at once.
+        One that waits here for its time, its batch or the pool does not begin. Of those that run, one whose body asks
+        (`check_cancelled()`) is told, and has some seconds; any other is ended at once.
         """
         now = time.monotonic()
         for lease_id in lease_ids:
@@ -115,6 +116,9 @@ class Engine:
             if job is None or job.is_ended or job.cancelled:
                 continue
             started.cancel(job.slot)
+            if not job.is_running:
+                self.main.call(partial(self.recall, job.job.id))
+                continue
             job.cancelled_at = job.cancelled_at or now
             if started.has_asked(job.slot) and not job.is_terminated and now - job.cancelled_at < CANCEL_SECONDS:
                 continue

@@ -16,7 +16,7 @@ class Later:
         due: told of those whose time has come; in the clock's thread.
     """
 
-    def __init__(self, due: Callable[[Sequence[ReservedJob]], None]) -> None:
+    def __init__(self, due: Callable[[Sequence[ReservedJob]], object]) -> None:
         self._due = due
         self._jobs: list[tuple[float, int, ReservedJob]] = []
         self._numbers = itertools.count()

@@ -481,6 +481,21 @@ def gathered(batch: Batch[Word]) -> None:
         record(item.value.text)
 
 
+@job(batch=4, batch_wait=3)
+def gathered_later(batch: Batch[Word]) -> None:
+    """Leave an effect for each job of the batch, and one that says how many they were."""
+    record(f"{len(batch)} together")
+    for item in batch:
+        record(item.value.text)
+
+
+@job(batch=6, batch_wait=60)
+def gathered_much_later(batch: Batch[Word]) -> None:
+    """Leave an effect for each job of the batch, which waits long."""
+    for item in batch:
+        record(item.value.text)
+
+
 @job(max_retries=0)
 def querying(effect: str, statements: list[str], leave_open: bool = False) -> None:
     """Run statements over the default connection, leave an effect with what the last one found."""
