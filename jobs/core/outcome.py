@@ -60,13 +60,14 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The worker stops: the job goes back to its queue at once.
+    """The job goes back to its queue at once: its worker stops, or ended its process for another job.
 
     Attributes:
-        is_between_steps: whether it went back by itself, having kept what it had done: then it gets its attempt back.
+        gets_attempt_back: whether the attempt does not count: it went back by itself between two steps, having kept
+            what it had done; or it only shared a call with a job that was to be ended.
     """
 
-    is_between_steps: bool = False
+    gets_attempt_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

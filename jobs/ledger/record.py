@@ -21,7 +21,7 @@ from jobs.ledger.attempts import ERROR_LENGTH, TRACEBACK_LENGTH, Failure, storab
 from jobs.ledger.sql import POSTGRESQL, SQLITE, Dialect, change_named, changed, dialect, in_state, pairs_of, rows
 from jobs.ledger.waiters import TELL
 
-BETWEEN_STEPS = outcomes.Released(is_between_steps=True)
+WITHOUT_ATTEMPT = outcomes.Released(gets_attempt_back=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _change(end: Ended) -> dict[str, Any]:
     if failure is None:
         raise ValueError(f"The end of job {end.id} has no failure; only a success goes without: {end.outcome!r}.")
     state, delay, holder = _target(end.outcome)
-    is_given_back = isinstance(end.outcome, (outcomes.Snoozed, outcomes.HeldBack)) or end.outcome == BETWEEN_STEPS
+    is_given_back = isinstance(end.outcome, (outcomes.Snoozed, outcomes.HeldBack)) or end.outcome == WITHOUT_ATTEMPT
     return {
         "job": end.id.hex,
         "lease": end.lease_id,

@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 CANCELLED = Failure("Cancelled", WORDS)
 
+#: Of a job whose process was ended for another one of its batch: it was cancelled, too late, or lost its lease.
+BATCH_ENDED = Failure("BatchEnded", "Another job of its batch was to be ended, and with it the batch.")
+
 #: How long a cancelled job whose body asks for that may take to end by itself, in seconds.
 CANCEL_SECONDS = 5.0
 
@@ -182,6 +185,8 @@ class Engine:
             error = TimeLimitExceeded(message)
             outcome = outcomes.after_error(error, policy_of(job.task, job.job), tries_of(job.job), random.random)
             self._end(job, outcome, Failure(OVERTIME, message))
+        elif job.was_in_the_way:
+            self._end(job, outcomes.Released(gets_attempt_back=True), BATCH_ENDED)
         else:
             outcome, failure = after_lost_worker(job.task, job.job, death)
             if state.should_stop is not None or state.should_terminate:

@@ -393,7 +393,7 @@ def outcome_of(  # noqa: PLR0911 (one line for each kind of error)
         case Misfit():
             return outcomes.Dead(Reason.INVALID)
         case WorkerStopped():
-            return outcomes.Released(is_between_steps=True)
+            return outcomes.Released(gets_attempt_back=True)
     tries, policy = tries_of(job), policy_of(task, job)
     try:
         return outcomes.after_error(error, policy, tries, random.random)

@@ -37,11 +37,12 @@ class ReservedJob:
         is_terminated: whether it is to be ended at once, without a word.
         overtime: the hard limit that it has run past, in seconds.
         is_past_deadline: whether it was ended because its deadline had passed.
+        is_killed: whether its process was ended for it.
     """
 
     __slots__ = (
         "__weakref__", "cancelled", "cancelled_at", "chunk", "claimed_at", "ended_at", "hostname", "is_ended",
-        "is_foreign", "is_past_deadline", "is_terminated", "is_told_begun", "is_warned", "job", "overtime",
+        "is_foreign", "is_killed", "is_past_deadline", "is_terminated", "is_told_begun", "is_warned", "job", "overtime",
         "signal", "slot", "task",
     )  # fmt: skip
 
@@ -53,7 +54,7 @@ class ReservedJob:
         self.ended_at = self.cancelled_at = 0.0
         self.chunk: Chunk | None = None
         self.is_ended = self.is_told_begun = self.is_warned = self.cancelled = self.is_terminated = False
-        self.is_past_deadline = False
+        self.is_past_deadline = self.is_killed = False
         self.is_foreign = is_foreign
         self.overtime: float | None = None
         self.signal: int = signal.SIGKILL
@@ -70,11 +71,19 @@ class ReservedJob:
         pid, _ = started.process(self.slot)
         if pid == os.getpid() or not self.is_running:
             return False
+        # Said before: whoever hears of the death must know whose it was.
+        self.is_killed = True
         try:
             os.kill(pid, self.signal)
         except ProcessLookupError:
             return False
         return True
+
+    @property
+    def was_in_the_way(self) -> bool:
+        """Whether it shared a call with a job of its batch whose process was ended, and not for this one too."""
+        call = next((call for call in self.chunk.calls if self in call), ()) if self.chunk else ()
+        return not self.is_killed and any(mate.is_killed for mate in call)
 
     # --- What Celery asks of a request ------------------------------------------------------------
 

@@ -449,6 +449,28 @@ def test_a_running_job_that_asks_and_goes_on_is_ended_after_some_seconds(effects
     gate.open()
 
 
+@on_prefork
+@pytest.mark.parametrize("how", ["cancelled", "late"])
+def test_a_job_of_a_batch_that_is_ended_costs_the_others_no_attempt(effects: Effects, gate: Gate, how: str) -> None:
+    names = [f"{how} {number}" for number in range(3)]
+    with transaction.atomic():
+        deadline = 3 if how == "late" else None
+        first = tasks.gated_together.apply_async((names[0], str(gate)), deadline=deadline).job
+        mates = [tasks.gated_together.delay(name, str(gate)).job for name in names[1:]]
+    for name in names:
+        happened(effects, f"{name} began")
+    if how == "cancelled":
+        assert cancel_jobs(JobFilter(ids=(first.id,)), actor="ann").changed == 1
+    assert ended(first) == ["cancelled" if how == "cancelled" else "dead"]
+    for name in names[1:]:
+        happened(effects, f"{name} began", 2)
+    gate.open()
+    assert ended(*mates) == ["succeeded", "succeeded"]
+    once_each(effects, [f"{name} ended" for name in names[1:]])
+    rows = Job.objects.filter(pk__in=[mate.pk for mate in mates])
+    assert [(row.attempt, row.worker_losses, row.attempts.count()) for row in rows] == [(1, 0, 0)] * 2
+
+
 def test_a_foreign_message_revoked_before_it_came_does_not_run(broker: Valkey, effects: Effects) -> None:
     current_app.control.revoke("order-18", reply=True, timeout=10, limit=1)
     foreign = Celery(broker=broker.url, set_as_current=False)

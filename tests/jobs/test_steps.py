@@ -587,7 +587,7 @@ def test_what_is_all_done_ends_though_the_worker_stops() -> None:
 def test_a_job_released_between_steps_has_its_attempt_back() -> None:
     row = claimed()
     stopped = Failure("WorkerStopped", "between")
-    end = Ended(row.pk, LEASE, row.attempt, Released(is_between_steps=True), stopped)
+    end = Ended(row.pk, LEASE, row.attempt, Released(gets_attempt_back=True), stopped)
     assert record_many([end]).became == {row.pk: end.outcome}
     row.refresh_from_db()
     assert (row.state, row.attempt, row.lease_id, row.dispatched_at) == ("queued", 0, None, None)

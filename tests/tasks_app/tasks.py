@@ -496,6 +496,23 @@ def gathered_much_later(batch: Batch[Word]) -> None:
         record(item.value.text)
 
 
+class Waiting(NamedTuple):
+    """What each job of a batch that waits is about."""
+
+    effect: str
+    gate: str
+
+
+@job(batch=10, max_retries=0, time_limit=60)
+def gated_together(batch: Batch[Waiting]) -> None:
+    """Say of each job of the batch that it began, wait for the gate, say of each that it ended."""
+    for item in batch:
+        record(f"{item.value.effect} began")
+    for item in batch:
+        pass_gate(item.value.gate)
+        record(f"{item.value.effect} ended")
+
+
 @job(max_retries=0)
 def querying(effect: str, statements: list[str], leave_open: bool = False) -> None:
     """Run statements over the default connection, leave an effect with what the last one found."""
