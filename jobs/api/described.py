@@ -39,6 +39,8 @@ of its commit.
 - `event: listening`: from here on nothing is missed.
 - `event: job`: a job came into a state. `data` is the job as `GET /api/jobs/{id}` shows it, without attempts, with
   `changed_at`, and with `passed`: true for a state that it has left again by now.
+- `event: log` (with `logs=1`): a piece of what a job named by `job` logs, as `GET /api/jobs/{id}/logs` shows it, with
+  `job_id` and an `id` that grows; first come those that are there. It has no `id` of the stream's.
 - `event: tick` (with `ticks=1`): `{"changes": 12, "states": {"succeeded": 12}}`, once a second at most.
 - `event: reset`: too much was missed to be told; look anew.
 
@@ -68,6 +70,7 @@ def describe_events(schema: dict[str, Any]) -> None:
         _parameter("job", "Only these jobs.", {"type": "string", "format": "uuid"}, many=True),
         _parameter("group", "Only jobs of these groups.", {"type": "string", "format": "uuid"}, many=True),
         _parameter("ticks", "1: instead of changes, how many there were.", {"type": "string", "enum": ["0", "1"]}),
+        _parameter("logs", "1: also what the jobs named by `job` log.", {"type": "string", "enum": ["0", "1"]}),
         _parameter("last_event_id", "As the header, for who cannot send one.", text),
         {
             **_parameter("Last-Event-ID", "The last event the client has: first comes what it missed.", text),

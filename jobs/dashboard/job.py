@@ -44,7 +44,7 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         request,
         "job",
         "jobs",
-        events=f"/api/events?job={found.pk}",
+        events=f"/api/events?job={found.pk}&logs=1",
         job=found,
         place=place_of(found),
         arguments=named_arguments(found.task, found.args, found.kwargs),

@@ -70,6 +70,7 @@ class Wanted:
 
     Attributes:
         ticks: instead of each change only, once a second at most, how many there were.
+        logs: also what these jobs log.
     """
 
     states: frozenset[State] = frozenset()
@@ -78,6 +79,7 @@ class Wanted:
     jobs: frozenset[uuid.UUID] = frozenset()
     groups: frozenset[uuid.UUID] = frozenset()
     ticks: bool = False
+    logs: bool = False
 
     def __contains__(self, change: Change) -> bool:
         return (

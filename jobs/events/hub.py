@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from jobs.core.states import State
 from jobs.events import change
 from jobs.events.change import Change, Wanted
+from jobs.events.logs import LogTail
 from jobs.events.stream import Stream
 from jobs.events.tail import Tail
 
@@ -64,6 +65,7 @@ class Hub:
         self._channels: dict[tuple[Wanted, asyncio.AbstractEventLoop], Channel] = {}
         self._thread: threading.Thread | None = None
         self._is_reading = False
+        self._logs = LogTail()
         self._stopping = threading.Event()
 
     @property
@@ -87,7 +89,7 @@ class Hub:
                 self._stopping.clear()
                 self._thread = threading.Thread(target=self._run, name="jobs-events", daemon=True)
                 self._thread.start()
-            elif self._is_reading:
+            elif self._is_reading and not stream.wanted.logs:
                 stream.listening.set()
 
     def leave(self, stream: Stream) -> None:
@@ -126,6 +128,7 @@ class Hub:
                     for changes in tail.read():
                         self._tell(changes)
                     self._tell(())
+                    self._tell_of_logs()
                     failures = 0
                 except (DatabaseError, InterfaceError, OSError) as exc:
                     failures += 1
@@ -150,7 +153,8 @@ class Hub:
         with self._lock:
             self._is_reading = True
             for channel in self._channels.values():
-                for stream in channel.streams:
+                # Those who want logs are told once these are followed, too.
+                for stream in () if channel.wanted.logs else tuple(channel.streams):
                     _call(channel.loop, stream.listening.set)
         return tail
 
@@ -162,6 +166,21 @@ class Hub:
             piece = channel.piece(changes, now)
             if piece:
                 _call(channel.loop, channel.deliver, piece)
+
+    def _tell_of_logs(self) -> None:
+        """Tell those who want to know what their jobs have logged."""
+        with self._lock:
+            streams = {channel: tuple(channel.streams) for channel in self._channels.values() if channel.wanted.logs}
+        if not streams:
+            self._logs = LogTail()
+            return
+        found = self._logs.read(frozenset().union(*(channel.wanted.jobs for channel in streams)))
+        for channel, listening in streams.items():
+            if piece := b"".join(found[job_id] for job_id in sorted(channel.wanted.jobs & found.keys())):
+                _call(channel.loop, channel.deliver, piece)
+            # From here on nothing that they log is missed; what was logged before, each reads itself.
+            for stream in listening:
+                _call(channel.loop, stream.listening.set)
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: object, *arguments: object) -> None:

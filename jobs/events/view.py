@@ -14,7 +14,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
 
 from jobs.core.states import State
-from jobs.events import access, change, replay, stopping
+from jobs.events import access, change, logs, replay, stopping
 from jobs.events.access import MayGoOn
 from jobs.events.change import Position, Wanted
 from jobs.events.hub import hub
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 OPENING = b"retry: 2000\n\nevent: listening\ndata: {}\n\n"
 
 #: What may be asked for.
-PARAMETERS = ("state", "queue", "task", "job", "group", "ticks", "last_event_id")
+PARAMETERS = ("state", "queue", "task", "job", "group", "ticks", "logs", "last_event_id")
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -36,7 +36,8 @@ async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream changes of jobs as they happen.
 
     `state`, `queue`, `task`, `job` and `group` restrict them; each may be repeated. `ticks=1` asks for the number of
-    changes once a second instead. `Last-Event-ID`, as header or as `last_event_id`, asks for what was missed.
+    changes once a second instead, `logs=1` for what the named jobs log as well. `Last-Event-ID`, as header or as
+    `last_event_id`, asks for what was missed.
     """
     try:
         if request.method != "GET":
@@ -74,8 +75,12 @@ def read(given: QueryDict) -> Wanted:
         if name not in PARAMETERS:
             # A slip of the pen must not listen to everything.
             raise invalid(name, given[name], f"is not known; known are {', '.join(PARAMETERS)}")
-    if given.get("ticks", "0") not in {"0", "1"}:
-        raise invalid("ticks", given["ticks"], "must be 0 or 1")
+    for name in ("ticks", "logs"):
+        if given.get(name, "0") not in {"0", "1"}:
+            raise invalid(name, given[name], "must be 0 or 1")
+    with_logs = given.get("logs") == "1"
+    if with_logs and not (_words(given, "job") and given.get("ticks") != "1"):
+        raise invalid("logs", "1", "is told of single jobs, each with its changes: name them by job=, without ticks=1")
     return Wanted(
         states=frozenset(_state(word) for word in _words(given, "state")),
         queues=frozenset(_words(given, "queue")),
@@ -83,6 +88,7 @@ def read(given: QueryDict) -> Wanted:
         jobs=frozenset(_id("job", word) for word in _words(given, "job")),
         groups=frozenset(_id("group", word) for word in _words(given, "group")),
         ticks=given.get("ticks") == "1",
+        logs=with_logs,
     )
 
 
@@ -101,6 +107,9 @@ async def told(stream: Stream, last_id: str, may_go_on: MayGoOn) -> AsyncGenerat
             async for piece in _missed(last_id, stream.wanted):
                 if stream.ended:
                     return
+                yield piece
+        if stream.wanted.logs:
+            async for piece in _pages(logs.logged(stream.wanted.jobs)):
                 yield piece
         async with aclosing(stream.pieces()) as pieces:
             async for piece in pieces:
@@ -128,12 +137,18 @@ async def _missed(last_id: str, wanted: Wanted) -> AsyncIterator[bytes]:
     if since is None:
         yield change.written("reset", {"reason": "The last event's id is not one of ours."})
         return
-    pages = replay.missed(since, wanted)
     try:
-        while (page := await sync_to_async(_next)(pages)) is not None:
+        async for page in _pages(replay.missed(since, wanted)):
             yield page
     except replay.TooLong:
         yield change.written("reset", {"reason": "Too much was missed to be told."})
+
+
+async def _pages(pages: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Return what is read page by page in a thread, which is left at the end."""
+    try:
+        while (page := await sync_to_async(_next)(pages)) is not None:
+            yield page
     finally:
         _leave_thread()
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from jobs.core.states import State
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, AttemptLog, Job
 from jobs.tasks.redaction import HIDDEN, hidden_names, shown_arguments, without_hidden
 from jobs.tasks.registry import registered
 
@@ -113,7 +113,12 @@ def steps_json(job: Job) -> list[dict[str, Any]]:
 
 def logs_json(job: Job) -> list[dict[str, Any]]:
     """Return what a job's attempts logged, the earliest first."""
-    return [{"attempt": log.number, "at": time_json(log.at), "text": log.text} for log in job.logs.all()[:LOGS]]
+    return [log_json(log) for log in job.logs.all()[:LOGS]]
+
+
+def log_json(log: AttemptLog) -> dict[str, Any]:
+    """Return a piece of an attempt's log."""
+    return {"attempt": log.number, "at": time_json(log.at), "text": log.text}
 
 
 def named_arguments(task_name: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:

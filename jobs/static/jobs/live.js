@@ -64,6 +64,7 @@ export function startLive({ onJob, onLook, pause }) {
       look();
     });
     source.addEventListener("tick", () => look());
+    source.addEventListener("log", () => look());
     source.addEventListener("reset", () => { lastId = ""; look(0); });
   }
 
