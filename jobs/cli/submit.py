@@ -11,7 +11,7 @@ from jobs.errors import EnqueueError
 from jobs.models import Job
 from jobs.operations.arguments import errors_in
 from jobs.operations.job_json import job_json
-from jobs.operations.submissions import Choice, submit
+from jobs.operations.submissions import Choice, offered, submit
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 
@@ -38,7 +38,7 @@ def _arguments(parser: ArgumentParser) -> None:
 def _submit(given: Given, out: Output) -> Exit:
     task = registered().get(given["task"])
     if not isinstance(task, JobTask):
-        known = ", ".join(sorted({one.name for one in registered().values() if isinstance(one, JobTask)}))
+        known = ", ".join(one.name for one in offered())
         raise Failed(f"There is no task {given['task']!r}. There are: {known}.")
     kwargs = dict(given["arg"])
     errors = errors_in(task, kwargs, at="--arg")

@@ -17,7 +17,7 @@ from jobs.dashboard.pages import plural, query, show
 from jobs.dashboard.submission_form import SubmissionForm
 from jobs.errors import EnqueueError
 from jobs.models import Job
-from jobs.operations.submissions import known_queues, submit
+from jobs.operations.submissions import is_offered, known_queues, offered, submit
 from jobs.operations.task_fields import by_position_only
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
@@ -49,7 +49,7 @@ def new_job(request: HttpRequest) -> HttpResponse:
     if not name:
         return show(request, "new_job_tasks", "jobs", choices=_choices(request))
     task = registered().get(name)
-    if not isinstance(task, JobTask) or not may_run(request.user, task):
+    if not isinstance(task, JobTask) or not is_offered(task) or not may_run(request.user, task):
         raise Http404("There is no such task, or you may not run it: a task that is not public takes jobs.run_task.")
     filled = SubmissionForm(task, request.POST if request.method == "POST" else None)
     if request.method == "POST" and filled.is_valid():
@@ -71,9 +71,7 @@ def new_job(request: HttpRequest) -> HttpResponse:
 
 
 def _choices(request: HttpRequest) -> list[Described]:
-    # Under its own name: one that was renamed is registered under the old one too.
-    tasks = [task for name, task in sorted(registered().items()) if isinstance(task, JobTask) and task.name == name]
-    return [Described.of(task) for task in tasks if may_run(request.user, task)]
+    return [Described.of(task) for task in offered() if may_run(request.user, task)]
 
 
 def _submitted(request: HttpRequest, task: JobTask, filled: SubmissionForm) -> HttpResponse | None:

@@ -15,6 +15,7 @@ from django.db import transaction
 from jobs.core.queue_names import is_queue_name
 from jobs.operations.bulk import record
 from jobs.operations.problems import FieldError, shortened
+from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
 
 #: The most jobs of one submission: they are written in one transaction, while somebody waits.
@@ -22,6 +23,22 @@ MOST_JOBS = 1_000
 
 #: So many of them are named in the record of the action.
 _NAMED = 10
+
+
+#: What the engine enqueues itself, with arguments that mean nothing to anybody else.
+_OF_THE_ENGINE = frozenset({"jobs.accumulate", "jobs.error_link", "jobs.alert", "jobs.alert_test"})
+
+
+def offered() -> list[JobTask]:
+    """Return the tasks that a person may be offered to run, by their names: all jobs but the engine's own."""
+    # Under its own name: one that was renamed is registered under the old one too.
+    tasks = [task for name, task in sorted(registered().items()) if isinstance(task, JobTask) and task.name == name]
+    return [task for task in tasks if is_offered(task)]
+
+
+def is_offered(task: JobTask) -> bool:
+    """Return whether people run a task: not where the engine alone knows what to give it."""
+    return task.name not in _OF_THE_ENGINE
 
 
 @dataclass(frozen=True, slots=True)

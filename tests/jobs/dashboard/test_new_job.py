@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from jobs.models import Job, OperatorAction
+from jobs.tasks.registry import registered
 from tests.jobs.people import VIEW, logged_in, person
 from tests.tasks_app import tasks
 
@@ -74,6 +75,13 @@ def test_only_public_tasks_are_offered_to_those_who_may_submit(submitter: Client
     assert tasks.public_note.name in offered
     assert tasks.note.name not in offered
     assert tasks.note.name in {one.name for one in runner.get(NEW).context["choices"]}
+
+
+@pytest.mark.parametrize("name", ["jobs.accumulate", "jobs.error_link", "jobs.alert", "jobs.alert_test"])
+def test_what_only_the_engine_enqueues_is_offered_to_nobody(name: str, runner: Client) -> None:
+    assert name in registered()
+    assert name not in [choice.name for choice in runner.get(NEW).context["choices"]]
+    assert runner.get(NEW, {"task": name}).status_code == 404
 
 
 def test_a_task_that_is_not_public_is_refused_to_those_who_may_submit(submitter: Client) -> None:
