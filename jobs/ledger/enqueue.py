@@ -174,6 +174,7 @@ def _replacement(job: NewJob) -> unique.Replacement:
     rule = job.unique_rule
     return unique.Replacement(
         arguments=(job.args, job.kwargs) if "kwargs" in rule.replace else None,
+        flow=(job.limit_key, job.tenant, job.breaker),
         moves="run_at" in rule.replace,
         run_at=job.run_at,
         delay=job.delay or 0.0,

@@ -25,6 +25,7 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
+from jobs.core.held_by import HeldBy
 from jobs.core.states import WAITING, State
 from jobs.core.versions import OPTION as VERSION
 from jobs.ledger.sql import Dialect, change_one, changed, dialect, free, in_state, rows
@@ -96,12 +97,14 @@ class Replacement:
 
     Attributes:
         arguments: JSON texts of `args` and `kwargs`; None where they stay.
+        flow: with new arguments, the job's `limit_key`, `tenant` and `breaker`.
         moves: whether it is due at another time: at `run_at`, else `delay` seconds from now.
         max_delay: how long after it was enqueued that may be at most, in seconds.
         version: of the arguments.
     """
 
     arguments: tuple[str, str] | None = None
+    flow: tuple[str | None, str | None, str | None] = (None, None, None)
     moves: bool = False
     run_at: datetime | None = None
     delay: float = 0.0
@@ -138,6 +141,9 @@ def _replaced(replacement: Replacement, sql: Dialect) -> tuple[str, list[object]
     if replacement.arguments is not None:
         changes.append(f"args = {sql.json}, kwargs = {sql.json}, options = {_of_version(replacement.version, sql)}")
         parameters += replacement.arguments
+        released, given = _released(replacement.flow)
+        changes.append(released)
+        parameters += given
     if replacement.moves:
         due = sql.after if replacement.run_at is None else "%s"
         parameters.append(replacement.delay if replacement.run_at is None else sql.time(replacement.run_at))
@@ -146,6 +152,22 @@ def _replaced(replacement: Replacement, sql: Dialect) -> tuple[str, list[object]
             due = f"{least}({due}, {sql.later('created_at')})"
             parameters.append(replacement.max_delay)
         changes.append(f"run_at = CASE WHEN state = '{State.SCHEDULED}' THEN {due} ELSE run_at END")
+    return ", ".join(changes), parameters
+
+
+def _released(flow: tuple[str | None, str | None, str | None]) -> tuple[str, list[object]]:
+    """Return what has a job be another limit's, tenant's or breaker's, and its parameters.
+
+    In the line where it has waited it waits no more: it is dispatched, and what keeps it now is decided at its claim.
+    """
+    names = ("limit_key", "tenant", "breaker")
+    differs = " OR ".join(f"{name} IS DISTINCT FROM %s" for name in names)
+    kept_by = ", ".join(f"'{by}'" for by in (HeldBy.LIMIT, HeldBy.PAUSED, HeldBy.BREAKER))
+    changes = [f"{name} = %s" for name in names]
+    parameters: list[object] = [*flow]
+    for name in ("held_since", "held_rule", "dispatched_at", "held_by"):
+        changes.append(f"{name} = CASE WHEN held_by IN ({kept_by}) AND ({differs}) THEN NULL ELSE {name} END")
+        parameters += flow
     return ", ".join(changes), parameters
 
 

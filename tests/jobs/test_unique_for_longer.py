@@ -8,6 +8,7 @@ import pytest
 from celery import current_app
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -19,12 +20,14 @@ from hypothesis.stateful import (
 )
 
 from jobs import InvalidOption, job
+from jobs.core.held_by import HeldBy
+from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.core.unique_rule import UniqueRule
 from jobs.ledger import claims, enqueue, maintain, operate, prune
 from jobs.ledger.enqueue import Written
 from jobs.ledger.prune import Past
-from jobs.models import Job, UniqueCall
+from jobs.models import FlowRule, Job, UniqueCall
 from jobs.tasks.calls import JobResult
 from tests.jobs import verbs
 from tests.jobs.delivery import deliver
@@ -433,3 +436,48 @@ def test_false_at_a_call_lifts_the_whole_rule_of_the_task() -> None:
         assert [task.apply_async(("x",)).is_new for _ in range(2)] == [True, False]
     finally:
         current_app.tasks.pop(task.name, None)
+
+
+# --- What a replaced job waits for ----------------------------------------------------------------
+
+
+def test_a_job_with_other_arguments_is_another_keys_and_another_tenants() -> None:
+    options: dict[str, Any] = {"unique": "k", "replace": ("kwargs",)}
+    first = tasks.owned.apply_async(("ann",), **options).job
+    assert (first.limit_key, first.tenant) == (f"{tasks.owned.name}:ann", "ann")
+    assert tasks.owned.apply_async(("bob",), **options).job.pk == first.pk
+    first.refresh_from_db()
+    assert (first.limit_key, first.tenant, first.args) == (f"{tasks.owned.name}:bob", "bob", ["bob"])
+
+
+@pytest.mark.parametrize("kept_by", [HeldBy.LIMIT, HeldBy.PAUSED])
+def test_it_waits_no_more_in_the_line_of_what_it_was(kept_by: HeldBy) -> None:
+    options: dict[str, Any] = {"unique": "k", "replace": ("kwargs",)}
+    job_id = tasks.owned.apply_async(("ann",), **options).job.pk
+    rule = FlowRule.objects.create(kind=Kind.KEY, name=f"{tasks.owned.name}:ann", concurrency=1, has_line=True)
+    Job.objects.update(held_by=kept_by, held_rule=rule.pk, held_since=timezone.now())
+    tasks.owned.apply_async(("ann",), **options)
+    assert Job.objects.get(pk=job_id).held_rule == rule.pk
+    tasks.owned.apply_async(("bob",), **options)
+    row = Job.objects.get(pk=job_id)
+    assert (row.held_by, row.held_rule, row.held_since, row.dispatched_at) == (None, None, None, None)
+
+
+def test_it_needs_the_dependency_that_its_task_names_now() -> None:
+    rule = UniqueRule(by=True, replace=("kwargs",))
+    first = call(rule, breaker="smtp")
+    Job.objects.update(held_by=HeldBy.BREAKER, held_since=timezone.now())
+    assert call(rule, breaker="ses") == Written(first.id, is_new=False)
+    row = Job.objects.get(pk=first.id)
+    assert (row.breaker, row.held_by) == ("ses", None)
+
+
+def test_it_waits_on_for_newer_code_and_a_call_that_only_moves_it_leaves_it_whose_it_was() -> None:
+    rule = UniqueRule(by=True, replace=("kwargs",))
+    first = call(rule, tenant="ann")
+    Job.objects.update(held_by=HeldBy.UNKNOWN_TASK, held_since=timezone.now())
+    call(rule, tenant="bob")
+    row = Job.objects.get(pk=first.id)
+    assert (row.tenant, row.held_by) == ("bob", HeldBy.UNKNOWN_TASK)
+    call(UniqueRule(by=True, replace=("run_at",)), tenant="eve", delay=60.0)
+    assert Job.objects.get(pk=first.id).tenant == "bob"

@@ -205,6 +205,12 @@ def by_tenant(tenant: str, effect: str, seconds: float) -> None:
     lasting.run(f"{tenant} {effect}", seconds)
 
 
+@job(concurrency=1, key="{owner}", tenant="owner")
+def owned(owner: str) -> None:
+    """Be limited by whose it is, and take turns by it."""
+    record(f"for {owner}")
+
+
 @job(tenant="tenant")
 def of_tenant(tenant: str, effect: str) -> None:
     """Be a tenant's."""
