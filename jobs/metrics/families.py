@@ -8,6 +8,8 @@ from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from jobs.core.states import State
+from jobs.metrics import flow
+from jobs.metrics.flow import PREFIX
 from jobs.models import DeadLetter, Job, Tally, Worker
 from jobs.reports import breakers, workers
 from jobs.reports.breakers import BreakerReport
@@ -16,8 +18,6 @@ from jobs.reports.queues import UNFINISHED, QueueReport, queues
 from jobs.reports.tallies import BOUNDS, LAG, tallies
 from jobs.reports.workers import Presence
 
-PREFIX = "nightshift_"
-
 
 def families() -> Iterator[Metric]:
     """Return every metric as it is now."""
@@ -25,6 +25,7 @@ def families() -> Iterator[Metric]:
     yield _jobs()
     yield from _of_queues(queues())
     yield from _of_breakers(breakers.every())
+    yield from flow.families()
     yield _dead_letters()
     yield from _lags()
     yield from _of_workers(list(workers.recent()))

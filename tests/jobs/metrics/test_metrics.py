@@ -10,9 +10,11 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs.core.held_by import HeldBy
+from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.ledger import attempts
-from jobs.models import Attempt, Job, Queue, TallyMark
+from jobs.models import Attempt, FlowRule, Job, Queue, TallyMark
 from jobs.operations import tokens
 from jobs.reports.tallies import BOUNDS, count_on, tallies
 from tests.jobs import verbs
@@ -47,7 +49,7 @@ def scrape() -> dict[str, list[tuple[dict[str, str], float]]]:
     return found
 
 
-def value(name: str, **labels: str) -> float:
+def value(name: str, /, **labels: str) -> float:
     """Return one sample's value, 0 where there is none."""
     matching = [value for had, value in scrape().get(f"nightshift_{name}", []) if labels.items() <= had.items()]
     return sum(matching)
@@ -228,3 +230,44 @@ def test_breakers_tell_whether_they_are_open_what_waits_and_how_often_they_opene
     for name, shown in (("open", 1), ("waiting", 2), ("openings_total", 1)):
         assert value(f"breaker_{name}", breaker=DEPENDENCY.name) == shown
         assert value(f"breaker_{name}", breaker="search") == 0
+
+
+def test_limits_tell_what_is_used_and_what_waits_keys_by_task_and_tenants_together() -> None:
+    claimed(task=NOOP)
+    limits = [
+        FlowRule.objects.create(kind=Kind.TASK, name=NOOP, concurrency=3, rate="30/m"),
+        FlowRule.objects.create(kind=Kind.KEY, name="mail.send:example.org", concurrency=1),
+        FlowRule.objects.create(kind=Kind.KEY, name="mail.send:example.com", concurrency=1),
+        FlowRule.objects.create(kind=Kind.TENANT, name="acme", concurrency=1),
+    ]
+    for rule in limits:
+        job = written(task=NOOP)
+        Job.objects.filter(pk=job.pk).update(held_by=HeldBy.LIMIT, held_rule=rule.pk, held_since=timezone.now())
+    assert value("limit_running", kind="task", name=NOOP) == 1
+    assert value("limit_concurrency", kind="task", name=NOOP) == 3
+    assert value("limit_rate", kind="task", name=NOOP) == 0.5
+    assert value("limit_waiting", kind="task", name=NOOP) == 1
+    assert value("limit_waiting", kind="key", name="mail.send") == 2
+    assert value("limit_waiting", kind="tenant", name="") == 1
+    assert value("jobs_held", queue="default", reason="limit") == 4
+    names = {labels["name"] for samples in scrape().values() for labels, _ in samples if "name" in labels}
+    assert names == {NOOP, "mail.send", ""}
+
+
+def test_pauses_tell_how_long_they_last() -> None:
+    for kind, name, hours in ((Kind.TASK, NOOP, 1), (Kind.TENANT, "acme", 2), (Kind.TENANT, "globex", 3)):
+        FlowRule.objects.create(kind=kind, name=name, paused_at=timezone.now() - timedelta(hours=hours))
+    Queue.objects.create(name="default", paused_at=timezone.now() - timedelta(hours=4))
+    shown = {(labels["kind"], labels["name"]): seconds for labels, seconds in scrape()["nightshift_paused_seconds"]}
+    assert {name: round(seconds / 3600) for name, seconds in shown.items()} == {
+        ("task", NOOP): 1,
+        ("tenant", ""): 3,
+        ("queue", "default"): 4,
+    }
+
+
+def test_tenants_are_counted_by_queue_and_none_is_named() -> None:
+    for tenant in ("acme", "acme", "globex"):
+        written(tenant=tenant)
+    assert value("tenants_waiting", queue="default") == 2
+    assert value("tenant_largest_waiting", queue="default") == 2
