@@ -102,18 +102,3 @@ def test_a_killed_worker_keeps_no_place(start_worker: Start, effects: Effects) -
     start_worker(pool="threads", concurrency=6, environment=IMPATIENT)
     all_done(12)
     assert most_at_once(effects.lines()) <= 3
-
-
-@pytest.mark.parametrize("broker", ["of the queue's messages", "ledger://"])
-def test_ten_jobs_of_one_tenant_do_not_wait_for_the_many_of_another(
-    start_worker: Start, effects: Effects, broker: str
-) -> None:
-    tasks.of_tenant.delay_many([("big", str(number)) for number in range(600)])
-    tasks.of_tenant.delay_many([("small", str(number)) for number in range(10)])
-    carrier = {"BROKER_URL": broker} if broker == "ledger://" else {}
-    start_worker(pool="prefork", concurrency=2, environment={**IMPATIENT, **carrier})
-    all_done(610)
-    last = max(place for place, line in enumerate(effects.lines()) if line.startswith("small"))
-    # Alone they would be the first ten; beside another tenant, twenty; and some may have been claimed ahead.
-    assert last < 80
-    assert Job.objects.filter(attempt=1).count() == 610

@@ -13,9 +13,11 @@ import pytest
 from celery import chain, current_app
 from django.db import transaction
 
+from jobs.core.states import FINAL
 from jobs.models import DeadLetter, Job
+from jobs.operations.actions import cancel_jobs
 from jobs.operations.dead_letter_actions import replay, replay_corrected
-from jobs.operations.filters import DeadLetterFilter
+from jobs.operations.filters import DeadLetterFilter, JobFilter
 from jobs.reports import workers as reports
 from tests.brokers.system import System
 from tests.tasks_app import tasks
@@ -156,6 +158,26 @@ def test_a_message_that_names_an_unknown_task_is_kept(shared: System, effect: st
     letter = wait_for(lambda: DeadLetter.objects.filter(task="no.such.task", args=[effect]).first())
     assert letter is not None
     assert letter.job_id is None
+
+
+# --- Fairness --------------------------------------------------------------------------------------
+
+FLOOD = 3000
+
+
+def test_ten_jobs_of_one_tenant_do_not_wait_for_the_flood_of_another(shared: System, effect: str) -> None:
+    tasks.of_tenant.delay_many([("big", f"{effect} {number}") for number in range(FLOOD)])
+    wait_for(lambda: shared.effects.count(f"big {effect} 0"))
+    few = tasks.of_tenant.delay_many([("small", f"{effect} {number}") for number in range(10)])
+    # Their rows are there; from now on it is their turn as often as the other's.
+    before = sum(line.startswith(f"big {effect} ") for line in shared.effects.lines())
+    wait_for(succeeded(*(job.id for job in few)), 60)
+    lines = [line for line in shared.effects.lines() if line.startswith((f"big {effect} ", f"small {effect} "))]
+    last = max(place for place, line in enumerate(lines) if line.startswith("small"))
+    # Alone they would be ten; in turns they are twenty, besides what the worker had claimed by then.
+    assert last - before < FLOOD // 10
+    cancel_jobs(JobFilter(task=tasks.of_tenant.name), actor="ann")
+    wait_for(lambda: not Job.objects.filter(task=tasks.of_tenant.name).exclude(state__in=FINAL).exists(), 30)
 
 
 # --- Properties of messages ------------------------------------------------------------------------
