@@ -14,6 +14,7 @@ from celery.exceptions import ImproperlyConfigured, TimeoutError as CeleryTimeou
 from celery.result import AsyncResult, ResultBase, result_from_tuple
 from django.apps import apps
 
+from jobs.compose import foreign_chords
 from jobs.compose.ends import Pauses
 from jobs.compose.results import class_of
 from jobs.core.job_ids import ledger_id
@@ -68,7 +69,9 @@ class LedgerBackend(BaseBackend):
             group.size = chord_size
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
-        """Called by Celery's tracer for plain tasks, of which no group is made."""
+        """Called by Celery's tracer for plain tasks, of which no group is made: another program called their chord."""
+        if body := getattr(request, "chord", None):
+            foreign_chords.tell(request.task, body, request.group)
 
     def wait_for_pending(
         self,

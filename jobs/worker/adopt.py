@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import InvalidTaskError
 from kombu.utils.json import dumps
 
+from jobs.compose import foreign_chords
 from jobs.core.delivery import Body, own_headers
 from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
@@ -59,6 +60,8 @@ def new_job(
     encrypt = task.encrypt and not is_encrypted(body.kwargs)
     args, kwargs = argument_texts(dumps(list(body.args)), dumps(dict(body.kwargs)), encrypt=encrypt)
     follows = with_encrypted_signatures(json.loads(dumps(body.embedded)))
+    if (body_of_chord := foreign_chords.chord_of(follows)) is not None:
+        foreign_chords.tell(task.name, body_of_chord, headers.get("group"))
     hard, soft = headers.get("timelimit") or (None, None)
     message = {
         "link": follows.get("callbacks"),
