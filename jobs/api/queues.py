@@ -9,7 +9,7 @@ from ninja import Body, Router, Status
 from jobs.api.jobs import shown_to
 from jobs.api.schemas.jobs import JobOut, JobRef
 from jobs.api.schemas.limits import PauseIn
-from jobs.api.schemas.queues import LoadOut, QueueList, QueueOut, QueueRef
+from jobs.api.schemas.queues import LoadOut, QueueList, QueueOut, QueueRef, SharesOut
 from jobs.api.schemas.schedules import ScheduleList
 from jobs.api.schemas.workers import WorkerList
 from jobs.errors import EnqueueError, InvalidRule
@@ -21,7 +21,8 @@ from jobs.operations.tokens import Scope
 from jobs.reports import workers
 from jobs.reports.load import load_of
 from jobs.reports.queues import QueueReport, queues
-from jobs.reports.report_json import load_json, queue_json, schedule_json, worker_json
+from jobs.reports.report_json import load_json, queue_json, schedule_json, shares_json, worker_json
+from jobs.reports.shares import shares_of
 from jobs.schedules import entries, find, run_now
 
 router = Router()
@@ -37,6 +38,12 @@ def list_queues(request: HttpRequest) -> Any:
 def show_load(request: HttpRequest, name: str) -> Any:
     """Return how much there is to do in a queue, and how many jobs would have to run at once: for autoscalers."""
     return load_json(load_of(_queue(name)))
+
+
+@router.get("/queues/{name}/shares", response=SharesOut, auth=READ, tags=["queues"], summary="Who fills it")
+def show_shares(request: HttpRequest, name: str) -> Any:
+    """Return who fills a queue: its waiting and running jobs by tenant and by task, with their shares and weights."""
+    return shares_json(shares_of(_queue(name).name))
 
 
 @router.post(

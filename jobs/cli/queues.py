@@ -18,7 +18,8 @@ from jobs.operations.job_json import time_json
 from jobs.reports import counts
 from jobs.reports.failures import failures
 from jobs.reports.queues import QueueReport, exists, known, queues
-from jobs.reports.report_json import queue_json
+from jobs.reports.report_json import queue_json, shares_json
+from jobs.reports.shares import Share, shares_of
 
 _COLUMNS = [
     *("queue", "queued>", "running>", "later>", "oldest waits>", "in/min>", "out/min>", "drained in>"),
@@ -127,9 +128,35 @@ def _known(name: str) -> str:
     raise Failed(f"There is no queue {name!r}. There are: {', '.join(sorted(known()))}.")
 
 
+def _shares(given: Given, out: Output) -> Exit:
+    if not exists(given["queue"]):
+        raise Failed(f"There is no queue {given['queue']!r}. There are: {', '.join(sorted(known()))}.")
+    found = shares_of(given["queue"])
+    out.json(shares_json(found))
+    for kind, shares, in_all in (
+        ("tenant", found.tenants, found.tenants_in_all),
+        ("task", found.tasks, found.tasks_in_all),
+    ):
+        rows = [_share_row(share) for share in shares]
+        out.table([kind, *_SHARES], rows, empty=f"No job of queue {found.queue} that waits or runs has a {kind}.")
+        if in_all > len(shares):
+            out.line(f"and {in_all - len(shares):,} more")
+    return Exit.DONE
+
+
+_SHARES = ["waiting>", "held back>", "running>", "share>", "weight>", "oldest waits>"]
+
+
+def _share_row(share: Share) -> list[Any]:
+    weight = None if share.weight is None else f"{share.weight:g}"
+    waits = _duration(share.waiting_seconds)
+    return [share.name, share.waiting, share.held, share.running, f"{share.part:.0%}", weight, waits]
+
+
 VERBS = [
     Verb(("stats",), "say how much there is in each state and queue, and what gave up", _stats, _stats_arguments),
     Verb(("queues",), "list the queues", _queues, nothing),
+    Verb(("shares",), "say who fills a queue, by tenant and by task", _shares, _queue_argument),
     Verb(("pause",), "let no job of a queue begin", _pause, _pause_arguments),
     Verb(("resume",), "let the jobs of a queue begin again", _resume, _queue_argument),
 ]

@@ -39,6 +39,7 @@ urlpatterns = [
     path("dead/replay", actions.replay, name="replay"),
     path("dead/discard", actions.discard, name="discard"),
     path("queues/", queues.queues, name="queues"),
+    path("queues/<str:name>/", queues.queue, name="queue"),
     path("queues/<str:name>/pause", steering.pause, name="pause"),
     path("queues/<str:name>/resume", steering.resume, name="resume"),
     path("flow/", flow.flow, name="flow"),

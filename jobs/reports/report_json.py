@@ -10,6 +10,7 @@ from jobs.reports.flow import RuleReport, place_of
 from jobs.reports.groups import GroupReport
 from jobs.reports.load import QueueLoad
 from jobs.reports.queues import QueueReport
+from jobs.reports.shares import Share, Shares
 from jobs.schedules import Entry, coming_runs, latest_run
 
 
@@ -71,6 +72,30 @@ def rule_json(rule: RuleReport) -> dict[str, Any]:
         "paused_until": maybe_time_json(rule.paused_until),
         "paused_by": rule.paused_by,
         "pause_reason": rule.pause_reason,
+    }
+
+
+def shares_json(shares: Shares) -> dict[str, Any]:
+    """Return who fills a queue."""
+    return {
+        "queue": shares.queue,
+        "waiting": shares.waiting,
+        "tenants": [_share_json(share) for share in shares.tenants],
+        "tenants_in_all": shares.tenants_in_all,
+        "tasks": [_share_json(share) for share in shares.tasks],
+        "tasks_in_all": shares.tasks_in_all,
+    }
+
+
+def _share_json(share: Share) -> dict[str, Any]:
+    return {
+        "name": share.name,
+        "waiting": share.waiting,
+        "held": share.held,
+        "running": share.running,
+        "share": share.part,
+        "weight": share.weight,
+        "oldest_waiting_seconds": share.waiting_seconds,
     }
 
 

@@ -34,6 +34,29 @@ class QueueOut(BaseModel):
     pause_reason: str
 
 
+class ShareOut(BaseModel):
+    """What a tenant, or a task, has in a queue."""
+
+    name: str
+    waiting: int = Field(description="Queued jobs, those held back among them.")
+    held: int = Field(description="How many of these are held back.")
+    running: int
+    share: float = Field(description="Of all that wait in the queue, from 0 to 1.")
+    weight: float | None = Field(description="A tenant's, beside others', which weigh 1; null of a task.")
+    oldest_waiting_seconds: float | None = Field(description="Null where none waits that might begin.")
+
+
+class SharesOut(BaseModel):
+    """Who fills a queue: the 50 tenants, and the 50 tasks, of whom most wait."""
+
+    queue: str
+    waiting: int
+    tenants: list[ShareOut]
+    tenants_in_all: int
+    tasks: list[ShareOut]
+    tasks_in_all: int
+
+
 class LoadOut(BaseModel):
     """What an autoscaler goes by."""
 

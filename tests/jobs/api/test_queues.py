@@ -115,3 +115,17 @@ def test_a_target_stands_beside_the_oldest_wait(api: Api, settings: Settings) ->
     written(queue="tests.other")
     queues = {queue["name"]: queue for queue in api.get("queues").json()["queues"]}
     assert (queues["tests.other"]["target_seconds"], queues["default"]["target_seconds"]) == (0.001, None)
+
+
+def test_who_fills_a_queue_is_told(api: Api) -> None:
+    for _ in range(3):
+        written(tenant="acme")
+    written(tenant="globex")
+    found = api.get("queues/default/shares").json()
+    assert (found["queue"], found["waiting"], found["tenants_in_all"]) == ("default", 4, 2)
+    assert [(one["name"], one["waiting"], one["share"], one["weight"]) for one in found["tenants"]] == [
+        ("acme", 3, 0.75, 1),
+        ("globex", 1, 0.25, 1),
+    ]
+    assert found["tasks"][0]["weight"] is None
+    assert api.get("queues/nowhere/shares").status_code == 404

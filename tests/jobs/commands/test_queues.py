@@ -70,3 +70,14 @@ def test_top_draws_queues_workers_and_the_latest_changes(run: Run, monkeypatch: 
     printed = run("top", "--once").out
     for word in ("dead 1", "tests.other", "w1@here", job.task):
         assert word in printed
+
+
+def test_who_fills_a_queue_is_told(run: Run) -> None:
+    for _ in range(3):
+        written(tenant="acme")
+    ran = run("shares", "default")
+    assert "acme" in ran.out
+    assert "100%" in ran.out
+    found = run("shares", "default", "--json").answer
+    assert (found["tenants"][0]["name"], found["tenants"][0]["waiting"]) == ("acme", 3)
+    assert run("shares", "nowhere").code == Exit.FAILED
