@@ -8,7 +8,7 @@ message a worker has just read.
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import transaction
@@ -168,7 +168,7 @@ class _Decision:
         rules.keep({rule_id: now + gates[rule_id].tat for rule_id in passed}, set(line.values()))
         late = time.monotonic() - read_at
         return Decided(
-            [replace(job, begins_in=max(0.0, begin[job.id] - late)) for job in taken],
+            [job._replace(begins_in=max(0.0, begin[job.id] - late)) for job in taken],
             {job_id for job_id in self._jobs if job_id not in begin and job_id not in line}
             - {job.id for job in known if job.held_rule is not None},
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.core.states import State
 from jobs.ledger.rules import NO_RULE
@@ -30,8 +30,7 @@ from jobs.ledger.sql import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A job that runs now, with everything its executor must know. `args` and `kwargs` are JSON texts.
 
     Attributes:
@@ -63,6 +62,14 @@ class Claimed:
     breaker: str | None = None
     begins_in: float | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It goes to a process of the pool as a pickle, in which a UUID takes more time than all the rest.
+        values: list[Any] = list(self)
+        values[0] = self.id.bytes
+        if self.parent_id is not None:
+            values[_PARENT] = self.parent_id.bytes
+        return _unpickled, tuple(values)
+
     @property
     def seconds_left(self) -> float:
         """How many seconds are left until its deadline; infinitely many where it has none."""
@@ -72,6 +79,17 @@ class Claimed:
     def retries(self) -> int:
         """Celery's `request.retries`: the attempts before this one, since the job was enqueued or replayed."""
         return self.attempt - self.attempt_base - 1
+
+
+#: Where `parent_id` stands.
+_PARENT = Claimed._fields.index("parent_id")
+
+
+def _unpickled(job_id: bytes, *others: Any) -> Claimed:
+    values = [uuid.UUID(bytes=job_id), *others]
+    if values[_PARENT] is not None:
+        values[_PARENT] = uuid.UUID(bytes=values[_PARENT])
+    return Claimed(*values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A worker's parent process claims several jobs in one statement, each under a lease of its own."""
 
+import pickle
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -78,6 +79,12 @@ def test_a_claim_counts_the_attempt_takes_the_lease_and_tells_all_that_there_is_
     assert (job.state, job.lease_id, job.worker, job.unique_key) == (State.RUNNING, taken.lease_id, "worker@test", None)
     assert job.started_at == job.changed_at == job.dispatched_at
     assert job.lease_expires_at == job.started_at + timedelta(seconds=60)  # type: ignore[operator]
+
+
+def test_what_is_claimed_comes_to_a_process_of_the_pool_as_it_is() -> None:
+    jobs = [written(parent_id=uuid.uuid4(), options={"chain": []}), written(parent_id=None, options=None)]
+    taken = claim(*jobs).claimed
+    assert pickle.loads(pickle.dumps(taken)) == taken  # noqa: S301 (our own)
 
 
 def test_a_claim_of_many_does_to_each_what_a_claim_of_its_own_does() -> None:
