@@ -1,11 +1,12 @@
 """`python -m bench`: measure, print progress, judge the bars, write RESULTS.md."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 from bench import peers
+from bench.bars import is_judged
 from bench.brokers import BROKERS
 from bench.databases import DATABASES
 from bench.marks import ROOM
@@ -32,14 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios]
     scale = Scale(options.jobs, options.latency_jobs, options.rate, options.idle_seconds)
     results, versions = Results(), dict[str, None]()
+    first = _setups(options.broker[0], options.database[0], options.pools)[0]
     for broker, database in product(options.broker, options.database):
-        setups = [Setup(broker, database, pool) for pool in POOLS if pool.name in options.pools]
-        able = [variant for variant in variants if broker in variant.brokers]
+        setups = _setups(broker, database, options.pools)
+        if not any(_is_full(setup, first) for setup in setups):
+            setups = setups[:1]
+        # What has its jobs in the broker is the same beside each database.
+        is_of_broker = broker != "ledger" and database != options.database[0]
+        able = [one for one in variants if broker in one.brokers and (one.keeps_outcomes or not is_of_broker)]
         with scratch() as directory, Servers(directory, database=database, broker=broker) as servers:
             versions |= dict.fromkeys(servers.versions())
-            for setup, variant in _turns(setups, able, options.rounds):
+            rounds = {setup: options.rounds if _is_full(setup, first) else 1 for setup in setups}
+            for setup, variant in _turns(rounds, able):
+                fitting = [one for one in scenarios if setup == first or not one.once]
                 with stage(variant, setup.pool, servers, directory) as running:
-                    for case, figures in measured(running, variant, scenarios, scale):
+                    for case, figures in measured(running, variant, fitting, scale):
                         results.add(setup, variant, case, figures)
                         print(f"    {line(case, figures)}", flush=True)
     page = report(results, options.rounds, scale, list(versions))
@@ -48,10 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(page)
 
 
-def _turns(setups: Sequence[Setup], variants: Sequence[Variant], rounds: int) -> Iterator[tuple[Setup, Variant]]:
+def _setups(broker: str, database: str, pools: Sequence[str]) -> list[Setup]:
+    return [Setup(broker, database, pool) for pool in POOLS if pool.name in pools]
+
+
+def _is_full(setup: Setup, first: Setup) -> bool:
+    """Return whether all is measured of a setup: of the others one round with one pool says enough."""
+    return (setup.broker, setup.database) == (first.broker, first.database) or is_judged(setup)
+
+
+def _turns(rounds: Mapping[Setup, int], variants: Sequence[Variant]) -> Iterator[tuple[Setup, Variant]]:
     """Give who is measured next, and on what; tell whoever watches."""
-    for setup, number in product(setups, range(rounds)):
-        print(f"{setup.title}, round {number + 1} of {rounds}", flush=True)
+    for setup, number in ((setup, number) for setup, count in rounds.items() for number in range(count)):
+        print(f"{setup.title}, round {number + 1} of {rounds[setup]}", flush=True)
         # Every other round backwards, so that nobody always comes after the same one.
         for variant in variants if number % 2 == 0 else reversed(variants):
             print(f"  {variant.title}", flush=True)
@@ -62,7 +79,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds, variants alternating (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=5000, help="jobs in each drain (default: %(default)s)")
-    parser.add_argument("--latency-jobs", type=int, default=300, help="(default: %(default)s)")
+    parser.add_argument("--latency-jobs", type=int, default=200, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=50, help="jobs/s for the latency (default: %(default)s)")
     parser.add_argument("--idle-seconds", type=float, default=5, help="watched without jobs (default: %(default)s)")
     _choice(parser, "--only", "variants", [variant.name for variant in VARIANTS], [one.name for one in USUAL])

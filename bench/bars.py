@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.figures import Figures, Idle, Latency, Work, ratios
+from bench.figures import Claims, Fetch, Figures, Idle, Latency, Work, differences, ratios
 from bench.scenarios import Case
 from bench.setups import Results, Setup
 from bench.variants import DRAMATIQ, LATE, OURS, Variant
@@ -22,7 +22,8 @@ class Bar:
     Attributes:
         title: what is judged.
         case, kind, figure: which of our figures.
-        beside: whose figure ours is divided by, and of which case; None: it stands for itself.
+        beside: whose figure ours is compared with, and of which case; None: it stands for itself.
+        compared: the comparison, round by round.
         bound, least: how much it must be at least, or may be at most.
         unit: of the figure.
         fits: where it applies.
@@ -37,6 +38,7 @@ class Bar:
     least: bool
     unit: str
     fits: Callable[[Setup], bool]
+    compared: Callable[[Sequence[Figures], Sequence[Figures], Callable[[Any], float]], list[float]] = ratios
 
     def value(self, results: Results, setup: Setup) -> float | None:
         """Return the median of the rounds; None where something it needs was not measured."""
@@ -44,7 +46,7 @@ class Bar:
         if self.beside is None:
             values = [self.figure(one) for one in ours]
         else:
-            values = ratios(ours, results.of(setup, *self.beside, self.kind), self.figure)
+            values = self.compared(ours, results.of(setup, *self.beside, self.kind), self.figure)
         return median(values) if values else None
 
     def met(self, value: float) -> bool:
@@ -109,9 +111,50 @@ def _bars() -> Iterator[Bar]:
         )
     beside = OURS, Case.DRAIN
     yield Bar(
-        f"{Case.GUARDED}: CPU beside none", Case.GUARDED, Work, _CPU, beside, 1.2, least=False, unit="x", fits=_usual
+        f"{Case.GUARDED}: CPU beside none",
+        Case.GUARDED,
+        Work,
+        _CPU,
+        beside,
+        1.2,
+        least=False,
+        unit="x",
+        fits=_usual_prefork,
     )
+    yield from _of_flow()
+    yield from _of_composition()
     yield Bar("idle worker: statements", Case.IDLE, Idle, _statements, None, 2, least=False, unit="/s", fits=_usual)
+
+
+def _of_flow() -> Iterator[Bar]:
+    """Give the bars of flow control: free while unused, cheap while used, in nobody else's way."""
+    beside, what = (OURS, Case.DRAIN), f"{Case.LIMITED}: CPU more than none, per 1,000"
+    yield Bar(
+        what, Case.LIMITED, Work, _CPU, beside, 0.15, least=False, unit=" s", fits=_usual_prefork, compared=differences
+    )
+    for title, bound, figure in (
+        ("claim with no option used, beside one that knows of none", 1.02, _ruled),
+        ("claim beside 100,000 jobs held by one key", 1.05, _held),
+    ):
+        yield Bar(title, Case.CLAIMS, Claims, figure, None, bound, least=False, unit="x", fits=_usual_prefork)
+
+
+def _ruled(claims: Claims) -> float:
+    return claims.ruled / claims.plain
+
+
+def _held(claims: Claims) -> float:
+    return claims.held / claims.ruled
+
+
+def _of_composition() -> Iterator[Bar]:
+    """Give the bars of chords and results."""
+    beside = OURS, Case.DRAIN
+    for case, bound in ((Case.CHORD, 1.3), (Case.RETURNED, 1.2)):
+        what = f"{case}: CPU beside single jobs"
+        yield Bar(what, case, Work, _CPU, beside, bound, least=False, unit="x", fits=_usual_prefork)
+    figure = operator.attrgetter("p50")
+    yield Bar(f"{Case.FETCH} p50", Case.FETCH, Fetch, figure, None, 20, least=False, unit=" ms", fits=_usual_prefork)
 
 
 def _statements(idle: Idle) -> float:
@@ -119,6 +162,17 @@ def _statements(idle: Idle) -> float:
 
 
 BARS: Sequence[Bar] = tuple(_bars())
+
+
+def is_judged(setup: Setup) -> bool:
+    """Return whether there are bars for what is measured there."""
+    return any(bar.fits(setup) for bar in BARS)
+
+
+def missed(results: Results) -> list[str]:
+    """Return the titles of the bars that were measured and are not met."""
+    judged = ((bar, bar.value(results, setup)) for bar in BARS for setup in filter(bar.fits, results.setups()))
+    return [bar.title for bar, value in judged if value is not None and not bar.met(value)]
 
 
 def table(results: Results) -> str:

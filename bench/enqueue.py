@@ -8,33 +8,44 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import Protocol, TypedDict, cast
+from typing import Any, Protocol, TypedDict, cast
 
 from bench.marks import marks
 
 #: Jobs enqueued before anything is measured: connections are open and code is warm.
 WARM_UP = 50
 
-#: Jobs in one call of a bulk.
-BULK = 1000
-
 
 class Order(TypedDict):
-    """What is to be enqueued: how many jobs of which task, at how many a second (0: as many as possible)."""
+    """What is to be enqueued: how many jobs of which task.
+
+    Attributes:
+        rate: at how many a second; 0: as many as possible.
+        at_once: in how many to a call; 0: one by one.
+        fetch: whether the result of each is waited for before the next.
+    """
 
     task: str
     jobs: int
     rate: float
-    bulk: bool
+    at_once: int
+    fetch: bool
 
 
 class Took(TypedDict):
-    """Seconds until the broker had all, and CPU seconds of this process."""
+    """What an order took.
+
+    Attributes:
+        seconds: until the broker had all.
+        cpu: seconds of this process.
+        waited: of each result that was waited for, the seconds since its job's body.
+    """
 
     seconds: float
     cpu: float
+    waited: list[float]
 
 
 class Side(Protocol):
@@ -57,7 +68,7 @@ def main() -> None:
 
         django.setup()
     side = cast("Side", import_module(sys.argv[1]))
-    _answer(_measured(side, {"task": "nothing", "jobs": WARM_UP, "rate": 0, "bulk": False}))
+    _answer(_measured(side, {"task": "nothing", "jobs": WARM_UP, "rate": 0, "at_once": 0, "fetch": False}))
     for line in sys.stdin:
         _answer(_measured(side, json.loads(line)))
 
@@ -68,12 +79,15 @@ def _answer(took: Took) -> None:
 
 def _measured(side: Side, order: Order) -> Took:
     began, cpu = time.monotonic(), time.process_time()
-    if order["bulk"]:
-        _enqueue_many(side.bulk_sender(order["task"]), order["jobs"])
+    waited: list[float] = []
+    if order["fetch"]:
+        waited = list(_fetched(side.sender(order["task"]), order["jobs"]))
+    elif order["at_once"]:
+        _enqueue_many(side.bulk_sender(order["task"]), order["jobs"], order["at_once"])
     else:
         _enqueue(side.sender(order["task"]), order["jobs"], order["rate"])
     side.settle()
-    return {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}
+    return {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu, "waited": waited}
 
 
 def _enqueue(send: Callable[[int], object], jobs: int, rate: float) -> None:
@@ -85,9 +99,15 @@ def _enqueue(send: Callable[[int], object], jobs: int, rate: float) -> None:
         send(number)
 
 
-def _enqueue_many(send: Callable[[Sequence[int]], object], jobs: int) -> None:
-    for first in range(0, jobs, BULK):
-        send(range(first, min(first + BULK, jobs)))
+def _enqueue_many(send: Callable[[Sequence[int]], object], jobs: int, at_once: int) -> None:
+    for first in range(0, jobs, at_once):
+        send(range(first, min(first + at_once, jobs)))
+
+
+def _fetched(send: Callable[[int], Any], jobs: int) -> Iterator[float]:
+    for number in range(jobs):
+        send(number).get(timeout=30)
+        yield time.monotonic() - marks().ran_at(number)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,33 @@ class Idle:
     told: tuple[tuple[float, str], ...] = ()
 
 
-Figures = Work | Latency | Idle
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Results asked for before their jobs have ended: milliseconds from the body to whoever waits for them."""
+
+    p50: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a statement took that claims a hundred jobs, in milliseconds.
+
+    Attributes:
+        plain, ruled: without the conditions of flow control, and with them.
+        held: with them, beside a hundred thousand jobs that wait for one key.
+    """
+
+    plain: float
+    ruled: float
+    held: float
+
+
+Figures = Work | Latency | Idle | Fetch | Claims
+
+
+def differences(ours: Sequence[Figures], theirs: Sequence[Figures], of: Callable[[Any], float]) -> list[float]:
+    """Return how much more ours is than theirs, round by round."""
+    return [of(one) - of(two) for one, two in zip(ours, theirs, strict=False)]
 
 
 def ratios(ours: Sequence[Figures], theirs: Sequence[Figures], of: Callable[[Any], float]) -> list[float]:

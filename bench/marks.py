@@ -50,6 +50,10 @@ class Marks:
         """Return whether the job's body ran."""
         return self._ran[number] > 0
 
+    def ran_at(self, number: int) -> float:
+        """Return when the job's body ran, by the monotonic clock."""
+        return self._ran[number]
+
     def all_ran(self, jobs: int) -> bool:
         """Return whether the first `jobs` jobs ran; cheap while they did not."""
         # The last ones first: most jobs run in order.

@@ -38,9 +38,9 @@ class Producer:
             self._running.kill()
             self._running.communicate()
 
-    def enqueue(self, task: str, jobs: int, *, rate: float = 0, bulk: bool = False) -> Took:
+    def enqueue(self, task: str, jobs: int, *, rate: float = 0, at_once: int = 0, fetch: bool = False) -> Took:
         """Have so many jobs enqueued and return what it took. Raises RuntimeError where the process failed."""
-        order: Order = {"task": task, "jobs": jobs, "rate": rate, "bulk": bulk}
+        order: Order = {"task": task, "jobs": jobs, "rate": rate, "at_once": at_once, "fetch": fetch}
         assert self._running.stdin is not None
         print(json.dumps(order), file=self._running.stdin, flush=True)
         return self._answer()

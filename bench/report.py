@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from statistics import median
 
-from bench import bars, peers
-from bench.figures import Figures, Idle, Latency, Work, ratios
+from bench import bars, peers, where
+from bench.figures import Claims, Fetch, Figures, Idle, Latency, Work, ratios
 from bench.scenarios import Case, Scale
 from bench.servers import circumstances
 from bench.setups import Results, Setup
@@ -19,7 +19,8 @@ commit on the disk, Valkey in memory only. CPU is that of the enqueuing process,
 with its children. That of the servers is said apart; "all" is their sum, and what the bars judge. Latency is from the
 call to the body, at a modest rate. Variants alternate within each round; medians of all rounds. The ratios are to
 Celery with `acks_late`, round by round: above 1 is better for jobs/s, below 1 for CPU. What `delay_many` enqueues is
-compared with Celery's one by one: it has no bulk.
+compared with Celery's one by one: it has no bulk. What has no bar is measured in one round, and with a pool of
+processes alone; what uses no database, beside one database.
 """
 
 #: The columns: what is shown, of which figure, with how many decimals.
@@ -50,6 +51,8 @@ def report(results: Results, rounds: int, scale: Scale, versions: Sequence[str])
         INTRODUCTION,
         f"{circumstances([*versions, *packages])}.\n{measured}",
         *(f"## Bars\n\n{judged}" for judged in [bars.table(results)] if judged),
+        where.profile(),
+        *(said for said in [where.changes(bars.missed(results))] if said),
         "## Who is measured\n\n" + "\n".join(map(_terms, results.variants())),
         *(_section(results, setup) for setup in results.setups()),
     ]
@@ -73,6 +76,8 @@ def _section(results: Results, setup: Setup) -> str:
         for line in (
             _latency(variant, results.of(setup, variant, Case.LATENCY, Latency)),
             _idle(variant, results.of(setup, variant, Case.IDLE, Idle)),
+            _fetch(variant, results.of(setup, variant, Case.FETCH, Fetch)),
+            _claims(variant, results.of(setup, variant, Case.CLAIMS, Claims)),
         )
         if line
     ]
@@ -114,6 +119,23 @@ def _idle(variant: Variant, rounds: Sequence[Idle]) -> str:
     return f"- Idle, {variant.title}: {median(one.cpu for one in rounds):.1f} ms of CPU a second{statements}."
 
 
+def _fetch(variant: Variant, rounds: Sequence[Fetch]) -> str:
+    if not rounds:
+        return ""
+    p50 = median(one.p50 for one in rounds)
+    return f"- Results, {variant.title}: with whoever waits for them {p50:.1f} ms after the body, at the median."
+
+
+def _claims(variant: Variant, rounds: Sequence[Claims]) -> str:
+    if not rounds:
+        return ""
+    plain, ruled, held = (median(getattr(one, name) for one in rounds) for name in ("plain", "ruled", "held"))
+    return (
+        f"- A statement that claims a hundred jobs, {variant.title}: {ruled:.2f} ms, {plain:.2f} ms without the"
+        f" conditions of flow control, {held:.2f} ms beside 100,000 jobs held by one key."
+    )
+
+
 def line(case: Case, figures: Figures) -> str:
     """Return one round's figures in a line, for whoever watches."""
     match figures:
@@ -122,6 +144,11 @@ def line(case: Case, figures: Figures) -> str:
             cpu = " + ".join(f"{figures.per_thousand(seconds):.2f}" for seconds in apart)
             parent = f", parent {figures.per_thousand(figures.parent):.2f}" if figures.parent else ""
             return f"{case:27} {figures.rate:7,.0f}/s  {cpu} CPU s/1,000{parent}"
+        case Fetch():
+            return f"{case:27} {figures.p50:.1f} ms after the body"
+        case Claims():
+            each = f"{figures.plain:.2f} ms plain, {figures.ruled:.2f} ms ruled, {figures.held:.2f} ms beside held jobs"
+            return f"{case:27} {each}"
         case Latency():
             return f"{case:27} p50 {figures.p50:.1f} ms, p99 {figures.p99:.1f} ms"
         case Idle():

@@ -8,6 +8,9 @@ from bench.figures import Figures
 from bench.stage import Stage
 from bench.variants import OURS, Variant
 
+#: Jobs in one call of a bulk.
+BULK = 1000
+
 
 class Case(StrEnum):
     """What one figure is of; the value is for people."""
@@ -17,10 +20,15 @@ class Case(StrEnum):
     ENQUEUE_MANY = "enqueue, `delay_many`"
     DRAIN_MANY = "drain, `delay_many`"
     GUARDED = "drain, behind a breaker"
+    LIMITED = "drain, behind a breaker and a limit by key"
+    RETURNED = "drain, results kept"
+    CHORD = "drain, one chord"
     RETRIED = "fail once, retried"
     DEAD = "fail for good"
     LATENCY = "latency"
+    FETCH = "`.get()`"
     IDLE = "idle"
+    CLAIMS = "claims"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +57,25 @@ def _single(stage: Stage, scale: Scale) -> Measured:
 
 
 def _bulk(stage: Stage, scale: Scale) -> Measured:
-    enqueued, drained = stage.drain("nothing", scale.jobs, bulk=True)
+    enqueued, drained = stage.drain("nothing", scale.jobs, at_once=BULK)
     yield Case.ENQUEUE_MANY, enqueued
     yield Case.DRAIN_MANY, drained
 
 
 def _guarded(stage: Stage, scale: Scale) -> Measured:
     yield Case.GUARDED, stage.drain("guarded", scale.jobs)[1]
+    yield Case.LIMITED, stage.drain("limited", scale.jobs)[1]
+
+
+def _composed(stage: Stage, scale: Scale) -> Measured:
+    yield Case.RETURNED, stage.drain("returns", scale.jobs)[1]
+    yield Case.CHORD, stage.drain("chord", 2 * scale.jobs, at_once=2 * scale.jobs)[1]
+    yield Case.FETCH, stage.fetch(scale.latency_jobs)
+
+
+def _claims(stage: Stage, scale: Scale) -> Measured:
+    if (took := stage.claims()) is not None:
+        yield Case.CLAIMS, took
 
 
 def _failing(stage: Stage, scale: Scale) -> Measured:
@@ -92,16 +112,20 @@ class Scenario:
     name: str
     measure: Callable[[Stage, Scale], Measured]
     fits: Callable[[Variant], bool]
+    #: Whether it is measured on the first setup alone: what it compares differs little by broker and pool.
+    once: bool = False
 
 
 #: In this order, on one worker: what leaves most behind comes last.
 SCENARIOS: Sequence[Scenario] = (
     Scenario("single", _single, _is_any),
     Scenario("bulk", _bulk, _is_ours),
-    Scenario("breaker", _guarded, _is_ours),
+    Scenario("flow", _guarded, _is_ours, once=True),
+    Scenario("compose", _composed, _is_ours, once=True),
     Scenario("latency", _latency, _is_any),
     Scenario("idle", _idle, _is_ours),
     Scenario("failing", _failing, _fails),
+    Scenario("claims", _claims, _is_ours, once=True),
 )
 
 

@@ -1,16 +1,19 @@
 """A variant's worker on its servers, warm, and what can be measured with it."""
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
 from bench import enqueue
-from bench.figures import Idle, Latency, Work
+from bench.databases import PostgreSQL
+from bench.figures import Claims, Fetch, Idle, Latency, Work
 from bench.marks import VARIABLE, Marks
 from bench.producer import Producer
 from bench.servers import Servers
+from bench.site import measured
 from bench.variants import Pool, Variant
 from bench.worker import Worker
 
@@ -47,12 +50,12 @@ class Stage:
         self._variant, self._servers, self._marks = variant, servers, marks
         self._worker, self._producer = worker, producer
 
-    def drain(self, task: str, jobs: int, *, bulk: bool = False) -> tuple[Work, Work]:
+    def drain(self, task: str, jobs: int, *, at_once: int = 0) -> tuple[Work, Work]:
         """Return what enqueueing took while the worker was held still, and what running it all took then."""
         self._marks.clear()
         with self._worker.frozen(self._servers):
             before = self._servers_cpu()
-            took = self._producer.enqueue(task, jobs, bulk=bulk)
+            took = self._producer.enqueue(task, jobs, at_once=at_once)
             enqueued = Work(jobs, took["seconds"], took["cpu"], *self._servers_since(before))
             before, cpu, parent = self._servers_cpu(), self._worker.cpu(), self._worker.parent_cpu()
             began = time.monotonic()
@@ -67,6 +70,17 @@ class Stage:
         self.wait(jobs)
         steps = quantiles(self._marks.latencies(jobs), n=100)
         return Latency(steps[49] * 1000, steps[98] * 1000)
+
+    def fetch(self, jobs: int) -> Fetch:
+        """Return how long results took to be with whoever waited for them."""
+        self._marks.clear()
+        return Fetch(median(self._producer.enqueue("returns", jobs, fetch=True)["waited"]) * 1000)
+
+    def claims(self) -> Claims | None:
+        """Return what the statement that claims takes; None where it is not PostgreSQL's."""
+        if not isinstance(self._servers.database, PostgreSQL):
+            return None
+        return Claims(**json.loads(measured("bench.claims:timed", self._servers.environment()).result))
 
     def idle(self, seconds: float) -> Idle:
         """Return what the worker does while there is nothing to do."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from celery import chord
+
 from bench.failing import Broken
 from bench.marks import marks
 from jobs import Breaker, job
@@ -21,6 +23,24 @@ def nothing(number: int) -> None:
 def guarded(number: int) -> None:
     """Leave a mark; it names a dependency, which is always there."""
     marks().ran(number)
+
+
+@job(queue="default", breaker=Breaker("bench"), key=lambda number: str(number % 100), concurrency=50)
+def limited(number: int) -> None:
+    """Leave a mark; it names a dependency, and of each of a hundred keys some may run at once."""
+    marks().ran(number)
+
+
+@job(queue="default", ignore_result=False)
+def returns(number: int) -> int:
+    """Leave a mark; the result is kept."""
+    marks().ran(number)
+    return number
+
+
+@job(queue="default")
+def follows(results: list[None]) -> None:
+    """End a chord."""
 
 
 @job(bind=True, queue="default", retry_backoff=0)
@@ -51,7 +71,9 @@ def sender(task: str) -> Callable[[int], object]:
 
 
 def bulk_sender(task: str) -> Callable[[Sequence[int]], object]:
-    """Return what enqueues many jobs of the task together."""
+    """Return what enqueues many jobs of the task together; `chord` is one of `nothing`."""
+    if task == "chord":
+        return lambda numbers: chord([nothing.s(number) for number in numbers], follows.s()).delay()
     delay_many = globals()[task].delay_many
     return lambda numbers: delay_many([(number,) for number in numbers])
 

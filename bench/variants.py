@@ -173,6 +173,6 @@ HUEY = Variant(
 PEERS = (DRAMATIQ, HUEY)
 VARIANTS: Sequence[Variant] = (OURS, LATE, EARLY, KEPT, BARE, *PEERS)
 #: Measured where nobody says otherwise.
-USUAL: Sequence[Variant] = (OURS, LATE, EARLY)
+USUAL: Sequence[Variant] = (OURS, LATE)
 
 POOLS = (Pool("prefork", 2), Pool("threads", 8))

@@ -1,6 +1,7 @@
 """The bars are judged by the figures of a run, and by nothing that was not measured."""
 
-from bench.bars import table
+from bench import where
+from bench.bars import BARS, missed, table
 from bench.figures import Idle, Work
 from bench.scenarios import Case
 from bench.setups import Results, Setup
@@ -64,3 +65,25 @@ def test_the_embedded_bar_applies_where_nothing_but_a_file_is_used() -> None:
     assert verdict(results, "SQLite ledger: jobs/s") == ["2,500/s", "met"]
     assert verdict(results, "SQLite ledger: CPU per 1,000") == ["0.50 s", "not met"]
     assert "acks_late" not in table(results)
+
+
+def test_what_a_limit_costs_is_the_difference_to_a_job_without() -> None:
+    results = Results()
+    results.add(SETUP, OURS, Case.DRAIN, work(4000, 0.3))
+    results.add(SETUP, OURS, Case.LIMITED, work(3000, 0.4))
+
+    assert verdict(results, f"{Case.LIMITED}: CPU more than none, per 1,000") == ["0.10 s", "met"]
+
+
+def test_of_what_is_missed_the_page_says_what_would_have_to_change_and_of_nothing_else() -> None:
+    results = Results()
+    results.add(SETUP, OURS, Case.DRAIN, work(5000, 0.36))
+    results.add(SETUP, LATE, Case.DRAIN, work(1000, 1))
+
+    assert missed(results) == [f"{Case.DRAIN}, beside Celery acks_late: CPU"]
+    assert where.changes(missed(results)).count("- **") == 1
+    assert where.changes([]) == ""
+
+
+def test_for_every_bar_but_those_of_one_statement_there_is_something_to_say() -> None:
+    assert [bar.title for bar in BARS if bar.case != Case.CLAIMS and not where.changes([bar.title])] == []

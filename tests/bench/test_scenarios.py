@@ -13,7 +13,10 @@ from tests.environment import CI
 FEW = ("--jobs", "6", "--latency-jobs", "3", "--idle-seconds", "0.1", "--rounds", "1", "--pools", "threads")
 
 #: What plain Celery has no counterpart of.
-OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY, Case.GUARDED}
+OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY, Case.GUARDED, Case.LIMITED, Case.RETURNED, Case.CHORD}
+
+#: What is measured once, and is no work.
+OTHERS = {Case.LATENCY, Case.IDLE, Case.FETCH, Case.CLAIMS}
 
 
 def page(tmp_path: Path, broker: str, database: str, *options: str) -> str:
@@ -27,11 +30,13 @@ def page(tmp_path: Path, broker: str, database: str, *options: str) -> str:
 def test_on_valkey_and_postgresql_both_sides_are_measured(tmp_path: Path) -> None:
     text = page(tmp_path, "valkey", "postgresql", "ours", "late")
 
-    for case in set(Case) - {Case.LATENCY, Case.IDLE}:
+    for case in set(Case) - OTHERS:
         assert f"| {case}: Nightshift |" in text
         assert (f"| {case}: Celery, acks_late |" in text) == (case not in OURS_ALONE)
     assert "- Latency, Nightshift: p50" in text
     assert "statements/s." in text
+    assert "- Results, Nightshift: with whoever waits" in text
+    assert "- A statement that claims a hundred jobs, Nightshift:" in text
     # What is compared with Dramatiq.
     assert sum("beside Dramatiq" in line and "not measured" in line for line in text.splitlines()) == 2
 
@@ -54,6 +59,18 @@ def test_on_rabbitmq_plain_celery_is_measured(tmp_path: Path) -> None:
     text = page(tmp_path, "rabbitmq", "sqlite", "late", "--scenarios", "single")
 
     assert f"| {Case.DRAIN}: Celery, acks_late |" in text
+
+
+def test_beside_the_first_setup_little_is_measured_where_nothing_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--database", "sqlite", "postgresql", "--rounds", "2", "--scenarios", "single", "claims")
+    text = page(tmp_path, "ledger", "sqlite", "ours", *options)
+
+    told = capsys.readouterr().out
+    assert "ledger://, SQLite, threads -c 8, round 2 of 2" in told
+    assert "ledger://, PostgreSQL, threads -c 8, round 1 of 1" in told
+    assert "claims a hundred jobs" not in text
 
 
 def test_more_jobs_than_there_is_room_for_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
