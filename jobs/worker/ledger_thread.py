@@ -331,11 +331,15 @@ class LedgerThread(threading.Thread):
         self, asked: Sequence[Wanted], claimed: Sequence[claims.Claimed], seconds: float
     ) -> list[claims.Claimed]:
         """Claim what waits beside the jobs of batch tasks. A job that is taken still says that there is work."""
-        have = Counter((job.task, job.queue) for job in claimed if self._batch_of(job.task))
-        have.update({(one.task, one.queue): 0 for one in asked if one.task and self._batch_of(one.task)})
+        tasks = {job.task for job in claimed} | {one.task for one in asked if one.task}
+        sizes = {task: size for task in tasks if (size := self._batch_of(task))}
+        if not sizes:
+            return []
+        have = Counter((job.task, job.queue) for job in claimed if job.task in sizes)
+        have.update({(one.task, one.queue): 0 for one in asked if one.task in sizes})
         more: list[claims.Claimed] = []
         for (task, queue), number in have.items():
-            size = self._batch_of(task)
+            size = sizes[task]
             if missing := -number % size or (0 if number else size):
                 leases = [new_lease() for _ in range(missing)]
                 more += claims.claim_waiting(task, queue, leases, lease_seconds=seconds, worker=self._hostname)

@@ -146,14 +146,18 @@ class Recorder:
     def _write_all(self, ends: Sequence[End]) -> None:
         if not ends:
             self._write_kept()
-        plain = {end.job.job.id: end for end in ends if not end.is_followed}
+        followed: list[End] = []
+        alone: list[End] = []
+        for end in ends:
+            (followed if end.is_followed else alone).append(end)
+        plain = {end.job.job.id: end for end in alone}
         if plain:
             self._each_alone(list(plain.values()), self._write_plain)
-        for end in ends:
-            if end.is_followed:
-                self._each_alone([end], self._write_followed)
-            elif plain[end.job.job.id] is not end:
-                # Of two ends of one job, at most one has its lease.
+        for end in followed:
+            self._each_alone([end], self._write_followed)
+        for end in alone:
+            # Of two ends of one job, at most one has its lease.
+            if plain[end.job.job.id] is not end:
                 self._postpone(end, end)
 
     def _each_alone(self, ends: Sequence[End], write: Callable[[Sequence[End]], None]) -> None:
@@ -249,7 +253,9 @@ class Recorder:
         moves = [
             moved
             for end in ends
-            if not end.is_replaced
+            # Whatever has a place in a group says so in its options.
+            if end.job.job.options
+            and not end.is_replaced
             and end.job.job.id not in records.already
             and (became := records.became.get(end.job.job.id)) is not None
             and (state := state_after(became)) in FINAL

@@ -25,6 +25,7 @@ class ReservedJob:
 
     Attributes:
         job: what the ledger said of it when it was claimed.
+        id: the Celery task id.
         is_foreign: whether it came in a message of somebody else's, which nobody has checked.
         is_told_begun: whether Celery and whoever listens to its events know that it has begun.
         is_warned: whether it was told of its soft limit.
@@ -41,7 +42,7 @@ class ReservedJob:
     """
 
     __slots__ = (
-        "__weakref__", "cancelled", "cancelled_at", "chunk", "claimed_at", "ended_at", "hostname", "is_ended",
+        "__weakref__", "cancelled", "cancelled_at", "chunk", "claimed_at", "ended_at", "hostname", "id", "is_ended",
         "is_foreign", "is_killed", "is_past_deadline", "is_terminated", "is_told_begun", "is_warned", "job", "overtime",
         "signal", "slot", "task",
     )  # fmt: skip
@@ -50,6 +51,7 @@ class ReservedJob:
 
     def __init__(self, job: Claimed, task: "JobTask", hostname: str, *, is_foreign: bool = False) -> None:
         self.job, self.task, self.hostname, self.claimed_at = job, task, hostname, time.monotonic()
+        self.id = str(job.id)
         self.slot = started.take()
         self.ended_at = self.cancelled_at = 0.0
         self.chunk: Chunk | None = None
@@ -86,11 +88,6 @@ class ReservedJob:
         return not self.is_killed and any(mate.is_killed for mate in call)
 
     # --- What Celery asks of a request ------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """The Celery task id."""
-        return str(self.job.id)
 
     @property
     def name(self) -> str:

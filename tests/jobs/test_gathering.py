@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -40,7 +39,7 @@ class Gathered(Gathering):
 
     def add(self, task: Any = PATIENT, **values: Any) -> ReservedJob:
         """Claim a job and put it."""
-        one = ReservedJob(replace(taken(task=task.name), **values), task, "worker@test")
+        one = ReservedJob(taken(task=task.name)._replace(**values), task, "worker@test")
         self.made.append(one)
         if found := self.put(one):
             self.begun.append(found)
