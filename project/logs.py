@@ -76,7 +76,8 @@ class JsonFormatter(logging.Formatter):
         }
         entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
+            # Whoever has put it into words already leaves them there, as `logging` itself does.
+            entry["error"] = record.exc_text or self.formatException(record.exc_info)
         if record.stack_info:
             entry["stack"] = record.stack_info
         return masked(_dumps(entry))

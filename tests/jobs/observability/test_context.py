@@ -110,6 +110,13 @@ def test_a_trace_goes_on_to_the_children(token: str, monkeypatch: pytest.MonkeyP
     assert trace_of(child) == TRACE
 
 
+@pytest.mark.parametrize("words, told", [("in words already", "in words already"), (None, "ValueError: odd")])
+def test_an_error_that_is_in_words_already_is_not_put_into_words_again(words: str | None, told: str) -> None:
+    error = ValueError("odd")
+    record = logging.makeLogRecord({"exc_info": (ValueError, error, None), "exc_text": words})
+    assert json.loads(JsonFormatter().format(record))["error"] == told
+
+
 def test_a_line_of_the_log_names_the_request() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
