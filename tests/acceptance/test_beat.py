@@ -2,42 +2,39 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from jobs.models import Job, ScheduleRun
+from tests import forks
 from tests.conftest import REPORTS
+from tests.forks import Fork
 from tests.jobs.letters import NOTE
-from tests.servers.processes import kill_group, spawn, tail
+from tests.servers.processes import kill_group, tail
 from tests.waiting import always, wait_for
 
 pytestmark = pytest.mark.timeout(180)
 
 START_SECONDS = 60.0
 
-Start = Callable[[], subprocess.Popen[bytes]]
+Start = Callable[[], Fork]
 
 
 @pytest.fixture
 def start_beat(request: pytest.FixtureRequest, worker_environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """Start `celery -A project beat` and return when it ticks; all of them end with the test."""
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Fork] = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start() -> Fork:
         log = tmp_path / f"beat{len(processes)}.log"
-        command = [sys.executable, "-m", "celery", "--app", "project", "beat", "--loglevel", "INFO", "--pidfile", ""]
-        processes.append(
-            spawn(command, log=log, environment={**worker_environment, "DEBUG": "true"}, directory=settings.BASE_DIR)
-        )
+        command = ["celery", "--app", "project", "beat", "--loglevel", "INFO", "--pidfile", ""]
+        processes.append(forks.python(*command, log=log, environment={**worker_environment, "DEBUG": "true"}))
         request.node.stash.setdefault(REPORTS, []).append(lambda: (log.name, tail(log)))
         wait_for(lambda: "beat: Starting" in log.read_text(), START_SECONDS, what="Beat to start")
         return processes[-1]

@@ -1,7 +1,6 @@
 """Brokers that lose patience, databases that go away, two schedulers: each job's effect happens once."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,16 +8,16 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from jobs.enqueue.dispatcher import flush
 from jobs.models import Attempt, Job
+from tests import forks
 from tests.acceptance.engine import AWAY, IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
 from tests.servers import Postgres, Valkey
-from tests.servers.processes import kill_group, spawn
+from tests.servers.processes import kill_group
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
 from tests.waiting import always, wait_for
@@ -146,12 +145,7 @@ def test_the_more_urgent_job_runs_first(start: Start, effects: Effects) -> None:
 @contextmanager
 def beat(variables: dict[str, str], log: Path) -> Iterator[None]:
     """Run Beat meanwhile."""
-    process = spawn(
-        [sys.executable, "-m", "celery", "-A", "project", "beat", "-l", "INFO"],
-        log=log,
-        environment=variables,
-        directory=settings.BASE_DIR,
-    )
+    process = forks.python("celery", "-A", "project", "beat", "-l", "INFO", log=log, environment=variables)
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ import psutil
 import pytest
 from django.conf import settings
 
-from tests.servers.processes import kill_group, spawn, tail
+from tests import forks
+from tests.servers.processes import Process, kill_group, spawn, tail
 from tests.waiting import wait_for
 
 START_SECONDS = 90.0
@@ -39,8 +39,8 @@ class Worker:
         self.log = log
         self._directory = directory
         self._environment = dict(environment)
-        self._command = [
-            *(sys.executable, "-m", "celery", "--app", app, "worker"),
+        self._arguments = [
+            *("--app", app, "worker"),
             *("--hostname", f"{name}@test"),
             *("--pool", pool),
             *("--concurrency", str(concurrency)),
@@ -48,7 +48,7 @@ class Worker:
             *(["--queues", ",".join(queues)] if queues else []),
             *options,
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         #: How much of the log is of its earlier lives.
         self._earlier = 0
 
@@ -57,7 +57,15 @@ class Worker:
     def start(self) -> None:
         """Start it; do not wait."""
         self._earlier = len(self.log_text()) if self.log.exists() else 0
-        self._process = spawn(self._command, log=self.log, environment=self._environment, directory=self._directory)
+        if self._directory == settings.BASE_DIR and "PYTHONPATH" not in self._environment:
+            self._process = forks.python("celery", *self._arguments, log=self.log, environment=self._environment)
+            return
+        self._process = spawn(
+            [sys.executable, "-m", "celery", *self._arguments],
+            log=self.log,
+            environment=self._environment,
+            directory=self._directory,
+        )
 
     def wait_until_ready(self) -> None:
         """Wait until it consumes."""
@@ -87,7 +95,7 @@ class Worker:
     # What it is.
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         """The main process."""
         assert self._process is not None, f"{self.name} was not started"
         return self._process

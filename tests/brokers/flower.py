@@ -2,17 +2,14 @@
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
-from django.conf import settings
-
+from tests import forks
 from tests.servers import free_port
-from tests.servers.processes import kill_group, spawn, tail
+from tests.servers.processes import kill_group, tail
 from tests.waiting import wait_for
 
 
@@ -23,16 +20,11 @@ class Flower:
         self.port = free_port()
         self.log = directory / "flower.log"
         self._environment = {**environment, "FLOWER_UNAUTHENTICATED_API": "true"}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: forks.Fork | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "celery", "--app", "project", "flower"]
-        self._process = spawn(
-            [*command, f"--port={self.port}", "--address=127.0.0.1"],
-            log=self.log,
-            environment=self._environment,
-            directory=settings.BASE_DIR,
-        )
+        command = ["celery", "--app", "project", "flower", f"--port={self.port}", "--address=127.0.0.1"]
+        self._process = forks.python(*command, log=self.log, environment=self._environment)
         wait_for(self._answers, 40, what="Flower to answer")
         return self
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from project.embedded.foreign import environment as foreign_environment
 from project.embedded.lifeline import die_with_parent
+from tests.forks import Fork
+
+#: What was started either way.
+Process = subprocess.Popen[bytes] | Fork
 
 
 def spawn(
@@ -38,7 +42,7 @@ def spawn(
         )
 
 
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def signal_group(process: Process, number: signal.Signals) -> None:
     """Send a signal to the process and everything it started; nobody there is no error."""
     try:
         os.killpg(process.pid, number)
@@ -46,7 +50,7 @@ def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> No
         pass
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: Process) -> None:
     """Kill the process and everything it started, and reap it."""
     signal_group(process, signal.SIGKILL)
     process.wait()
