@@ -20,9 +20,10 @@ connection leads for the length of the test, so that the ORM works in the test a
 PostgreSQL and once on SQLite. It has `.url`, `.vendor` and `.name`.
 
 **Workers** (`tests/acceptance/`): `start_worker(pool="threads", concurrency=2, queues=["a"], name="w1",
-environment={…})` starts a real `celery -A project worker` on `database` and `valkey` and returns when it is ready. It
-has `.pid`, `.children()`, `.signal(n)`, `.kill()` (kill -9 of all its processes), `.kill_main()`, `.kill_child()`,
-`.stop()` (SIGTERM and wait), `.wait()`, `.log_text()`. `effects` counts what the tasks did: a task calls
+environment={…})` starts a real `celery -A project worker` (see `tests.forks`) on `database` and `valkey` and returns
+when it is ready. It has `.pid`, `.children()`, `.signal(n)`, `.kill()` (kill -9 of all its processes), `.kill_main()`,
+`.kill_child()`, `.stop()` (SIGTERM and wait), `.wait()`, `.log_text()`. `effects` counts what the tasks did: a task
+calls
 `tests.tasks_app.effects.record("x")`, the test asks `effects.count("x")`. `manage("jobs", "list")` runs a management
 command as a process. The workers' logs are shown when the test fails.
 
@@ -30,6 +31,7 @@ command as a process. The workers' logs are shown when the test fails.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 
 import django
@@ -39,7 +41,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from tests.environment import CI, DATABASE, environment
+from tests.environment import CI, DATABASE, TEMPLATE, TEMPLATES, environment
 
 # The settings are read once, and must find the variables of the tests.
 if settings.configured:
@@ -52,8 +54,9 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402  The 
 from django.test import TransactionTestCase  # noqa: E402
 
 from jobs.enqueue import dispatcher  # noqa: E402  The settings come first.
-from tests.databases import Database, Emptying, default_database_at, migrate  # noqa: E402  The settings come first.
-from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey  # noqa: E402
+from tests.databases import Database, Emptying, default_database_at  # noqa: E402  The settings come first.
+from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey  # noqa: E402  The settings come first.
+from tests.templates import make_cluster, migrate  # noqa: E402  The settings come first.
 
 # Hundreds of tests make users, a quarter of a second of a processor each, and few ask for a password. A hash names its
 # own iterations, so the sites that tests start can check it.
@@ -165,17 +168,21 @@ def make_smtp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 @pytest.fixture(scope="session")
 def postgres_template() -> str:
     """The name of a migrated PostgreSQL database, to be copied."""
-    environment.postgres.start()
-    name = environment.postgres.create_database("template_nightshift")
-    migrate(environment.postgres.url(name))
-    return name
+    if TEMPLATES is None:
+        make_cluster(environment.postgres)
+    else:
+        environment.postgres.start()
+    return TEMPLATE
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of a migrated SQLite database, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
-    migrate(f"sqlite:///{path}")
+    path = tmp_path_factory.mktemp("sqlite") / "nightshift.sqlite3"
+    if TEMPLATES is None:
+        migrate(f"sqlite:///{path}")
+    else:
+        shutil.copyfile(TEMPLATES / path.name, path)
     return str(path)
 
 

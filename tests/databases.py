@@ -1,16 +1,12 @@
 """Databases of one test's own, copied from a migrated one."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
@@ -44,16 +40,6 @@ class Database:
         if self.vendor == "postgres":
             environment.postgres.start()
             environment.postgres.drop_database(self.name)
-
-
-def migrate(url: str) -> None:
-    """Bring a database up to date in a process of its own, as a release does."""
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-        check=True,
-        env={**os.environ, "DATABASE_URL": url},
-        cwd=settings.BASE_DIR,
-    )
 
 
 @contextmanager

@@ -22,6 +22,12 @@ ENCRYPTION_KEY = "dGVzdHMgbmVlZCBhIGtleSBvZiAzMiBieXRlcywgb2g="
 #: In CI nothing may be skipped: what a test needs and does not find is a failure.
 CI = os.environ.get("CI", "").lower() not in {"", "0", "false", "no", "off"}
 
+#: The folder of migrated databases that other runs copy too (see `tests.templates`); None: this run makes its own.
+TEMPLATES = Path(os.environ["TEST_TEMPLATES"]) if os.environ.get("TEST_TEMPLATES") else None
+
+#: The migrated database of the PostgreSQL cluster.
+TEMPLATE = "template_nightshift"
+
 
 class Environment:
     """The servers, not yet started, and the variables that lead the project to them."""
@@ -33,7 +39,7 @@ class Environment:
         atexit.register(self.close)
         # PostgreSQL runs as another user where the tests run as root.
         self.directory.chmod(0o755)
-        self.postgres = Postgres(self.directory / "postgres")
+        self.postgres = Postgres(self.directory / "postgres", copy_of=TEMPLATES and TEMPLATES / "postgres")
         self.valkey = Valkey(self.directory / "valkey")
         self.seaweedfs = SeaweedFS(self.directory / "seaweedfs")
         self.smtp = SmtpServer(self.directory)

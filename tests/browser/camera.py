@@ -16,8 +16,8 @@ from accounts.models import User
 from tests.browser import chromium, demo
 from tests.browser.shots import Shot, shots
 from tests.browser.site import Site
-from tests.databases import migrate
 from tests.jobs.people import logged_in
+from tests.templates import migrate
 
 #: Enough that every page has something to show, few enough to be written in seconds.
 JOBS = 40_000

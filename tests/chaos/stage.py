@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.databases import Database, default_database_at, migrate
+from tests.databases import Database, default_database_at
 from tests.environment import environment
+from tests.templates import migrate
 
 
 @contextmanager
