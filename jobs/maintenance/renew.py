@@ -66,4 +66,4 @@ class Leases:
             if now - self._lost.get(lease_id, now) >= SURE_AFTER:
                 del self._lost[lease_id]
                 self._known.discard(lease_id)
-                self._engine.end_lost(job)
+                self._engine.endings.end_lost(job)

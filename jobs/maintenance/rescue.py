@@ -21,8 +21,8 @@ from jobs.ledger.groups import move
 from jobs.ledger.maintain import Overdue
 from jobs.ledger.record import Ended, record_many
 from jobs.tasks.task import JobTask
+from jobs.worker.decision import after_loss
 from jobs.worker.engine import Engine
-from jobs.worker.executor import after_loss
 
 logger = logging.getLogger(__name__)
 

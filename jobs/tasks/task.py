@@ -50,7 +50,7 @@ class JobTask(TypedCalls[P, R_co], Task):
     #: Writes the jobs; set when Django is ready.
     enqueuer: ClassVar[Enqueuer]
     #: How a worker takes messages of this task: as hints that jobs are due.
-    Strategy = "jobs.worker.consumer:job_strategy"
+    Strategy = "jobs.worker.adopt:job_strategy"
 
     queue = "default"
     priority = 5

@@ -17,7 +17,7 @@ from jobs.enqueue.message import HasMessage
 from jobs.ledger import maintain
 from jobs.models import Job
 from jobs.testing.local_worker import LocalWorker
-from jobs.worker.executor import after_lost_worker, failure_of, outcome_of
+from jobs.worker.decision import after_lost_worker, failure_of, outcome_of
 from jobs.worker.recorder import End
 from jobs.worker.reports import Report
 from jobs.worker.reserved import ReservedJob

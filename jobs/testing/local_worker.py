@@ -18,9 +18,10 @@ from jobs.ledger import claims
 from jobs.ledger.claims import Claimed, claim_many, claim_waiting
 from jobs.ledger.enqueue import NewJob, adopt
 from jobs.models import Job
-from jobs.worker.claimer import new_lease
+from jobs.worker.deliveries import new_lease
+from jobs.worker.endings import tell_of_lost
 from jobs.worker.executor import Call, Work, execute
-from jobs.worker.recorder import End, Recorder, tell_of_lost
+from jobs.worker.recorder import End, Recorder
 from jobs.worker.reports import Report, reports
 from jobs.worker.reserved import ReservedJob
 

@@ -4,6 +4,7 @@ Its row is written by the worker's parent process before anything of it runs; fr
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -11,10 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import InvalidTaskError
+from celery.worker import state
+from celery.worker.strategy import hybrid_to_proto2, proto1_to_proto2
+from django.db import InterfaceError, OperationalError
 from kombu.utils.json import dumps
 
 from jobs.compose import foreign_chords
-from jobs.core.delivery import Body, own_headers
+from jobs.core.delivery import Body, own_headers, read_body, read_headers
 from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.core.properties import carried, why_not
@@ -22,13 +26,45 @@ from jobs.core.versions import OPTION as VERSION, VERSION_HEADER, version_in
 from jobs.enqueue.enqueuer import json_text
 from jobs.enqueue.message import CONTENT_ENCODING, CORRELATION_HEADER, IDEMPOTENCY_HEADER, LEDGER_HEADER
 from jobs.errors import EnqueueError, InvalidArguments
-from jobs.ledger.enqueue import NewJob
+from jobs.ledger.enqueue import NewJob, adopt, has_come
 from jobs.tasks.encryption import argument_texts, arguments_of, is_encrypted, with_encrypted_signatures
 from jobs.tasks.keys import limit_key, tenant
 from jobs.tasks.options import NAME_LENGTH
+from jobs.worker.database import is_outage
+from jobs.worker.deliveries import Foreign
+from jobs.worker.pending_writes import pending_writes
+from jobs.worker.revoke import Revoked
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
+    from jobs.worker.consumer import JobsConsumer
+
+logger = logging.getLogger(__name__)
+
+
+def job_strategy(task: Any, app: Any, consumer: "JobsConsumer") -> Callable[..., None]:
+    """Return what takes a message of a job's task that is not the ledger's: its row is written when it is claimed."""
+
+    def handle(message: Any, body: Any, *_: Any) -> None:
+        if body is None and "args" not in message.payload:
+            body, headers = message.payload, message.headers
+        elif "args" in message.payload:
+            body, headers, *_ = hybrid_to_proto2(message, message.payload)
+        else:
+            body, headers, *_ = proto1_to_proto2(message, body)
+        read = read_headers(headers, LEDGER_HEADER)
+        # As Celery's request has it: the priority is one of the message's properties.
+        delivered = {**(message.delivery_info or {}), "priority": (message.properties or {}).get("priority")}
+        given = {**(message.properties or {}), "content_encoding": message.content_encoding}
+        job = new_job(task, read, read_body(body), delivered, given)
+        if str(read["id"]) in state.revoked:
+            logger.info("Discarding revoked task: %s[%s]", task.name, read["id"])
+            message.ack_log_error(logger, consumer.connection_errors)
+            pending_writes.put(Revoked([str(read["id"])], terminate=False, consumer=consumer))
+            return
+        consumer.adopt(message, job)
+
+    return handle
 
 
 def new_job(
@@ -95,6 +131,24 @@ def new_job(
         tenant=_made(tenant, task, body),
         breaker=task.breaker,
     )
+
+
+def write_row(foreign: Foreign) -> bool:
+    """Write the row of a message that came without one. Returns whether its job can be delivered now.
+
+    Raises the database's errors; what it never takes is parked, and holds up nothing else.
+    """
+    job = foreign.job
+    try:
+        if job.run_at is not None and has_come(job.run_at):
+            job = job._replace(run_at=None)
+        adopt(job)
+    except Exception as exc:
+        if isinstance(exc, (InterfaceError, OperationalError)) or is_outage(exc):
+            raise
+        foreign.park(exc)
+        return False
+    return True
 
 
 def _made(make: Callable[..., str | None], task: "JobTask", body: Body) -> str | None:

@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import Task, signals, states
@@ -18,7 +19,7 @@ from celery.fixups.django import DjangoWorkerFixup
 from celery.utils.saferepr import saferepr
 
 from jobs.compose.backend import LedgerBackend
-from jobs.compose.followers import in_place
+from jobs.compose.followers import call_in_place, in_place
 from jobs.core import described, outcome as outcomes
 from jobs.core.outcome import Outcome
 from jobs.ledger.attempts import Failure
@@ -26,6 +27,7 @@ from jobs.worker.contained import ends_process
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
+    from jobs.worker.executor import Run
 
 logger = logging.getLogger("celery.app.trace")
 
@@ -217,16 +219,54 @@ def shown_result(task: "JobTask", request: Context, result: Any) -> str:
         return f"<{type(result).__qualname__}>"
 
 
-def guarded(task: "JobTask", request: Context, call: Callable[[], None]) -> None:
+def is_told(run: "Run") -> bool:
+    """Return whether somebody else's code is called after a call of a task."""
+    return any(
+        has_any(run.task, run.request, attempt.outcome, run.result)
+        or (isinstance(attempt.outcome, outcomes.Dead) and bool((attempt.job.options or {}).get("link_error")))
+        for attempt in run.attempts
+    )
+
+
+def log(run: "Run") -> None:
+    """Write Celery's line of a call of which nobody else is told."""
+    first = run.attempts[0]
+    if first.error is None:
+        log_success(run.task, run.request, run.result, run.runtime)
+    elif first.failure is not None:
+        _guarded(run, partial(log_failure, run.task, run.request, first.error, first.outcome, first.failure))
+
+
+def tell(run: "Run") -> None:
+    """Call what else wants to know, once for the call, and the error links of each job that gave up."""
+    first, *others = run.attempts
+    for attempt in others:
+        if isinstance(attempt.outcome, outcomes.Dead) and attempt.error is not None:
+            call_in_place(run.task.app, run.task.name, attempt.job.id, attempt.job.options, attempt.error)
+    if first.error is None:
+        _guarded(run, partial(after_success, run.task, run.request, run.result, run.runtime))
+    elif first.failure is not None:
+        _guarded(run, partial(_tell_of_failure, run, first.error, first.outcome, first.failure))
+
+
+def _tell_of_failure(run: "Run", error: Exception, outcome: Outcome, failure: Failure) -> None:
+    try:
+        # Celery looks for the error in `sys.exc_info()`.
+        raise error
+    except Exception as exc:  # noqa: BLE001 (it is the one above)
+        after_failure(run.task, run.request, exc, outcome, failure)
+
+
+def _guarded(run: "Run", call: Callable[[], None]) -> None:
     """Call one of these. What is raised there changes nothing any more: it is only logged."""
     try:
         call()
     except BaseException as exc:
-        if ends_process(exc, request.parent_pid):
+        if ends_process(exc, run.request.parent_pid):
             raise
         logger.error(
             "%s[%s] has ended; what was raised after that is only logged: %s",
-            task.name,
-            request.id,
+            run.task.name,
+            run.request.id,
             described.shown(exc),
         )

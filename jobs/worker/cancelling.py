@@ -1,14 +1,21 @@
-"""`check_cancelled()`: a task asks whether anybody still wants its job."""
+"""A body ends by itself: where its task asks whether anybody still wants the job, and between two of its steps."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from jobs.compose import steps
 from jobs.errors import Cancel
+from jobs.ledger.claims import Claimed
 from jobs.worker.started_flags import started
 
 #: What is said of a job that was cancelled while it ran.
 WORDS = "An operator cancelled it while it ran."
+
+
+class WorkerStopped(Exception):
+    """The error of a job that went back between two of its steps."""
+
 
 #: The slots of the jobs at hand; known in coroutines and their threads too.
 _slots: ContextVar[Sequence[int]] = ContextVar("slots", default=())
@@ -38,3 +45,26 @@ def running(slots: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         _slots.reset(token)
+
+
+@contextmanager
+def with_steps(job: Claimed, *, has_steps: bool, encrypt: bool) -> Iterator[None]:
+    """Let a body have steps, unless it runs for several jobs.
+
+    Raises:
+        WorkerStopped: the worker is told to stop, and the body was about to begin its next step.
+        Cancel: its job was cancelled, likewise.
+    """
+    try:
+        with steps.of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=has_steps, encrypt=encrypt):
+            yield
+    except steps.Interrupted:
+        raise WorkerStopped(
+            "The worker was stopped before the next step of the job, which goes on from there."
+        ) from None
+
+
+def _let_end() -> None:
+    check_cancelled()
+    if started.is_stopped():
+        raise steps.Interrupted

@@ -7,48 +7,31 @@ Three threads meet here. The main thread reads messages and gives chunks to the 
 reports and records; threads of maintenance renew leases and look for what is late.
 """
 
-import logging
-import os
-import random
 import time
 import uuid
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
-from celery.exceptions import TimeLimitExceeded
-from celery.worker import state
-
-from jobs.core import outcome as outcomes
-from jobs.core.outcome import Outcome, Reason
+from jobs.core.outcome import Outcome
 from jobs.core.states import State
 from jobs.flow.declared import declare
 from jobs.ledger import maintain
-from jobs.ledger.attempts import OVERTIME, TOO_LATE, Failure
-from jobs.worker.cancelling import WORDS
-from jobs.worker.claimer import Answer, Claimer, Foreign, Wanted
+from jobs.ledger.claims import Claimed
+from jobs.worker.claimer import Claimer
 from jobs.worker.dead_letters import DeadLetters
+from jobs.worker.deliveries import Answer, Foreign, Wanted
+from jobs.worker.endings import Endings, tell_of_lost
 from jobs.worker.events import Events
-from jobs.worker.executor import after_lost_worker, policy_of, tries_of
 from jobs.worker.ledger_thread import LedgerThread
-from jobs.worker.lines import Lines
+from jobs.worker.lines import LineClaims, Lines
 from jobs.worker.main_thread import MainThread
 from jobs.worker.pending_writes import Unsent, pending_writes
 from jobs.worker.pool import Pool
-from jobs.worker.recorder import End, Recorder, tell_of_lost
+from jobs.worker.recorder import End, Recorder
 from jobs.worker.reports import Report, reports
 from jobs.worker.reserved import Reserved, ReservedJob
 from jobs.worker.started_flags import started
-
-logger = logging.getLogger(__name__)
-
-CANCELLED = Failure("Cancelled", WORDS)
-
-#: Of a job whose process was ended for another one of its batch: it was cancelled, too late, or lost its lease.
-BATCH_ENDED = Failure("BatchEnded", "Another job of its batch was to be ended, and with it the batch.")
-
-#: How long a cancelled job whose body asks for that may take to end by itself, in seconds.
-CANCEL_SECONDS = 5.0
 
 #: How long a worker that stops waits for its last ends to be written, in seconds.
 LAST_WRITES = 3.0
@@ -63,9 +46,12 @@ class Engine:
         self.reserved = Reserved()
         self.events = Events(consumer)
         self.claimer = Claimer(app, consumer, self.main, self.reserved, self.events)
-        self.pool = Pool(consumer.hostname, self.events, self.claimer.unbegun, self._lost, reports.read, self.main)
-        self._ledger = LedgerThread(
-            consumer.hostname, reports, Recorder(app, self._recorded, self._opened), self._park, self._answered
+        lines = LineClaims(consumer.hostname, self._lines_answered)
+        recorder = Recorder(app, self._recorded, self._opened)
+        self._ledger = LedgerThread(consumer.hostname, reports, recorder, self._park, self._answered, lines)
+        self.endings = Endings(self.main, self.reserved, self.claimer, self._ledger.record)
+        self.pool = Pool(
+            consumer.hostname, self.events, self.claimer.unbegun, self.endings.lost, reports.read, self.main
         )
         self.lines = Lines(consumer, self.claimer, self._ledger)
         self._dead_letters = DeadLetters(self._ledger.record)
@@ -80,7 +66,6 @@ class Engine:
             self._gone,
             self._adopted,
             partial(declare, self._app),
-            lambda leases, claimed: self.main.call(partial(self.lines.answered, leases, claimed)),
         )
 
     def look(self) -> bool:
@@ -107,55 +92,6 @@ class Engine:
         """Let go what a connection to the broker had brought that is gone."""
         self.claimer.connection_lost()
 
-    def cancel(self, lease_ids: Collection[str]) -> None:
-        """End jobs that an operator wants ended. Called again and again until they are.
-
-        One that waits here for its time, its batch or the pool does not begin. Of those that run, one whose body asks
-        (`check_cancelled()`) is told, and has some seconds; any other is ended at once.
-        """
-        now = time.monotonic()
-        for lease_id in lease_ids:
-            job = self.reserved.get(lease_id)
-            if job is None or job.is_ended or job.cancelled:
-                continue
-            started.cancel(job.slot)
-            if not job.is_running:
-                self.main.call(partial(self.recall, job.job.id))
-                continue
-            job.cancelled_at = job.cancelled_at or now
-            if started.has_asked(job.slot) and not job.is_terminated and now - job.cancelled_at < CANCEL_SECONDS:
-                continue
-            job.cancelled = True
-            # Threads cannot be ended: the job is taken from its thread.
-            if not job.kill() and job.is_running:
-                self._end(job, outcomes.Cancelled(), CANCELLED)
-
-    def recall(self, job_id: uuid.UUID) -> bool:
-        """Cancel a job that is claimed and has not begun. Returns whether it is."""
-        job = self.claimer.recall(job_id)
-        if job is not None:
-            self._end(job, outcomes.Cancelled(), CANCELLED)
-        return job is not None
-
-    def overtime(self, job: ReservedJob, seconds: float) -> None:
-        """End a job whose hard time limit has passed."""
-        job.overtime = seconds
-        self._take_away(job)
-
-    def past_deadline(self, job: ReservedJob) -> None:
-        """End a job whose deadline has passed."""
-        job.is_past_deadline = True
-        self._take_away(job)
-
-    def _take_away(self, job: ReservedJob) -> None:
-        if not job.kill() and job.is_running:
-            self._lost(job, "")
-
-    def end_lost(self, job: ReservedJob) -> None:
-        """End a job whose lease was lost."""
-        logger.warning("[%s] the lease was lost while it ran; the job is another worker's by now.", job.id)
-        job.kill()
-
     # --- What becomes of jobs ---------------------------------------------------------------------
 
     def _reported(self, found: Sequence[Report]) -> None:
@@ -173,33 +109,6 @@ class Engine:
             ends.append(End(job, report.outcome, report.failure, report))
         if ends:
             self._ledger.record(ends)
-
-    def _lost(self, job: ReservedJob, death: str) -> None:
-        """Decide what becomes of a job whose process is gone, or came back without a word."""
-        if job.cancelled:
-            self._end(job, outcomes.Cancelled(), CANCELLED)
-        elif job.is_past_deadline:
-            self._end(job, outcomes.Dead(Reason.DEADLINE), Failure(TOO_LATE, "The job's deadline passed while it ran."))
-        elif job.overtime is not None:
-            message = f"The hard time limit of {job.overtime:g} s passed."
-            error = TimeLimitExceeded(message)
-            outcome = outcomes.after_error(error, policy_of(job.task, job.job), tries_of(job.job), random.random)
-            self._end(job, outcome, Failure(OVERTIME, message))
-        elif job.was_in_the_way:
-            self._end(job, outcomes.Released(gets_attempt_back=True), BATCH_ENDED)
-        else:
-            outcome, failure = after_lost_worker(job.task, job.job, death)
-            if state.should_stop is not None or state.should_terminate:
-                # It was stopped with its worker; that says nothing about the job.
-                self._end(job, outcomes.Released(), failure)
-                return
-            self._end(job, outcome, failure, lost_worker=True)
-
-    def _end(self, job: ReservedJob, outcome: Outcome, failure: Failure, *, lost_worker: bool = False) -> None:
-        if started.process(job.slot)[0] == os.getpid() and started.is_running(job.slot):
-            self.reserved.take_from_thread(job)
-        job.is_ended = True
-        self._ledger.record([End(job, outcome, failure, lost_worker=lost_worker)])
 
     def _park(self, ends: Sequence[End]) -> None:
         self._dead_letters.send(ends)
@@ -222,6 +131,9 @@ class Engine:
         self.main.call(partial(self.claimer.answered, asked, answer))
         if self.events.enabled:
             self._tell_of_cancelled(asked, answer)
+
+    def _lines_answered(self, leases: Sequence[str], claimed: Sequence[Claimed]) -> None:
+        self.main.call(partial(self.lines.answered, leases, claimed))
 
     def _tell_of_cancelled(self, asked: Sequence[Wanted], answer: Answer) -> None:
         """Let whoever watches know of jobs that were cancelled before anybody began them: nobody else tells of it."""

@@ -4,44 +4,38 @@ The parent process has claimed what comes here, and records what became of it (`
 chunks and batches go the same way: a chunk is a list of calls, and a call runs one job, or several of a batch task.
 """
 
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import Task, current_app
 from celery._state import _task_stack
 from celery.app.task import Context
-from celery.exceptions import Retry
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
-from jobs.compose import steps
-from jobs.compose.followers import call_in_place
 from jobs.compose.replacements import canvas_json
-from jobs.compose.results import encoded, plain
-from jobs.conf import conf
-from jobs.core import described, outcome as outcomes
-from jobs.core.held_by import HeldBy
-from jobs.core.outcome import Outcome, Reason, Tries
+from jobs.compose.results import encoded
+from jobs.core import outcome as outcomes
+from jobs.core.outcome import Outcome
 from jobs.core.places import is_awaited
-from jobs.core.retry import RetryPolicy
 from jobs.core.versions import version_of
 from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.errors import EncryptionError, InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed
 from jobs.tasks import keys
-from jobs.tasks.batch import Batch, Item, item_type
 from jobs.tasks.coroutines import finished
 from jobs.tasks.encryption import arguments_of
 from jobs.tasks.replacing import Replaced
-from jobs.tasks.versions import NewerVersion, upgraded
-from jobs.worker import attempt_logs, callbacks, cancelling, observers, sessions
+from jobs.worker import attempt_logs, batches, callbacks, cancelling, observers, sessions
 from jobs.worker.contained import contained, ends_process, escaped
-from jobs.worker.redacted import RedactedError, redacted
+from jobs.worker.decision import failure_of, outcome_of
+from jobs.worker.followed import result_for_followers
+from jobs.worker.misfits import DeadlinePassed, Expired, Misfit, NeedsNewerCode, NoKey, upgraded_here
+from jobs.worker.redacted import redacted
 from jobs.worker.reports import SUCCEEDED, Report, reports
 from jobs.worker.requests import request_of
 from jobs.worker.started_flags import started
@@ -103,32 +97,26 @@ class Attempt:
     replacement: Replaced | None = None
 
 
-class Expired(Exception):
-    """The error of a job whose time passed before it could begin."""
+@dataclass(slots=True)
+class Run:
+    """One call of a task, as it comes along.
 
+    Attributes:
+        request: of its first job, as the task sees it.
+        result: what the body returned.
+        runtime: of the body, in seconds.
+    """
 
-class WorkerStopped(Exception):
-    """The error of a job that went back between two of its steps."""
+    task: "JobTask"
+    request: Context
+    attempts: Sequence[Attempt]
+    result: Any = None
+    runtime: float = 0.0
 
-
-class DeadlinePassed(Exception):
-    """The error of a job whose deadline passed before it could begin."""
-
-
-class Misfit(Exception):
-    """The error of a job whose arguments do not fit the task, or whose result does not fit the one that follows."""
-
-
-class UpgradeFailed(Exception):
-    """The error of a job whose arguments an upgrade function of its task could not read."""
-
-
-class NoKey(Exception):
-    """The error of a job whose arguments are encrypted by a key that the worker does not have."""
-
-
-class NeedsNewerCode(Misfit):
-    """The error of a job whose arguments fitted the code that enqueued it, and do not fit the worker's."""
+    def arguments(self) -> list[tuple[Sequence[Any], Mapping[str, Any]]]:
+        """Return the arguments of all its jobs, and those that were upgraded as they were before."""
+        given = [one.given for one in self.attempts if one.given is not None]
+        return [(one.args, one.kwargs) for one in self.attempts] + given
 
 
 def execute(work: Work) -> None:
@@ -174,34 +162,28 @@ def _of_error(job: Claimed, error: Exception) -> Report:
 
 def _attempt(attempts: Sequence[Attempt], work: Work) -> list[Report]:
     """Make one call in five steps. Returns what is still to be reported."""
-    with _prepared(attempts, work) as (task, request):
+    with _prepared(attempts, work) as run:
         began_at = time.monotonic()
-        result = None
-        if ready := [attempt for attempt in attempts if _is_checked(task, request, attempt)]:
-            first = ready[0].job
-            with attempt_logs.kept(task, first.id, first.attempt, _arguments_of(attempts)):
-                result = _run(task, request, ready)
+        if ready := [attempt for attempt in attempts if _is_checked(run, attempt)]:
+            _run(run, ready)
         for attempt in attempts:
             started.end(attempt.slot)
-        runtime = time.monotonic() - began_at
+        run.runtime = time.monotonic() - began_at
         for attempt in attempts:
-            _decide(task, attempt, attempts)
-        found = [_report(task, request, attempt, attempts, result, runtime, work) for attempt in attempts]
+            _decide(run, attempt)
+        found = [_report(run, attempt, work) for attempt in attempts]
         observers.ended(attempts[0].outcome, attempts[0].error)
-        if not any(_is_told(task, request, attempt, result) for attempt in attempts):
-            _log(task, request, attempts[0], result, runtime)
+        if not callbacks.is_told(run):
+            callbacks.log(run)
             return found
         # What is called now may hang, or end its process: that must not cost what has ended.
         reports.send(found)
-        _call_others(task, request, attempts, result, runtime)
+        callbacks.tell(run)
         return []
 
 
-# --- The five steps ---------------------------------------------------------------------------------
-
-
 @contextmanager
-def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[tuple["JobTask", Context]]:
+def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[Run]:
     """Make the attempt's request the current one, read the arguments, and let observers look on."""
     first = attempts[0]
     task: JobTask = current_app.tasks[first.job.task]
@@ -221,23 +203,24 @@ def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[tuple["JobTas
             enqueuing_for(first.job.id, request.job_correlation_id),
             cancelling.running([attempt.slot for attempt in attempts]),
         ):
-            yield task, request
+            yield Run(task, request, attempts)
     finally:
         task.request_stack.pop()
         _task_stack.pop()
 
 
-def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
+def _is_checked(run: Run, attempt: Attempt) -> bool:
     """Return whether a job may run: its time has not passed, its arguments fit. Else its error says why not."""
     if attempt.error is not None:
         return False
+    task, request = run.task, run.request
     try:
         if attempt.job.expired:
             raise Expired("The job's time passed before it could begin.")
         if attempt.job.seconds_left <= 0:
             raise DeadlinePassed("The job's deadline passed before it could begin.")
         if (version := version_of(attempt.job.options)) != task.version:
-            _upgrade(task, request, attempt, version)
+            _upgrade(run, attempt, version)
         contained(request, partial(task.check_arguments, attempt.args, attempt.kwargs))
         if callable(task.key) or callable(task.tenant):
             contained(request, partial(keys.checked, task, attempt.args, attempt.kwargs))
@@ -248,245 +231,67 @@ def _is_checked(task: "JobTask", request: Context, attempt: Attempt) -> bool:
     return attempt.error is None
 
 
-def _upgrade(task: "JobTask", request: Context, attempt: Attempt, version: int) -> None:
-    """Make of a job's arguments those that its task takes now.
-
-    Raises:
-        NeedsNewerCode: they are of a later version than the task.
-        UpgradeFailed: caused by what an upgrade function raised, if the check would take that for its own.
-    """
+def _upgrade(run: Run, attempt: Attempt, version: int) -> None:
     attempt.given = attempt.args, attempt.kwargs
-    try:
-        found = contained(request, partial(upgraded, task, version, attempt.args, attempt.kwargs))
-    except NewerVersion as exc:
-        raise NeedsNewerCode(str(exc)) from None
-    except InvalidArguments as exc:
-        raise UpgradeFailed(str(exc)) from exc
-    attempt.args, attempt.kwargs = found
-    if request.id == str(attempt.job.id):
-        request.args, request.kwargs = found
+    attempt.args, attempt.kwargs = upgraded_here(run.task, run.request, version, *attempt.given)
+    if attempt is run.attempts[0]:
+        run.request.args, run.request.kwargs = attempt.args, attempt.kwargs
 
 
-def _run(task: "JobTask", request: Context, attempts: Sequence[Attempt]) -> Any:
-    """Run the body, and what comes before it. Returns what it returned; what it raised is the attempts' error."""
+def _run(run: Run, ready: Sequence[Attempt]) -> None:
+    """Run the body, and what comes before it. Whatever they raise is the attempts' error."""
+    first = ready[0].job
     try:
-        return contained(request, partial(_body, task, request, attempts))
+        with attempt_logs.kept(run.task, first.id, first.attempt, run.arguments()):
+            run.result = contained(run.request, partial(_body, run, ready))
     except Exception as exc:  # noqa: BLE001 (whatever the task raised is its jobs' outcome)
-        for attempt in attempts:
+        for attempt in ready:
             attempt.error = attempt.error or exc
-        return None
 
 
-def _body(task: "JobTask", request: Context, attempts: Sequence[Attempt]) -> Any:
-    callbacks.before(task, request)
-    if not task.batch:
-        (attempt,) = attempts
-        return _called(task, request, attempt.job, attempt.args, attempt.kwargs)
-    items = list(_items(task, attempts))
-    if items:
-        _called(task, request, attempts[0].job, (Batch([item for _, item in items]),), {})
-    for attempt, item in items:
-        attempt.error = item.error
-    return None
+def _body(run: Run, ready: Sequence[Attempt]) -> Any:
+    callbacks.before(run.task, run.request)
+    if run.task.batch:
+        return batches.call(run.task, ready, partial(_called, run, ready[0].job))
+    return _called(run, ready[0].job, ready[0].args, ready[0].kwargs)
 
 
-def _called(task: "JobTask", request: Context, job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    with sessions.of_a_task(), _with_steps(task, job):
+def _called(run: Run, job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    task, request = run.task, run.request
+    with sessions.of_a_task(), cancelling.with_steps(job, has_steps=not task.batch, encrypt=task.encrypt):
         if type(task).before_start is not Task.before_start:
             task.before_start(request.id, request.args, request.kwargs)
         return finished(task.run(*args, **kwargs))
 
 
-def _let_end() -> None:
-    """End the attempt between two of its steps, where the worker stops or the job was cancelled."""
-    cancelling.check_cancelled()
-    if started.is_stopped():
-        raise steps.Interrupted
-
-
-@contextmanager
-def _with_steps(task: "JobTask", job: Claimed) -> Iterator[None]:
-    """Let the body have steps, unless it runs for several jobs."""
-    try:
-        with steps.of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=not task.batch, encrypt=task.encrypt):
-            yield
-    except steps.Interrupted:
-        raise WorkerStopped(
-            "The worker was stopped before the next step of the job, which goes on from there."
-        ) from None
-
-
-def _items(task: "JobTask", attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Item[Any]]]:
-    kind = item_type(task.run)
-    for attempt in attempts:
-        try:
-            yield attempt, Item(kind(*attempt.args, **attempt.kwargs), attempt.job.id)
-        except Exception as exc:  # noqa: BLE001 (whatever the item's type raises is that job's error)
-            attempt.error = exc
-
-
-def _decide(task: "JobTask", attempt: Attempt, attempts: Sequence[Attempt]) -> None:
+def _decide(run: Run, attempt: Attempt) -> None:
     """Decide what becomes of a job, and what is kept of its error."""
     if attempt.error is None:
         return
-    attempt.outcome = outcome_of(task, attempt.error, attempt.job)
+    attempt.outcome = outcome_of(run.task, attempt.error, attempt.job)
     if isinstance(attempt.error, Replaced):
         attempt.replacement = attempt.error
     # One error may be that of all, and tell of any.
-    attempt.error = redacted(task, attempt.error, _arguments_of(attempts))
+    attempt.error = redacted(run.task, attempt.error, run.arguments())
     attempt.failure = failure_of(attempt.error)
 
 
-def _arguments_of(attempts: Sequence[Attempt]) -> list[tuple[Sequence[Any], Mapping[str, Any]]]:
-    """Return the arguments of all jobs of a call, and those that were upgraded as they were before."""
-    return [(one.args, one.kwargs) for one in attempts] + [one.given for one in attempts if one.given is not None]
-
-
-def _report(
-    task: "JobTask",
-    request: Context,
-    attempt: Attempt,
-    attempts: Sequence[Attempt],
-    result: Any,
-    runtime: float,
-    work: Work,
-) -> Report:
-    """Return what the parent process must know of an attempt's end."""
+def _report(run: Run, attempt: Attempt, work: Work) -> Report:
+    """Return what the parent process must know of an attempt's end. What cannot be passed on is no success."""
     text, value, shown, canvas = None, None, "", None
+    task, request, job = run.task, run.request, attempt.job
     if isinstance(attempt.outcome, outcomes.Succeeded):
         try:
             canvas = contained(request, partial(canvas_json, attempt.replacement, request.added_to_chord))
-        except Exception as exc:  # noqa: BLE001 (what cannot be enqueued is no success)
+            if attempt.error is None:
+                text = contained(request, partial(result_for_followers, job.options, run.result))
+                if not task.ignore_result or is_awaited(job.options):
+                    value = contained(request, partial(encoded, run.result, encrypt=task.encrypt))
+        except Exception as exc:  # noqa: BLE001 (it is the attempt's error)
             attempt.error = exc
-            _decide(task, attempt, attempts)
-    if attempt.error is None:
-        try:
-            text = contained(request, partial(_followed_by, attempt.job.options or {}, result))
-            keeps = not task.ignore_result or is_awaited(attempt.job.options)
-            value = contained(request, partial(encoded, result, encrypt=task.encrypt)) if keeps else None
-        except Exception as exc:  # noqa: BLE001 (what nothing can follow is no success)
-            attempt.error = exc
-            _decide(task, attempt, attempts)
+            _decide(run, attempt)
     if attempt.error is None and work.shows_results:
-        shown = callbacks.shown_result(task, request, result)
+        shown = callbacks.shown_result(task, request, run.result)
     # Celery's Ignore is an error, and a success.
     failure = None if isinstance(attempt.outcome, outcomes.Succeeded) else attempt.failure
-    return Report(attempt.job.lease_id, attempt.outcome, failure, text, value, runtime, shown, canvas)
-
-
-# --- What they are made of --------------------------------------------------------------------------
-
-
-def outcome_of(  # noqa: PLR0911 (one line for each kind of error)
-    task: "JobTask", error: Exception, job: Claimed
-) -> Outcome:
-    """Return what becomes of a job after `error`."""
-    match error:
-        case Expired():
-            return outcomes.Dead(Reason.EXPIRED)
-        case DeadlinePassed():
-            return outcomes.Dead(Reason.DEADLINE)
-        case NeedsNewerCode():
-            return outcomes.HeldBack(HeldBy.INVALID)
-        case NoKey():
-            return outcomes.HeldBack(HeldBy.NO_KEY)
-        case Misfit():
-            return outcomes.Dead(Reason.INVALID)
-        case WorkerStopped():
-            return outcomes.Released(gets_attempt_back=True)
-    tries, policy = tries_of(job), policy_of(task, job)
-    try:
-        return outcomes.after_error(error, policy, tries, random.random)
-    except Exception as exc:  # noqa: BLE001 (what the error asks for makes no sense, as a limit of retries in words)
-        error.add_note(f"What it asks for cannot be done: {described.shown(exc)}.")
-        return outcomes.after_error(exc, policy, tries, random.random)
-
-
-def after_lost_worker(task: "JobTask", job: Claimed, death: str) -> tuple[Outcome, Failure]:
-    """Return what becomes of a job whose process died while it ran, and what is kept of that."""
-    return after_loss(task, job), Failure("WorkerLost", f"The process that ran the job died: {death}.")
-
-
-def after_loss(task: "JobTask | None", job: Claimed) -> Outcome:
-    """Return what becomes of a job whose process or worker is gone."""
-    return outcomes.after_loss(policy_of(task, job), tries_of(job), conf().max_worker_losses, random.random)
-
-
-def tries_of(job: Claimed) -> Tries:
-    """Return how far a job has come."""
-    return Tries(job.attempt - job.attempt_base, job.worker_losses, job.seconds_left)
-
-
-def policy_of(task: "JobTask | None", job: Claimed) -> RetryPolicy:
-    """Return how often and how soon a job is tried again: as its task says, as often as its call said."""
-    return replace(task.policy if task is not None else RetryPolicy(), max_retries=job.max_retries)
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Return what is kept of an error: the original one, where Celery's retry wraps it."""
-    if isinstance(error, Retry):
-        error = error.exc if isinstance(error.exc, BaseException) else error
-    if isinstance(error, RedactedError):
-        return Failure(error.type, error.message, error.traceback)
-    return Failure(
-        type=type(error).__qualname__,
-        message=described.message(error),
-        # Below the frames of this room.
-        traceback=described.traceback(error, __package__),
-    )
-
-
-def _followed_by(options: Mapping[str, Any], result: Any) -> str | None:
-    """Return a result as JSON, for what follows; None where nothing does.
-
-    Raises:
-        Misfit: it cannot be written as JSON, and something that follows takes it.
-    """
-    chain = options.get("chain") or ()
-    takers = [*(options.get("link") or ()), *chain[-1:]]
-    if not takers:
-        return None
-    try:
-        return str(dumps(plain(result)))
-    except Exception as exc:  # noqa: BLE001 (whatever the result raises, it is no JSON)
-        if all(isinstance(taker, Mapping) and taker.get("immutable") for taker in takers):
-            return "null"
-        why = f"its result cannot be written as JSON: {described.shown(exc)}"
-        raise Misfit(f"What follows it cannot be enqueued: {why}") from None
-
-
-def _is_told(task: "JobTask", request: Context, attempt: Attempt, result: Any) -> bool:
-    """Return whether somebody else's code is called after an attempt."""
-    is_linked = isinstance(attempt.outcome, outcomes.Dead) and bool((attempt.job.options or {}).get("link_error"))
-    return is_linked or callbacks.has_any(task, request, attempt.outcome, result)
-
-
-def _log(task: "JobTask", request: Context, attempt: Attempt, result: Any, runtime: float) -> None:
-    if attempt.error is None:
-        callbacks.log_success(task, request, result, runtime)
-    elif attempt.failure is not None:
-        log = partial(callbacks.log_failure, task, request, attempt.error, attempt.outcome, attempt.failure)
-        callbacks.guarded(task, request, log)
-
-
-def _call_others(task: "JobTask", request: Context, attempts: Sequence[Attempt], result: Any, runtime: float) -> None:
-    """Call what else wants to know, once for the call, and the error links of each job that gave up."""
-    first, *others = attempts
-    for attempt in others:
-        if isinstance(attempt.outcome, outcomes.Dead) and attempt.error is not None:
-            call_in_place(task.app, task.name, attempt.job.id, attempt.job.options, attempt.error)
-    if first.error is None:
-        call = partial(callbacks.after_success, task, request, result, runtime)
-    else:
-        call = partial(_after_failure, task, request, first)
-    callbacks.guarded(task, request, call)
-
-
-def _after_failure(task: "JobTask", request: Context, attempt: Attempt) -> None:
-    if attempt.error is None or attempt.failure is None:
-        return
-    try:
-        # Celery looks for the error in `sys.exc_info()`.
-        raise attempt.error
-    except Exception as exc:  # noqa: BLE001 (it is the one above)
-        callbacks.after_failure(task, request, exc, attempt.outcome, attempt.failure)
+    return Report(job.lease_id, attempt.outcome, failure, text, value, run.runtime, shown, canvas)

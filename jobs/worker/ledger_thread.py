@@ -11,25 +11,24 @@ import select
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from django.db import Error as DatabaseError, InterfaceError, OperationalError, connection
+from django.db import Error as DatabaseError, InterfaceError, connection
 
 from jobs.brokers.ledger.wakeup import Wakeup
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.backoff import pause
-from jobs.core.held_by import HeldBy
 from jobs.flow import claim as flow
 from jobs.ledger import claims
-from jobs.ledger.attempts import Failure
-from jobs.ledger.enqueue import adopt, has_come
-from jobs.ledger.sql import RowLocked
 from jobs.worker import forks
-from jobs.worker.claimer import Answer, Foreign, Wanted, new_lease
+from jobs.worker.adopt import write_row
+from jobs.worker.batches import claim_beside
 from jobs.worker.database import is_outage, of_the_engine
+from jobs.worker.deliveries import Answer, Foreign, Wanted
+from jobs.worker.lines import LineClaims
+from jobs.worker.put_backs import put_back
 from jobs.worker.recorder import End, Recorder
 from jobs.worker.reports import Reports
 from jobs.worker.reserved import ReservedJob
@@ -57,6 +56,7 @@ class LedgerThread(threading.Thread):
         recorder: writes ends.
         dead: takes ends whose dead letters are to be sent first.
         answered: told what was claimed.
+        lines: claims jobs that wait in line.
     """
 
     def __init__(
@@ -66,10 +66,11 @@ class LedgerThread(threading.Thread):
         recorder: Recorder,
         dead: Callable[[Sequence[End]], None],
         answered: Callable[[Sequence[Wanted], Answer], None],
+        lines: LineClaims,
     ) -> None:
         super().__init__(name="jobs-ledger", daemon=True)
         self._hostname, self._reports, self._recorder = hostname, reports, recorder
-        self._dead, self._answered = dead, answered
+        self._dead, self._answered, self._lines = dead, answered, lines
         self._lock = threading.Lock()
         self._asked: list[Wanted] = []
         self._ends: list[End] = []
@@ -79,9 +80,6 @@ class LedgerThread(threading.Thread):
         self._locked: list[Wanted] = []
         #: Claims whose answer was lost.
         self._in_doubt: list[Wanted] = []
-        #: Leases for jobs that wait in line, and the queues; and those whose answer was lost.
-        self._lines: list[tuple[Sequence[str], Collection[str]]] = []
-        self._lines_in_doubt: list[Sequence[str]] = []
         self._is_prepared = False
         self._failures = 0
         self._wakeup = Wakeup()
@@ -90,7 +88,6 @@ class LedgerThread(threading.Thread):
         self._gone: Callable[[Sequence[ReservedJob]], None]
         self._adopted: Callable[[Foreign], None]
         self._prepare: Callable[[], None]
-        self._lines_answered: Callable[[Sequence[str], Sequence[claims.Claimed]], None]
 
     def serve(
         self,
@@ -98,7 +95,6 @@ class LedgerThread(threading.Thread):
         gone: Callable[[Sequence[ReservedJob]], None],
         adopted: Callable[[Foreign], None],
         prepare: Callable[[], None] = lambda: None,
-        lines_answered: Callable[[Sequence[str], Sequence[claims.Claimed]], None] = lambda *_: None,
     ) -> None:
         """Begin.
 
@@ -107,10 +103,8 @@ class LedgerThread(threading.Thread):
             gone: told of jobs that were put back.
             adopted: told of messages whose rows are written.
             prepare: called once before the first claim.
-            lines_answered: told which of those that wait in line were claimed.
         """
-        self._batch_of, self._gone, self._adopted = batch_of, gone, adopted
-        self._prepare, self._lines_answered = prepare, lines_answered
+        self._batch_of, self._gone, self._adopted, self._prepare = batch_of, gone, adopted, prepare
         self.start()
 
     # --- What others ask --------------------------------------------------------------------------
@@ -123,8 +117,7 @@ class LedgerThread(threading.Thread):
 
     def claim_from_lines(self, leases: Sequence[str], queues: Collection[str]) -> None:
         """Claim jobs of these queues that wait in line, as many as may begin."""
-        with self._lock:
-            self._lines.append((leases, queues))
+        self._lines.ask(leases, queues)
         self._wakeup.set()
 
     def adopt(self, foreign: Foreign) -> None:
@@ -150,24 +143,6 @@ class LedgerThread(threading.Thread):
         with self._lock:
             self._released.extend(jobs)
         self._wakeup.set()
-
-    def unknown(self, jobs: Sequence[ReservedJob]) -> None:
-        """Hold back jobs of tasks that nobody has registered here: a worker with newer code may know them."""
-        self.record(
-            [
-                End(
-                    job,
-                    outcomes.HeldBack(HeldBy.UNKNOWN_TASK),
-                    Failure("UnknownTask", f"No task {job.job.task!r} is registered here."),
-                )
-                for job in jobs
-            ]
-        )
-
-    def revoked(self, jobs: Sequence[ReservedJob]) -> None:
-        """Cancel jobs that carry a stamp which somebody has revoked."""
-        failure = Failure("Cancelled", "It carries a stamp that was revoked.")
-        self.record([End(job, outcomes.Cancelled(), failure) for job in jobs])
 
     def unwritten(self) -> int:
         """Return how many ends are still to be written."""
@@ -211,19 +186,19 @@ class LedgerThread(threading.Thread):
 
     def _turn(self) -> None:
         asked, ends, released = self._take()
-        in_doubt = self._in_doubt or self._lines_in_doubt
         is_due = self._recorder.is_due
-        if not (asked or ends or released or self._foreign or self._lines or in_doubt or is_due):
+        if not (asked or ends or released or self._foreign or self._lines or self._in_doubt or is_due):
             return
         try:
             if ends or is_due:
                 self._keep(self._recorder.write(ends))
                 ends = []
             if released:
-                self._keep_released(self._put_back(released))
+                self._put_back(released)
                 released = []
             while self._foreign:
-                self._adopt(self._foreign[0])
+                if write_row(self._foreign[0]):
+                    self._adopted(self._foreign[0])
                 with self._lock:
                     del self._foreign[0]
             self._claim_all(asked)
@@ -247,7 +222,7 @@ class LedgerThread(threading.Thread):
         if not self._is_prepared:
             self._prepare()
             self._is_prepared = True
-        self._claim_from_lines()
+        self._lines.claim()
         if self._in_doubt:
             self._claim(self._in_doubt, again=True)
             self._in_doubt = []
@@ -268,10 +243,6 @@ class LedgerThread(threading.Thread):
         if ends:
             self.record(ends)
 
-    def _keep_released(self, jobs: Sequence[ReservedJob]) -> None:
-        with self._lock:
-            self._released.extend(jobs)
-
     def _claim(self, asked: Sequence[Wanted], *, again: bool) -> None:
         seconds = conf().lease_seconds
         wanted = {one.job_id: one.lease_id for one in asked}
@@ -284,20 +255,8 @@ class LedgerThread(threading.Thread):
         claimed, locked = [*found.claimed, *decided.claimed], found.locked | decided.locked
         if locked and not again:
             asked = self._put_off_locked(asked, locked)
-        claimed += self._fill_batches(asked, claimed, seconds)
+        claimed += claim_beside(asked, claimed, self._batch_of, seconds, self._hostname)
         self._answered(asked, Answer(claimed, [one.job_id for one in asked if one.job_id in locked]))
-
-    def _claim_from_lines(self) -> None:
-        while self._lines_in_doubt:
-            self._lines_answered(self._lines_in_doubt[0], claims.under(self._lines_in_doubt[0]))
-            del self._lines_in_doubt[0]
-        while self._lines:
-            leases, queues = self._lines.pop(0)
-            # In doubt from here on, until there is an answer.
-            self._lines_in_doubt.append(leases)
-            claimed = flow.claim_from_lines(leases, flow.Worker(self._hostname, queues, conf().lease_seconds))
-            self._lines_in_doubt.remove(leases)
-            self._lines_answered(leases, claimed)
 
     def _put_off_locked(self, asked: Sequence[Wanted], locked: Collection[uuid.UUID]) -> list[Wanted]:
         """Keep for another look those whose rows are locked, likely by who notes their dispatch. Returns the others."""
@@ -312,55 +271,12 @@ class LedgerThread(threading.Thread):
                 answered.append(one)
         return answered
 
-    def _adopt(self, foreign: Foreign) -> None:
-        """Write the row of a message that came without one; where it is due, it is delivered then."""
-        job = foreign.job
-        try:
-            if job.run_at is not None and has_come(job.run_at):
-                job = job._replace(run_at=None)
-            adopt(job)
-        except Exception as exc:
-            if isinstance(exc, (InterfaceError, OperationalError)) or is_outage(exc):
-                raise
-            # What the database never takes is parked, and holds up nothing else.
-            foreign.park(exc)
-        else:
-            self._adopted(foreign)
-
-    def _fill_batches(
-        self, asked: Sequence[Wanted], claimed: Sequence[claims.Claimed], seconds: float
-    ) -> list[claims.Claimed]:
-        """Claim what waits beside the jobs of batch tasks. A job that is taken still says that there is work."""
-        tasks = {job.task for job in claimed} | {one.task for one in asked if one.task}
-        sizes = {task: size for task in tasks if (size := self._batch_of(task))}
-        if not sizes:
-            return []
-        have = Counter((job.task, job.queue) for job in claimed if job.task in sizes)
-        have.update({(one.task, one.queue): 0 for one in asked if one.task in sizes})
-        more: list[claims.Claimed] = []
-        for (task, queue), number in have.items():
-            size = sizes[task]
-            if missing := -number % size or (0 if number else size):
-                leases = [new_lease() for _ in range(missing)]
-                more += claims.claim_waiting(task, queue, leases, lease_seconds=seconds, worker=self._hostname)
-        return more
-
-    def _put_back(self, jobs: Sequence[ReservedJob]) -> list[ReservedJob]:
-        """Put jobs back into their queues. Returns those whose rows are locked."""
-        leases = [job.job.lease_id for job in jobs]
-        locked: frozenset[uuid.UUID] = frozenset()
-        try:
-            are_back = claims.put_back(leases, message_lost=True) == len(leases)
-        except RowLocked as exc:
-            locked, are_back = exc.job_ids, False
-        free = [job for job in jobs if job.job.id not in locked]
-        # Those that an operator wants cancelled do not go back.
-        held = set() if are_back else claims.leases_of([job.job.id for job in free])
-        unwanted = [job for job in free if job.job.lease_id in held]
-        failure = Failure("Cancelled", "An operator cancelled it before it began.")
-        self.record([End(job, outcomes.Cancelled(), failure) for job in unwanted])
-        self._gone([job for job in free if job not in unwanted])
-        return [job for job in jobs if job.job.id in locked]
+    def _put_back(self, jobs: Sequence[ReservedJob]) -> None:
+        came_of = put_back(jobs)
+        self.record(came_of.unwanted)
+        self._gone(came_of.back)
+        with self._lock:
+            self._released.extend(came_of.locked)
 
     def _failed(self, exc: Exception) -> None:
         expected = isinstance(exc, (DatabaseError, InterfaceError))

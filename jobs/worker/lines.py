@@ -1,10 +1,13 @@
-"""When a worker looks whether one of those that wait in line for a limit may begin."""
+"""Jobs that wait in line for a limit: when a worker looks whether one may begin, and how it claims them."""
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.ledger.claims import Claimed
+from jobs.conf import conf
+from jobs.flow import claim as flow
+from jobs.ledger.claims import Claimed, under
 from jobs.worker.claimer import Claimer
 
 if TYPE_CHECKING:
@@ -51,3 +54,38 @@ class Lines:
         self._next_at = 0.0 if self._has_more else time.monotonic() + LOOK_EVERY
         self._claimer.lines_answered(leases, claimed)
         self.look()
+
+
+class LineClaims:
+    """Claims of jobs that wait in line, in the ledger's thread; any thread may ask.
+
+    Args:
+        hostname: the worker's name.
+        answered: told of the leases that were asked with, and what was claimed under them.
+    """
+
+    def __init__(self, hostname: str, answered: Callable[[Sequence[str], Sequence[Claimed]], None]) -> None:
+        self._hostname, self._answered = hostname, answered
+        self._asked: deque[tuple[Sequence[str], Collection[str]]] = deque()
+        #: Leases whose answer was lost.
+        self._in_doubt: list[Sequence[str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._asked or self._in_doubt)
+
+    def ask(self, leases: Sequence[str], queues: Collection[str]) -> None:
+        """Have jobs of these queues claimed, as many as may begin."""
+        self._asked.append((leases, queues))
+
+    def claim(self) -> None:
+        """Claim what was asked for. Raises the database's errors; then it is to be called again."""
+        while self._in_doubt:
+            self._answered(self._in_doubt[0], under(self._in_doubt[0]))
+            del self._in_doubt[0]
+        while self._asked:
+            leases, queues = self._asked.popleft()
+            # In doubt from here on, until there is an answer.
+            self._in_doubt.append(leases)
+            claimed = flow.claim_from_lines(leases, flow.Worker(self._hostname, queues, conf().lease_seconds))
+            self._in_doubt.remove(leases)
+            self._answered(leases, claimed)

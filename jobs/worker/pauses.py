@@ -12,7 +12,9 @@ from typing import Any
 
 from kombu.entity import Queue as BrokerQueue
 
-from jobs.conf import conf
+from jobs.conf import brokers, conf
+from jobs.core.queue_names import RULE, is_queue_name
+from jobs.enqueue.brokers import url_of
 from jobs.enqueue.set_aside import SetAside
 
 logger = logging.getLogger(__name__)
@@ -63,9 +65,31 @@ class Pauses:
         self._queues[queue.name] = queue
         self.agree()
 
-    def cancel(self, queue: str) -> None:
-        """Let a queue be none of this worker's."""
-        self._queues.pop(queue, None)
+    def add_named(
+        self, name: str, exchange: Any = None, exchange_type: Any = None, routing_key: Any = None, **options: Any
+    ) -> None:
+        """Let a queue be one of this worker's that somebody names, and may be the first to do so."""
+        app = self._consumer.app
+        if not is_queue_name(name):
+            logger.error("This worker cannot consume queue %r: it must be %s.", name, RULE)
+            return
+        if brokers() and url_of(app, name) != app.conf.broker_read_url:
+            logger.error("This worker cannot consume queue %r: JOBS_BROKERS gives it to another broker.", name)
+            return
+        queues = app.amqp.queues
+        if name not in queues:
+            queues.add(
+                name,
+                exchange=exchange or name,
+                exchange_type=exchange_type or "direct",
+                routing_key=routing_key,
+                **options,
+            )
+        self.add(queues[name])
+
+    def cancel(self, name: str) -> None:
+        """Let a queue be none of this worker's, by its name or another that it goes by."""
+        self._queues.pop(getattr(self._consumer.app.amqp.queues.aliases.get(name), "name", name), None)
         self.agree()
 
     @property

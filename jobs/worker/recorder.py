@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from celery import Celery
-from celery.exceptions import WorkerLostError
 from django.db import transaction
 from kombu.utils.json import loads
 
-from jobs.compose.followers import call_in_place, enqueue_error_links, enqueue_followers, following_row
+from jobs.compose.followers import enqueue_error_links, enqueue_followers, following_row
 from jobs.compose.groups import settle
 from jobs.compose.replacements import change_canvas, is_replacement
 from jobs.core import outcome as outcomes
@@ -31,7 +30,7 @@ from jobs.ledger.groups import GroupLocked, lock_free, move
 from jobs.ledger.record import Ended, Records, record_many, state_after
 from jobs.ledger.sql import RowLocked
 from jobs.worker.database import UNUSABLE, is_outage
-from jobs.worker.executor import failure_of, outcome_of
+from jobs.worker.decision import failure_of, outcome_of
 from jobs.worker.reports import Report
 from jobs.worker.reserved import ReservedJob
 
@@ -321,16 +320,3 @@ def _later(end: End) -> End:
 
 def _nothing() -> None:
     """Do nothing: nothing follows."""
-
-
-def tell_of_lost(app: Celery, end: End, became: Outcome) -> None:
-    """Log an end that the parent process has decided, and call its error links: the process that ran it cannot."""
-    if end.report is not None or end.failure is None:
-        return
-    job = end.job.job
-    match became:
-        case outcomes.Dead():
-            logger.error("%s[%s] is dead: %s", job.task, job.id, end.failure.summary)
-            call_in_place(app, job.task, job.id, job.options, WorkerLostError(end.failure.message))
-        case outcomes.RetryIn(delay):
-            logger.warning("%s[%s] is tried again in %.1f s: %s", job.task, job.id, delay, end.failure.summary)

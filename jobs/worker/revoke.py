@@ -40,7 +40,7 @@ class Revoked:
             elif self.terminate:
                 operate.ask_to_cancel([job_id])
             else:
-                self.consumer.engine.recall(job_id)
+                self.consumer.engine.endings.recall(job_id)
 
     def _tell(self, task_id: str) -> None:
         events = self.consumer.event_dispatcher

@@ -66,10 +66,10 @@ class Watchdog:
             return
         if hard and taken > hard:
             logger.error("Hard time limit (%ss) exceeded for %s[%s]", hard, job.name, job.id)
-            end = partial(self._engine.overtime, job, hard)
+            end = partial(self._engine.endings.overtime, job, hard)
         elif job.job.seconds_left <= 0:
             logger.error("The deadline of %s[%s] passed while it ran", job.name, job.id)
-            end = partial(self._engine.past_deadline, job)
+            end = partial(self._engine.endings.past_deadline, job)
         else:
             return
         if pid == os.getpid():

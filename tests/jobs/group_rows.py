@@ -8,7 +8,7 @@ from jobs.core.states import State
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move
 from jobs.models import Job, JobGroup
-from jobs.worker.claimer import new_lease
+from jobs.worker.deliveries import new_lease
 from tests.jobs import verbs
 from tests.jobs.rows import claim_as
 from tests.tasks_app.canvas import listed, number, tell

@@ -9,7 +9,7 @@ from celery import current_app
 
 from jobs.ledger.claims import claim_many
 from jobs.models import Job
-from jobs.worker.claimer import new_lease
+from jobs.worker.deliveries import new_lease
 from jobs.worker.reserved import Reserved, ReservedJob
 from jobs.worker.started_flags import Began, started
 
@@ -19,6 +19,8 @@ class Reserving:
 
     def __init__(self) -> None:
         self.reserved = Reserved()
+        #: What ends jobs: this, too.
+        self.endings = self
 
     def reserve(self, row: Job, lease_seconds: float = 5) -> ReservedJob:
         """Claim a job."""
@@ -28,11 +30,11 @@ class Reserving:
         return found
 
     def end_lost(self, job: ReservedJob) -> None:
-        """As the engine's."""
+        """As the endings'."""
         job.kill()
 
     def recall(self, job_id: uuid.UUID) -> bool:
-        """As the engine's, where nothing is to be recalled."""
+        """As the endings', where nothing is to be recalled."""
         return False
 
 

@@ -23,7 +23,7 @@ from jobs.ledger import breakers, hold, maintain
 from jobs.ledger.enqueue import adopt
 from jobs.ledger.work import find_work
 from jobs.models import BreakerChange, CircuitBreaker, Job
-from jobs.worker.claimer import new_lease
+from jobs.worker.deliveries import new_lease
 from tests.jobs.delivery import InThisProcess
 from tests.jobs.locks import elsewhere, never_waiting
 from tests.jobs.races import at_once

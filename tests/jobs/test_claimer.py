@@ -10,11 +10,16 @@ import pytest
 from celery import current_app
 from hypothesis import given, strategies as st
 
+from jobs.core.held_by import HeldBy
+from jobs.core.outcome import HeldBack
 from jobs.ledger.claims import Claimed
-from jobs.worker.claimer import FIRST_MEAN, MOST_AT_ONCE, WEIGHT, Answer, Claimer, Delivery, Means, Wanted
+from jobs.worker.claimer import Claimer
+from jobs.worker.deliveries import Answer, Delivery, Wanted
 from jobs.worker.events import Events
 from jobs.worker.main_thread import MainThread
+from jobs.worker.pace import FIRST_MEAN, MOST_AT_ONCE, WEIGHT, Means
 from jobs.worker.pool import CHUNK_JOBS, CHUNK_SECONDS, PATIENCE, Ready
+from jobs.worker.recorder import End
 from jobs.worker.reserved import Reserved, ReservedJob
 from jobs.worker.started_flags import Began, started
 from jobs.worker.waiting import Waiting
@@ -61,16 +66,13 @@ class FakeLedger:
     """Notes what is asked of it."""
 
     asked: list[Wanted] = field(default_factory=list)
-    unknown_jobs: list[ReservedJob] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
 
     def claim(self, asked: Sequence[Wanted]) -> None:
         self.asked.extend(asked)
 
-    def unknown(self, jobs: Sequence[ReservedJob]) -> None:
-        self.unknown_jobs.extend(jobs)
-
-    def revoked(self, jobs: Sequence[ReservedJob]) -> None:
-        assert not jobs
+    def record(self, ends: Sequence[End]) -> None:
+        self.ends.extend(ends)
 
 
 class Worker:
@@ -184,7 +186,8 @@ def test_a_job_of_an_unknown_task_goes_to_the_ledger_and_not_to_the_pool() -> No
     worker = Worker()
     (wanted,) = worker.message("single")
     worker.answer([wanted], [taken(wanted.lease_id, task="nobody.knows")])
-    assert [job.job.lease_id for job in worker.ledger.unknown_jobs] == [wanted.lease_id]
+    (end,) = worker.ledger.ends
+    assert (end.job.job.lease_id, end.outcome) == (wanted.lease_id, HeldBack(HeldBy.UNKNOWN_TASK))
     assert worker.pool.given == []
 
 
@@ -209,7 +212,7 @@ def test_what_begins_soon_at_the_pace_of_the_pool_stays_with_it_however_long_it_
     for wanted in chunk:
         wanted.since -= LONG
     worker.learn(0.001)
-    worker.claimer._pace._seen_at -= 2.0 * PATIENCE
+    worker.claimer._ahead.pace._seen_at -= 2.0 * PATIENCE
     # Sixty have ended in two seconds.
     worker.claimer.look()
     assert 15 <= len(worker.redispatched) <= 25
@@ -239,7 +242,7 @@ def test_what_waits_for_a_pool_that_ends_nothing_is_sent_again_and_keeps_its_pla
     worker.claimer.look()
     # A job has ended a moment ago: the next one may begin soon.
     assert worker.redispatched == []
-    worker.claimer._ended_at -= LONG
+    worker.claimer._ahead.ended_at -= LONG
     worker.claimer.look()
     worker.claimer.look()
     assert (worker.redispatched, worker.acknowledged) == ([single.job_id], [])
@@ -254,7 +257,7 @@ def test_what_was_sent_again_is_acknowledged_when_the_worker_stops() -> None:
     worker.pool.given = [[]]
     (single,) = worker.message("single")
     single.since -= LONG
-    worker.claimer._ended_at -= LONG
+    worker.claimer._ahead.ended_at -= LONG
     worker.claimer.look()
     worker.claimer.stop()
     assert (worker.redispatched, worker.acknowledged) == ([single.job_id], ["single"])

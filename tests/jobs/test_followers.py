@@ -24,6 +24,7 @@ from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
 from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.ledger_thread import LedgerThread
+from jobs.worker.lines import LineClaims
 from jobs.worker.pending_writes import ParkedJob
 from jobs.worker.reports import Reports
 from jobs.worker.reserved import Reserved
@@ -264,7 +265,8 @@ def test_without_the_broker_the_good_jobs_of_a_batch_succeed_and_only_the_bad_on
     worker = InThisProcess()
     dead_letters = DeadLetters(lambda ends: ledger.record(ends))  # noqa: PLW0108 (it is made below)
     reports = Reports()
-    ledger = LedgerThread(worker.hostname, reports, worker.recorder, dead_letters.send, lambda *_: None)
+    lines = LineClaims(worker.hostname, lambda *_: None)
+    ledger = LedgerThread(worker.hostname, reports, worker.recorder, dead_letters.send, lambda *_: None, lines)
     ends = worker.ends(worker.run(*worker.claim(jobs[0].pk)))
     valkey.kill()
     ledger.serve(lambda _: 0, lambda _: None, lambda _: None)

@@ -9,7 +9,7 @@ from jobs.core.states import State
 from jobs.ledger import claims
 from jobs.ledger.attempts import Failure
 from jobs.models import Job, JobGroup
-from jobs.worker.claimer import new_lease
+from jobs.worker.deliveries import new_lease
 from jobs.worker.recorder import End, Recorder
 from jobs.worker.reports import SUCCEEDED, Report
 from jobs.worker.reserved import ReservedJob

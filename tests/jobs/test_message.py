@@ -12,7 +12,7 @@ from jobs.enqueue.message import CORRELATION_HEADER, LEDGER_HEADER
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import claim_many
 from jobs.models import Job
-from jobs.worker.claimer import new_lease
+from jobs.worker.deliveries import new_lease
 from jobs.worker.requests import request_of
 from jobs.worker.reserved import ReservedJob
 from tests.jobs.delivery import message_of
