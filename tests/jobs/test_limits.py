@@ -167,7 +167,7 @@ def test_what_tasks_declare_is_written_once_and_taken_back_with_the_declaration(
     declare(current_app)
     declare(current_app)
     found = {rule.name: rule for rule in FlowRule.objects.filter(kind="task")}
-    assert (found[tasks.paced.name].rate, found[tasks.paced.name].burst) == ("40/s", 1)
+    assert (found[tasks.paced.name].rate, found[tasks.paced.name].burst) == ("10/s", 1)
     assert (found[tasks.slotted.name].concurrency, found[tasks.slotted.name].is_per_key) == (3, False)
     assert found[tasks.by_tenant.name].is_per_key
     assert found[OTHER].rate is None

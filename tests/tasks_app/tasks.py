@@ -193,9 +193,9 @@ def slotted(effect: str, seconds: float) -> None:
     lasting.run(effect, seconds)
 
 
-@job(rate_limit="40/s")
+@job(rate_limit="10/s")
 def paced(effect: str) -> None:
-    """Be one of forty in a second."""
+    """Be one of ten in a second."""
     record(effect)
 
 
