@@ -196,7 +196,7 @@ def _act(now: datetime) -> None:
 
 
 def _limit(now: datetime) -> None:
-    """Let mails have a limit in whose line some wait, and a task be paused."""
+    """Let mails have a limit in whose line some wait, a task be paused, and one tenant weigh more than others."""
     rule = FlowRule.objects.create(kind=Kind.TASK, name="mail.send", rate="50/s", burst=10, concurrency=20)
     FlowRule.objects.create(kind=Kind.QUEUE, name="images", concurrency=4, source="setting")
     FlowRule.objects.create(
@@ -210,6 +210,11 @@ def _limit(now: datetime) -> None:
         paused_by=OPERATOR,
         pause_reason="the new index is copied",
     )
+    FlowRule.objects.create(kind=Kind.TENANT, name="acme", weight=3)
+    for tenant, of_ten in (("acme", range(6)), ("globex", range(6, 9)), ("initech", range(9, 10))):
+        mails = Job.objects.filter(queue="email", state__in=[State.QUEUED, State.RUNNING]).order_by("pk")
+        chosen = [pk for place, pk in enumerate(mails.values_list("pk", flat=True)) if place % 10 in of_ten]
+        Job.objects.filter(pk__in=chosen).update(tenant=tenant)
     line = Job.objects.filter(task="mail.send", state=State.QUEUED).values("pk")[:12]
     Job.objects.filter(pk__in=list(line.values_list("pk", flat=True))).update(
         held_by=HeldBy.LIMIT, held_rule=rule.pk, held_since=now - timedelta(seconds=9)

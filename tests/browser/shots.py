@@ -43,6 +43,7 @@ def shots() -> Iterator[Shot]:
     yield Shot("dead-letters-list", "/jobs/dead/list/?task=mail.send")
     yield Shot("dead-letter", f"/jobs/dead/{letter.pk}/")
     yield Shot("queues", "/jobs/queues/", ("phone",))
+    yield Shot("queue", "/jobs/queues/email/")
     yield Shot("flow", "/jobs/flow/", ("phone",))
     yield Shot("schedules", "/jobs/schedules/")
     yield Shot("workers", "/jobs/workers/")

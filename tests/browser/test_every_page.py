@@ -44,7 +44,7 @@ NAMES = (
         "dead-letters-list",
         "dead-letter",
     ),
-    *("queues", "schedules", "workers", "history", "front", "posts", "post", "search", "log-in", "sign-up"),
+    *("queues", "queue", "schedules", "workers", "history", "front", "posts", "post", "search", "log-in", "sign-up"),
     *("account", "inbox", "mail", "admin", *MORE),
 )
 #: What axe calls grave enough to keep somebody out.
