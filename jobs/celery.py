@@ -31,6 +31,7 @@ def install(app: Celery) -> None:
     app.add_defaults(_defaults)
     app.control_cls = "jobs.brokers.remote:Control"
     app.amqp_cls = "jobs.enqueue.producer:Producer"
+    app.AsyncResult = app.subclass_with_self("jobs.tasks.calls:JobResult", name="AsyncResult")
     app.GroupResult = app.subclass_with_self("jobs.compose.group_results:JobGroupResult", name="GroupResult")
     logging.getLogger("celery.pool").addFilter(_tells_no_arguments)
     tie_children_to_parent()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from celery import states
 from celery.result import AsyncResult
 from django.apps import apps
 
@@ -28,6 +29,26 @@ class JobResult(AsyncResult):
         """The job's row, read anew. Raises Job.DoesNotExist where the transaction was rolled back."""
         job: Job = apps.get_model("jobs", "Job").objects.get(pk=self.id)
         return job
+
+    def _get_task_meta(self) -> dict[str, Any]:
+        """Return its record; where it was never enqueued, since a step before it has failed, that of this step."""
+        meta: dict[str, Any] = super()._get_task_meta()
+        if meta["status"] != states.PENDING or (failed := self._failed_before()) is None:
+            return meta
+        # Not kept: when that step is run again, this one may be, too.
+        return {**failed, "task_id": self.id, "children": []}
+
+    def _failed_before(self) -> dict[str, Any] | None:
+        node = self.parent
+        while node is not None:
+            if isinstance(node, AsyncResult):
+                meta: dict[str, Any] = node.backend.get_task_meta(node.id)
+                if meta["status"] in states.PROPAGATE_STATES:
+                    return meta
+                if meta["status"] != states.PENDING:
+                    return None
+            node = node.parent
+        return None
 
 
 def plain_arguments(

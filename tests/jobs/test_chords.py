@@ -464,3 +464,22 @@ def test_the_plain_body_of_a_chord_is_sent(valkey: Valkey) -> None:
     chord([number.s(1)])(tasks.plain.si("x"))
     run_all()
     assert tasks.plain.name in [message.headers["task"] for message in messages(valkey, "default")]
+
+
+def test_what_never_begins_since_a_step_before_it_has_failed_has_failed_like_that(effects: Effects) -> None:
+    canvas.failing.add(2)
+    inner = chain(chord([number.s(1), number.s(2)], total.s()), chord([add.s(1), add.s(2)], total.s()))
+    result = group(inner, chain(number.si(2), add.s(1), add.s(1)), number.s(1)).apply_async()
+    run_all()
+    assert [one.state for one in result.results] == ["FAILURE", "FAILURE", "SUCCESS"]
+    assert result.ready()
+    assert result.failed()
+    with pytest.raises(Permanent, match="number 2 fails"):
+        result.get(timeout=5)
+    with pytest.raises(Permanent, match="number 2 fails"):
+        result.results[1].get(timeout=5)
+    canvas.failing.clear()
+    retry(states=(State.DEAD,))
+    assert [one.state for one in result.results][:2] == ["PENDING", "PENDING"]
+    run_all()
+    assert [AsyncResult(one.id).get(timeout=5) for one in result.results[:2]] == [9, 4]
