@@ -131,7 +131,13 @@ def is_called_in_place(signature: Signature) -> bool:
         header = getattr(signature.type, "__header__", None)
     except NotRegistered:
         return False
-    return header is not None and not isinstance(header, partial) and bool(arity_greater(header, 1))
+    if header is None or isinstance(header, partial):
+        return False
+    if not signature.immutable and (signature.args or signature.kwargs):
+        # Counted is what the failure still has to say. Arguments that do not fit are the link's own error, later.
+        with contextlib.suppress(TypeError, ValueError):
+            return bool(arity_greater(partial(header, *signature.args, **signature.kwargs), 1))
+    return bool(arity_greater(header, 1))
 
 
 #: What Celery raises where a signature does not hold what it should.

@@ -41,12 +41,12 @@ class JobResult(AsyncResult):
     def _failed_before(self) -> dict[str, Any] | None:
         node = self.parent
         while node is not None:
-            if isinstance(node, AsyncResult):
-                meta: dict[str, Any] = node.backend.get_task_meta(node.id)
-                if meta["status"] in states.PROPAGATE_STATES:
-                    return meta
-                if meta["status"] != states.PENDING:
-                    return None
+            # Of a group too: it may be a chord's body.
+            meta: dict[str, Any] = self.backend.get_task_meta(node.id)
+            if meta["status"] in states.PROPAGATE_STATES:
+                return meta
+            if meta["status"] != states.PENDING:
+                return None
             node = node.parent
         return None
 

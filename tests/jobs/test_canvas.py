@@ -2,6 +2,7 @@
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from billiard.exceptions import WorkerLostError
@@ -16,7 +17,7 @@ from tests.jobs.rows import LEASE
 from tests.jobs.wire import messages
 from tests.servers import Valkey
 from tests.tasks_app import tasks
-from tests.tasks_app.canvas import told_bytes
+from tests.tasks_app.canvas import told_bytes, told_with
 from tests.tasks_app.effects import VARIABLE, Effects
 
 pytestmark = pytest.mark.django_db
@@ -213,7 +214,7 @@ def test_options_about_sending_pass_through_a_canvas(effects: Effects, option: s
     assert effects.lines() == ["start>a", "a>b"]
 
 
-def test_an_error_link_that_is_called_in_place_gets_what_json_has_not(effects: Effects) -> None:
+def test_an_error_link_that_is_called_in_place_gets_what_json_has_not(effects: Effects, valkey: Valkey) -> None:
     tasks.steer.apply_async(("permanent",), link_error=told_bytes.si(b"raw\xff", "told"))
     run_all()
     assert effects.lines() == ["told b'raw\\xff'"]
@@ -223,3 +224,10 @@ def test_what_ends_without_its_process_calls_error_links_with_what_json_has_not(
     called = tasks.noop.apply_async(link_error=told_bytes.si(b"raw\xff", "told"))
     call_in_place(current_app, called.job.task, called.job.id, called.job.options, WorkerLostError("gone"))
     assert effects.lines() == ["told b'raw\\xff'"]
+
+
+@pytest.mark.parametrize("link", [told_with.s("told"), told_with.s(name="told")])
+def test_an_error_link_that_has_all_but_the_id_gets_that(effects: Effects, link: Any, valkey: Valkey) -> None:
+    called = tasks.steer.apply_async(("permanent",), link_error=link)
+    run_all()
+    assert effects.lines() == [f"told {called.id}"]

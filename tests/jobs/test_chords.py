@@ -468,7 +468,8 @@ def test_the_plain_body_of_a_chord_is_sent(valkey: Valkey) -> None:
 
 def test_what_never_begins_since_a_step_before_it_has_failed_has_failed_like_that(effects: Effects) -> None:
     canvas.failing.add(2)
-    inner = chain(chord([number.s(1), number.s(2)], total.s()), chord([add.s(1), add.s(2)], total.s()))
+    header, then = [number.s(1), number.s(2)], chord([add.s(1), add.s(2)], total.s())
+    inner = chain(chord(header, total.s()), then)
     result = group(inner, chain(number.si(2), add.s(1), add.s(1)), number.s(1)).apply_async()
     run_all()
     assert [one.state for one in result.results] == ["FAILURE", "FAILURE", "SUCCESS"]
@@ -483,3 +484,13 @@ def test_what_never_begins_since_a_step_before_it_has_failed_has_failed_like_tha
     assert [one.state for one in result.results][:2] == ["PENDING", "PENDING"]
     run_all()
     assert [AsyncResult(one.id).get(timeout=5) for one in result.results[:2]] == [9, 4]
+
+
+def test_what_follows_a_chord_whose_body_is_a_group_has_failed_with_it(effects: Effects) -> None:
+    canvas.failing.add(2)
+    body = group(add.s([]), add.s([]))
+    result = chain(
+        chord([number.s(1), number.s(2)], body), chord([number.si(1), number.si(1)], total.s())
+    ).apply_async()
+    run_all()
+    assert result.state == "FAILURE"

@@ -58,6 +58,12 @@ def told_in_place(request: Any, error: BaseException, traceback: Any) -> None:
 
 
 @job
+def told_with(task_id: str, name: str) -> None:
+    """Be an error link that takes an id, and what its caller has said."""
+    record(f"{name} {task_id}")
+
+
+@job
 def told_bytes(message: bytes, name: str) -> None:
     """Be an error link that takes what its caller has said, which JSON has not."""
     record(f"{name} {message!r}")
