@@ -14,7 +14,7 @@ BASE = Path(__file__).resolve().parents[2]
 #: What runs on Django 6.0 too: the Tasks framework is another one there, and what is nearest to Django.
 CORE = ("tests/jobs/test_django_tasks.py", "tests/jobs/test_enqueue.py", "tests/jobs/test_results.py")
 
-pytestmark = [pytest.mark.sqlite_only, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,10 @@ def on_django_6(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     older = ["--python-version=3.12", "--only-binary=:all:"] if sys.version_info < (3, 12) else []
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", f"--target={place}", *older]
     subprocess.run([*command, "django>=6.0,<6.1"], check=True)
-    return {**os.environ, **environment.variables(), "PYTHONPATH": str(place)}
+    variables = {**os.environ, **environment.variables(), "PYTHONPATH": str(place)}
+    # Tests choose their settings, and the other commands have the project's.
+    variables.pop("DJANGO_SETTINGS_MODULE", None)
+    return variables
 
 
 def said(variables: dict[str, str], *arguments: str) -> str:
