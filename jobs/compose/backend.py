@@ -175,9 +175,19 @@ class LedgerBackend(BaseBackend):
         # A body that has not been enqueued, and perhaps will not be.
         group = apps.get_model("jobs", "JobGroup").objects.filter(body_id=job_id).first()
         if group is not None:
-            return job_id, self._record_of_body(task_id, group)
+            failed = self._failed_step(group.body)
+            record = self._record_of_body(task_id, group) if failed is None else self._record(failed)
+            return job_id, {**record, "task_id": task_id}
         known = replaced is not None
         return job_id, {"task_id": task_id, "status": states.PENDING, "result": None} if known else None
+
+    def _failed_step(self, body: dict[str, Any] | None) -> "Job | None":
+        """Return the step by which a chord's body, a chain, has ended before it came to its last."""
+        steps = ((body or {}).get("kwargs") or {}).get("tasks") or ()
+        ids = [(step.get("options") or {}).get("task_id") for step in steps]
+        jobs = apps.get_model("jobs", "Job").objects.filter(pk__in=[ledger_id(str(one)) for one in ids if one])
+        found: Job | None = jobs.filter(state__in=(State.DEAD, State.CANCELLED)).first() if ids else None
+        return found
 
     def _record_of_body(self, task_id: str, group: "JobGroup") -> dict[str, Any]:
         meta: dict[str, Any] = {"task_id": task_id, "status": states.PENDING, "result": None, "traceback": None}

@@ -494,3 +494,12 @@ def test_what_follows_a_chord_whose_body_is_a_group_has_failed_with_it(effects: 
     ).apply_async()
     run_all()
     assert result.state == "FAILURE"
+
+
+def test_a_chord_is_told_by_the_error_of_the_step_that_failed_in_its_header_or_body(effects: Effects) -> None:
+    canvas.failing.add(2)
+    steps = chain(number.si(1), number.si(2), number.si(3))
+    for result in (chord((steps,), total.s())(), chord((number.si(1),), steps)()):
+        run_all()
+        with pytest.raises(Permanent, match="number 2 fails"):
+            result.get(timeout=5)
