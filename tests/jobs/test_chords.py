@@ -488,7 +488,7 @@ def test_what_never_begins_since_a_step_before_it_has_failed_has_failed_like_tha
 
 def test_what_follows_a_chord_whose_body_is_a_group_has_failed_with_it(effects: Effects) -> None:
     canvas.failing.add(2)
-    body = group(add.s([]), add.s([]))
+    body = group(total.s(), total.s())
     result = chain(
         chord([number.s(1), number.s(2)], body), chord([number.si(1), number.si(1)], total.s())
     ).apply_async()
