@@ -17,7 +17,7 @@ from jobs.core.states import State
 from jobs.deadletters import archiver, codec
 from jobs.deadletters.codec import DeadLetterMessage
 from jobs.enqueue.message import RawMessage
-from jobs.enqueue.publisher import publisher_for
+from jobs.enqueue.publishers import publisher_for
 from jobs.ledger import maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import move

@@ -23,7 +23,8 @@ from jobs.conf import brokers
 from jobs.core.backoff import pause
 from jobs.enqueue.brokers import by_broker
 from jobs.enqueue.message import HasMessage, messages_of
-from jobs.enqueue.publisher import BATCH, PublishesJobs, publisher_at, publisher_for
+from jobs.enqueue.publisher import BATCH
+from jobs.enqueue.publishers import PublishesJobs, publisher_at, publisher_for
 from jobs.ledger.maintain import mark_dispatched
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from jobs.conf import conf
-from jobs.enqueue.publisher import PublishesJobs
+from jobs.enqueue.publishers import PublishesJobs
 from jobs.ledger import fetch
 from jobs.ledger.notify import announce
 from jobs.maintenance.redispatch import BATCH, Redispatch

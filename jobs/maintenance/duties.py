@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 from jobs.conf import conf
 from jobs.deadletters.archiver import Archiver
 from jobs.deadletters.missing import MissingDeadLetters
-from jobs.enqueue.publisher import publisher_for
+from jobs.enqueue.publishers import publisher_for
 from jobs.flow import breakers
 from jobs.ledger.pauses import end_pauses
 from jobs.maintenance import renew, retention

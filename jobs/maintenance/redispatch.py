@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jobs.conf import conf
 from jobs.enqueue.message import Outgoing, messages_of, outgoing
-from jobs.enqueue.publisher import PublishesJobs
+from jobs.enqueue.publishers import PublishesJobs
 from jobs.ledger import maintain
 from jobs.ledger.maintain import Dispatchable
 from jobs.ledger.sql import RowLocked

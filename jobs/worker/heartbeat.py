@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models.functions import Now
 
-from jobs.enqueue.publisher import PublishesJobs
+from jobs.enqueue.publishers import PublishesJobs
 from jobs.models import Worker
 from jobs.worker import counters
 

@@ -10,7 +10,7 @@ from celery import current_app
 from django.db import transaction
 
 from jobs.enqueue import dispatcher
-from jobs.enqueue.publisher import publisher_for
+from jobs.enqueue.publishers import publisher_for
 from jobs.models import BrokerMessage, Job
 from tests.brokers.conftest import IMPATIENT
 from tests.brokers.flower import Flower

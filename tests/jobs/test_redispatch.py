@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.enqueue.publisher import PublishesJobs, publisher_for
+from jobs.enqueue.publishers import PublishesJobs, publisher_for
 from jobs.ledger.work import Work, find_work
 from jobs.maintenance.redispatch import Redispatch
 from jobs.models import Job, Queue
