@@ -83,8 +83,11 @@ def main(link: socket.socket) -> None:
 def kill(forks: Iterable[int]) -> None:
     """Kill what still runs, with all that it has started: even a test run that is killed outright leaves nothing."""
     for pid in forks:
-        with suppress(ProcessLookupError):
+        try:
             os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            # It has only just begun and has no group of its own yet. Its id is its own until it is reaped, here.
+            os.kill(pid, signal.SIGKILL)
 
 
 def tell_of_ends(answers: dict[int, int]) -> None:

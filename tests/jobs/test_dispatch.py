@@ -74,10 +74,15 @@ def test_a_broker_that_hangs_costs_the_caller_nothing(valkey: Valkey, connected:
     valkey.pause()
     enqueue_promptly()
     assert undispatched() == 5
+    hung = dispatcher()
     begin = time.monotonic()
     # What a process does at its end.
     flush(timeout=0.3)
     assert time.monotonic() - begin < PROMPT
+    # What it was about to publish must not come to the tests after this one.
+    valkey.start()
+    hung.close(timeout=60)
+    assert not hung._thread.is_alive()
 
 
 def test_what_was_enqueued_meanwhile_is_there_for_housekeeping_and_later_jobs_go_out(valkey: Valkey) -> None:
