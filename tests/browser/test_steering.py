@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job, OperatorAction
@@ -69,6 +69,27 @@ def test_a_running_job_shows_how_far_it_is(operator: Page, site: Site, tmp_path:
     Path(f"{gate} of the end").touch()
     state_on(operator, "succeeded")
     expect(operator.get_by_role("progressbar")).to_have_count(0)
+
+
+def test_what_happens_while_a_page_is_fetched_anew_is_shown_too(operator: Page, site: Site) -> None:
+    job = elsewhere.apply_async(("seen",), countdown=3600)
+    operator.goto(f"/jobs/{job.id}/")
+    expect(operator.get_by_text("Live", exact=True)).to_be_visible()
+    page_was_made = False
+
+    def hold(route: Route) -> None:
+        """Let the page arrive after its job was cancelled, though it was made before."""
+        nonlocal page_was_made
+        answer = route.fetch()
+        if not page_was_made:
+            page_was_made = True
+            actions.cancel_jobs(JobFilter(ids=(uuid.UUID(job.id),)), actor="somebody else")
+            state_on(operator, "cancelled")
+        route.fulfill(response=answer)
+
+    operator.route(f"**/jobs/{job.id}/", hold)
+    wait_for(lambda: operator.evaluate("true") and page_was_made, 30, what="the page's looking again")
+    expect(operator.get_by_text("Cancelled by somebody else.")).to_be_visible()
 
 
 def test_the_list_follows_its_jobs_and_lets_new_ones_wait_while_it_is_in_use(operator: Page, site: Site) -> None:

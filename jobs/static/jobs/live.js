@@ -15,6 +15,8 @@ export function startLive({ onJob, onLook, pause }) {
   let lost = false;
   let retry = null;
   let timer = null;
+  let looking = false;
+  let again = false;
   let cost = 0;
   let lookedAt = performance.now();
 
@@ -24,16 +26,21 @@ export function startLive({ onJob, onLook, pause }) {
     sign.classList.toggle("off", state === "off");
   };
 
-  // At most one look at a time, and none that keeps the server busier than it keeps us waiting.
+  // At most one look at a time, and none that keeps the server busier than it keeps us waiting. What happens during one
+  // may have come too late for it.
   function look(after = pause) {
-    if (timer || document.hidden) return;
+    again = looking;
+    if (timer || looking || document.hidden) return;
     const since = performance.now() - lookedAt;
     timer = setTimeout(async () => {
       const began = performance.now();
+      timer = null;
+      looking = true;
       await onLook();
+      looking = false;
       lookedAt = performance.now();
       cost = lookedAt - began;
-      timer = null;
+      if (again) look();
     }, Math.max(after, cost * 4 - since));
   }
 
