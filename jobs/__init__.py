@@ -40,7 +40,7 @@ __all__ = [  # noqa: RUF022 (in the order in which a reader needs them)
     "StepError",
     # What is deleted in time
     "register_cleaner",
-    # Ways in which alerts leave the house
+    # Ways in which alerts are delivered
     "AlertMessage",
     "register_alert_channel",
     # What a task may raise

@@ -23,7 +23,7 @@ SOCKET_TIMEOUT = 5
 
 
 def install(app: Celery) -> None:
-    """Give the application the engine's defaults and its housekeeping. Settings the project has made are kept."""
+    """Give the application the engine's defaults and its maintenance. Settings the project has made are kept."""
     brokers.register()
     # Else a worker runs Django's checks when it starts, and drops what they say. They load the URLs and all behind
     # them: a tenth of its memory. `manage.py check` says what they find; set to nothing, they run again.

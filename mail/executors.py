@@ -1,4 +1,4 @@
-"""Which way a message leaves the house: the contract of an executor, and the one that MAIL_EXECUTOR names."""
+"""How a message is sent: the contract of an executor, and the one that MAIL_EXECUTOR names."""
 
 from email.message import EmailMessage
 from functools import partial

@@ -1,1 +1,1 @@
-"""Alerts that leave the house: what the overview says is wrong, told by mail, Slack and signed webhooks."""
+"""Alerts: what the overview says is wrong, told by mail, Slack and signed webhooks."""

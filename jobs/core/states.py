@@ -30,7 +30,7 @@ INITIAL = frozenset({State.QUEUED, State.SCHEDULED})
 #: States that end a job; `finished_at` is set exactly in these.
 FINAL = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED})
 
-#: States in which a job waits for its time; housekeeping moves them on when `run_at` has come.
+#: States in which a job waits for its time; maintenance moves them on when `run_at` has come.
 WAITING = frozenset({State.SCHEDULED, State.RETRYING})
 
 #: For each state, the states a job may go to from there.

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 #: Jobs looked at in one go.
 BATCH = 100
 
-#: How many turns of housekeeping a letter may be on its way before it is taken for lost.
+#: How many turns of maintenance a letter may be on its way before it is taken for lost.
 PATIENCE = 30
 
 #: A letter is made only within this share of the time for which dead jobs are kept; what nobody missed is not news.

@@ -2,7 +2,7 @@
 
 A request that enqueues must neither fail nor hang with its broker. So the commit hook only hands messages to a
 thread of the process, which publishes whatever has gathered in one go. What it cannot publish it forgets: the
-rows are there, and housekeeping in the workers dispatches them when the broker is back.
+rows are there, and maintenance in the workers dispatches them when the broker is back.
 """
 
 import atexit
@@ -29,7 +29,7 @@ from jobs.ledger.maintain import mark_dispatched
 
 logger = logging.getLogger(__name__)
 
-#: Jobs held for publishing at most; beyond it they are left to housekeeping, so that memory stays bounded.
+#: Jobs held for publishing at most; beyond it they are left to maintenance, so that memory stays bounded.
 MOST_PENDING = 20_000
 
 #: A message that comes sooner after the last round trip than this, in seconds, waits for others to share the next one.
@@ -78,7 +78,7 @@ class Dispatcher:
         self._pending.put(jobs)
 
     def close(self, timeout: float = 3.0) -> None:
-        """Publish what is pending and note it, for at most `timeout` seconds; the rest is left to housekeeping."""
+        """Publish what is pending and note it, for at most `timeout` seconds; the rest is left to maintenance."""
         self._pending.put(None)
         self._thread.join(timeout)
 
@@ -95,7 +95,7 @@ class Dispatcher:
                 if (self._confirmed or self._to_note) and (last or time.monotonic() >= self._note_at):
                     self._note(last=last)
             except Exception:
-                logger.exception("Dispatching failed; the jobs concerned are left to housekeeping.")
+                logger.exception("Dispatching failed; the jobs concerned are left to maintenance.")
                 last = False
             if last:
                 self._publisher.close()
@@ -141,7 +141,7 @@ class Dispatcher:
             return
         if not self._confirmed and not self._to_note:
             self._note_at = time.monotonic() + NOTE_AFTER
-        # What was refused is left to housekeeping, which tries it again.
+        # What was refused is left to maintenance, which tries it again.
         unsent = {job_id for message in refused for job_id in message.job_ids}
         self._confirmed.extend(job.id for job in batch if job.id not in unsent)
 
@@ -149,7 +149,7 @@ class Dispatcher:
         self._failures += 1
         self._pause_until = time.monotonic() + pause(self._failures, 1.0, LONGEST_PAUSE, random.random)
         if self._failures == 1:
-            logger.warning("The broker did not take jobs (%s: %s); housekeeping will.", type(exc).__name__, exc)
+            logger.warning("The broker did not take jobs (%s: %s); maintenance will.", type(exc).__name__, exc)
 
     def _note(self, *, last: bool) -> None:
         confirmed, self._to_note, self._confirmed = self._to_note, self._confirmed, []

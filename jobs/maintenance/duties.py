@@ -1,4 +1,4 @@
-"""What one worker's housekeeping does, how often, and with what: the lists of its duties."""
+"""What one worker's maintenance does, how often, and with what: the lists of its duties."""
 
 import logging
 from functools import partial

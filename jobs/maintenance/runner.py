@@ -181,7 +181,7 @@ class Maintenance(bootsteps.StartStopStep):
         duties = Duties(worker)
         self._threads = [
             DutyThread(
-                "jobs-housekeeping",
+                "jobs-maintenance",
                 duties.others(),
                 wake=pending_writes.arrived,
                 database_failed=duties.database_failed,

@@ -144,7 +144,7 @@ def _lags() -> Iterator[Metric]:
     )
     yield _gauge(
         "housekeeping_lag_seconds",
-        "How long the oldest job has been due, or without a lease, that housekeeping should have moved.",
+        "How long the oldest job has been due, or without a lease, that maintenance should have moved.",
         housekeeping_lag(now),
     )
     snoozed = Job.objects.filter(~Q(started_at=None), state=State.SCHEDULED, run_at__gt=F("started_at"))

@@ -7,7 +7,7 @@ from jobs.operations.job_json import maybe_time_json, named_arguments, time_json
 
 
 class DeadLetterJson(TypedDict):
-    """The fields of a dead letter that leave the house; times in ISO 8601, UTC."""
+    """The fields of a dead letter that are shown outside; times in ISO 8601, UTC."""
 
     id: str
     job_id: str | None

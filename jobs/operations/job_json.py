@@ -22,7 +22,7 @@ TOO_DEEP = "[nested too deeply to be shown]"
 
 
 class JobJson(TypedDict):
-    """The fields of a job that leave the house; times in ISO 8601, UTC."""
+    """The fields of a job that are shown outside; times in ISO 8601, UTC."""
 
     id: str
     task: str

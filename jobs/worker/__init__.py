@@ -1,1 +1,1 @@
-"""What runs: dispatch to the broker, execution in the pool, housekeeping in the worker."""
+"""What runs: dispatch to the broker, execution in the pool, maintenance in the worker."""

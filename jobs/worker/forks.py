@@ -1,7 +1,7 @@
 """Forking a pool child while another thread works is safe only between that thread's steps.
 
 The worker's parent process forks a new child whenever one dies. The child inherits whatever locks and
-connections the housekeeping threads hold at that moment; so forks wait until they hold none.
+connections the maintenance threads hold at that moment; so forks wait until they hold none.
 """
 
 import os

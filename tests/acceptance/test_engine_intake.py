@@ -116,7 +116,7 @@ def test_a_queue_that_cannot_be_had_stops_no_other(start: Start, effects: Effect
     worker = start(queues=["default", "tests.other"])
     refused = [tasks.elsewhere.delay(f"elsewhere {number}").job for number in range(3)]
     assert ended(tasks.note.delay("here").job) == ["succeeded"]
-    # A due job and a bulk go by housekeeping and by the dispatcher.
+    # A due job and a bulk go by maintenance and by the dispatcher.
     later = tasks.note.apply_async(["later"], countdown=1).job
     both = [result.job for result in tasks.note.delay_many([["one"], ["two"]])]
     assert set(ended(later, *both)) == {"succeeded"}

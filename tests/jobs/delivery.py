@@ -21,7 +21,7 @@ from jobs.worker.reports import Report
 
 
 def message_of(job: Job) -> Outgoing:
-    """Return the message that housekeeping would send for a job."""
+    """Return the message that maintenance would send for a job."""
     return outgoing(
         Dispatchable(
             id=job.id,

@@ -40,7 +40,7 @@ def snapshot() -> dict[Any, dict[str, Any]]:
 
 
 class Ledger(RuleBasedStateMachine):
-    """Deliveries, workers and housekeeping act on a few jobs in any order, most of them too late or not entitled.
+    """Deliveries, workers and maintenance act on a few jobs in any order, most of them too late or not entitled.
 
     `seen` is what each job looked like after the step before; every step is compared with it.
     """

@@ -1,1 +1,1 @@
-"""Alerts that leave the house."""
+"""Alerts by mail, Slack and webhooks."""
