@@ -12,7 +12,7 @@ from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, changed, dialect, free, 
 #: Holds for jobs that wait for their tenant's turn; the words are those of the index `jobs_job_turns`.
 _WAITS = f"queue = %s AND priority = %s AND state = '{State.QUEUED}' AND tenant IS NOT NULL AND held_by IS NULL"
 
-#: At most so many tenants are looked at for one claim; who is not among them is so for the next.
+#: At most so many tenants are looked at for one claim. Where more wait, the next claim begins at another one.
 MOST = 1000
 
 
@@ -65,12 +65,23 @@ def next_priority(queue: str, below: int) -> int | None:
 
 
 def tenants(queue: str, priority: int) -> list[str]:
-    """Return whose jobs of this priority wait, whatever number of them: each is found by one step in the index."""
+    """Return whose jobs of this priority wait; of more than `MOST` tenants, others each time it is asked."""
+    found = _tenants_after("", queue, priority)
+    if len(found) < MOST:
+        return found
+    # Begun at any tenant that had a turn, it comes to those that had none, too: the more had one, the farther it gets.
+    start = one("SELECT tenant FROM jobs_turn WHERE queue = %s AND tenant <> '' ORDER BY RANDOM() LIMIT 1", [queue])
+    later = _tenants_after(start[0], queue, priority) if start else []
+    return [*later, *found[: MOST - len(later)]]
+
+
+def _tenants_after(name: str, queue: str, priority: int) -> list[str]:
+    """Return the next tenants by name, whatever number of jobs they have: each is found by one step in the index."""
     found = rows(
-        f"WITH RECURSIVE named (tenant) AS (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} UNION ALL"
+        f"WITH RECURSIVE named (tenant) AS (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} AND tenant > %s UNION ALL"
         f" SELECT (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} AND tenant > named.tenant) FROM named"
         " WHERE named.tenant IS NOT NULL) SELECT tenant FROM named WHERE tenant IS NOT NULL LIMIT %s",
-        [queue, priority, queue, priority, MOST],
+        [queue, priority, name, queue, priority, MOST],
     )
     return [tenant for (tenant,) in found]
 

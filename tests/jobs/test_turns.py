@@ -14,12 +14,14 @@ from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.core.turns import Turns
 from jobs.flow import claim as flow
-from jobs.ledger import claims, rules, turns
+from jobs.flow.turns import in_turn
+from jobs.ledger import claims, enqueue, rules, turns
 from jobs.ledger.claims import Claimed
+from jobs.ledger.sql import changed
 from jobs.models import FlowRule, Job, Turn
 from jobs.operations import flow as operations
 from tests.jobs.locks import elsewhere
-from tests.jobs.rows import written
+from tests.jobs.rows import new_job, written
 from tests.tasks_app import tasks
 
 TASK = tasks.noop.name
@@ -132,6 +134,21 @@ def test_each_of_many_tenants_gets_its_turn_over_many_claims() -> None:
     for _ in range(9):
         assert tenants(claim(list(Job.objects.filter(state=State.QUEUED)[:3]))) == {"a": 1, "b": 1, "c": 1}
     assert Job.objects.filter(state=State.RUNNING).count() == len(jobs)
+
+
+@pytest.mark.django_db
+def test_a_tenant_has_its_turn_however_many_others_always_wait() -> None:
+    names = [f"{number:04}" for number in range(turns.MOST + 100)]
+    enqueue.insert_many([new_job(task=TASK, tenant=name, id=uuid7()) for name in names])
+    # As in a table that autovacuum knows: without statistics PostgreSQL reads it all for each name.
+    changed("ANALYZE jobs_job")
+    had: set[str | None] = set()
+    # None of them is claimed: all wait all the time.
+    for _ in range(60):
+        had.update(job.tenant for job in in_turn("default", 50) or [])
+        if had.issuperset(names[turns.MOST :]):
+            break
+    assert had.issuperset(names[turns.MOST :])
 
 
 @pytest.mark.django_db
