@@ -158,16 +158,16 @@ def suspect_queues(waited_seconds: float) -> list[str]:
 def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
     """Note that the broker has the messages of these jobs.
 
-    Those already claimed need no note; and one that was claimed and put back, before its process came to note that, has
-    had its message, and needs another. One that somebody else's transaction holds goes without, and is dispatched once
-    more.
+    Those already claimed need no note; and one that was claimed and came back to its queue, before its process came to
+    note that, has had its message, and needs another. One that somebody else's transaction holds goes without, and is
+    dispatched once more.
     """
     if not job_ids:
         return
     sql = dialect()
     unmarked = (
         f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND held_by IS NULL"
-        " AND attempt = attempt_base AND (started_at IS NULL OR started_at < run_at)"
+        " AND started_at IS NULL"
     )
     changed(f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {free(unmarked)}", [sql.ids(job_ids)])
 

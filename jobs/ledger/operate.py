@@ -50,9 +50,9 @@ def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[
             job_ids,
             _AGAIN,
             f"state = '{State.QUEUED}', attempt_base = attempt, worker_losses = 0,"
-            f" run_at = {sql.now}, expires_at = NULL, deadline_at = NULL, dispatched_at = NULL, finished_at = NULL,"
-            f" progress = NULL, result = NULL, replaced_by = NULL, held_by = NULL, held_since = NULL, held_rule = NULL,"
-            f" changed_at = {sql.now}",
+            f" run_at = {sql.now}, expires_at = NULL, deadline_at = NULL, dispatched_at = NULL, started_at = NULL,"
+            f" finished_at = NULL, progress = NULL, result = NULL, replaced_by = NULL, held_by = NULL,"
+            f" held_since = NULL, held_rule = NULL, changed_at = {sql.now}",
             returning=DISPATCHABLE,
         )
     ]

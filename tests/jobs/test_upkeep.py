@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
+from jobs.core.outcome import Released
 from jobs.core.states import FINAL, WAITING, State
 from jobs.ledger import claims, maintain, operate
 from jobs.ledger.maintain import Dispatchable
@@ -100,9 +102,12 @@ def test_only_a_queued_job_can_be_undispatched(state: State) -> None:
     assert content(job) == before
 
 
-def test_a_released_job_is_dispatched_anew() -> None:
+@pytest.mark.parametrize("gets_attempt_back", [False, True])
+def test_a_released_job_is_dispatched_anew(gets_attempt_back: bool) -> None:
     job = claimed()
-    verbs.release(job.id, LEASE, ERROR)
+    # It ran for a while: all of this test has the time of its transaction.
+    Job.objects.update(run_at=F("run_at") - timedelta(seconds=6), started_at=F("started_at") - timedelta(seconds=5))
+    assert verbs.end(job.id, LEASE, Released(gets_attempt_back=gets_attempt_back), ERROR)
     # The note of its first message may come late.
     maintain.mark_dispatched([job.id])
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
