@@ -21,8 +21,11 @@ SECRET = "Xyzzy-Plugh-90210"  # noqa: S105 (nobody's)
 
 @pytest.fixture(autouse=True)
 def heard(caplog: pytest.LogCaptureFixture) -> None:
-    """Let loggers take what is said for information, whatever the test before has set."""
+    """Let loggers take what is said for information, whatever the test before has set, and keep nothing of its jobs."""
     caplog.set_level(logging.INFO)
+    while collector.write():
+        pass
+    AttemptLog.objects.all().delete()
 
 
 def logged(task: Any, *args: Any, **kwargs: Any) -> tuple[Job, str]:

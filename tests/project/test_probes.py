@@ -7,6 +7,7 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from accounts.models import User
+from jobs.observability.health import DEPENDENCIES
 from jobs.operations import tokens
 from tests.servers import Valkey
 
@@ -15,8 +16,10 @@ TOKEN = "for-prometheus-only"  # noqa: S105  Of these tests.
 
 
 @pytest.fixture(autouse=True)
-def production(settings: Settings, valkey: Valkey) -> None:
-    """HTTPS alone, one host, and a token for Prometheus."""
+def production(settings: Settings, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS alone, one host, and a token for Prometheus; no answer that a test before had from a server it stopped."""
+    for dependency in DEPENDENCIES:
+        monkeypatch.setattr(dependency, "fresh_seconds", 0.0)
     settings.ALLOWED_HOSTS = ["example.com"]
     settings.SECURE_SSL_REDIRECT = True
     settings.METRICS_TOKEN = TOKEN
