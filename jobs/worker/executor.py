@@ -43,9 +43,6 @@ from jobs.worker.started_flags import started
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
 
-#: Reports of jobs that have ended wait at most so many seconds for those after them.
-REPORT_EVERY = 0.005
-
 
 class Call(NamedTuple):
     """One call of a task: for one job, or for several of a batch task. `slots` are those of its jobs' flags."""
@@ -124,17 +121,10 @@ def execute(work: Work) -> None:
 
     Raises nothing but what ends the process.
     """
-    waiting: list[Report] = []
-    sent_at = time.monotonic()
-    try:
-        for call in work.calls:
-            waiting += _make(call, work)
-            if time.monotonic() - sent_at > REPORT_EVERY:
-                ended, waiting, sent_at = waiting, [], time.monotonic()
-                reports.send(ended)
-    finally:
-        if waiting:
-            reports.send(waiting)
+    for call in work.calls:
+        # Before the next one begins: whatever that does to this process, what has ended has ended.
+        if ended := _make(call, work):
+            reports.send(ended)
 
 
 def _make(call: Call, work: Work) -> list[Report]:

@@ -319,3 +319,11 @@ def test_a_call_may_say_how_often_its_job_is_tried_again(given: int | None, stat
     job = tasks.steer.apply_async(("fail",), max_retries=given).job
     deliver(job)
     assert (job.max_retries, job.state) == (given, state)
+
+
+def test_the_end_of_each_job_of_a_chunk_is_told_before_the_next_one_begins(effects: Effects) -> None:
+    worker = InThisProcess()
+    jobs = worker.claim(*(uuid.UUID(tasks.note.delay(str(number)).id) for number in range(3)))
+    told: list[tuple[int, int]] = []
+    worker.run_calls([[job] for job in jobs], take=lambda ends: told.append((len(ends), len(effects))))
+    assert told == [(1, 1), (1, 2), (1, 3)]
