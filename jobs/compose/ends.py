@@ -8,7 +8,6 @@ oneself, and the pauses between two looks grow.
 import logging
 import os
 import select
-import socket
 import threading
 import time
 import uuid
@@ -23,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.ledger import waiters
 from jobs.ledger.notify import own_connection, rows
+from jobs.ledger.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class _Listener:
         #: The notes in the ledger of what is awaited. Used by the thread.
         self._notes: dict[uuid.UUID, int] = {}
         #: What wakes the thread; None where there is none.
-        self._wake: socket.socket | None = None
+        self._wake: Wakeup | None = None
         self._thread: threading.Thread | None = None
         self._is_stopping = False
 
@@ -107,14 +107,12 @@ class _Listener:
         with self._lock:
             self._awaited.setdefault(job_id, []).append(event)
             if self._wake is None:
-                self._wake, woken = socket.socketpair()
-                for end in (self._wake, woken):
-                    end.settimeout(0)
+                self._wake = Wakeup()
                 self._is_stopping = False
-                self._thread = threading.Thread(target=self._serve, args=[woken], name="jobs-ends", daemon=True)
+                self._thread = threading.Thread(target=self._serve, args=[self._wake], name="jobs-ends", daemon=True)
                 self._thread.start()
             else:
-                _wake(self._wake)
+                self._wake.set()
         return event
 
     def leave(self, job_id: uuid.UUID, event: threading.Event) -> None:
@@ -126,7 +124,7 @@ class _Listener:
             if not events:
                 self._awaited.pop(job_id, None)
             if self._wake is not None:
-                _wake(self._wake)
+                self._wake.set()
 
     def stop(self) -> None:
         """Close the connection now, unless somebody waits: a test's database is to be dropped."""
@@ -135,7 +133,7 @@ class _Listener:
             if thread is None or self._wake is None or self._awaited:
                 return
             self._is_stopping = True
-            _wake(self._wake)
+            self._wake.set()
         thread.join(10)
 
     def abandon(self) -> None:
@@ -145,18 +143,17 @@ class _Listener:
 
     # --- The thread -------------------------------------------------------------------------------
 
-    def _serve(self, woken: socket.socket) -> None:
-        with closing(woken):
-            while not self._is_over():
-                try:
-                    with closing(own_connection()) as database:
-                        if _is_pooled(database):
-                            self._sleep(USELESS_SECONDS, woken)
-                        else:
-                            self._listen(database, woken)
-                except DatabaseError:
-                    logger.warning("Ends of jobs are not heard of for now, but looked for.", exc_info=True)
-                    self._sleep(LOST_SECONDS, woken)
+    def _serve(self, woken: Wakeup) -> None:
+        while not self._is_over():
+            try:
+                with closing(own_connection()) as database:
+                    if _is_pooled(database):
+                        self._sleep(USELESS_SECONDS, woken)
+                    else:
+                        self._listen(database, woken)
+            except DatabaseError:
+                logger.warning("Ends of jobs are not heard of for now, but looked for.", exc_info=True)
+                self._sleep(LOST_SECONDS, woken)
 
     def _is_over(self) -> bool:
         """Return whether nobody waits; then there is no thread any more."""
@@ -168,13 +165,13 @@ class _Listener:
             self._wake = None
             return True
 
-    def _sleep(self, seconds: float, woken: socket.socket) -> None:
+    def _sleep(self, seconds: float, woken: Wakeup) -> None:
         until = time.monotonic() + seconds
         while self._awaited and (left := until - time.monotonic()) > 0:
             _is_readable([woken], left)
-            _drain(woken)
+            woken.clear()
 
-    def _listen(self, database: BaseDatabaseWrapper, woken: socket.socket) -> None:
+    def _listen(self, database: BaseDatabaseWrapper, woken: Wakeup) -> None:
         """Tell of ends until nobody has waited for a while. Raises DatabaseError where the connection is lost."""
         heard: deque[str] = deque()
         raw: Any = database.connection
@@ -193,7 +190,7 @@ class _Listener:
                 return
             if not _is_readable([raw, woken], None if self._notes else IDLE_SECONDS):
                 return
-            _drain(woken)
+            woken.clear()
 
     def _note(self, database: BaseDatabaseWrapper) -> None:
         with self._lock:
@@ -232,22 +229,6 @@ def _is_readable(ends: Iterable[Any], seconds: float | None) -> bool:
     for end in ends:
         waiting.register(end, select.POLLIN)
     return bool(waiting.poll(None if seconds is None else 1000 * seconds))
-
-
-def _wake(sending: socket.socket) -> None:
-    try:
-        sending.send(b"\0")
-    except BlockingIOError:
-        # It has enough to wake up for.
-        pass
-
-
-def _drain(woken: socket.socket) -> None:
-    try:
-        while woken.recv(4096):
-            pass
-    except BlockingIOError:
-        pass
 
 
 listener = _Listener()

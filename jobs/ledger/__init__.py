@@ -6,6 +6,7 @@ hold      jobs that are held back, and why
 fetch     with `ledger://`: rows for delivery
 notify    with `ledger://`: waking who waits for rows
 waiters   who waits for the end of a job, and is told of it
+wakeup    a pipe that wakes whoever waits for a connection
 maintain  maintenance: what is due, lost or overdue
 operate   what a person or program asks for: retry, cancel
 unique    unique keys

@@ -16,12 +16,12 @@ from dataclasses import replace
 
 from django.db import Error as DatabaseError, InterfaceError, connection
 
-from jobs.brokers.ledger.wakeup import Wakeup
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.core.backoff import pause
 from jobs.flow import claim as flow
 from jobs.ledger import claims
+from jobs.ledger.wakeup import Wakeup
 from jobs.worker import forks
 from jobs.worker.adopt import write_row
 from jobs.worker.batches import claim_beside

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from jobs.brokers.ledger.wakeup import Wakeup
+from jobs.ledger.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
 

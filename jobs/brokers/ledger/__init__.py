@@ -7,5 +7,4 @@ delivery     rows as Kombu's envelopes
 listening    short-lived queues: remote control and events
 messages     the table of all that is no job
 database     the connections; PostgreSQL's notifications, SQLite's change counter
-wakeup       a pipe that wakes whoever waits for a connection
 """

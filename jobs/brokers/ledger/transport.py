@@ -15,9 +15,9 @@ from jobs.brokers.eventloop import outside_event_loop
 from jobs.brokers.ledger.channel import Channel
 from jobs.brokers.ledger.fetcher import POLL_SECONDS, SQLITE_POLL_SECONDS, Fetcher
 from jobs.brokers.ledger.messages import Broadcast
-from jobs.brokers.ledger.wakeup import Wakeup
 from jobs.core.backoff import pause
 from jobs.ledger.notify import GONE, LEDGER, left_as_found, rows
+from jobs.ledger.wakeup import Wakeup
 
 logger = logging.getLogger(__name__)
 
