@@ -53,6 +53,19 @@ def awaited() -> Iterator[Callable[[uuid.UUID], threading.Event]]:
     assert wait_for(lambda: not Waiter.objects.exists())
 
 
+def asking_for(job_id: str) -> tuple[threading.Thread, list[Any]]:
+    """Ask for a result in a thread, which puts it into the list."""
+    found: list[Any] = []
+
+    def ask() -> None:
+        found.append(AsyncResult(job_id).get(timeout=60, interval=60))
+        connection.close()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    return asking, found
+
+
 @pytest.mark.parametrize("kind", ["good", "dead"])
 def test_the_end_of_a_job_that_somebody_waits_for_is_told(kind: str, awaited: Any) -> None:
     waiting = given.delay(kind).job
@@ -92,14 +105,7 @@ def test_who_waits_hears_of_the_end_though_his_connection_was_lost(awaited: Any,
 
 def test_get_returns_when_it_is_told_and_leaves_nothing_behind() -> None:
     waiting = given.delay("good")
-    found: list[Any] = []
-
-    def ask() -> None:
-        found.append(AsyncResult(waiting.id).get(timeout=60, interval=60))
-        connection.close()
-
-    asking = threading.Thread(target=ask)
-    asking.start()
+    asking, found = asking_for(waiting.id)
     assert wait_for(lambda: Waiter.objects.filter(job_id=waiting.job.id).exists())
     deliver(waiting.job)
     asking.join(60)
@@ -109,14 +115,7 @@ def test_get_returns_when_it_is_told_and_leaves_nothing_behind() -> None:
 
 def test_who_waits_for_a_job_that_was_replaced_waits_for_its_replacement() -> None:
     first = replaced.delay(1)
-    found: list[Any] = []
-
-    def ask() -> None:
-        found.append(AsyncResult(first.id).get(timeout=60, interval=60))
-        connection.close()
-
-    asking = threading.Thread(target=ask)
-    asking.start()
+    asking, found = asking_for(first.id)
     assert wait_for(lambda: Waiter.objects.filter(job_id=first.job.id).exists())
     deliver(first.job)
     second = Job.objects.exclude(pk=first.job.id).get()

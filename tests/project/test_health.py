@@ -9,17 +9,12 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from jobs.observability.health import DEPENDENCIES, Dependency, NotReady
+from jobs.observability.health import Dependency, NotReady
 from tests.servers import Postgres, Valkey
 from tests.servers.ports import free_port
 from tests.waiting import wait_for
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask each time: these tests stop servers between two questions."""
-    for dependency in DEPENDENCIES:
-        monkeypatch.setattr(dependency, "fresh_seconds", 0.0)
+pytestmark = pytest.mark.usefixtures("no_answer_is_remembered")
 
 
 def state(*dependencies: Dependency) -> list[dict[str, object]]:

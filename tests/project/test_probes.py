@@ -7,7 +7,6 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from accounts.models import User
-from jobs.observability.health import DEPENDENCIES
 from jobs.operations import tokens
 from tests.servers import Valkey
 
@@ -16,10 +15,8 @@ TOKEN = "for-prometheus-only"  # noqa: S105  Of these tests.
 
 
 @pytest.fixture(autouse=True)
-def production(settings: Settings, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS alone, one host, and a token for Prometheus; no answer that a test before had from a server it stopped."""
-    for dependency in DEPENDENCIES:
-        monkeypatch.setattr(dependency, "fresh_seconds", 0.0)
+def production(settings: Settings, valkey: Valkey, no_answer_is_remembered: None) -> None:
+    """HTTPS alone, one host, and a token for Prometheus; no answer of a server that a test before has stopped."""
     settings.ALLOWED_HOSTS = ["example.com"]
     settings.SECURE_SSL_REDIRECT = True
     settings.METRICS_TOKEN = TOKEN
