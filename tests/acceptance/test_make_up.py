@@ -20,6 +20,7 @@ from django.conf import settings
 from project.embedded.ports import is_taken
 from tests.conftest import REPORTS
 from tests.servers import free_port
+from tests.servers.ports import free_ports
 from tests.servers.processes import kill_group, spawn, tail
 from tests.waiting import wait_for
 
@@ -38,14 +39,6 @@ def slow() -> None:
     while not pathlib.Path("go on").exists():
         time.sleep(0.05)
 """
-
-
-def row_of_free_ports(count: int) -> int:
-    """Return the first of some consecutive free ports."""
-    while True:
-        first = free_port()
-        if not any(is_taken(first + offset) for offset in range(count)):
-            return first
 
 
 def living(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -78,7 +71,7 @@ class Up:
             "FLOWER_PORT": str(self.flower_port),
             "VALKEY_PORT": str(free_port()),
             "MAILCATCHER_PORT": str(free_port()),
-            "STORAGE_PORT": str(row_of_free_ports(8)),
+            "STORAGE_PORT": str(free_ports(8)),
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -3,6 +3,8 @@
 import os
 import smtplib
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from email.message import EmailMessage
 
@@ -15,6 +17,7 @@ from redis.retry import Retry
 
 from tests.servers import Postgres, SeaweedFS, SmtpServer, Valkey
 from tests.servers.base import Server
+from tests.servers.ports import free_ports
 from tests.waiting import NotInTime, always, wait_for
 
 
@@ -53,6 +56,19 @@ def test_seaweedfs_speaks_s3_and_keeps_objects_over_a_restart(seaweedfs: Seaweed
     seaweedfs.client.put_object(Bucket=bucket, Key="a/b", Body=b"content")
     seaweedfs.restart()
     assert seaweedfs.client.get_object(Bucket=bucket, Key="a/b")["Body"].read() == b"content"
+
+
+def test_a_port_is_given_to_no_other_process_though_nothing_listens_yet() -> None:
+    first = free_ports(20)
+    script = f"""
+from tests.servers import ports
+ports.FIRST, ports.LAST = {first}, {first + 30}
+print(*(ports.free_port() for _ in range(5)))
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True, timeout=60)
+    given = [int(port) for port in answer.stdout.split()]
+    assert len(set(given)) == 5
+    assert set(given).isdisjoint(range(first, first + 20))
 
 
 @pytest.mark.parametrize("name", ["valkey", "seaweedfs", "postgres"])
