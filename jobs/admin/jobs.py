@@ -20,7 +20,7 @@ from jobs.operations.job_json import named_arguments
 from jobs.operations.wording import short_id, tries
 from jobs.reports.queues import known
 from jobs.tasks.redaction import shown_unique_key
-from jobs.tasks.registry import registered
+from jobs.tasks.registry import names_of, registered
 from jobs.templatetags.look import state
 from jobs.templatetags.shell import breakable
 
@@ -49,7 +49,12 @@ class TaskFilter(Choices):
     title = parameter_name = "task"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted(registered()) if not name.startswith("celery.")]
+        names = {task.name for task in registered().values()}
+        return [(name, name) for name in sorted(names) if not name.startswith("celery.")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(task__in=names_of(value)) if value else queryset
 
 
 class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -49,7 +49,7 @@ def set_weight(request: HttpRequest, name: str, body: Annotated[WeightIn, Body()
 def try_limit(request: HttpRequest, kind: Kind, name: str, limit: Annotated[TrialIn, Body()]) -> Any:
     """Return what a limit would have done to the jobs that have ended in the last hours. Nothing is changed."""
     try:
-        flow.check_name(kind, name)
+        name = flow.name_of(kind, name)
         figures = flow.limit_of(limit.rate, limit.burst, limit.concurrency)
     except InvalidRule as exc:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
@@ -77,6 +77,7 @@ def resume(request: HttpRequest, kind: Kind, name: str) -> Any:
 
 def _changed(request: HttpRequest, kind: Kind, name: str, change: Any, **said: Any) -> Any:
     try:
+        name = flow.name_of(kind, name)
         change(kind, name, actor=caller_of(request).name, **said)
     except InvalidRule as exc:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc

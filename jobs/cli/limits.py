@@ -70,11 +70,11 @@ def _try_arguments(parser: ArgumentParser) -> None:
 def _try(given: Given, out: Output) -> Exit:
     try:
         limit = flow.limit_of(given["rate"], given["burst"], given["concurrency"])
-        flow.check_name(Kind(given["kind"]), given["name"])
+        name = flow.name_of(Kind(given["kind"]), given["name"])
     except InvalidRule as exc:
         raise Failed(str(exc)) from exc
     since = given["since"] or timezone.now() - timedelta(days=1)
-    found = what_if(Kind(given["kind"]), given["name"], limit, since)
+    found = what_if(Kind(given["kind"]), name, limit, since)
     out.json(found.as_json())
     out.line(found.words)
     return Exit.DONE
@@ -128,8 +128,9 @@ def _weight(given: Given, out: Output) -> Exit:
 
 
 def _changed(given: Given, out: Output, change: Callable[[Kind, str], None], said: str) -> Exit:
-    kind, name = Kind(given["kind"]), given["name"]
+    kind = Kind(given["kind"])
     try:
+        name = flow.name_of(kind, given["name"])
         change(kind, name)
     except InvalidRule as exc:
         raise Failed(str(exc)) from exc

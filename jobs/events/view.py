@@ -20,6 +20,7 @@ from jobs.events.change import Position, Wanted
 from jobs.events.hub import hub
 from jobs.events.stream import Stream
 from jobs.operations.problems import Problem, invalid
+from jobs.tasks.registry import names_of
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def read(given: QueryDict) -> Wanted:
     return Wanted(
         states=frozenset(_state(word) for word in _words(given, "state")),
         queues=frozenset(_words(given, "queue")),
-        tasks=frozenset(_words(given, "task")),
+        tasks=frozenset(name for word in _words(given, "task") for name in names_of(word)),
         jobs=frozenset(_id("job", word) for word in _words(given, "job")),
         groups=frozenset(_id("group", word) for word in _words(given, "group")),
         ticks=given.get("ticks") == "1",

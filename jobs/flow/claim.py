@@ -200,8 +200,9 @@ class _Decision:
 
     def _gates(self, jobs: Sequence[Waiting], now: float) -> dict[int, Gate]:
         figures = {(rule.kind, rule.name): (rule, by) for job in jobs for rule, by in self._limits(job)}
-        running = rules.running({name for name, (_, by) in figures.items() if by.concurrency is not None})
-        return {rule.id: rule.gate(by, running.get(name, 0), now) for name, (rule, by) in figures.items()}
+        renamed = {rule.name: rule.renamed_to for rule in self._rules.values() if rule.renamed_to is not None}
+        running = rules.running({name for name, (_, by) in figures.items() if by.concurrency is not None}, renamed)
+        return {rule.id: rule.gate(by, running[name], now) for name, (rule, by) in figures.items()}
 
     def _lines_of(
         self, jobs: Sequence[Waiting], begin: Collection[uuid.UUID], wait: Mapping[uuid.UUID, int]

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from jobs.core.held_by import HeldBy
+from jobs.core.renames import key_of
 from jobs.core.states import State
 from jobs.ledger.claims import Claimed, by_lease, claimed_columns, taking
 from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, change_named, changed, dialect, free, in_state, rows
@@ -18,6 +19,8 @@ class Waiting:
     """A queued job whose claim is to be decided.
 
     Attributes:
+        task: its present name.
+        limit_key: as a job of that name would have it.
         place: what it is sorted by among those that wait.
         held_rule: the rule in whose line it waits.
     """
@@ -40,7 +43,13 @@ class Start:
     at: float
 
 
-COLUMNS = "id, task, queue, limit_key, tenant, priority, run_at, held_rule"
+#: The present name of the task of a row of `jobs_job`. The index `jobs_flow_rule_renamed` has none but the renamed.
+_PRESENT_TASK = (
+    "COALESCE((SELECT renamed.renamed_to FROM jobs_flow_rule AS renamed WHERE renamed.kind = 'task'"
+    " AND renamed.name = jobs_job.task AND renamed.renamed_to IS NOT NULL), jobs_job.task)"
+)
+
+COLUMNS = f"id, task, {_PRESENT_TASK}, queue, limit_key, tenant, priority, run_at, held_rule"
 _ORDER = "ORDER BY priority DESC, run_at, id"
 
 
@@ -143,6 +152,14 @@ def waiting(found: Iterable[Sequence[Any]]) -> list[Waiting]:
     """Return rows of `COLUMNS`."""
     sql = dialect()
     return [
-        Waiting(sql.to_uuid(job_id), task, queue, limit_key, tenant, (-priority, run_at, str(job_id)), held_rule)
-        for job_id, task, queue, limit_key, tenant, priority, run_at, held_rule in found
+        Waiting(
+            sql.to_uuid(job_id),
+            present,
+            queue,
+            key_of(limit_key, task, present),
+            tenant,
+            (-priority, run_at, str(job_id)),
+            held_rule,
+        )
+        for job_id, task, present, queue, limit_key, tenant, priority, run_at, held_rule in found
     ]

@@ -1,24 +1,30 @@
 """What limits jobs, and which of them it concerns: the rows of `jobs_flow_rule`, and what runs and waits under them."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jobs.core.limits import Gate, Kind, Limit, Rate
+from jobs.core.renames import former
 from jobs.core.states import State
 from jobs.ledger.sql import Dialect, changed, dialect, free, rows
 
 #: Holds for rules that may keep a job from being claimed.
 _IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR paused_at IS NOT NULL OR has_line)"
 
-_NAMES = f"SELECT name FROM jobs_flow_rule WHERE kind = '{{kind}}' AND {_IN_FORCE}"
+_NAMES = "SELECT name FROM jobs_flow_rule WHERE kind = '{kind}' AND {condition}"
+
+#: Those of tasks, and the old names of these.
+_TASKS = _NAMES.format(kind=Kind.TASK, condition=_IN_FORCE)
+_TASKS = _NAMES.format(kind=Kind.TASK, condition=f"({_IN_FORCE} OR renamed_to IN ({_TASKS}))")
 
 #: Holds for jobs that nothing here concerns; it costs next to nothing while there are no rules.
 NO_RULE = (
-    f"limit_key IS NULL AND task NOT IN ({_NAMES.format(kind=Kind.TASK)})"
-    f" AND queue NOT IN ({_NAMES.format(kind=Kind.QUEUE)})"
+    f"limit_key IS NULL AND task NOT IN ({_TASKS})"
+    f" AND queue NOT IN ({_NAMES.format(kind=Kind.QUEUE, condition=_IN_FORCE)})"
     # Tenants' jobs are claimed in turns.
     " AND tenant IS NULL"
 )
@@ -26,7 +32,7 @@ NO_RULE = (
 #: What a rule is called by: its kind, and its name.
 Name = tuple[Kind, str]
 
-_COLUMNS = "id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line, paused_at IS NOT NULL"
+_COLUMNS = "id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line, paused_at IS NOT NULL, renamed_to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Rule:
         tat: when the next job of an even flow would arrive, in seconds since 1970.
         has_line: whether jobs may wait in its line.
         is_paused: whether no job of it may begin.
+        renamed_to: the present name of the task, whose old name this is.
     """
 
     id: int
@@ -49,6 +56,7 @@ class Rule:
     tat: float
     has_line: bool
     is_paused: bool
+    renamed_to: str | None = None
 
     @property
     def is_limit(self) -> bool:
@@ -68,7 +76,7 @@ class Rule:
 
 
 def named(names: Collection[Name]) -> list[Rule]:
-    """Return the rules that there are of these."""
+    """Return the rules that there are of these, and those of all old names of tasks."""
     by_kind = [dialect().array(sorted(name for kind, name in names if kind == one)) for one in Kind]
     return _rules(rows(_named(dialect()), by_kind))
 
@@ -142,15 +150,25 @@ def with_lines(limit: int) -> list[int]:
     return [rule_id for (rule_id,) in found]
 
 
-def running(names: Collection[Name]) -> dict[Name, int]:
-    """Return how many jobs of each of these run. Asked with their rules locked, none is claimed meanwhile."""
+def running(names: Collection[Name], renamed: Mapping[str, str]) -> Counter[Name]:
+    """Return how many jobs of each of these run, those under old names included.
+
+    Asked with their rules locked, none is claimed meanwhile.
+
+    Args:
+        names: of rules.
+        renamed: the present names of renamed tasks, by old ones.
+    """
     if not names:
-        return {}
+        return Counter()
     sql = dialect()
+    of = {(kind, old): (kind, name) for kind, name in names for old in (name, *former(kind, name, renamed))}
     kinds = tuple(kind for kind in Kind if any(kind == one for one, _ in names))
-    by_kind = [sql.array(sorted(name for kind, name in names if kind == one)) for one in kinds]
-    found = rows(_running(sql, kinds), by_kind)
-    return {(Kind(kind), name): number for kind, name, number in found}
+    by_kind = [sql.array(sorted(name for kind, name in of if kind == one)) for one in kinds]
+    found: Counter[Name] = Counter()
+    for kind, name, number in rows(_running(sql, kinds), by_kind):
+        found[of[Kind(kind), name]] += number
+    return found
 
 
 def now() -> float:
@@ -205,7 +223,7 @@ _NOW = {
 @cache
 def _named(sql: Dialect) -> str:
     either = " OR ".join(f"kind = '{kind}' AND name {sql.is_one_of}" for kind in Kind)
-    return f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE {either}"
+    return f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE {either} OR renamed_to IS NOT NULL"
 
 
 #: Which jobs are a rule's. Those of a task with keys are their keys'.
@@ -229,8 +247,6 @@ def _running(sql: Dialect, kinds: Sequence[Kind]) -> str:
 
 def _rules(found: Iterable[Sequence[Any]]) -> list[Rule]:
     return [
-        Rule(
-            rule_id, Kind(kind), name, rate, burst, concurrency, bool(is_per_key), tat, bool(has_line), bool(is_paused)
-        )
-        for rule_id, kind, name, rate, burst, concurrency, is_per_key, tat, has_line, is_paused in found
+        Rule(rule_id, Kind(kind), name, rate, burst, concurrency, bool(per_key), tat, bool(line), bool(paused), renamed)
+        for rule_id, kind, name, rate, burst, concurrency, per_key, tat, line, paused, renamed in found
     ]

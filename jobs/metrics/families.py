@@ -1,5 +1,6 @@
 """Every metric there is, by its name. docs/metrics.md says what to make of them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from jobs.reports.lags import age, housekeeping_lag
 from jobs.reports.queues import UNFINISHED, QueueReport, queues
 from jobs.reports.tallies import BOUNDS, LAG, tallies
 from jobs.reports.workers import Presence
+from jobs.tasks.registry import present_name
 
 
 def families() -> Iterator[Metric]:
@@ -87,7 +89,10 @@ def _jobs() -> Metric:
     # One state at a time: each has a partial index, and the many ended jobs are never looked at.
     for state in UNFINISHED:
         rows = Job.objects.filter(state=state).order_by().values_list("task", "queue").annotate(Count("pk"))
+        found: Counter[tuple[str, str]] = Counter()
         for task, queue, number in rows:
+            found[present_name(task), queue] += number
+        for (task, queue), number in found.items():
             family.add_metric([task, queue, state.value], number)
     return family
 
@@ -129,7 +134,10 @@ def _dead_letters() -> Metric:
         f"{PREFIX}dead_letters_open", "Dead letters that nobody has dealt with.", labels=["task", "queue", "reason"]
     )
     rows = DeadLetter.objects.filter(replayed_at=None, discarded_at=None).order_by()
-    for *labels, number in rows.values_list("task", "queue", "reason").annotate(Count("pk")):
+    found: Counter[tuple[str, str, str]] = Counter()
+    for task, queue, reason, number in rows.values_list("task", "queue", "reason").annotate(Count("pk")):
+        found[present_name(task), queue, reason] += number
+    for labels, number in found.items():
         family.add_metric(labels, number)
     return family
 

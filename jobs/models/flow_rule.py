@@ -17,6 +17,8 @@ class FlowRule(models.Model):
     kind = models.CharField(max_length=6, choices=[(kind.value, kind.value) for kind in Kind])
     #: The task's, the queue's, the tenant's, or a key as `Job.limit_key` has it.
     name = models.CharField(max_length=300)
+    #: The name that the task of this one has now; null where nobody has renamed it.
+    renamed_to = models.CharField(max_length=200, null=True)
     #: How many jobs may begin, as `100/s`, `10/m` or `1/h`; null for no such limit.
     rate = models.CharField(max_length=20, null=True)
     #: How many of these may begin at one moment after a pause.
@@ -49,6 +51,7 @@ class FlowRule(models.Model):
         ]
         indexes = [
             models.Index(fields=["id"], condition=models.Q(has_line=True), name="jobs_flow_rule_lines"),
+            models.Index(fields=["name"], condition=models.Q(renamed_to__isnull=False), name="jobs_flow_rule_renamed"),
         ]
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 from jobs.core.states import State
 from jobs.models import DeadLetter, Job
 from jobs.tasks.redaction import HIDDEN, is_hidden_somewhere, tasks_showing, tasks_taking
+from jobs.tasks.registry import names_of
 
 M = TypeVar("M", bound=Model)
 
@@ -29,7 +30,8 @@ class JobFilter:
 
     Attributes:
         ids: these jobs.
-        states, queue, task: exact.
+        states, queue: exact.
+        task: its name, or one that it had before: jobs of all its names are found.
         text: stands somewhere in the arguments or the latest error, in any case.
         kwargs: arguments with these values, as JSON compares them, however they were passed; a path such as
             `address.city` leads into one.
@@ -77,7 +79,7 @@ class JobFilter:
             "pk__in": self.ids,
             "state__in": self.states,
             "queue": self.queue,
-            "task": self.task,
+            "task__in": names_of(self.task) if self.task else (),
             "correlation_id": self.correlation_id,
             "parent_id": self.parent_id,
             "group_id": self.group_id,
@@ -109,7 +111,8 @@ class DeadLetterFilter:
 
     Attributes:
         ids: these letters.
-        queue, task, reason: exact.
+        queue, reason: exact.
+        task: its name, or one that it had before: letters of all its names are found.
         error: the whole error; … in it stands for anything, so that errors that differ in an address or id match.
         text: stands somewhere in the error or the arguments, in any case.
         failed_after, failed_before: bounds of the time of failing.
@@ -131,7 +134,7 @@ class DeadLetterFilter:
         conditions = {
             "pk__in": self.ids,
             "queue": self.queue,
-            "task": self.task,
+            "task__in": names_of(self.task) if self.task else (),
             "reason": self.reason,
             "failed_at__gte": self.failed_after,
             "failed_at__lt": self.failed_before,

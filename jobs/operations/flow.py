@@ -16,13 +16,13 @@ from jobs.core.held_by import HeldBy
 from jobs.core.limits import MOST_JOBS, Kind, Limit, Rate
 from jobs.core.turns import LEAST, MOST, WEIGHT
 from jobs.errors import InvalidRule
-from jobs.ledger import lines, turns
+from jobs.ledger import lines, renames, turns
 from jobs.models import FlowRule, Job, Queue
 from jobs.operations import actions
 from jobs.operations.bulk import record
 from jobs.operations.pauses import NO_PAUSE, pause_of, told
 from jobs.tasks.limits import declared
-from jobs.tasks.registry import registered
+from jobs.tasks.registry import present_name, registered
 
 _WEIGHT_RULE = f"it must be a number from {LEAST:g} to {MOST:g}"
 
@@ -43,7 +43,7 @@ def set_limit(
     Raises:
         InvalidRule: a figure is none, or there is nothing of that name.
     """
-    check_name(kind, name)
+    name = name_of(kind, name)
     limit = limit_of(rate, burst, concurrency)
     figures = {"rate": limit.rate, "burst": limit.burst, "concurrency": limit.concurrency}
     changed = {**figures, "source": "operator", "changed_by": actor, "changed_at": timezone.now()}
@@ -55,7 +55,7 @@ def set_limit(
 
 def reset_limit(kind: Kind, name: str, *, actor: str) -> None:
     """Let a limit be again what code or settings declare, or none where they declare nothing. Raises InvalidRule."""
-    check_name(kind, name)
+    name = name_of(kind, name)
     limit = _declared(kind, name)
     source = "setting" if kind == Kind.QUEUE else "code"
     figures = {"rate": limit.rate, "burst": limit.burst, "concurrency": limit.concurrency}
@@ -76,7 +76,7 @@ def set_weight(tenant: str, weight: float, *, actor: str) -> FlowRule:
     Raises:
         InvalidRule: the weight is none, or no tenant can be called so.
     """
-    check_name(Kind.TENANT, tenant)
+    tenant = name_of(Kind.TENANT, tenant)
     # A bool is an int to Python; NaN is in no range.
     if type(weight) not in {int, float} or not LEAST <= weight <= MOST:
         raise InvalidRule(f"weight={weight!r} is not valid: {_WEIGHT_RULE}.")
@@ -101,7 +101,7 @@ def pause(kind: Kind, name: str, *, actor: str, reason: str = "", until: datetim
     Raises:
         InvalidRule: there is nothing of that name, the end is past, or the reason too long.
     """
-    check_name(kind, name)
+    name = name_of(kind, name)
     if kind == Kind.QUEUE:
         actions.pause_queue(name, actor=actor, reason=reason, until=until)
         return
@@ -114,7 +114,7 @@ def pause(kind: Kind, name: str, *, actor: str, reason: str = "", until: datetim
 
 def resume(kind: Kind, name: str, *, actor: str) -> None:
     """Let jobs begin again that a pause kept from it, in their order. Raises InvalidRule."""
-    check_name(kind, name)
+    name = name_of(kind, name)
     if kind == Kind.QUEUE:
         actions.resume_queue(name, actor=actor)
         return
@@ -148,14 +148,23 @@ def kind_of(text: str) -> Kind:
         raise InvalidRule(f"{text!r} is not valid: it must be one of {', '.join(Kind)}.") from None
 
 
-def check_name(kind: Kind, name: str) -> None:
-    """Raise InvalidRule where there can be no job of this task, queue, key or tenant: it is a slip of the keyboard."""
+def name_of(kind: Kind, name: str) -> str:
+    """Return the name that a task, queue, key or tenant goes by: the present one of a task that was renamed.
+
+    Raises:
+        InvalidRule: there can be no job of it: it is a slip of the keyboard.
+    """
     known = False
     if "\x00" not in name:
         known = FlowRule.objects.filter(kind=kind, name=name).exists() or _can_be(kind, name)
     if not known:
         hint = " A key is written after its task's name and a colon; the task says key=." if kind == Kind.KEY else ""
         raise InvalidRule(f"There is no {kind} {name!r:.300}.{hint}")
+    if kind not in {Kind.TASK, Kind.KEY}:
+        return name
+    task, colon, key = (name, "", "") if kind == Kind.TASK else name.partition(":")
+    # What the ledger knows is by newer code than this process's, perhaps.
+    return renames.present(present_name(task)) + colon + key
 
 
 def _can_be(kind: Kind, name: str) -> bool:

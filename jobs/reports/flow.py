@@ -12,9 +12,10 @@ from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind, Rate
 from jobs.core.states import State
 from jobs.core.turns import WEIGHT
-from jobs.ledger import lines, rules as ledger_rules
+from jobs.ledger import lines, renames, rules as ledger_rules
 from jobs.models import FlowRule, Job, Queue
 from jobs.operations.wording import duration
+from jobs.tasks.registry import names_of
 
 #: The most keys and tenants that are listed; those with the longest lines.
 MOST = 200
@@ -118,10 +119,11 @@ def rules() -> list[RuleReport]:
     concerned = Q(pk__in=waiting)
     for said in ("rate", "concurrency", "paused_at", "weight"):
         concerned |= Q(**{f"{said}__isnull": False})
-    rows = list(FlowRule.objects.filter(concerned))
+    # An old name says nothing of itself. Jobs stand in its line until the present one's has them.
+    rows = list(FlowRule.objects.filter(concerned).filter(Q(renamed_to__isnull=True) | Q(pk__in=waiting)))
     of_tasks = {row.name: row for row in FlowRule.objects.filter(kind=Kind.TASK)}
     found = _with_queues(rows)
-    running = ledger_rules.running([(Kind(row.kind), row.name) for row in found])
+    running = ledger_rules.running([(Kind(row.kind), row.name) for row in found], renames.known())
     reports = [_report(row, of_tasks, running, waiting) for row in found]
     order = list(Kind)
     reports.sort(key=lambda one: (order.index(one.kind) >= 2, -one.waiting, order.index(one.kind), one.name))
@@ -133,10 +135,13 @@ def place_of(job: Job) -> Place | None:
     if job.state != State.QUEUED or job.held_rule is None or job.held_by not in {HeldBy.LIMIT, HeldBy.PAUSED}:
         return None
     rule = FlowRule.objects.filter(pk=job.held_rule).first()
+    if rule is not None and rule.renamed_to is not None:
+        rule = FlowRule.objects.filter(kind=Kind.TASK, name=rule.renamed_to).first()
     if rule is None:
         return None
     number = lines.ahead_of(job.pk) + 1
-    report = _report(rule, {rule.name: rule for rule in FlowRule.objects.filter(kind=Kind.TASK, name=job.task)}, {}, {})
+    of_task = FlowRule.objects.filter(kind=Kind.TASK, name=renames.present(job.task))
+    report = _report(rule, {row.name: row for row in of_task}, {}, {})
     name = f"limit {rule.name}" if not report.paused_at else f"{rule.kind} {rule.name}"
     return Place(name, number, _seconds(report, rule.tat, number, job.task), report.paused_words)
 
@@ -155,7 +160,7 @@ def _seconds(rule: RuleReport, tat: float, number: int, task: str) -> float | No
 
 def _mean_seconds(task: str) -> float | None:
     """Return how long the latest jobs of a task ran that succeeded."""
-    latest = Job.objects.filter(task=task, state=State.SUCCEEDED, started_at__isnull=False).order_by(
+    latest = Job.objects.filter(task__in=names_of(task), state=State.SUCCEEDED, started_at__isnull=False).order_by(
         "-created_at", "-pk"
     )
     took = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())

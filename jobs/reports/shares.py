@@ -1,5 +1,6 @@
 """Who fills a queue: its waiting and running jobs by tenant, and by task."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.core.turns import WEIGHT
 from jobs.models import FlowRule, Job
+from jobs.tasks.registry import present_name
 
 #: The most tenants and the most tasks that are listed: those of whom most wait.
 MOST = 50
@@ -65,28 +67,40 @@ def shares_of(queue: str) -> Shares:
 
 def _shares(queue: str, by: str, whole: int) -> tuple[list[Share], int]:
     jobs = Job.objects.filter(queue=queue).exclude(**{f"{by}__isnull": True}).order_by()
-    waiting: dict[str, tuple[int, int, datetime | None]] = {
-        name: (number, held, oldest)
-        for name, number, held, oldest in jobs.filter(state=State.QUEUED)
+    named = present_name if by == "task" else str
+    waiting: dict[str, _Waiting] = {}
+    for name, number, held, oldest in (
+        jobs.filter(state=State.QUEUED)
         .values_list(by)
         .annotate(
             Count("pk"),
             held=Count("pk", filter=Q(held_by__isnull=False)),
             oldest=Min("run_at", filter=Q(held_by__isnull=True)),
         )
-    }
-    running: dict[str, int] = dict(jobs.filter(state=State.RUNNING).values_list(by).annotate(Count("pk")))
-    order = sorted({*waiting, *running}, key=lambda name: (-waiting.get(name, _NONE)[0], -running.get(name, 0), name))
+    ):
+        waiting[named(name)] = _together(waiting.get(named(name), _NONE), (number, held, oldest))
+    running: Counter[str] = Counter()
+    for name, number in jobs.filter(state=State.RUNNING).values_list(by).annotate(Count("pk")):
+        running[named(name)] += number
+    order = sorted({*waiting, *running}, key=lambda name: (-waiting.get(name, _NONE)[0], -running[name], name))
     weights = _weights(order[:MOST]) if by == "tenant" else None
     found = []
     for name in order[:MOST]:
         number, held, oldest = waiting.get(name, _NONE)
         weight = None if weights is None else weights.get(name, WEIGHT)
-        found.append(Share(name, number, held, running.get(name, 0), number / whole if whole else 0.0, weight, oldest))
+        found.append(Share(name, number, held, running[name], number / whole if whole else 0.0, weight, oldest))
     return found, len(order)
 
 
-_NONE: tuple[int, int, datetime | None] = (0, 0, None)
+#: Of what waits: how many, how many of these are held back, and since when the oldest of the others.
+_Waiting = tuple[int, int, datetime | None]
+
+_NONE: _Waiting = (0, 0, None)
+
+
+def _together(one: _Waiting, other: _Waiting) -> _Waiting:
+    oldest = [at for at in (one[2], other[2]) if at is not None]
+    return one[0] + other[0], one[1] + other[1], min(oldest, default=None)
 
 
 def _weights(tenants: list[str]) -> Mapping[str, float]:

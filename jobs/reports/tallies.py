@@ -6,7 +6,7 @@ between.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from jobs.core.states import FINAL, State
 from jobs.models import Attempt, DeadLetter, Job, Tally, TallyMark
+from jobs.tasks.registry import present_name
 
 #: The last moments are left for the next look: what was written in them may not be committed yet.
 LAG = timedelta(seconds=5)
@@ -48,6 +49,10 @@ class Amount:
     seconds: float = 0.0
     buckets: list[int] | None = None
 
+    def __add__(self, other: "Amount") -> "Amount":
+        buckets = [sum(pair) for pair in zip(self.buckets or (), other.buckets or (), strict=True)]
+        return Amount(self.count + other.count, self.seconds + other.seconds, buckets or None)
+
 
 def tallies(lag: timedelta = LAG) -> list[Tally]:
     """Return all counts, after counting on. While the database takes no writes they stand still."""
@@ -78,11 +83,17 @@ def count_on(lag: timedelta = LAG) -> None:
 
 
 def _between(since: datetime, until: datetime) -> dict[Key, Amount]:
-    return {
+    found = {
         **_ended_jobs(Job.objects.filter(changed_at__gt=since, changed_at__lte=until, state__in=sorted(FINAL))),
         **_failed_attempts(Attempt.objects.filter(finished_at__gt=since, finished_at__lte=until)),
         **_letters(DeadLetter.objects.filter(archived_at__gt=since, archived_at__lte=until)),
     }
+    counted: dict[Key, Amount] = {}
+    for key, amount in found.items():
+        # What a renamed task did under its old name goes on in one series with the rest.
+        present = replace(key, task=present_name(key.task))
+        counted[present] = counted[present] + amount if present in counted else amount
+    return counted
 
 
 def _ended_jobs(jobs: QuerySet[Job]) -> dict[Key, Amount]:

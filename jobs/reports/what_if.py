@@ -8,6 +8,7 @@ from jobs.core.limits import Kind, Limit, waits
 from jobs.core.states import State
 from jobs.models import Job
 from jobs.operations.wording import duration
+from jobs.tasks.registry import names_of
 
 #: At most so many jobs are looked at, the latest.
 MOST = 100_000
@@ -52,7 +53,7 @@ def what_if(kind: Kind, name: str, limit: Limit, since: datetime) -> WhatIf:
         state__in=[State.SUCCEEDED, State.DEAD], started_at__isnull=False, finished_at__gte=since
     )
     found = list(
-        ended.filter(**{_COLUMNS[kind]: name})
+        ended.filter(**{f"{_COLUMNS[kind]}__in": _names(kind, name)})
         .order_by("-finished_at")
         .values_list("limit_key", "run_at", "started_at", "finished_at")[:MOST]
     )
@@ -68,3 +69,11 @@ def what_if(kind: Kind, name: str, limit: Limit, since: datetime) -> WhatIf:
         sum(waited) / len(waited) if waited else 0.0,
         max(waited, default=0.0),
     )
+
+
+def _names(kind: Kind, name: str) -> list[str]:
+    """Return the names that jobs may have it by: those of a task that was renamed, too."""
+    if kind == Kind.TASK:
+        return names_of(name)
+    task, colon, key = name.partition(":")
+    return [one + colon + key for one in names_of(task)] if kind == Kind.KEY else [name]

@@ -17,3 +17,15 @@ def registered() -> Mapping[str, Any]:
 @cache
 def _import_once() -> None:
     current_app.loader.import_default_modules()
+
+
+def present_name(name: str) -> str:
+    """Return the name that a task has now, by this one or one that it had before; of an unknown task, its own."""
+    task: Any = registered().get(name)
+    return task.name if hasattr(task, "aliases") else name
+
+
+def names_of(name: str) -> list[str]:
+    """Return all names of the task that has or had this one: the present first. Its jobs may be of any of them."""
+    task: Any = registered().get(name)
+    return [task.name, *task.aliases] if hasattr(task, "aliases") else [name]
