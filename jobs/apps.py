@@ -23,7 +23,7 @@ class JobsConfig(AppConfig):
         from jobs.maintenance import others, retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415
         from jobs.observability.masking import masked  # noqa: PLC0415
-        from jobs.schedules import zones  # noqa: PLC0415
+        from jobs.schedules import encryption, zones  # noqa: PLC0415
         from jobs.tasks.task import JobTask  # noqa: PLC0415
         from jobs.worker import attempt_logs  # noqa: PLC0415
 
@@ -35,5 +35,6 @@ class JobsConfig(AppConfig):
         others.register_duty("alerts", watch.look, watch.EVERY)
         attempt_logs.mask_by(masked)
         zones.read_unknown_zones()
+        encryption.encrypt_on_save()
         times.read_far_times()
         tracing.configure(service=settings.PROJECT_NAME)

@@ -1,13 +1,17 @@
 """What is wrong with the engine's settings, said at start and by `manage.py check`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning as Warned, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from jobs.conf import brokers, conf, queue_limits, queue_weights
 from jobs.core.queue_names import RULE, is_queue_name
+from jobs.schedules import entries
+from jobs.schedules.encryption import stands_in_clear
 from jobs.tasks import encryption
 from jobs.tasks.limits import why_ambiguous
 
@@ -39,6 +43,26 @@ def check_encryption(**_: Any) -> list[CheckMessage]:
             id="jobs.E006",
         )
         for name in tasks
+    ]
+
+
+@register("jobs", Tags.database)
+def check_schedules(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Report schedules that were written past `save`, with arguments that their task encrypts."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    try:
+        found = [entry.row for entry in entries() if entry.is_loaded and stands_in_clear(entry.row)]
+    except DatabaseError:
+        # The first `migrate` is about to make the table.
+        return []
+    return [
+        Warned(
+            f"Schedule {row.name!r} holds arguments in clear, and {row.task} encrypts them (encrypt=True).",
+            hint="`manage.py jobs reencrypt` encrypts them.",
+            id="jobs.W001",
+        )
+        for row in found
     ]
 
 

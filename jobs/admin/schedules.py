@@ -16,12 +16,21 @@ from jobs.admin.base import may_operate, user_name
 from jobs.admin.timings import Loadable, crontab_in_words
 from jobs.errors import EnqueueError
 from jobs.schedules import CannotRun, coming_runs, entries, entry_of, latest_run, plan_of, run_now, unloadable
+from jobs.schedules.encryption import token_of
 
 admin.site.unregister(PeriodicTask)
 
 
 class ScheduleForm(PeriodicTaskForm):
     """Asks for a schedule, and refuses beside its field what could not be run."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if token_of(self.instance) is not None and "kwargs" in self.fields:
+            self.fields["kwargs"].help_text = (
+                "They are encrypted, as their task asks, and nobody is shown them. Leave this as it is, or write all"
+                " arguments anew in its place."
+            )
 
     def clean_args(self) -> Any:
         """Leave it to `clean`, as everything that `plan_of` reads."""

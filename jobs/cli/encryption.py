@@ -72,6 +72,7 @@ VERBS = [
         _reencrypt,
         _arguments,
         more="Run it when all processes have the new key in front, and take the old one out when it has succeeded. It"
-        " also encrypts what was enqueued before a task said encrypt=True. It may be stopped and begun again.",
+        " also encrypts what was enqueued or scheduled before a task said encrypt=True. It may be stopped and begun"
+        " again.",
     )
 ]

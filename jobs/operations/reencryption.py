@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import models, transaction
+from django_celery_beat.models import PeriodicTask
 
 from jobs.core.canonical import encode
 from jobs.errors import EncryptionError
 from jobs.models import DeadLetter, Job, JobGroup, Step
+from jobs.schedules.encryption import encrypted_texts, stands_in_clear, token_of
 from jobs.tasks.encryption import (
     MARK,
     argument_texts,
@@ -126,11 +128,18 @@ def _of_letter(letter: DeadLetter) -> dict[str, Any]:
     return {"args": args, "kwargs": kwargs, "body": letter.body if is_same else body}
 
 
+def _of_schedule(schedule: PeriodicTask) -> dict[str, Any]:
+    if (token := token_of(schedule)) is not None:
+        return {} if is_current(token[MARK]) else {"kwargs": json.dumps(_rewritten(token))}
+    return dict(zip(("args", "kwargs"), encrypted_texts(schedule), strict=True)) if stands_in_clear(schedule) else {}
+
+
 _TABLES: tuple[tuple[str, models.QuerySet[Any], Callable[[Any], dict[str, Any]]], ...] = (
     ("jobs", Job.objects.all(), _of_job),
     ("steps", Step.objects.annotate(task=models.F("job__task")), _of_step),
     ("groups", JobGroup.objects.all(), _of_group),
     ("dead letters", DeadLetter.objects.all(), _of_letter),
+    ("schedules", PeriodicTask.objects.only("task", "args", "kwargs"), _of_schedule),
 )
 
 

@@ -19,9 +19,10 @@ from django.utils.text import Truncator
 from django_celery_beat.models import PeriodicTask
 
 from jobs.enqueue.enqueuer import json_text
-from jobs.errors import EnqueueError, InvalidArguments, InvalidOption, UnknownTask
+from jobs.errors import EncryptionError, EnqueueError, InvalidArguments, InvalidOption, UnknownTask
 from jobs.schedules.times import Cron, Every, Once, Sun, Timing
 from jobs.schedules.zones import UnknownZone
+from jobs.tasks.encryption import arguments_of, has_keys
 from jobs.tasks.options import Options, expiry, placed
 from jobs.tasks.registry import registered
 from jobs.tasks.task import JobTask
@@ -235,12 +236,17 @@ def _routing(task: Task, row: PeriodicTask, faults: _Faults) -> dict[str, Any]:
 
 
 def _check_arguments(task: JobTask, args: list[Any], kwargs: dict[str, Any], faults: _Faults) -> None:
-    for name, value in (("args", args), ("kwargs", kwargs)):
+    given = args, kwargs
+    with faults.at("kwargs"):
+        if task.encrypt and any(given) and not has_keys():
+            raise EncryptionError(f"{task.name} encrypts its arguments, and JOBS_ENCRYPTION_KEYS holds no key.")
+        given = arguments_of(args, kwargs)
+    for name, value in zip(("args", "kwargs"), given, strict=True):
         with faults.at(name):
             json_text(task, name, value)
     if not faults.found.keys() & {"args", "kwargs"}:
         with faults.at("args" if args else "kwargs"):
-            task.check_arguments(args, kwargs)
+            task.check_arguments(*given)
 
 
 def options_now(plan: Plan, now: datetime) -> dict[str, Any]:
