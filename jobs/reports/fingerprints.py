@@ -12,6 +12,7 @@ _VARIABLE = re.compile(
     | \b0x[0-9a-f]+\b                   # places in memory
     | \b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b  # digests
     | \b\d{4,}\b                        # numbers too long for a code
+    | (?<=[a-z]_)(?:\d{3,}|(?=[a-z]*\d)[0-9a-z]{8,})\b  # what names a thing behind its kind: req_1157, ch_3NvPq8Lk
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -35,7 +35,8 @@ def succeed(number: int) -> str:
 @job(name="playground.fail", max_retries=1, retry_backoff=1)
 def fail(number: int) -> None:
     """Fail, be tried again once, and become a dead letter."""
-    raise PlaygroundError(f"Number {number} never works: it was made so.")
+    logger.warning("Number %d is about to fail.", number)
+    raise PlaygroundError("This never works: it was made so.")
 
 
 @job(bind=True, name="playground.retry", max_retries=3, retry_backoff=1)
@@ -43,7 +44,7 @@ def retry(self: "Task[..., str]", number: int) -> str:
     """Fail twice, and succeed the third time."""
     if self.request.retries < 2:
         logger.warning("Number %d is not ready yet.", number)
-        raise PlaygroundError(f"Number {number} is not ready; the third attempt is.")
+        raise PlaygroundError("It is not ready yet; the third attempt is.")
     return f"number {number} needed three attempts"
 
 
@@ -58,7 +59,7 @@ def limited(number: int) -> str:
 def call_service(self: "Task[..., str]", number: int) -> str:
     """Call a service that is down at first: the breaker opens, the others are held back until a probe succeeds."""
     if not self.request.retries:
-        raise PlaygroundError(f"The service did not answer number {number}.")
+        raise PlaygroundError("The service did not answer.")
     return f"number {number} was answered"
 
 

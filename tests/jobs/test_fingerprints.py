@@ -21,6 +21,9 @@ from tests.jobs.dashboard.letters import letter
         ("to ada+x.y@mail.example.com, bob@example.com.", "to …, …."),
         ("user@localhost", "user@localhost"),
         ("connection refused", "connection refused"),
+        ("Request req_929 was rate-limited", "Request req_… was rate-limited"),
+        ("No such charge: ch_3NvPq8LkdIwHu7ix0", "No such charge: ch_…"),
+        ("column users_v2 of user_settings_2 in utf_8", "column users_v2 of user_settings_2 in utf_8"),
         ("", ""),
     ],
 )
@@ -33,7 +36,9 @@ def test_a_kind_is_short_and_its_own_kind(error: str) -> None:
     assert len(fingerprint(error)) <= LENGTH
 
 
-@pytest.mark.parametrize("shape", ["a", "a.", "a-", "a+", "a@", "x@y-", "1", "f", "0x", "…", "… ", "a@b.", "12345 "])
+@pytest.mark.parametrize(
+    "shape", ["a", "a.", "a-", "a+", "a@", "x@y-", "1", "f", "a_", "a_1", "0x", "…", "… ", "a@b.", "12345 "]
+)
 def test_a_long_error_costs_no_more_than_its_length(shape: str) -> None:
     errors = [(f"{number} " + shape * 100_000)[:50_000] for number in range(200)]
     began = time.process_time()
@@ -50,6 +55,7 @@ def test_a_long_error_costs_no_more_than_its_length(shape: str) -> None:
         "Long: " + "x" * 300,
         "Longer: " + "12345 " * 300 + "x",
         "ids 12345 and 67890",
+        "Request req_929, 100% of ch_3NvPq8LkdIwHu7ix0",
         "two\nlines 99999",
     ],
 )
