@@ -1,1 +1,1 @@
-"""The tests of the package `django-tasks` against our backend; `python tests/django_tasks_suite` runs them."""
+"""The tests of the Django Tasks API against our backend; `python tests/django_tasks_suite` runs them."""

@@ -1,22 +1,30 @@
-"""Our backend in the places of the package's own."""
+"""Our backend in the places of the API's own."""
+
+# Django's own `Task` and `TaskResult` are no generic classes at run time.
+from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import django
 from django.db import connection
-from django_tasks.backends import dummy, immediate
-from django_tasks.base import Task, TaskResult
 
 from jobs.django_tasks import LedgerBackend
+from jobs.django_tasks.framework import Task, TaskResult
 from jobs.models import Job
+
+if TYPE_CHECKING or django.VERSION < (6, 0):
+    from django_tasks.backends import dummy, immediate
+else:
+    from django.tasks.backends import dummy, immediate
 
 
 def _delivery() -> Any:
-    # `tests` is the package's here.
+    # `tests` may be another package here.
     path = Path(__file__).resolve().parents[1] / "jobs" / "delivery.py"
     spec = spec_from_file_location("delivery", path)
     assert spec is not None
@@ -64,6 +72,6 @@ class AtOnce(LedgerBackend):
 
 
 def take_their_places() -> None:
-    """Have the tests find ours under the names of the package's own."""
+    """Have the tests find ours under the names of the API's own."""
     dummy.DummyBackend = Waiting  # type: ignore[assignment, misc]
     immediate.ImmediateBackend = AtOnce  # type: ignore[assignment, misc]
