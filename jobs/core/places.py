@@ -61,6 +61,23 @@ def _steps(kwargs: Mapping[str, Any]) -> list[Any]:
     return list(steps) if isinstance(steps, (list, tuple)) else []
 
 
+def ids_in(signature: Any) -> list[uuid.UUID]:
+    """Return the ids that the jobs of a signature will have, as far as it says them."""
+    if not isinstance(signature, Mapping):
+        return []
+    kwargs, options = signature.get("kwargs"), signature.get("options")
+    kwargs = kwargs if isinstance(kwargs, Mapping) else {}
+    kind = signature.get("subtask_type")
+    if kind in {"chain", "group"}:
+        return [job_id for step in _steps(kwargs) for job_id in ids_in(step)]
+    if kind == "chord":
+        header = kwargs.get("header")
+        inner = header if isinstance(header, (list, tuple)) else [header]
+        return [job_id for one in (*inner, kwargs.get("body")) for job_id in ids_in(one)]
+    task_id = options.get("task_id") if isinstance(options, Mapping) else None
+    return [ledger_id(str(task_id))] if task_id else []
+
+
 def _together(places: Sequence[Place | None]) -> Place | None:
     found = [place for place in places if place is not None]
     return Place(found[0].group_id, None, sum(place.ways for place in found)) if found else None

@@ -4,7 +4,8 @@ Who enqueues a job that has a place in a group is one of three: he makes that gr
 on where a member of it has ended, then the place was counted before; or he adds a member to a group that is there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.core.job_ids import ledger_id
-from jobs.core.places import Place, member_options
+from jobs.core.places import Place, ids_in, member_options
 from jobs.errors import InvalidOption
 from jobs.ledger import groups
 from jobs.ledger.enqueue import NewJob, insert_many, there
@@ -53,17 +54,35 @@ class Gathering:
         """Write the group and its jobs in the caller's transaction. Returns the jobs' ids, in order.
 
         Of a canvas that is called a second time, with the ids of the first, nothing is written again.
+
+        Raises:
+            InvalidOption: it is another canvas, and one of its jobs, or its body's, is there already.
         """
         if not self.ways:
             return []
-        groups.create(
+        is_new = groups.create(
             NewGroup(
                 self.group_id, self.ways, self.body, self.body_id, self.callbacks, self.outer, parent_id, correlation_id
             )
         )
-        known = there([job.id for job in self.jobs if job.given_id])
+        if is_new:
+            steps = [step for job in self.jobs for step in (job.options or {}).get("chain") or ()]
+            given = [job.id for job in self.jobs if job.given_id]
+            _check_are_new(self.group_id, [*given, *(one for step in (*steps, self.body) for one in ids_in(step))])
+            return insert_many(self.jobs)
+        known = there([job.id for job in self.jobs])
         self.jobs = [job for job in self.jobs if job.id not in known]
         return insert_many(self.jobs)
+
+
+def _check_are_new(group_id: UUID, job_ids: Sequence[UUID]) -> None:
+    """Refuse a group that would wait for ever: for a member, or a body, that does not run once more."""
+    if odd := [*there(job_ids), *(job_id for job_id, times in Counter(job_ids).items() if times > 1)]:
+        raise InvalidOption(
+            f"Group {group_id} cannot be enqueued: {odd[0]} is the id of a job that is there already, or of two of its"
+            " own. An id is one job, which does not run again. A signature that was frozen or called keeps its id: make"
+            " a new one, or give it another by .set(task_id=…)."
+        )
 
 
 _gatherings: ContextVar[tuple[Gathering, ...]] = ContextVar("gatherings", default=())

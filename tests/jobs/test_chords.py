@@ -1,7 +1,7 @@
 """Groups and chords as rows: what follows is enqueued with the end of the last member, once, with all results."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -323,6 +323,42 @@ def test_a_chord_called_twice_is_one() -> None:
     signature.apply_async()
     signature.apply_async()
     assert (Job.objects.count(), counts()) == (2, [(2, 0, 0, 0)])
+
+
+def called(signature: Any) -> Any:
+    """Return a signature that was called, and keeps its id."""
+    signature.freeze()
+    signature.apply_async()
+    return signature
+
+
+OF_A_JOB: dict[str, Callable[[Any], Any]] = {
+    "a member": lambda one: chord([number.s(1), one])(listed.s()),
+    "the last step of a member": lambda one: chord([number.s(1), chain(number.s(2), one)])(listed.s()),
+    "the body": chord([number.s(1)]),
+    "a step of the body": lambda one: chord([number.s(1)])(chain(listed.s(), one, number.si(3))),
+    "one of a group that is the body": lambda one: chord([number.s(1)])(group(number.si(2), one)),
+    "the body of a chord that is the body": lambda one: chord([number.s(1)])(chord([number.si(2)], one)),
+    "a group's": lambda one: group(number.s(1), one).apply_async(),
+}
+
+
+@pytest.mark.parametrize("call", OF_A_JOB.values(), ids=list(OF_A_JOB))
+def test_a_group_that_would_wait_for_ever_for_a_job_that_is_there_is_refused(call: Callable[[Any], Any]) -> None:
+    one = called(number.si(7))
+    with pytest.raises(InvalidOption, match=f"{one.id} is the id of a job that is there already"):
+        call(one)
+    assert (Job.objects.count(), JobGroup.objects.count()) == (1, 0)
+
+
+def test_a_group_of_two_jobs_with_one_id_is_refused() -> None:
+    one = number.si(7)
+    one.freeze()
+    with pytest.raises(InvalidOption, match=f"{one.id} is the id of .* two of its own"):
+        chord([one, one])(listed.s())
+    with pytest.raises(InvalidOption, match="is there already"), new_group(listed.s()) as made:
+        number.apply_async((1,), task_id=called(number.si(8)).id, group_id=made.id)
+    assert JobGroup.objects.count() == 0
 
 
 def test_a_canvas_that_contains_itself_is_refused() -> None:
