@@ -245,6 +245,9 @@ def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
     carried = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
     if options.message.get("group_index") == 0:
         carried["group_index"] = 0
+    ignores = options.message.get("ignore_result")
+    if ignores is not None and ignores is not task.ignore_result:
+        carried["ignore_result"] = ignores
     if traced := tracing.outgoing_headers():
         carried["headers"] = {**traced, **carried.get("headers", {})}
     if task.version > 1:

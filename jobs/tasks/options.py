@@ -294,6 +294,7 @@ def check_carried(task: "JobTask", options: Options) -> None:
         limit = carried.get(name)
         if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
             raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
+    _check_ignore_result(task, carried.get("ignore_result"))
     if not isinstance(carried.get("headers") or {}, Mapping):
         raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
     for name, value in (carried.get("headers") or {}).items():
@@ -311,3 +312,13 @@ def check_carried(task: "JobTask", options: Options) -> None:
                 f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} printable"
                 " characters."
             )
+
+
+def _check_ignore_result(task: "JobTask", given: object) -> None:
+    if given is not None and not isinstance(given, bool):
+        raise InvalidOption(f"{task.name}: ignore_result={given!r} is not valid: it must be true or false.")
+    if given is False and task.batch:
+        raise InvalidOption(
+            f"{task.name}: ignore_result=False has no meaning: the task takes batches, and one call has no result for"
+            " each job."
+        )

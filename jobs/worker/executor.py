@@ -275,7 +275,7 @@ def _report(run: Run, attempt: Attempt, work: Work) -> Report:
             canvas = contained(request, partial(canvas_json, attempt.replacement, request.added_to_chord))
             if attempt.error is None:
                 text = contained(request, partial(result_for_followers, job.options, run.result))
-                if not task.ignore_result or is_awaited(job.options):
+                if _is_kept(task, job.options):
                     value = contained(request, partial(encoded, run.result, encrypt=task.encrypt))
         except Exception as exc:  # noqa: BLE001 (it is the attempt's error)
             attempt.error = exc
@@ -285,3 +285,8 @@ def _report(run: Run, attempt: Attempt, work: Work) -> Report:
     # Celery's Ignore is an error, and a success.
     failure = None if isinstance(attempt.outcome, outcomes.Succeeded) else attempt.failure
     return Report(job.lease_id, attempt.outcome, failure, text, value, run.runtime, shown, canvas)
+
+
+def _is_kept(task: "JobTask", options: Mapping[str, Any] | None) -> bool:
+    """Return whether somebody wants what a job returns: its call or its task says so, or a chord waits for it."""
+    return not (options or {}).get("ignore_result", task.ignore_result) or is_awaited(options)

@@ -138,6 +138,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an encoding that is wide": ({"content_encoding": "utf-16"}, r"content_encoding='utf-16' .*writes ASCII as it is"),
     "an encoding of bytes": ({"content_encoding": "base64"}, r"content_encoding='base64' .*writes ASCII as it is"),
     "headers with NUL": ({"headers": {"a": "\x00"}}, r"options holds a NUL character"),
+    "a word for whether a result is kept": ({"ignore_result": "no"}, r"ignore_result='no' .*true or false"),
     "retries below zero": ({"max_retries": -1}, r"max_retries=-1 .*zero or more"),
     "half a retry": ({"max_retries": 1.5}, r"max_retries=1\.5 .*whole number"),
     "true for retries": ({"max_retries": True}, r"max_retries=True .*whole number"),

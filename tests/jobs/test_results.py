@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from celery import current_app, group, states
+from celery import chord, current_app, group, states
 from celery.exceptions import TaskRevokedError, TimeoutError as CeleryTimeout
 from celery.result import AsyncResult
 from django.db import connection
@@ -21,7 +21,7 @@ from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import shown_result
 from tests.jobs.delivery import deliver
 from tests.servers import Valkey
-from tests.tasks_app.tasks import noop
+from tests.tasks_app.tasks import gathered, noop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,6 +99,27 @@ def test_a_value_is_not_kept_unless_asked_for() -> None:
     result = forgetful.delay()
     deliver(result.job)
     assert (result.state, result.get(timeout=5), result.job.result) == (states.SUCCESS, None, None)
+
+
+def test_a_call_says_itself_whether_its_value_is_kept() -> None:
+    wanted, unwanted = forgetful.apply_async(ignore_result=False), give.apply_async((7,), ignore_result=True)
+    many = forgetful.delay_many([()], ignore_result=False)
+    for result in (wanted, unwanted, *many):
+        deliver(result.job)
+    assert [asked(result).get(timeout=5) for result in (wanted, unwanted, *many)] == [7, None, 7]
+
+
+def test_a_chord_gets_what_a_call_says_is_not_kept() -> None:
+    done = chord([give.s(1).set(ignore_result=True), give.s(2)])(give.s())
+    for one in Job.objects.all():
+        deliver(one)
+    deliver(Job.objects.get(pk=done.id))
+    assert asked(done).get(timeout=5) == [1, 2]
+
+
+def test_a_call_of_a_batch_cannot_ask_for_its_value() -> None:
+    with pytest.raises(InvalidOption, match="the task takes batches, and one call has no result for each job"):
+        gathered.apply_async(("a",), ignore_result=False)
 
 
 def test_an_error_is_raised_by_get_with_its_class_and_words() -> None:
