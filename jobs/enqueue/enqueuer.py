@@ -22,7 +22,7 @@ from jobs.core.delivery import MOST_HEADERS
 from jobs.core.places import place_of, without_bodies
 from jobs.core.unique_rule import UniqueRule
 from jobs.core.versions import OPTION as VERSION
-from jobs.enqueue import tracing
+from jobs.enqueue import publish_signals, tracing
 from jobs.enqueue.dispatcher import dispatch
 from jobs.enqueue.gathering import Gathering, as_member, gathered, is_there, take_place
 from jobs.enqueue.message import body_size
@@ -113,13 +113,16 @@ def _write(jobs: Sequence[NewJob]) -> list[Written]:
 
 
 def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> None:
-    """Have jobs dispatched after the caller's commit. Nothing that goes wrong there is the caller's error any more.
+    """Tell Celery's receivers that jobs are written, and have these dispatched after the caller's commit.
+
+    Nothing that goes wrong there is the caller's error any more.
 
     Left out is one that waits for its time, or was not written, since another is in its place: its id is not its own.
 
     Where the caller commits by hand (autocommit is off outside of `atomic`), Django tells nobody of the commit:
     maintenance finds the rows and dispatches them.
     """
+    publish_signals.after(jobs)
     ready = [job for job, job_id in zip(jobs, ids, strict=True) if job.id == job_id and not job.waits]
     now = timezone.now()
     ready = [
@@ -217,7 +220,7 @@ class _Jobs:
             tenant=tenant(task, args, kwargs),
         )
         _check_size(job)
-        return job
+        return publish_signals.before(job)
 
     def join(self, jobs: Sequence[NewJob]) -> None:
         """Write jobs that have a place in a group; gather them where it is in the making."""

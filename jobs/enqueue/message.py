@@ -32,6 +32,9 @@ CORRELATION_HEADER = "x-correlation-id"
 #: Keeps, as a keyed digest, what a client asked for under an idempotency key.
 IDEMPOTENCY_HEADER = "x-idempotency-body"
 
+#: Headers that mean something to the engine where it has written them itself.
+ENGINE_HEADERS = frozenset({IDEMPOTENCY_HEADER, LEDGER_HEADER, CORRELATION_HEADER, VERSION_HEADER})
+
 #: What a message of several jobs has in place of a task's name, and how many jobs it names at most.
 CHUNK = "jobs.chunk"
 CHUNK_SIZE = 100

@@ -22,9 +22,9 @@ from jobs.core.delivery import Body, own_headers, read_body, read_headers
 from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.core.properties import carried, why_not
-from jobs.core.versions import OPTION as VERSION, VERSION_HEADER, version_in
+from jobs.core.versions import OPTION as VERSION, version_in
 from jobs.enqueue.enqueuer import json_text
-from jobs.enqueue.message import CONTENT_ENCODING, CORRELATION_HEADER, IDEMPOTENCY_HEADER, LEDGER_HEADER
+from jobs.enqueue.message import CONTENT_ENCODING, ENGINE_HEADERS, LEDGER_HEADER
 from jobs.errors import EnqueueError, InvalidArguments
 from jobs.ledger.enqueue import NewJob, adopt, has_come
 from jobs.tasks.encryption import argument_texts, arguments_of, is_encrypted, with_encrypted_signatures
@@ -110,7 +110,7 @@ def new_job(
         "time_limit": hard,
         "soft_time_limit": soft,
         VERSION: version_in(headers),
-        "headers": {name: value for name, value in own_headers(headers).items() if name not in _ENGINES},
+        "headers": {name: value for name, value in own_headers(headers).items() if name not in ENGINE_HEADERS},
         "properties": _properties(properties),
     }
     kept = {name: value for name, value in message.items() if value and (name, value) != (VERSION, 1)}
@@ -157,10 +157,6 @@ def _made(make: Callable[..., str | None], task: "JobTask", body: Body) -> str |
     except EnqueueError:
         # Its attempt says what is wrong.
         return None
-
-
-#: Headers that mean something to the engine where it has written them itself.
-_ENGINES = frozenset({IDEMPOTENCY_HEADER, LEDGER_HEADER, CORRELATION_HEADER, VERSION_HEADER})
 
 
 def _properties(given: Mapping[str, Any]) -> dict[str, str]:

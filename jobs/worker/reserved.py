@@ -111,6 +111,27 @@ class ReservedJob:
         """How its message came."""
         return {"exchange": "", "routing_key": self.job.queue, "priority": self.job.priority, "redelivered": False}
 
+    @property
+    def stamped_headers(self) -> list[str] | None:
+        """The names of its stamps; None where it has none."""
+        names: list[str] | None = self._headers.get("stamped_headers")
+        return names
+
+    @property
+    def stamps(self) -> dict[str, Any]:
+        """What it is stamped with."""
+        return self._headers.get("stamps") or {}
+
+    @property
+    def errbacks(self) -> list[Any] | None:
+        """Its error links, as signatures."""
+        links: list[Any] | None = (self.job.options or {}).get("link_error")
+        return links
+
+    @property
+    def _headers(self) -> dict[str, Any]:
+        return (self.job.options or {}).get("headers") or {}
+
     def info(self, safe: bool = False) -> dict[str, Any]:
         """Return what `celery inspect` and Flower show of it: arguments as people may see them."""
         args, kwargs = shown_arguments(self.job.task, loads(self.job.args), loads(self.job.kwargs))
