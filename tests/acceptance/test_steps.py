@@ -9,6 +9,7 @@ import pytest
 from jobs.models import Job
 from tests.acceptance.engine import IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import Worker
+from tests.servers import Valkey
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
 from tests.waiting import wait_for
@@ -76,3 +77,22 @@ def test_who_was_frozen_in_a_step_and_lost_the_lease_keeps_nothing(
     once_each(effects, ["c after"])
     assert list(job.steps.values_list("name", "attempt")) == [("wait", 2), ("after", 2)]
     assert frozen.stop() == 0
+
+
+@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
+def test_the_death_of_the_broker_is_nothing_to_a_job_with_steps(
+    start_worker: Start, effects: Effects, tmp_path: Path, valkey: Valkey, pool: str
+) -> None:
+    gate = Gate(tmp_path / "gate")
+    start_worker(pool=pool, concurrency=2, environment=IMPATIENT, options=QUICK)
+    halted, halfway = tasks.halting.delay("d", str(gate)).job, tasks.journey.delay("e", str(gate)).job
+    happened(effects, "d waits")
+    happened(effects, "e waits")
+    valkey.kill()
+    gate.open()
+    assert ended(halted, halfway, seconds=40) == ["succeeded"] * 2
+    valkey.start()
+    once_each(effects, ["d waits", "d after", "e first", "e second", "e waits", "e third"])
+    assert [job.steps.filter(attempt=1).count() for job in (halted, halfway)] == [2, 3]
+    after = tasks.journey.delay("f", str(gate)).job
+    assert ended(after, seconds=40) == ["succeeded"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import Task, current_task, shared_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from celery.result import allow_join_result
 from django.db import connection, transaction
 from pydantic import BaseModel
 
@@ -84,6 +85,16 @@ def impatient() -> str:
     except RuntimeError as exc:
         return str(exc)
     return "it waited"
+
+
+@job(ignore_result=False)
+def patient(how: str) -> int:
+    """Wait for another job in one of the ways that Celery allows."""
+    asked = double.delay(21)
+    if how == "disable_sync_subtasks":
+        return int(asked.get(timeout=20, disable_sync_subtasks=False))
+    with allow_join_result():
+        return int(asked.get(timeout=20))
 
 
 @job(queue="tests.other", priority=2, max_retries=1, expires=3600)
