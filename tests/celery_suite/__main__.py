@@ -16,11 +16,11 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 
 #: What one test may take.
-SECONDS = 60
+SECONDS = 40
 
 
 def main(checkout: str, options: list[str]) -> int:
-    """Run the tests; return 0 where all pass but those of `NOT_OURS`."""
+    """Run the tests; return 0 where all pass but those of `NOT_OURS`, and none of these."""
     sys.path.insert(0, str(PROJECT))
     from tests.servers.valkey import Valkey  # noqa: PLC0415 (the path had to be set first)
 
@@ -42,6 +42,8 @@ def main(checkout: str, options: list[str]) -> int:
                 "no:randomly",
                 "-p",
                 "no:django",
+                "-p",
+                "no:rerunfailures",
                 f"--junitxml={report}",
             ]
             where = ["--rootdir", str(directory), "-c", str(directory / "pytest.ini"), "--confcutdir", str(directory)]
@@ -85,21 +87,37 @@ def _environment(checkout: Path, directory: Path, broker: str, port: int) -> dic
 
 
 def _report(path: Path) -> int:
+    """Print what became of the tests. Return 0 where all passed but those of `NOT_OURS`, and none of these did."""
+    if not path.exists():
+        print("The tests ended without a report.")
+        return 1
+    by_end: dict[str, list[str]] = {}
+    for name, (outcome, why) in sorted(_outcomes(path).items()):
+        end, said = _judged(name, outcome, why)
+        by_end.setdefault(end, []).append(said)
+    for end, told in by_end.items():
+        if end != PASSED:
+            print(*(f"{end}: {said}" for said in told), sep="\n")
+    counts = {end: len(by_end.get(end, ())) for end in (PASSED, NOT_OURS_EITHER, SKIPPED, FAILED, LISTED_IN_VAIN)}
+    print(", ".join(f"{count} {end}" for end, count in counts.items()))
+    return int(counts[FAILED] + counts[LISTED_IN_VAIN] > 0)
+
+
+#: What may become of a test.
+PASSED, NOT_OURS_EITHER, SKIPPED, FAILED = "passed", "not ours", "skipped by Celery", "failed"
+LISTED_IN_VAIN = "passed though listed as not ours"
+
+
+def _judged(name: str, outcome: str, why: str) -> tuple[str, str]:
+    """Return what became of a test, and what to say of it."""
     from not_ours import NOT_OURS  # type: ignore[import-not-found]  # noqa: PLC0415 (beside this file)
 
-    outcomes = _outcomes(path)
-    print(f"{sum(outcome == 'passed' for outcome, _ in outcomes.values())} of {len(outcomes)} pass.")
-    unexpected = 0
-    for name, (outcome, why) in sorted(outcomes.items()):
-        known = NOT_OURS.get(name) or NOT_OURS.get(name.partition("[")[0])
-        if outcome == "passed" and known:
-            print(f"passes although it is listed here: {name}")
-        elif outcome == "skipped":
-            print(f"skipped by Celery: {name}: {why}")
-        elif outcome == "failed":
-            unexpected += known is None
-            print(f"fails: {name}: {known or f'WHY? {why}'}")
-    return int(unexpected > 0)
+    known = NOT_OURS.get(name) or NOT_OURS.get(name.partition("[")[0])
+    if outcome == "passed":
+        return (LISTED_IN_VAIN, name) if known else (PASSED, name)
+    if outcome == "skipped":
+        return SKIPPED, f"{name}: {why}"
+    return (NOT_OURS_EITHER, f"{name}: {known}") if known else (FAILED, f"{name}: {why}")
 
 
 def _outcomes(path: Path) -> dict[str, tuple[str, str]]:
