@@ -82,9 +82,8 @@ class SubmissionForm:
         common = self._read_inputs()
         lines = self._read_lines()
         self._check_options()
-        if not self.has_errors:
-            self.calls = [{**common, **line} for line in lines]
-            self._check_calls(lines)
+        self.calls = [{**common, **line} for line in lines.values()]
+        self._check_calls(lines)
         return not self.has_errors
 
     def _input(self, one: Field, *, fresh: bool) -> Input:
@@ -104,26 +103,26 @@ class SubmissionForm:
                 one.errors.append(f"It {exc}.")
                 continue
             if one.field.rest and value is not NOTHING and not isinstance(value, dict):
-                one.errors.append("It must be an object of JSON: names and values in braces.")
+                one.errors.append("It must be a JSON object: names and values in braces.")
             elif one.field.rest and value is not NOTHING:
                 found |= value
             elif value is not NOTHING:
                 found[one.field.name] = value
         return found
 
-    def _read_lines(self) -> list[dict[str, Any]]:
-        """Return what the jobs differ in: one object a line, or one that says nothing where there are no lines."""
+    def _read_lines(self) -> dict[int, dict[str, Any]]:
+        """Return what the jobs differ in by the line's number; where there are no lines, one that says nothing."""
         lines = [line for line in self.typed.get("many", "").split("\n") if line.strip()]
         if len(lines) > MOST_JOBS:
             self._wrong("many", f"There are {len(lines):,} lines; one form enqueues {MOST_JOBS:,} jobs at most.")
-            return []
-        found = []
+            return {}
+        found = {}
         for number, line in enumerate(lines, 1):
             try:
-                found.append(self._read_line(line))
+                found[number] = self._read_line(line)
             except ValueError as exc:
                 self._wrong("many", f"Line {number}: {exc}.")
-        return found if lines else [{}]
+        return found if lines else {1: {}}
 
     def _read_line(self, line: str) -> dict[str, Any]:
         hidden = {one.field.name for one in self.inputs if one.field.hidden}
@@ -134,7 +133,7 @@ class SubmissionForm:
         except ValueError:
             raise ValueError("it is not JSON") from None
         if not isinstance(value, dict):
-            raise ValueError("it must be an object of JSON, such as {}")  # noqa: TRY004  (what is wrong is the text)
+            raise ValueError("it must be a JSON object, such as {}")  # noqa: TRY004  (what is wrong is the text)
         if told := sorted(hidden & value.keys()):
             raise ValueError(f"{told[0]} is hidden, so it is given in its own field, for all of them")
         return value
@@ -151,13 +150,14 @@ class SubmissionForm:
         except (ValueError, OverflowError):
             self._wrong("run_at", "It must be a date and time, such as 2026-01-31T08:30.")
 
-    def _check_calls(self, lines: list[dict[str, Any]]) -> None:
+    def _check_calls(self, lines: Mapping[int, Mapping[str, Any]]) -> None:
         """Check the arguments of each job; what a line of its own says wrongly is told beside the lines."""
-        for number, (kwargs, line) in enumerate(zip(self.calls, lines, strict=True), 1):
+        unread = {one.field.name for one in self.inputs if one.errors}
+        for kwargs, (number, line) in zip(self.calls, lines.items(), strict=True):
             for name, rule in self._errors_of(kwargs):
                 if name in line:
                     self._wrong("many", f"Line {number}: {name}: {rule}.")
-                else:
+                elif name not in unread:
                     self._wrong_argument(name, rule)
 
     def _wrong_argument(self, name: str, rule: str) -> None:

@@ -48,7 +48,7 @@ class Field:
         default: how its default is written; empty where it has none, or hides it.
         choices: what can be chosen, as it is written.
         least, most: the bounds of a number, or of a text's length.
-        rest: whether it takes the arguments that have no field, as an object of JSON.
+        rest: whether it takes the arguments that have no field, as a JSON object.
         hidden: whether nobody is shown its value.
     """
 
@@ -102,7 +102,7 @@ def by_position_only(task: JobTask) -> list[str]:
 def _field(task_name: str, parameter: inspect.Parameter, adapter: TypeAdapter[Any] | None) -> Field:
     hidden = is_hidden(task_name, parameter.name)
     if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-        hint = "More arguments by their names: an object of JSON"
+        hint = "More arguments by their names: a JSON object"
         return Field(parameter.name, Kind.JSON, required=False, hint=hint, rest=True, hidden=hidden)
     schema, nullable = _plain(_schema(adapter))
     kind = _kind(schema, nullable=nullable)
@@ -231,6 +231,12 @@ _KINDS = {
     Kind.ANY: "JSON where it reads as such, else text",
 }
 
+_LISTS = {
+    "string": ' of texts, such as ["one", "two"]',
+    "integer": " of whole numbers, such as [1, 2]",
+    "number": " of numbers, such as [1, 2.5]",
+}
+
 
 def _hint(kind: Kind, schema: Mapping[str, Any], *, nullable: bool) -> str:
     what = _json_words(schema) if kind is Kind.JSON else _FORMATS.get(str(schema.get("format")), _KINDS.get(kind, ""))
@@ -241,11 +247,11 @@ def _hint(kind: Kind, schema: Mapping[str, Any], *, nullable: bool) -> str:
 
 def _json_words(schema: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
-        of = {"string": " of texts", "integer": " of whole numbers", "number": " of numbers"}
         items = schema.get("items")
-        return f"A list of JSON{of.get(str(items.get('type')), '') if isinstance(items, Mapping) else ''}"
+        of = _LISTS.get(str(items.get("type")), "") if isinstance(items, Mapping) else ""
+        return f"A JSON list{of}"
     needed = schema.get("required")
-    return f"An object of JSON with {', '.join(needed)}" if needed else "An object of JSON"
+    return f"A JSON object with {', '.join(needed)}" if needed else "A JSON object"
 
 
 def _bounds(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from jobs.core.states import State
@@ -24,6 +24,8 @@ _SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 #: A text longer than this is folded in the tree of arguments.
 LONG_TEXT = 400
+
+_CODE = re.compile(r"`+([^`]+)`+")
 
 
 @register.filter
@@ -78,6 +80,15 @@ def took(job: Job) -> str:
 def one_line(arguments: Mapping[str, Any]) -> str:
     """Return arguments on one line."""
     return "  ".join(f"{name}={_short(value)}" for name, value in arguments.items())
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """Return a docstring's words, with what stands between backticks in them as code."""
+    parts = enumerate(_CODE.split(text))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts)
+    )
 
 
 @register.filter

@@ -96,8 +96,8 @@ def test_a_type_says_how_its_value_is_written(name: str, kind: Kind) -> None:
         ("maybe", "Text, empty for null"),
         ("at", "A date and time, such as 2026-01-31T08:30:00+01:00"),
         ("key", "A UUID"),
-        ("names", "A list of JSON of texts"),
-        ("point", "An object of JSON with x, y"),
+        ("names", 'A JSON list of texts, such as ["one", "two"]'),
+        ("point", "A JSON object with x, y"),
     ],
 )
 def test_a_field_says_its_rule_in_words(name: str, hint: str) -> None:

@@ -130,6 +130,22 @@ def test_what_is_wrong_stands_beside_its_field(
     assert not OperatorAction.objects.exists()
 
 
+def test_all_that_is_wrong_is_said_at_once(runner: Client) -> None:
+    lines = '{"effect": 5}\nnonsense\n{"nope": 1}'
+    found = wrong(post(runner, tasks.public_note, times="two", priority="11", many=lines))
+    assert found["times"] == ["It must be a number."]
+    assert found["effect"] == ["It is required."]
+    assert found["priority"] == ["It must be a whole number from 0 to 9."]
+    assert [told.split(":")[0] for told in found["many"]] == ["Line 2", "Line 1", "Line 3"]
+    assert not Job.objects.exists()
+
+
+def test_what_a_task_says_of_itself_is_shown_with_its_code_as_code(runner: Client) -> None:
+    page = runner.get(NEW).text
+    assert "`" not in page
+    assert "<code>@name</code>" in page
+
+
 def test_a_queue_that_nobody_knows_is_refused(runner: Client) -> None:
     (told,) = wrong(post(runner, tasks.public_note, effect="x", queue="nowhere"))["queue"]
     assert told.startswith("It must be one of ")
@@ -180,7 +196,7 @@ def test_arguments_without_a_field_are_given_as_an_object(runner: Client) -> Non
     post(runner, tasks.steer, how="well", options='{"colour": "red"}')
     assert Job.objects.get().kwargs == {"how": "well", "colour": "red"}
     assert wrong(post(runner, tasks.steer, how="well", options="[1]", once="b"))["options"] == [
-        "It must be an object of JSON: names and values in braces."
+        "It must be a JSON object: names and values in braces."
     ]
 
 
@@ -207,7 +223,7 @@ def test_many_are_enqueued_at_once_and_shown_together(runner: Client) -> None:
     [
         ('{}\n{"times": "2"}', "Line 2: times: Input should be a valid integer."),
         ("{}\nnonsense", "Line 2: it is not JSON."),
-        ("[1]", "Line 1: it must be an object of JSON, such as {}."),
+        ("[1]", "Line 1: it must be a JSON object, such as {}."),
         ('{"times": NaN}', "Line 1: it must not contain NaN, which is no number of JSON."),
         ('{"colour": 1}', "Line 1: colour: is no argument of the task, which takes: effect, times."),
         ("{}\n" * 1001, "There are 1,001 lines; one form enqueues 1,000 jobs at most."),
