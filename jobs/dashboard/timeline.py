@@ -34,6 +34,7 @@ class Life(Protocol):
     started_at: datetime | None
     finished_at: datetime | None
     worker: str
+    last_error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _latest(job: Life, at: datetime, waiting: State, now: datetime) -> Iterator[
     """Yield what no row of an attempt tells: the run that goes on or succeeded, or the wait at the end."""
     state = State(job.state)
     if state in {State.RUNNING, State.SUCCEEDED} and job.started_at is not None and job.started_at >= at:
-        yield from _wait(waiting, at, job.started_at)
+        yield from _before(job, waiting, at, job.started_at)
         end = job.finished_at or max(now, job.started_at)
         what = f"attempt {job.attempt}" + ("" if state is State.SUCCEEDED else ", still running")
         yield Stretch(state, what, job.started_at, end, is_run=True)
@@ -131,6 +132,16 @@ def _latest(job: Life, at: datetime, waiting: State, now: datetime) -> Iterator[
             yield Stretch(state, "until it is due", now, job.run_at, ahead=True)
     elif job.finished_at is not None and job.finished_at > at:
         yield from _wait(waiting, at, job.finished_at)
+
+
+def _before(job: Life, waiting: State, start: datetime, end: datetime) -> Iterator[Stretch]:
+    """Yield the wait before a run. A job's row knows of no run that was no attempt, but that it was due later since."""
+    due = min(job.run_at, end) if start == job.created_at else start
+    if due > start:
+        why, _, _ = job.last_error.partition(":")
+        what = f"ran, and went back to its queue: {why}" if why else _WAITS[State.SCHEDULED]
+        yield Stretch(State.SCHEDULED, what, start, due)
+    yield from _wait(waiting, max(due, start), end)
 
 
 _WAITS = {

@@ -31,6 +31,7 @@ class Life:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     worker: str = "w"
+    last_error: str = ""
 
 
 def told(stretches: list[Stretch]) -> list[tuple[str, bool, float]]:
@@ -111,3 +112,31 @@ def test_steps_lie_in_no_time_that_is_yet_to_come() -> None:
     assert stretches[-1].ahead
     (mark,) = marks([Done(at(1), at(2))], stretches)
     assert mark.x + mark.width <= stretches[-1].x
+
+
+def test_what_was_put_off_did_not_wait_in_the_queue_until_then() -> None:
+    later = Life("succeeded", run_at=at(30), started_at=at(32), finished_at=at(33))
+    assert [(stretch.what, stretch.took.total_seconds()) for stretch in timeline(later, [], at(60))] == [
+        ("waited for its time", 30),
+        ("waited in the queue", 2),
+        ("attempt 1", 1),
+    ]
+    running = Life("running", run_at=at(30), started_at=at(32))
+    assert told(timeline(running, [], at(60))) == [
+        ("scheduled", False, 30),
+        ("queued", False, 2),
+        ("running", True, 28),
+    ]
+
+
+def test_what_ran_before_and_was_no_attempt_is_said() -> None:
+    life = Life("succeeded", run_at=at(30), started_at=at(32), finished_at=at(33), last_error="Snooze: 9 are done")
+    first = timeline(life, [], at(60))[0]
+    assert (first.state, first.what) == (State.SCHEDULED, "ran, and went back to its queue: Snooze")
+
+
+def test_a_retry_that_was_asked_for_before_its_time_waited_until_it_began() -> None:
+    life = Life("succeeded", 2, run_at=at(9), started_at=at(4), finished_at=at(5))
+    assert told(timeline(life, [Run(1, "retrying", at(1), at(2))], at(60)))[0] == ("queued", False, 1)
+    early = Life("succeeded", 1, run_at=at(9), started_at=at(4), finished_at=at(5))
+    assert told(timeline(early, [], at(60))) == [("scheduled", False, 4), ("succeeded", True, 1)]
