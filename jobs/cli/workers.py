@@ -34,13 +34,20 @@ def _workers(given: Given, out: Output) -> Exit:
                 worker.started_at,
                 worker.seen_at,
                 ", ".join(worker.queues),
-                ", ".join(f"{name} {one.get('state')}" for name, one in worker.connections.items()),
+                _connections(worker),
             ]
             for worker in found
         ],
         empty="No worker has been seen in the last hour. Start one: celery -A project worker",
     )
     return Exit.DONE
+
+
+def _connections(worker: Worker) -> str:
+    """Return how a worker's connections are; of one that is not there nobody knows."""
+    if workers.presence(worker) is not workers.Presence.ALIVE:
+        return ""
+    return ", ".join(f"{name} {one.get('state')}" for name, one in worker.connections.items())
 
 
 def _probe_arguments(parser: ArgumentParser) -> None:

@@ -53,7 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         queues=known.queues,
         troubles=remembered("troubles", FRESH, lambda: troubles(now - timedelta(days=1))),
         upcoming=remembered("upcoming", FRESH, _upcoming),
-        workers=workers.recent(),
+        workers=[worker for worker, _ in workers.by_presence(workers.recent())],
     )
 
 

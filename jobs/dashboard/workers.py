@@ -31,14 +31,11 @@ class Present:
 @page
 def workers(request: HttpRequest) -> HttpResponse:
     """Show every worker that is there, and those that were a short while ago."""
-    found = [_present(worker) for worker in reports.recent()]
-    order = list(reports.Presence)
-    found.sort(key=lambda one: (order.index(one.presence), one.worker.name))
+    found = [_present(*one) for one in reports.by_presence(reports.recent())]
     alive = sum(one.presence is reports.Presence.ALIVE for one in found)
     return show(request, "workers", "workers", events=TICKS, workers=found, alive=alive, flower=settings.FLOWER_URL)
 
 
-def _present(worker: Worker) -> Present:
-    presence = reports.presence(worker)
+def _present(worker: Worker, presence: reports.Presence) -> Present:
     jobs = () if presence is reports.Presence.STOPPED else tuple(reports.running_jobs(worker)[:SHOWN])
     return Present(worker, presence, jobs)

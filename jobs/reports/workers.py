@@ -47,6 +47,13 @@ def presence(worker: Worker) -> Presence:
     return Presence.STOPPED if _successors(worker.name, worker.seen_at).exists() else Presence.SILENT
 
 
+def by_presence(found: Iterable[Worker]) -> list[tuple[Worker, Presence]]:
+    """Return workers with whether they are there: those that are first, then those that went silent."""
+    order = list(Presence)
+    told = [(worker, presence(worker)) for worker in found]
+    return sorted(told, key=lambda one: (order.index(one[1]), one[0].name))
+
+
 def deaf(worker: Worker) -> str:
     """Return why a worker takes no jobs from any queue; empty where it takes some, or all its queues are paused."""
     consumer = worker.connections.get("consumer", {})

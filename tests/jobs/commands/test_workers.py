@@ -25,6 +25,14 @@ def test_workers_are_listed_with_what_became_of_them(run: Run) -> None:
     assert "300 MB" in run("workers").out
 
 
+def test_nobody_knows_the_connections_of_a_worker_that_is_not_there(run: Run) -> None:
+    worker(name="a@test")
+    worker(name="b@test", silent=True)
+    worker(name="c@test", stopped_at=timezone.now())
+    lines = run("workers").out.splitlines()
+    assert [line.split()[0] for line in lines if "broker connected" in line] == ["a@test"]
+
+
 def test_a_worker_that_came_back_under_its_name_is_listed_once(run: Run) -> None:
     now = timezone.now()
     minutes_ago = [now - timedelta(minutes=minutes) for minutes in range(10)]

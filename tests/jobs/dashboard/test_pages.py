@@ -17,6 +17,7 @@ from jobs.reports.queues import UNFINISHED, QueueReport
 from jobs.templatetags.words import drains
 from tests.jobs.dashboard.letters import letter
 from tests.jobs.rows import LEASE, claimed, in_state, new_job, written
+from tests.jobs.worker_rows import worker
 from tests.seeding import seed
 
 NOTE = "tests.tasks_app.tasks.note"
@@ -197,6 +198,16 @@ def test_a_missed_schedule_is_the_overviews_first_line(viewer: Client, nightly: 
         last_run_at=timezone.now() - timedelta(days=20), date_changed=timezone.now() - timedelta(days=20)
     )
     assert "Schedule Nightly should have run" in text(viewer, "/jobs/")
+
+
+def test_workers_that_are_there_come_first_and_theirs_are_the_only_connections(viewer: Client) -> None:
+    worker(name="c@test")
+    worker(name="b@test", silent=True)
+    worker(name="a@test", stopped_at=timezone.now())
+    names = ["c@test", "b@test", "a@test"]
+    for path in ("/jobs/", "/jobs/workers/"):
+        assert sorted(names, key=text(viewer, path).rindex) == names, path
+    assert text(viewer, "/jobs/workers/").count("broker: connected") == 1
 
 
 def test_a_worker_that_went_silent_is_said(viewer: Client) -> None:
