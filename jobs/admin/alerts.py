@@ -14,12 +14,12 @@ from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 
 from jobs.admin.base import LedgerAdmin, user_name
-from jobs.alerts.destinations import check_url
-from jobs.alerts.errors import AlertError
-from jobs.alerts.signing import new_secret
 from jobs.alerts.tasks import send_test
 from jobs.models import AlertTarget, Incident
 from jobs.operations.bulk import record
+from jobs.webhooks.destinations import check_url
+from jobs.webhooks.errors import WebhookError
+from jobs.webhooks.signing import new_secret
 
 
 class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -68,7 +68,7 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
                 validate_email(address)
             else:
                 check_url(address)
-        except (ValidationError, AlertError) as exc:
+        except (ValidationError, WebhookError) as exc:
             self.add_error("address", exc.messages[0] if isinstance(exc, ValidationError) else str(exc))
 
 

@@ -1,19 +1,16 @@
 """The jobs that tell: each a row like any other, tried again while the other side is away."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
 from jobs.alerts.channels import channel_of
-from jobs.alerts.errors import AlertError
 from jobs.alerts.messages import AlertMessage, Event
 from jobs.alerts.webhooks import send_signed
-from jobs.errors import Cancel, Permanent, Snooze
+from jobs.errors import Cancel, Permanent
 from jobs.models import AlertNotice, AlertTarget
 from jobs.tasks.declare import job
+from jobs.webhooks.client import as_outcome
 
 #: What nobody could be told within a day is told to nobody: it would only confuse.
 EXPIRES_SECONDS = 86_400
@@ -39,7 +36,7 @@ def alert(notice_id: int, event: str) -> str:
         return f"{notice.target.name} was told before"
     if raised and notice.incident.resolved_at is not None:
         raise Cancel("It was resolved before anybody could be told.")
-    with _as_outcome():
+    with as_outcome():
         _send(notice.target, _message(notice, Event(event)))
     if raised:
         AlertNotice.objects.filter(pk=notice.pk).update(told_at=timezone.now())
@@ -63,7 +60,7 @@ def send_test(target_id: int) -> str:
         _url("overview"),
         now,
     )
-    with _as_outcome():
+    with as_outcome():
         _send(target, message)
     return f"told {target.name}"
 
@@ -74,7 +71,7 @@ def _send(target: AlertTarget, message: AlertMessage) -> None:
         return
     channel = channel_of(target.kind)
     if channel is None:
-        raise AlertError(f"No app sends alerts by {target.kind}.", permanent=True)
+        raise Permanent(f"No app sends alerts by {target.kind}.")
     channel(target.address, message)
 
 
@@ -94,16 +91,3 @@ def _message(notice: AlertNotice, event: Event) -> AlertMessage:
 
 def _url(room: str, query: str = "") -> str:
     return f"{settings.FRONTEND_HOST}{reverse(f'jobs:{room}')}{f'?{query}' if query else ''}"
-
-
-@contextmanager
-def _as_outcome() -> Iterator[None]:
-    """Turn what sending raises into what becomes of the job."""
-    try:
-        yield
-    except AlertError as exc:
-        if exc.permanent:
-            raise Permanent(str(exc)) from exc
-        if exc.retry_after is not None:
-            raise Snooze(exc.retry_after, str(exc)) from exc
-        raise

@@ -13,6 +13,7 @@ ROOMS = (
     "enqueue",
     "flow",
     "schedules",
+    "webhooks",
     "compose",
     "brokers",
     "deadletters",

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from jobs.alerts.signing import new_secret
 from jobs.models import AlertTarget
+from jobs.webhooks.signing import new_secret
 from tests.jobs import people
 from tests.servers import WebhookServer
 

@@ -11,9 +11,9 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from jobs.alerts import signing
 from jobs.alerts.tasks import alert, send_test
 from jobs.models import AlertNotice, AlertTarget, Incident, Job
+from jobs.webhooks import signing
 from tests.jobs.alerts.conftest import Make
 from tests.jobs.conftest import no_dispatcher_left
 from tests.jobs.delivery import deliver

@@ -1,7 +1,7 @@
-"""What can go wrong on an alert's way."""
+"""What can go wrong on a message's way to its receiver."""
 
 
-class AlertError(Exception):
+class WebhookError(Exception):
     """Raised when a message could not be handed over.
 
     Args:

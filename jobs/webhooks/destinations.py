@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
-from jobs.alerts.errors import AlertError
+from jobs.webhooks.errors import WebhookError
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,7 +41,7 @@ def check_url(url: str) -> SplitResult:
     """Return a URL in its parts, without looking its host up.
 
     Raises:
-        AlertError: it is no URL that a webhook can have, or its host is an address that is not allowed.
+        WebhookError: it is no URL that a webhook can have, or its host is an address that is not allowed.
     """
     try:
         parts = urlsplit(url)
@@ -70,14 +70,14 @@ def resolve(url: str) -> Destination:
     """Return where a request to a URL goes.
 
     Raises:
-        AlertError: as `check_url`; or one of the host's addresses is not allowed; or, not for good, it has none now.
+        WebhookError: as `check_url`; or one of the host's addresses is not allowed; or, not for good, it has none now.
     """
     parts = check_url(url)
     host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
-        raise AlertError(f"{host} has no address: {exc}.") from None
+        raise WebhookError(f"{host} has no address: {exc}.") from None
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
         # An address of one's own link has its interface behind a %.
@@ -109,9 +109,11 @@ def _inner(address: _Address) -> ipaddress.IPv4Address | None:
 def _check_address(host: str, address: _Address) -> None:
     if not is_allowed(address):
         shown = host if host == str(address) else f"{host} ({address})"
-        raise AlertError(f"{shown} is no public address; JOBS_WEBHOOK_NETWORKS can allow its network.", permanent=True)
+        raise WebhookError(
+            f"{shown} is no public address; JOBS_WEBHOOK_NETWORKS can allow its network.", permanent=True
+        )
 
 
-def _wrong(rule: str) -> AlertError:
+def _wrong(rule: str) -> WebhookError:
     # Without the URL: Slack's holds a secret.
-    return AlertError(f"The webhook's URL is not valid: {rule}.", permanent=True)
+    return WebhookError(f"The webhook's URL is not valid: {rule}.", permanent=True)

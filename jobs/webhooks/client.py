@@ -2,12 +2,15 @@
 
 import socket
 import ssl
-from collections.abc import Mapping
-from contextlib import closing
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 
-from jobs.alerts.destinations import Destination, resolve
-from jobs.alerts.errors import AlertError
+from jobs.errors import Permanent, Snooze
+from jobs.webhooks.destinations import Destination, resolve
+from jobs.webhooks.errors import WebhookError
+from jobs.webhooks.signing import headers as signed
 
 #: How long it may take to connect, and each time nothing comes, in seconds.
 SECONDS = 10.0
@@ -23,7 +26,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """Send a body of JSON.
 
     Raises:
-        AlertError: it was not taken; permanent where the other side refuses it, or may not be asked at all.
+        WebhookError: it was not taken; permanent where the other side refuses it, or may not be asked at all.
     """
     destination = resolve(url)
     connection = _connection(destination)
@@ -33,9 +36,34 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
         with closing(connection.getresponse()) as answer:
             _check(destination, answer)
     except (OSError, HTTPException) as exc:
-        raise AlertError(f"{destination.host} did not take it: {type(exc).__name__}: {exc}.") from None
+        raise WebhookError(f"{destination.host} did not take it: {type(exc).__name__}: {exc}.") from None
     finally:
         connection.close()
+
+
+def post_signed(url: str, secret: str, key: str, body: bytes) -> None:
+    """Send a body of JSON with its signature. Raises as `post`.
+
+    Args:
+        url: the receiver's.
+        secret: of the receiver.
+        key: names the message; the same for every attempt to deliver it.
+        body: what is sent.
+    """
+    post(url, body, signed(secret, key, int(time.time()), body))
+
+
+@contextmanager
+def as_outcome() -> Iterator[None]:
+    """Turn what sending raises into what becomes of the job that sends."""
+    try:
+        yield
+    except WebhookError as exc:
+        if exc.permanent:
+            raise Permanent(str(exc)) from exc
+        if exc.retry_after is not None:
+            raise Snooze(exc.retry_after, str(exc)) from exc
+        raise
 
 
 def _connection(destination: Destination) -> HTTPConnection:
@@ -51,7 +79,7 @@ def _connection(destination: Destination) -> HTTPConnection:
         connection.sock = context.wrap_socket(plain, server_hostname=host)
     except OSError as exc:
         plain.close()
-        raise AlertError(f"{host} did not agree on TLS: {exc}.") from None
+        raise WebhookError(f"{host} did not agree on TLS: {exc}.") from None
     return connection
 
 
@@ -59,7 +87,7 @@ def _socket(destination: Destination) -> socket.socket:
     try:
         return socket.create_connection((destination.address, destination.port), timeout=SECONDS)
     except OSError as exc:
-        raise AlertError(f"{destination.host} cannot be reached: {exc}.") from None
+        raise WebhookError(f"{destination.host} cannot be reached: {exc}.") from None
 
 
 def _check(destination: Destination, answer: HTTPResponse) -> None:
@@ -67,7 +95,7 @@ def _check(destination: Destination, answer: HTTPResponse) -> None:
     if 200 <= status < 300:
         return
     permanent = status < 500 and status not in _PASSING
-    raise AlertError(
+    raise WebhookError(
         f"{destination.host} answered {status} {answer.reason}"[:200] + ".",
         permanent=permanent,
         retry_after=None if permanent else _pause(answer.getheader("Retry-After", "")),

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 from pytest_django.fixtures import Settings
 
-from jobs.alerts.destinations import check_url, is_allowed, resolve
-from jobs.alerts.errors import AlertError
+from jobs.webhooks.destinations import check_url, is_allowed, resolve
+from jobs.webhooks.errors import WebhookError
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_network_of_the_settings_is_allowed_and_no_other(settings: Settings, a
     ],
 )
 def test_what_is_no_url_of_a_webhook_is_refused_without_being_repeated(url: str, rule: str) -> None:
-    with pytest.raises(AlertError, match=rule) as caught:
+    with pytest.raises(WebhookError, match=rule) as caught:
         check_url(url)
     assert caught.value.permanent
     assert url not in str(caught.value)
@@ -75,19 +75,19 @@ def test_what_is_no_url_of_a_webhook_is_refused_without_being_repeated(url: str,
     "url", ["http://127.0.0.1/", "http://[::1]:8000/", "https://169.254.169.254/latest/meta-data/"]
 )
 def test_an_address_in_a_url_is_checked_when_it_is_written(url: str) -> None:
-    with pytest.raises(AlertError, match="no public address; JOBS_WEBHOOK_NETWORKS"):
+    with pytest.raises(WebhookError, match="no public address; JOBS_WEBHOOK_NETWORKS"):
         check_url(url)
 
 
 # What a resolver of the system takes for an address, though it reads like none.
 @pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
 def test_a_name_that_leads_to_a_private_address_is_refused(host: str) -> None:
-    with pytest.raises(AlertError):
+    with pytest.raises(WebhookError):
         resolve(f"http://{host}/")
 
 
 def test_a_host_without_an_address_is_asked_for_again() -> None:
-    with pytest.raises(AlertError, match=r"nowhere\.invalid has no address") as caught:
+    with pytest.raises(WebhookError, match=r"nowhere\.invalid has no address") as caught:
         resolve("https://nowhere.invalid/")
     assert not caught.value.permanent
 

@@ -1,0 +1,1 @@
+"""Webhooks: one signed POST to an address that may be asked."""
