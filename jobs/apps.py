@@ -25,6 +25,7 @@ class JobsConfig(AppConfig):
         from jobs.observability.masking import masked  # noqa: PLC0415
         from jobs.schedules import encryption, zones  # noqa: PLC0415
         from jobs.tasks.task import JobTask  # noqa: PLC0415
+        from jobs.webhooks import tasks as webhooks_tasks  # noqa: F401, PLC0415 (registers the task)
         from jobs.worker import attempt_logs  # noqa: PLC0415
 
         JobTask.enqueuer = enqueuer

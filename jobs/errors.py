@@ -35,6 +35,19 @@ class InvalidRule(JobError, ValueError):
     """Raised when a limit or a pause is asked for that cannot hold, or of something that is not there."""
 
 
+class InvalidWebhook(JobError, ValueError):
+    """Raised when a webhook is asked for that cannot be.
+
+    Args:
+        field: what of it is at fault.
+        message: how, and what the rule is.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class TransitionRefused(JobError):
     """Raised when an operator asks for a state that the job cannot take from the one it is in."""
 

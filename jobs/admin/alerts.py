@@ -1,23 +1,20 @@
 """Who is told what is wrong: targets of alerts, with a test; and what was wrong."""
 
+import uuid
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.html import format_html
-from django.views.decorators.cache import never_cache
+from django.http import HttpRequest
 
 from jobs.admin.base import LedgerAdmin, user_name
+from jobs.admin.signed import SignedAdmin
 from jobs.alerts.tasks import send_test
 from jobs.models import AlertTarget, Incident
 from jobs.operations.bulk import record
-from jobs.webhooks.destinations import check_url
+from jobs.webhooks.destinations import check_url, shown_address as webhook_address
 from jobs.webhooks.errors import WebhookError
 from jobs.webhooks.signing import new_secret
 
@@ -73,21 +70,16 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(AlertTarget)
-class AlertTargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AlertTargetAdmin(SignedAdmin):
     """Who is told what is wrong."""
 
     form = TargetForm
     list_display = ("name", "kind", "where", "enabled", "quiet_from", "quiet_until")
-    sortable_by = ()
-    actions = None
+    document = "docs/alerts.md"
 
     def get_fields(self, request: HttpRequest, obj: AlertTarget | None = None) -> Any:
         fields = ["name", "kind", "address", "enabled", "quiet_from", "quiet_until"]
         return [*fields, "new_secret"] if obj is not None and obj.kind == AlertTarget.Kind.WEBHOOK else fields
-
-    def has_view_permission(self, request: HttpRequest, obj: AlertTarget | None = None) -> bool:
-        """Only who may change a target sees one: the form, without which nothing hides its URL, is theirs."""
-        return self.has_change_permission(request, obj)
 
     @admin.display(description="address")
     def where(self, target: AlertTarget) -> str:
@@ -108,35 +100,15 @@ class AlertTargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         record("delete alerts", user_name(request), {"target": obj.name}, 1)
         super().delete_model(request, obj)
 
-    def response_add(
-        self, request: HttpRequest, obj: AlertTarget, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        """Send a test where one is asked for, and show a new secret this once."""
-        return self._after(request, obj) or super().response_add(request, obj, post_url_continue)
-
-    def response_change(self, request: HttpRequest, obj: AlertTarget) -> HttpResponse:
-        """Send a test where one is asked for, and show a new secret this once."""
-        return self._after(request, obj) or super().response_change(request, obj)
-
-    def _after(self, request: HttpRequest, obj: AlertTarget) -> HttpResponse | None:
-        wants_test = "_test" in request.POST
-        if wants_test:
-            job = send_test.delay(obj.pk)
-            page = reverse("jobs:job", args=[job.id])
-            messages.success(request, format_html('A test is on its way: <a href="{}">its job</a>.', page))
-        if request.made_secret:  # type: ignore[attr-defined]
-            context = {**admin.site.each_context(request), "title": "The secret", "target": obj}
-            return never_cache(lambda _: TemplateResponse(request, "admin/jobs/secret.html", context))(request)
-        back = reverse("admin:jobs_alerttarget_change", args=[obj.pk])
-        return HttpResponseRedirect(back) if wants_test else None
+    def send_test(self, request: HttpRequest, obj: AlertTarget) -> uuid.UUID:
+        return uuid.UUID(send_test.delay(obj.pk).id)
 
 
 def shown_address(target: AlertTarget) -> str:
     """Return where a target is: of a URL no more than its host."""
     if target.kind == AlertTarget.Kind.MAIL:
         return target.address
-    parts = urlsplit(target.address)
-    return f"{parts.scheme}://{parts.hostname}/…"
+    return webhook_address(target.address)
 
 
 @admin.register(Incident)

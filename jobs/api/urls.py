@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, re_path
 
-from jobs.api import dead_letters, flow, groups, jobs, limits, queues
+from jobs.api import dead_letters, flow, groups, jobs, limits, queues, webhooks
 from jobs.api.answers import Documentation, JsonParser, JsonRenderer, ProblemApi, finished, handle_problems, nowhere
 
 api = ProblemApi(
@@ -24,6 +24,7 @@ api.add_router("/groups", groups.router)
 api.add_router("/dead-letters", dead_letters.router)
 api.add_router("/flow", limits.router)
 api.add_router("/flow", flow.router)
+api.add_router("/webhooks", webhooks.router)
 api.add_router("", queues.router)
 
 _patterns, _, _ = api.urls

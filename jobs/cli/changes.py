@@ -23,7 +23,7 @@ def change(given: Given, out: Output, what: str, act: Change) -> Exit:
         _report(out, result, dry_run=given["dry_run"])
         return Exit.DONE
     if not _is_named(given, result) and not given["yes"]:
-        _confirm(what.format(f"{result.matched:,}"))
+        confirm(what.format(f"{result.matched:,}"))
     result = _to_the_end(act)
     _report(out, result, dry_run=False)
     return Exit.DONE if result.changed else Exit.FAILED
@@ -44,7 +44,8 @@ def _is_named(given: Given, result: Result) -> bool:
     return len(given["ids"]) == 1 and result.matched == 1
 
 
-def _confirm(question: str) -> None:
+def confirm(question: str) -> None:
+    """Ask whether to do something. Raises Failed where the answer is no, or nobody is there to give it."""
     if not sys.stdin.isatty():
         raise Failed(f"{question}? Say --yes to do it without being asked.", Exit.NOT_CONFIRMED)
     if input(f"{question}? [y/N] ").strip().lower() not in {"y", "yes"}:

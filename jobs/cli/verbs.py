@@ -14,6 +14,7 @@ from jobs.cli import (
     submit,
     tokens,
     top,
+    webhooks,
     workers,
 )
 from jobs.cli.verb import Verb
@@ -27,6 +28,7 @@ VERBS: list[Verb] = [
     *flow.VERBS,
     *dead_letters.VERBS,
     *schedules.VERBS,
+    *webhooks.VERBS,
     *workers.VERBS,
     *deploy.VERBS,
     *audit.VERBS,
@@ -41,4 +43,5 @@ NOUNS = {
     "flow": "limits, pauses of tasks, queues, keys and tenants, circuit breakers: list and change them",
     "schedules": "list schedules and run one now",
     "token": "make, list and revoke tokens of the API",
+    "webhooks": "list and change webhooks that are told what becomes of jobs, and deliver again",
 }

@@ -22,6 +22,7 @@ from jobs.ledger import groups, operate
 from jobs.ledger.groups import Counted, Moved
 from jobs.ledger.maintain import Dispatchable
 from jobs.tasks.encryption import readable
+from jobs.webhooks.events import Change, announce
 
 
 def settle(app: Celery, moves: Sequence[Moved]) -> None:
@@ -92,13 +93,14 @@ def _settle_outer(app: Celery, group: Counted, outer_id: uuid.UUID, last: Moved)
 
 
 def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
-    """Cancel jobs that have not begun, and count those that are members of groups. Returns how many."""
+    """Cancel jobs that have not begun, count those that are members of groups, tell webhooks. Returns how many."""
     with transaction.atomic():
         # Locked, so that all of them are cancelled.
         waiting = groups.members(job_ids, operate.NOT_BEGUN)
-        cancelled = operate.cancel(job_ids, reason)
+        cancelled = operate.cancel_each(job_ids, reason)
         settle(current_app, [replace(moved, after=State.CANCELLED, before=None) for moved in waiting.values()])
-    return cancelled
+        announce(Change(*job, State.CANCELLED) for job in cancelled)
+    return len(cancelled)
 
 
 def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[Dispatchable]:

@@ -34,6 +34,10 @@ MOST_TOLD = 10
 MOST_NAMED = 1_000
 
 
+#: In which of the rooms a change of many is asked about.
+_ROOMS = {"job": "jobs", "dead letter": "dead-letters", "event": "webhooks"}
+
+
 class Act(Protocol):
     """Makes a change of all that were chosen, or only counts them."""
 
@@ -132,7 +136,7 @@ def _on_jobs(request: HttpRequest, verb: Verb, change: Callable[..., Result], ha
             return HttpResponseRedirect(_back(request, "jobs:jobs"))
         chosen = asked.filter
     else:
-        ids = _ids(request.POST)
+        ids = chosen_ids(request.POST)
         chosen = JobFilter(ids=ids) if ids else None
     if chosen is None:
         return _nothing_chosen(request, verb, "jobs:jobs")
@@ -141,7 +145,7 @@ def _on_jobs(request: HttpRequest, verb: Verb, change: Callable[..., Result], ha
         return change(chosen, actor=actor(request), dry_run=dry_run)
 
     alone = len(chosen.ids) == 1 and Job.objects.filter(pk__in=chosen.ids, state__in=harmless).exists()
-    return _asked_first(request, verb, act, "jobs:jobs", alone=alone)
+    return asked_first(request, verb, act, "jobs:jobs", alone=alone)
 
 
 def _on_dead_letters(request: HttpRequest, verb: Verb, change: Callable[..., Result]) -> HttpResponse:
@@ -149,7 +153,7 @@ def _on_dead_letters(request: HttpRequest, verb: Verb, change: Callable[..., Res
     if request.POST.get("all") == "1":
         chosen = dead_letters.selection(_without_all(request.POST))
     else:
-        ids = _ids(request.POST)
+        ids = chosen_ids(request.POST)
         chosen = DeadLetterFilter(ids=ids) if ids else None
     if chosen is None:
         return _nothing_chosen(request, verb, "jobs:dead-letter-list")
@@ -158,10 +162,10 @@ def _on_dead_letters(request: HttpRequest, verb: Verb, change: Callable[..., Res
         return change(chosen, actor=actor(request), dry_run=dry_run)
 
     alone = len(chosen.ids) == 1 and verb is REPLAY
-    return _asked_first(request, verb, act, "jobs:dead-letter-list", alone=alone)
+    return asked_first(request, verb, act, "jobs:dead-letter-list", alone=alone)
 
 
-def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone: bool) -> HttpResponse:
+def asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone: bool) -> HttpResponse:
     """Ask for a confirmation, or act and say what was done.
 
     A script that wants to show the question in a dialog of its own says `ask`: then nothing is changed, and the
@@ -186,7 +190,7 @@ def _asked_first(request: HttpRequest, verb: Verb, act: Act, home: str, *, alone
     return show(
         request,
         "confirm",
-        "dead-letters" if verb.noun != "job" else "jobs",
+        _ROOMS[verb.noun],
         verb=verb,
         matched=matched,
         what=plural(matched, verb.noun),
@@ -219,7 +223,8 @@ def _nothing_chosen(request: HttpRequest, verb: Verb, home: str) -> HttpResponse
     return HttpResponseRedirect(_back(request, home))
 
 
-def _ids(given: QueryDict) -> tuple[uuid.UUID, ...]:
+def chosen_ids(given: QueryDict) -> tuple[uuid.UUID, ...]:
+    """Return the ids that a form names."""
     found = []
     for text in given.getlist("id")[:MOST_NAMED]:
         try:

@@ -23,6 +23,7 @@ ROOMS = (
     ("queues", "Queues", "q"),
     ("flow", "Flow", "f"),
     ("schedules", "Schedules", "s"),
+    ("webhooks", "Webhooks", "k"),
     ("workers", "Workers", "w"),
     ("history", "History", "h"),
 )

@@ -17,6 +17,7 @@ from jobs.dashboard import (
     queues,
     schedules,
     steering,
+    webhooks,
     workers,
 )
 
@@ -54,6 +55,12 @@ urlpatterns = [
     path("schedules/<int:schedule_id>/run", steering.run, name="run"),
     path("schedules/<int:schedule_id>/enable", steering.enable, name="enable"),
     path("schedules/<int:schedule_id>/disable", steering.disable, name="disable"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),
+    path("webhooks/<int:webhook_id>/redeliver", webhooks.redeliver, name="redeliver"),
+    path("webhooks/<int:webhook_id>/test", webhooks.send_test, name="webhook-test"),
+    path("webhooks/<int:webhook_id>/enable", webhooks.enable, name="enable-webhook"),
+    path("webhooks/<int:webhook_id>/disable", webhooks.disable, name="disable-webhook"),
     path("workers/", workers.workers, name="workers"),
     path("history/", history.history, name="history"),
 ]

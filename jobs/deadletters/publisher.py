@@ -10,8 +10,8 @@ from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
+from jobs.compose.changes import follow
 from jobs.compose.followers import enqueue_error_links
-from jobs.compose.groups import settle
 from jobs.core.outcome import Dead, Reason
 from jobs.core.states import State
 from jobs.deadletters import archiver, codec
@@ -20,7 +20,6 @@ from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publishers import publisher_for
 from jobs.ledger import maintain
 from jobs.ledger.attempts import Failure
-from jobs.ledger.groups import move
 from jobs.ledger.record import Ended, record_many
 
 
@@ -77,7 +76,7 @@ def give_up(job_id: uuid.UUID, lease_id: str, reason: Reason, failure: Failure, 
             return False
         app = current_app._get_current_object()  # noqa: SLF001 (not the proxy)
         enqueue_error_links(app, job)
-        settle(app, move(job.id, job.options, State.DEAD))
+        follow(app, job, State.DEAD)
     return True
 
 

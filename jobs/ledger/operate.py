@@ -62,10 +62,17 @@ def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[
 
 
 def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
-    """scheduled, queued, retrying → cancelled. Returns how many. `jobs.compose.groups.cancel` counts them in groups."""
-    now = dialect().now
+    """scheduled, queued, retrying → cancelled. Returns how many. `jobs.compose.groups.cancel` does what follows."""
+    return len(cancel_each(job_ids, reason))
+
+
+def cancel_each(job_ids: Sequence[uuid.UUID], reason: str) -> list[tuple[uuid.UUID, str, str]]:
+    """Cancel jobs as `cancel` does. Returns id, task and queue of each."""
+    sql = dialect()
+    now = sql.now
     ended = f"state = '{State.CANCELLED}', finished_at = {now}, changed_at = {now}, unique_key = NULL, last_error = %s"
-    return len(_change(job_ids, _NOT_BEGUN, ended, [reason]))
+    done = _change(job_ids, _NOT_BEGUN, ended, [reason], returning="id, task, queue")
+    return [(sql.to_uuid(job_id), task, queue) for job_id, task, queue in done]
 
 
 def ask_to_cancel(job_ids: Sequence[uuid.UUID]) -> int:

@@ -45,7 +45,7 @@ def prune_jobs(past: Past, limit: int) -> int:
         [*parameters, limit],
     )
     ids = {sql.to_uuid(job_id) for (job_id,) in found}
-    for table in ("jobs_attempt", "jobs_attemptlog", "jobs_step", "jobs_deadletter"):
+    for table in ("jobs_attempt", "jobs_attemptlog", "jobs_step", "jobs_webhookdelivery", "jobs_deadletter"):
         ids -= _held(table, ids)
     if ids:
         _delete([sql.key(job_id) for job_id in ids])
@@ -91,7 +91,7 @@ def _condition(past: Past) -> tuple[str, list[object]]:
 def _delete(keys: list[object]) -> None:
     ids = placeholders(keys)
     changed(f"UPDATE jobs_deadletter SET job_id = NULL WHERE job_id IN ({ids})", keys)
-    for table in ("jobs_attempt", "jobs_attemptlog", "jobs_step", "jobs_uniquecall"):
+    for table in ("jobs_attempt", "jobs_attemptlog", "jobs_step", "jobs_webhookdelivery", "jobs_uniquecall"):
         changed(f"DELETE FROM {table} WHERE job_id IN ({ids})", keys)
     changed(f"DELETE FROM jobs_job WHERE id IN ({ids})", keys)
 

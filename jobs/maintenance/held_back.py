@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.utils.json import loads
 
+from jobs.compose.changes import follow
 from jobs.compose.followers import call_in_place, enqueue_error_links
-from jobs.compose.groups import settle
 from jobs.conf import conf
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Reason
@@ -23,7 +23,6 @@ from jobs.deadletters.publisher import BrokerGone
 from jobs.errors import EncryptionError, InvalidArguments
 from jobs.ledger import hold
 from jobs.ledger.attempts import Failure
-from jobs.ledger.groups import move
 from jobs.ledger.hold import HeldJob
 from jobs.tasks.encryption import arguments_of
 from jobs.tasks.versions import NewerVersion, upgraded
@@ -95,6 +94,6 @@ class HeldBack:
             if not hold.give_up(job, lease_id, failure):
                 return
             enqueue_error_links(self._app, taken)
-            settle(self._app, move(taken.id, taken.options, State.DEAD))
+            follow(self._app, taken, State.DEAD)
         logger.error("%s[%s] is dead: %s", job.task, job.id, failure.summary)
         call_in_place(self._app, job.task, job.id, taken.options, NotRegistered(job.task))

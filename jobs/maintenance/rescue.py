@@ -9,17 +9,15 @@ from celery import Celery
 from celery.exceptions import WorkerLostError
 from django.db import transaction
 
+from jobs.compose.changes import follow
 from jobs.compose.followers import call_in_place
-from jobs.compose.groups import settle
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
-from jobs.core.states import State
 from jobs.deadletters.publisher import BrokerGone, give_up
 from jobs.ledger import claims, maintain
 from jobs.ledger.attempts import Failure
-from jobs.ledger.groups import move
 from jobs.ledger.maintain import Overdue
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.record import Ended, record_many, state_after
 from jobs.tasks.task import JobTask
 from jobs.worker.decision import after_loss
 from jobs.worker.engine import Engine
@@ -116,8 +114,8 @@ class Rescue:
         if isinstance(end.outcome, outcomes.Dead) and end.failure is not None:
             return give_up(end.id, end.lease_id, end.outcome.reason, end.failure, lost_worker=True)
         with transaction.atomic():
-            became = record_many([end]).became
-            # An operator may have wanted no further attempt.
-            if isinstance(became.get(end.id), outcomes.Cancelled) and (job := maintain.job(end.id)):
-                settle(self._app, move(end.id, job.options, State.CANCELLED))
-        return bool(became)
+            # Cancelled where an operator wanted no further attempt.
+            became = record_many([end]).became.get(end.id)
+            if became is not None and (job := maintain.job(end.id)):
+                follow(self._app, job, state_after(became))
+        return became is not None

@@ -17,6 +17,7 @@ from jobs.models.token import ApiToken
 from jobs.models.turn import Turn
 from jobs.models.unique_call import UniqueCall
 from jobs.models.waiter import Waiter
+from jobs.models.webhook import Webhook, WebhookDelivery
 from jobs.models.worker import Worker
 
 __all__ = [
@@ -43,5 +44,7 @@ __all__ = [
     "Turn",
     "UniqueCall",
     "Waiter",
+    "Webhook",
+    "WebhookDelivery",
     "Worker",
 ]

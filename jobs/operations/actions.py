@@ -43,7 +43,7 @@ def retry_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False, from_
     target = selection.as_json()
     if from_step is not None:
         found, target = found.filter(steps__number=from_step), {**target, "from_step": from_step}
-    return _change(Chosen("retry", found, target), partial(requeue, from_step=from_step), actor, dry_run=dry_run)
+    return change_chosen(Chosen("retry", found, target), partial(requeue, from_step=from_step), actor, dry_run=dry_run)
 
 
 def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> Result:
@@ -53,7 +53,7 @@ def cancel_jobs(selection: JobFilter, *, actor: str, dry_run: bool = False) -> R
         return groups.cancel(ids, f"Cancelled by {actor}.") + operate.ask_to_cancel(ids)
 
     found = selection.jobs().filter(state__in=CANCELLABLE)
-    return _change(Chosen("cancel", found, selection.as_json()), cancel, actor, dry_run=dry_run)
+    return change_chosen(Chosen("cancel", found, selection.as_json()), cancel, actor, dry_run=dry_run)
 
 
 def pause_queue(name: str, *, actor: str, reason: str = "", until: datetime | None = None) -> None:
@@ -94,7 +94,8 @@ class Chosen:
     target: dict[str, Any]
 
 
-def _change(chosen: Chosen, change: Callable[[Sequence[uuid.UUID]], int], actor: str, *, dry_run: bool) -> Result:
+def change_chosen(chosen: Chosen, change: Callable[[Sequence[uuid.UUID]], int], actor: str, *, dry_run: bool) -> Result:
+    """Change jobs, some in each transaction, and record that; in a dry run only count them."""
     matched = chosen.jobs.order_by().count()
     if dry_run:
         return Result(matched, 0)

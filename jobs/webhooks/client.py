@@ -1,10 +1,12 @@
 """Hands a body to a webhook by one POST. It tries once, follows no redirection, asks no proxy, and shows no URL."""
 
+import math
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from email.utils import mktime_tz, parsedate_tz
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 
 from jobs.errors import Permanent, Snooze
@@ -22,8 +24,8 @@ LONGEST_PAUSE = 3600
 _PASSING = frozenset({408, 425, 429})
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Send a body of JSON.
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """Send a body of JSON. Returns the status of the answer, which is not read any further.
 
     Raises:
         WebhookError: it was not taken; permanent where the other side refuses it, or may not be asked at all.
@@ -34,15 +36,15 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
         # The host is said as the URL has it, and not the address that was connected to.
         connection.request("POST", destination.target, body, {"Content-Type": "application/json", **headers})
         with closing(connection.getresponse()) as answer:
-            _check(destination, answer)
+            return _checked(destination, answer)
     except (OSError, HTTPException) as exc:
         raise WebhookError(f"{destination.host} did not take it: {type(exc).__name__}: {exc}.") from None
     finally:
         connection.close()
 
 
-def post_signed(url: str, secret: str, key: str, body: bytes) -> None:
-    """Send a body of JSON with its signature. Raises as `post`.
+def post_signed(url: str, secret: str, key: str, body: bytes) -> int:
+    """Send a body of JSON with its signature. Returns and raises as `post`.
 
     Args:
         url: the receiver's.
@@ -50,7 +52,7 @@ def post_signed(url: str, secret: str, key: str, body: bytes) -> None:
         key: names the message; the same for every attempt to deliver it.
         body: what is sent.
     """
-    post(url, body, signed(secret, key, int(time.time()), body))
+    return post(url, body, signed(secret, key, int(time.time()), body))
 
 
 @contextmanager
@@ -90,17 +92,25 @@ def _socket(destination: Destination) -> socket.socket:
         raise WebhookError(f"{destination.host} cannot be reached: {exc}.") from None
 
 
-def _check(destination: Destination, answer: HTTPResponse) -> None:
+def _checked(destination: Destination, answer: HTTPResponse) -> int:
     status = answer.status
     if 200 <= status < 300:
-        return
+        return status
     permanent = status < 500 and status not in _PASSING
     raise WebhookError(
         f"{destination.host} answered {status} {answer.reason}"[:200] + ".",
         permanent=permanent,
         retry_after=None if permanent else _pause(answer.getheader("Retry-After", "")),
+        status=status,
     )
 
 
 def _pause(text: str) -> int | None:
-    return min(int(text), LONGEST_PAUSE) if text.isascii() and text.isdigit() and len(text) < 9 else None
+    """Return the seconds of a Retry-After, which says these or a time (RFC 9110, 10.2.3); None where there are none."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        seconds = int(text[:9])
+    else:
+        at = parsedate_tz(text)
+        seconds = 0 if at is None else math.ceil(mktime_tz(at) - time.time())
+    return min(seconds, LONGEST_PAUSE) if seconds > 0 else None

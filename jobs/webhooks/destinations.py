@@ -66,6 +66,13 @@ def check_url(url: str) -> SplitResult:
     return parts
 
 
+def shown_address(url: str) -> str:
+    """Return as much of a webhook's URL as anybody may see: what follows the host may be a secret."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}/…"
+
+
 def resolve(url: str) -> Destination:
     """Return where a request to a URL goes.
 

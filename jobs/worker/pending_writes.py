@@ -11,15 +11,14 @@ from typing import Protocol
 from celery import current_app
 from django.db import transaction
 
+from jobs.compose.changes import follow
 from jobs.compose.followers import enqueue_error_links
-from jobs.compose.groups import settle
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.deadletters import archiver, publisher
 from jobs.deadletters.codec import DeadLetterMessage
 from jobs.ledger import attempts, hold, maintain
 from jobs.ledger.attempts import Failure
-from jobs.ledger.groups import move
 from jobs.ledger.sql import RowLocked
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ class ParkedJob:
             if job is not None:
                 app = current_app._get_current_object()  # noqa: SLF001 (not the proxy)
                 enqueue_error_links(app, job)
-                settle(app, move(job.id, job.options, State.DEAD))
+                follow(app, job, State.DEAD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from celery import Celery
 from django.db import transaction
 from kombu.utils.json import loads
 
+from jobs.compose.changes import follow
 from jobs.compose.followers import enqueue_error_links, enqueue_followers, following_row
 from jobs.compose.groups import settle
 from jobs.compose.replacements import change_canvas, is_replacement
@@ -29,6 +30,7 @@ from jobs.ledger.attempts import Failure
 from jobs.ledger.groups import GroupLocked, lock_free, move
 from jobs.ledger.record import Ended, Records, record_many, state_after
 from jobs.ledger.sql import RowLocked
+from jobs.webhooks.events import Change, announce
 from jobs.worker.database import UNUSABLE, is_outage
 from jobs.worker.decision import failure_of, outcome_of
 from jobs.worker.reports import Report
@@ -248,7 +250,7 @@ class Recorder:
             attempts.keep_results(values)
 
     def _settle(self, ends: Sequence[End], records: Records) -> None:
-        """Count the ends that were written just now in the groups that wait for them."""
+        """Count the ends that were written just now in the groups that wait for them, and tell webhooks."""
         moves = [
             moved
             for end in ends
@@ -261,6 +263,11 @@ class Recorder:
             for moved in move(end.job.job.id, end.job.job.options, state)
         ]
         settle(self._app, moves)
+        announce(
+            Change(job.id, job.task, job.queue, state_after(became))
+            for job in (end.job.job for end in ends)
+            if job.id not in records.already and (became := records.became.get(job.id)) is not None
+        )
 
     def _enqueue_what_follows(self, end: End) -> None:
         job = end.job.job
@@ -270,7 +277,7 @@ class Recorder:
             following = following_row(job.task, job.id, job.correlation_id, job.options)
             enqueue_followers(self._app, following, loads(end.report.result))
 
-    def _lost(self, end: End, follow: Callable[[], object]) -> None:
+    def _lost(self, end: End, then: Callable[[], object]) -> None:
         """Let a success count whose lease was lost, if nobody has begun the job again; else keep note of the result."""
         job, worker = end.job.job, end.job.hostname
         # One that changed its canvas does that again: nothing but its lease says that this was not done.
@@ -280,8 +287,8 @@ class Recorder:
                 if counts:
                     if end.report is not None and end.report.value is not None:
                         attempts.keep_late_result(job.id, end.report.value)
-                    follow()
-                    settle(self._app, move(job.id, job.options, State.SUCCEEDED))
+                    then()
+                    follow(self._app, job, State.SUCCEEDED)
             if counts:
                 logger.warning("[%s] attempt %d succeeded after its lease was lost, and counts.", job.id, job.attempt)
                 self._done(end, end.outcome)

@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.utils import timezone
 
@@ -15,7 +16,9 @@ from jobs.core.breaker import BreakerState
 from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind
 from jobs.core.states import State
-from jobs.models import BreakerChange, CircuitBreaker, FlowRule, Job, JobGroup, OperatorAction, Step
+from jobs.models import BreakerChange, CircuitBreaker, FlowRule, Job, JobGroup, OperatorAction, Step, WebhookDelivery
+from jobs.operations import webhooks
+from jobs.webhooks.events import Change, announce
 from mail import conf, messages
 from mail.inbox.store import Store
 from mail.mime import build
@@ -78,6 +81,7 @@ def fill(inbox: Path, *, jobs: int) -> None:
     _act(now)
     _break(now)
     _limit(now)
+    _tell(now)
     # What the site itself enqueued while it was filled belongs to nobody's story.
     Job.objects.filter(task="search.index").delete()
 
@@ -228,3 +232,35 @@ def _break(now: datetime) -> None:
     for state, hours, words in ((BreakerState.OPEN, 5.2, reason), (BreakerState.CLOSED, 5.05, "")):
         row = BreakerChange.objects.create(breaker="smtp", state=state, reason=words)
         BreakerChange.objects.filter(pk=row.pk).update(at=now - timedelta(hours=hours))
+
+
+def _tell(now: datetime) -> None:
+    """Let two webhooks be told: one has taken most of it, and one is disabled."""
+    crm = {
+        "name": "crm",
+        "url": "https://crm.example.com/hooks/jobs",
+        "states": ["dead", "succeeded"],
+        "tasks": ["mail.*"],
+    }
+    webhooks.create(crm, actor=OPERATOR)
+    lake = "https://a-long-name-of-a-receiver.data-lake.eu-central.example.com/jobs"
+    webhooks.create({"name": "Data lake", "url": lake, "states": ["retrying"], "enabled": False}, actor=OPERATOR)
+    told = [
+        *Job.objects.filter(task="mail.send", state=State.DEAD)[:6],
+        *Job.objects.filter(task="mail.send", state=State.SUCCEEDED)[:60],
+    ]
+    announce(Change(job.pk, job.task, job.queue, State(job.state)) for job in told)
+    refused = "Permanent: crm.example.com answered 410 Gone."
+    away = "WebhookError: crm.example.com cannot be reached: timed out."
+    for number, delivery in enumerate(WebhookDelivery.objects.order_by("-pk")):
+        at = now - timedelta(minutes=number + 1)
+        ended: dict[str, Any] = {"state": State.SUCCEEDED, "attempt": 1, "finished_at": at}
+        if number % 9 == 3:
+            ended |= {"state": State.DEAD, "last_error": refused}
+        elif number % 9 == 5:
+            ended = {"state": State.RETRYING, "attempt": 4, "last_error": away, "run_at": now + timedelta(seconds=8)}
+        Job.objects.filter(pk=delivery.job_id).update(created_at=at, changed_at=at, **ended)
+        status = {State.SUCCEEDED: 204, State.DEAD: 410}.get(ended["state"])
+        WebhookDelivery.objects.filter(pk=delivery.pk).update(
+            status=status, seconds=0.084 + number % 7 / 50 if status else 10.0, tried_at=at
+        )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs.core.states import State
-from jobs.models import DeadLetter, Job, JobGroup
+from jobs.models import DeadLetter, Job, JobGroup, Webhook
 from posts.models import Post
 
 
@@ -31,6 +31,7 @@ def shots() -> Iterator[Shot]:
     running = Job.objects.filter(state=State.RUNNING, progress__isnull=False)[0]
     letter = DeadLetter.objects.filter(task="mail.send")[0]
     group = JobGroup.objects.all()[0]
+    webhook = Webhook.objects.filter(name="crm")[0]
     post = Post.objects.filter(published_at__isnull=False)[0]
     yield Shot("overview", "/jobs/", ("dark", "phone"))
     yield Shot("overview-week", "/jobs/?span=week")
@@ -46,6 +47,8 @@ def shots() -> Iterator[Shot]:
     yield Shot("queue", "/jobs/queues/email/")
     yield Shot("flow", "/jobs/flow/", ("phone",))
     yield Shot("schedules", "/jobs/schedules/")
+    yield Shot("webhooks", "/jobs/webhooks/")
+    yield Shot("webhook", f"/jobs/webhooks/{webhook.pk}/")
     yield Shot("workers", "/jobs/workers/")
     yield Shot("history", "/jobs/history/")
     yield Shot("front", "/", signed_in=False)

@@ -44,7 +44,21 @@ NAMES = (
         "dead-letters-list",
         "dead-letter",
     ),
-    *("queues", "queue", "schedules", "workers", "history", "front", "posts", "post", "search", "log-in", "sign-up"),
+    *(
+        "queues",
+        "queue",
+        "schedules",
+        "webhooks",
+        "webhook",
+        "workers",
+        "history",
+        "front",
+        "posts",
+        "post",
+        "search",
+        "log-in",
+        "sign-up",
+    ),
     *("account", "inbox", "mail", "admin", *MORE),
 )
 #: What axe calls grave enough to keep somebody out.

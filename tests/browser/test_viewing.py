@@ -9,7 +9,7 @@ from tests.browser.site import Site
 from tests.jobs.dashboard.letters import letter
 from tests.jobs.rows import in_state
 
-PAGES = ("", "list/", "dead/", "dead/list/", "queues/", "schedules/", "workers/", "history/")
+PAGES = ("", "list/", "dead/", "dead/list/", "queues/", "schedules/", "webhooks/", "workers/", "history/")
 
 
 def post(page: Page, site: Site, path: str, **form: str) -> int:

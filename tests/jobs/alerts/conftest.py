@@ -1,12 +1,10 @@
-"""What the tests of alerts can ask for: a receiver, and what leads to it."""
+"""What the tests of alerts can ask for: what leads to a receiver, and who looks."""
 
-from collections.abc import Callable, Iterator
-from ipaddress import ip_network
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import Settings
 
 from jobs.models import AlertTarget
 from jobs.webhooks.signing import new_secret
@@ -14,14 +12,6 @@ from tests.jobs import people
 from tests.servers import WebhookServer
 
 Make = Callable[..., AlertTarget]
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[WebhookServer]:
-    """A receiver in a network that the settings allow."""
-    settings.JOBS_WEBHOOK_NETWORKS = (ip_network("127.0.0.0/8"),)
-    with WebhookServer() as server:
-        yield server
 
 
 @pytest.fixture

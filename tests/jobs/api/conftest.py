@@ -28,6 +28,12 @@ class Api:
             f"/api/{path}", body, content_type="application/json", headers={**self._headers(), **named}
         )
 
+    def patch(self, path: str, body: Any) -> Any:
+        return self.client.patch(f"/api/{path}", body, content_type="application/json", headers=self._headers())
+
+    def delete(self, path: str, _: Any = None) -> Any:
+        return self.client.delete(f"/api/{path}", headers=self._headers())
+
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 

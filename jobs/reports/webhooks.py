@@ -1,0 +1,152 @@
+"""How webhooks fare: what each was told last, how much of it arrived, what waits and what died."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from jobs.core.states import FINAL, State
+from jobs.models import Job, Webhook
+from jobs.operations.job_json import maybe_time_json, time_json
+from jobs.webhooks.destinations import shown_address
+
+#: How long ago deliveries count as those of late.
+LATELY = timedelta(days=1)
+
+#: The states in which a delivery is still under way.
+WAITING = tuple(state for state in State if state not in FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookReport:
+    """A webhook and its deliveries.
+
+    Attributes:
+        last: the latest delivery; None where there is none.
+        states: how many deliveries stand in each state.
+        delivered, failed: how many of the last day have arrived, and have died.
+    """
+
+    webhook: Webhook
+    last: Job | None
+    states: Mapping[State, int]
+    delivered: int
+    failed: int
+
+    @property
+    def address(self) -> str:
+        """Where it leads, as anybody may see it."""
+        return shown_address(self.webhook.url)
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries are under way."""
+        return sum(self.states[state] for state in WAITING)
+
+    @property
+    def dead(self) -> int:
+        """How many deliveries died and were not delivered again."""
+        return self.states[State.DEAD]
+
+    @property
+    def success_rate(self) -> float | None:
+        """The part of the last day's deliveries that arrived, of those that have ended; None where none has."""
+        ended = self.delivered + self.failed
+        return self.delivered / ended if ended else None
+
+    @property
+    def percent(self) -> int | None:
+        """The same in percent: 100 only where all arrived, and 0 only where none did."""
+        rate = self.success_rate
+        return None if rate is None else math.ceil(100 * rate) if rate < 0.5 else math.floor(100 * rate)
+
+
+def reports(webhooks: Iterable[Webhook] | None = None) -> list[WebhookReport]:
+    """Return these webhooks, or all, by name, with how they fare."""
+    every = list(Webhook.objects.all() if webhooks is None else webhooks)
+    since = timezone.now() - LATELY
+    counts: dict[int, dict[State, int]] = defaultdict(lambda: dict.fromkeys(State, 0))
+    lately: dict[tuple[int, State], int] = {}
+    counted = (
+        Job.objects.filter(webhook_delivery__webhook__in=[webhook.pk for webhook in every])
+        .order_by()
+        .values_list("webhook_delivery__webhook_id", "state")
+        .annotate(number=Count("pk"), of_late=Count("pk", filter=Q(finished_at__gte=since)))
+    )
+    for key, state, number, of_late in counted:
+        counts[key][State(state)] = number
+        lately[key, State(state)] = of_late
+    return [
+        WebhookReport(
+            webhook=webhook,
+            last=_last(webhook),
+            states=counts[webhook.pk],
+            delivered=lately.get((webhook.pk, State.SUCCEEDED), 0),
+            failed=lately.get((webhook.pk, State.DEAD), 0),
+        )
+        for webhook in every
+    ]
+
+
+def report(webhook: Webhook) -> WebhookReport:
+    """Return one webhook, with how it fares."""
+    return reports([webhook])[0]
+
+
+def _last(webhook: Webhook) -> Job | None:
+    found = webhook.deliveries.order_by("-job").select_related("job").first()
+    return None if found is None else found.job
+
+
+def webhook_json(found: WebhookReport) -> dict[str, Any]:
+    """Return a webhook as JSON: neither its secret, nor more of its address than its host."""
+    webhook = found.webhook
+    return {
+        "id": webhook.pk,
+        "name": webhook.name,
+        "address": found.address,
+        "tasks": webhook.tasks,
+        "states": webhook.states,
+        "queue": webhook.queue,
+        "enabled": webhook.enabled,
+        "created_by": webhook.created_by,
+        "created_at": time_json(webhook.created_at),
+        "last_delivery_at": _moment_of(found.last),
+        "last_state": None if found.last is None else found.last.state,
+        "success_rate": found.success_rate,
+        "waiting": found.waiting,
+        "dead": found.dead,
+    }
+
+
+def _moment_of(job: Job | None) -> str | None:
+    return None if job is None else maybe_time_json(job.created_at)
+
+
+def delivery_json(job: Job) -> dict[str, Any]:
+    """Return a delivery as JSON, by the job that makes it."""
+    delivery = job.webhook_delivery
+    return {
+        "id": str(job.pk),
+        "event": delivery.event,
+        "job_id": None if delivery.of_job is None else str(delivery.of_job),
+        "task": delivery.task,
+        "state": job.state,
+        "attempt": job.attempt,
+        "status": delivery.status,
+        "seconds": delivery.seconds,
+        "created_at": time_json(job.created_at),
+        "tried_at": maybe_time_json(delivery.tried_at),
+        "next_try_at": maybe_time_json(next_try_at(job)),
+        "last_error": job.last_error if job.state != State.SUCCEEDED else "",
+    }
+
+
+def next_try_at(job: Job) -> datetime | None:
+    """Return when a delivery that waits for its time is tried again."""
+    return job.run_at if job.state in {State.RETRYING, State.SCHEDULED} else None
