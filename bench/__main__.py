@@ -15,7 +15,7 @@ from bench.scenarios import SCENARIOS, Scale, measured
 from bench.servers import Servers, scratch
 from bench.setups import Results, Setup
 from bench.stage import stage
-from bench.variants import PEERS, POOLS, USUAL, VARIANTS, Variant
+from bench.variants import PEERS, POOLS, USUAL, VARIANTS, Variant, VariantFailed
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         peers.install()
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios]
     scale = Scale(options.jobs, options.latency_jobs, options.rate, options.idle_seconds)
-    results, versions = Results(), dict[str, None]()
+    results, versions, failures = Results(), dict[str, None](), list[str]()
     first = _setups(options.broker[0], options.database[0], options.pools)[0]
     for broker, database in product(options.broker, options.database):
         setups = _setups(broker, database, options.pools)
@@ -46,14 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rounds = {setup: options.rounds if _is_full(setup, first) else 1 for setup in setups}
             for setup, variant in _turns(rounds, able):
                 fitting = [one for one in scenarios if setup == first or not one.once]
-                with stage(variant, setup.pool, servers, directory) as running:
-                    for case, figures in measured(running, variant, fitting, scale):
-                        results.add(setup, variant, case, figures)
-                        print(f"    {line(case, figures)}", flush=True)
+                try:
+                    with stage(variant, setup.pool, servers, directory) as running:
+                        for case, figures in measured(running, variant, fitting, scale):
+                            results.add(setup, variant, case, figures)
+                            print(f"    {line(case, figures)}", flush=True)
+                except VariantFailed as exc:
+                    # A peer's fault is not to cost what was measured before, and is told at the end.
+                    failures.append(f"{setup.title}, {exc}")
+                    print(f"    {exc}", flush=True)
     page = report(results, options.rounds, scale, list(versions))
     if options.output:
         Path(options.output).write_text(page)
     print(page)
+    if failures:
+        raise SystemExit("\n\n".join(["Not all could be measured.", *failures]))
 
 
 def _setups(broker: str, database: str, pools: Sequence[str]) -> list[Setup]:

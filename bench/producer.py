@@ -8,7 +8,7 @@ from typing import Self, cast
 
 from bench.enqueue import Order, Took
 from bench.servers import ROOT
-from bench.variants import Variant
+from bench.variants import Variant, VariantFailed
 
 
 class Producer:
@@ -39,7 +39,7 @@ class Producer:
             self._running.communicate()
 
     def enqueue(self, task: str, jobs: int, *, rate: float = 0, at_once: int = 0, fetch: bool = False) -> Took:
-        """Have so many jobs enqueued and return what it took. Raises RuntimeError where the process failed."""
+        """Have so many jobs enqueued and return what it took. Raises VariantFailed where the process failed."""
         order: Order = {"task": task, "jobs": jobs, "rate": rate, "at_once": at_once, "fetch": fetch}
         assert self._running.stdin is not None
         print(json.dumps(order), file=self._running.stdin, flush=True)
@@ -49,7 +49,7 @@ class Producer:
         assert self._running.stdout is not None
         line = self._running.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._variant.title}: what enqueues ended; what it wrote stands above.")
+            raise VariantFailed(f"{self._variant.title}: what enqueues ended; what it wrote stands above.")
         return cast("Took", json.loads(line))
 
     @property

@@ -14,7 +14,7 @@ from bench.marks import VARIABLE, Marks
 from bench.producer import Producer
 from bench.servers import Servers
 from bench.site import measured
-from bench.variants import Pool, Variant
+from bench.variants import Pool, Variant, VariantFailed
 from bench.worker import Worker
 
 #: The longest a worker may take for anything, in seconds.
@@ -111,7 +111,7 @@ class Stage:
         """Pause before another look; raise where there will be nothing more to see."""
         if self._worker.ended or time.monotonic() > deadline:
             why = "ended" if self._worker.ended else f"did not run all jobs within {_PATIENCE:g} s"
-            raise RuntimeError(f"{self._variant.title}: the worker {why}.\n{self._worker.log}")
+            raise VariantFailed(f"{self._variant.title}: the worker {why}.\n{self._worker.log}")
         time.sleep(_PAUSE)
 
     def _servers_cpu(self) -> tuple[float, float]:

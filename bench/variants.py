@@ -54,6 +54,10 @@ class Variant:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+class VariantFailed(Exception):
+    """A process of a variant ended, or did not do in time what it was given; the message says more."""
+
+
 def _celery(app: str, pool: Pool) -> Sequence[object]:
     """Return Celery's worker with the pool; its log as Celery's guide has it, which is our default."""
     options = ("--pool", pool.name, "--concurrency", pool.concurrency, "--loglevel", "INFO")

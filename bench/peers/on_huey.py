@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 from huey import PostgresHuey, RedisHuey, SqliteHuey
 
 from bench.marks import marks
@@ -14,7 +15,10 @@ def _huey(broker: str, database: str) -> Any:
         return RedisHuey("bench", url=broker)
     if database.startswith("sqlite:///"):
         return SqliteHuey("bench", filename=database.removeprefix("sqlite:///"))
-    return PostgresHuey("bench", dsn=database)
+    # It makes its tables when it is imported, and two processes that do so at once trip over each other.
+    with psycopg.connect(database) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(1)")
+        return PostgresHuey("bench", dsn=database)
 
 
 huey = _huey(os.environ["BROKER_URL"], os.environ["DATABASE_URL"])
