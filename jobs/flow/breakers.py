@@ -34,8 +34,8 @@ MOST_KEPT = 1000
 #: Jobs let go on in one transaction, when a breaker has closed.
 SLICE = 500
 
-#: A job that was let go on to be the probe is claimed within so many seconds; else the next one is let go on.
-PROBE_PATIENCE = 10.0
+#: Where a job could not begin as the probe, since its limit did not let it, the next try is so many seconds later.
+PROBE_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,26 +162,54 @@ class Breakers:
             self._see(one.name, one.status)
             if one.may_be_probed:
                 job_id = needing[one.name][0]
-                claimed = self._probe(one.name, {job_id: asked[job_id]}, worker)
+                claimed = self._probe(one.name, asked[job_id], worker, job_id)
                 decided.claimed.extend(claimed)
                 rest -= {job.id for job in claimed}
         decided.locked.update(rest - breakers.hold(rest) if rest else ())
         return decided
 
-    def _probe(self, name: str, asked: Mapping[uuid.UUID, str], worker: Worker) -> list[Claimed]:
+    def claim_held(self, leases: Sequence[str], worker: Worker) -> list[Claimed]:
+        """Claim jobs that wait without a message and may begin: first those that probe, then those in line.
+
+        A probe waits behind nothing that may be in its queue.
+
+        Args:
+            leases: as many as jobs may be claimed.
+            worker: who claims.
+        """
+        claimed: list[Claimed] = []
+        left = list(leases)
+        for one in breakers.not_closed() if worker.queues else ():
+            if left and one.may_be_probed and breakers.may_try_probe(one.name, PROBE_PATIENCE):
+                claimed += self._probe(one.name, left[0], worker)
+                used = {job.lease_id for job in claimed}
+                left = [lease for lease in left if lease not in used]
+        return [*claimed, *limits.claim_from_lines(left, worker)]
+
+    def _probe(self, name: str, lease: str, worker: Worker, job_id: uuid.UUID | None = None) -> list[Claimed]:
         """Claim a job as the breaker's probe, if that is still its turn: the breaker's row is the lock.
 
-        It stands in line for its limits as any other; then another job may be claimed in its stead, which is no probe.
+        It keeps to its limits as any other; then another job may be claimed in its stead, which is no probe.
+
+        Args:
+            name: of the breaker.
+            lease: for the job.
+            worker: who claims.
+            job_id: the job; the most urgent of those that are held back, where it is not said.
         """
         with transaction.atomic():
             found = breakers.locked([name])
             if not found or not found[0].may_be_probed:
                 return []
-            claimed = limits.claim(asked, worker).claimed
-            probes = [job for job in claimed if job.id in asked]
+            probe_id = job_id or breakers.release_probe(name, worker.queues)
+            claimed = limits.claim({probe_id: lease}, worker, out_of_turn=True).claimed if probe_id else []
+            probes = [job for job in claimed if job.id == probe_id]
             status = probing(found[0].status) if probes else found[0].status
             for probe in probes:
                 breakers.begin_probe(name, status, probe.id, probe.lease_id)
+            if not claimed and job_id is None:
+                # It is held back as before, and does not stand in line.
+                transaction.set_rollback(True)
         self._see(name, status)
         for probe in probes:
             logger.info("%s[%s] probes %s, whose breaker is half-open.", probe.task, probe.id, name)
@@ -215,7 +243,7 @@ def _tell(change: Change) -> None:
 
 
 def look_after() -> tuple[list[str], bool]:
-    """Let go on what breakers hold back and need not, and send probes whose time has come. Any number may do so.
+    """Let go on what breakers hold back and need not. Any number of workers may do so.
 
     Returns:
         The queues whose jobs go on, and whether there are more.
@@ -228,6 +256,4 @@ def look_after() -> tuple[list[str], bool]:
         is_more = is_more or len(released) == SLICE
     for one in breakers.not_closed():
         is_more = breakers.hold_in_line(one.name, SLICE) == SLICE or is_more
-        if one.may_be_probed:
-            queues += breakers.send_probe(one.name, PROBE_PATIENCE)
     return sorted(set(queues)), is_more

@@ -8,12 +8,13 @@ message a worker has just read.
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.db import transaction
 
 from jobs.core.limits import Gate, Kind, admit
+from jobs.core.priority import HIGHEST
 from jobs.flow.turns import in_turn
 from jobs.ledger import lines, rules
 from jobs.ledger.claims import Claimed
@@ -22,6 +23,9 @@ from jobs.ledger.rules import Name, Rule
 
 #: How long a rule is waited for that another worker decides by just now, in seconds from one look to the next.
 _LOOKS = (0.005, 0.01, 0.02)
+
+#: What sorts before the most urgent.
+_BEFORE_ALL = -(HIGHEST + 1)
 
 #: At most so many lines are looked at in one go.
 MOST_LINES = 50
@@ -54,20 +58,24 @@ class Decided:
     locked: set[uuid.UUID] = field(default_factory=set)
 
 
-def claim(asked: Mapping[uuid.UUID, str], worker: Worker) -> Decided:
+def claim(asked: Mapping[uuid.UUID, str], worker: Worker, *, out_of_turn: bool = False) -> Decided:
     """Claim as many jobs as were asked for and may begin, the first in line before others; the others stand in line.
 
     Args:
         asked: the leases, by jobs that `claims.claim_many` left since something may limit them.
         worker: who claims.
+        out_of_turn: whether these go before any that wait, of whatever tenant; they keep to their limits all the same.
     """
     if not asked:
         return Decided()
     with transaction.atomic():
         decision = _Decision()
         found = lines.asked(asked)
-        decision.consider([job for job in found if job.tenant is None])
-        unshared = _consider_turns(decision, [job for job in found if job.tenant is not None])
+        if out_of_turn:
+            found = [replace(job, place=(_BEFORE_ALL, *job.place[1:])) for job in found]
+        shared = [] if out_of_turn else [job for job in found if job.tenant is not None]
+        decision.consider([job for job in found if job not in shared])
+        unshared = _consider_turns(decision, shared)
         decision.consider(lines.heads(decision.lines(), worker.queues, len(asked)))
         # Those of which nothing is decided are asked for again, under the leases that they have.
         undecided = unshared | (asked.keys() - {job.id for job in found})

@@ -6,16 +6,15 @@ Nobody waits for the row of a breaker: who cannot lock it now goes on without, a
 import uuid
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from jobs.core.breaker import BreakerState, Status
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.ledger.sql import BREAKER_CLOSED, Dialect, changed, dialect, free, in_state, rows
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, changed, dialect, free, in_state, rows
 from jobs.models import BreakerChange, CircuitBreaker, Job
 
 
@@ -75,7 +74,7 @@ def _standing(found: QuerySet[CircuitBreaker]) -> list[Standing]:
 
 def begin_probe(name: str, status: Status, job_id: uuid.UUID, lease_id: str) -> None:
     """Write how a breaker stands that this job probes, under this lease. The row is locked by the caller."""
-    _write(name, status, probe_job_id=job_id, probe_lease=lease_id)
+    _write(name, status, probe_job_id=job_id, probe_lease=lease_id, probe_sent_at=None)
 
 
 def change(before: Standing, status: Status, *, reason: str = "", actor: str = "") -> None:
@@ -142,6 +141,12 @@ _HOLDS = (
 ARE_BREAKERS_WANTED = f"EXISTS (SELECT 1 FROM jobs_breaker WHERE state <> '{BreakerState.CLOSED}' OR {_HOLDS})"
 
 
+def is_probe_wanted(sql: Dialect) -> str:
+    """Return what holds where a breaker may be probed, and holds back jobs that could."""
+    is_due = f"state = '{BreakerState.HALF_OPEN}' OR state = '{BreakerState.OPEN}' AND next_probe_at <= {sql.now}"
+    return f"EXISTS (SELECT 1 FROM jobs_breaker WHERE ({is_due}) AND {_HOLDS})"
+
+
 def hold(job_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Hold back queued jobs whose breakers are not closed, without an attempt. Returns those that are.
 
@@ -173,38 +178,37 @@ def hold_in_line(name: str, limit: int) -> int:
 
 def release(name: str, limit: int) -> list[str]:
     """Let go on jobs that a breaker has held back, the most urgent first. Returns the queue of each."""
-    return [queue for (queue,) in rows(_release(dialect()), [name, limit])]
+    return [queue for (queue,) in rows(_release(dialect(), "TRUE", "queue"), [name, limit])]
 
 
-def _release(sql: Dialect) -> str:
-    where = f"state = '{State.QUEUED}' AND held_by = '{HeldBy.BREAKER}' AND breaker = %s"
+def _release(sql: Dialect, besides: str, returning: str) -> str:
+    where = f"state = '{State.QUEUED}' AND held_by = '{HeldBy.BREAKER}' AND breaker = %s AND {besides}"
     where += " ORDER BY priority DESC, run_at, id LIMIT %s"
     return (
         f"UPDATE jobs_job SET held_by = NULL, held_since = NULL, dispatched_at = NULL, changed_at = {sql.now}"
-        f" WHERE {free(where)} RETURNING queue"
+        f" WHERE {free(where)} RETURNING {returning}"
     )
 
 
-def send_probe(name: str, patience_seconds: float) -> list[str]:
-    """Let go on the most urgent of the jobs that a breaker holds back, to be its probe.
+def may_try_probe(name: str, patience_seconds: float) -> bool:
+    """Return whether a job may be tried as a breaker's probe, and note that one is: nobody else tries for a while.
 
     Args:
         name: of the breaker, which is due.
-        patience_seconds: how long one that was let go may take to be claimed, before the next is.
-
-    Returns:
-        Its queue; nothing where none waits, or one is on its way.
+        patience_seconds: how long nobody else does.
     """
-    past = Now() - timedelta(seconds=patience_seconds)
-    none_on_its_way = Q(probe_sent_at=None) | Q(probe_sent_at__lte=past)
-    with transaction.atomic():
-        row = CircuitBreaker.objects.filter(none_on_its_way, name=name)
-        if not row.select_for_update(skip_locked=True, no_key=True):
-            return []
-        queues = release(name, 1)
-        if queues:
-            CircuitBreaker.objects.filter(name=name).update(probe_sent_at=Now())
-    return queues
+    sql = dialect()
+    none_is = f"name = %s AND (probe_sent_at IS NULL OR probe_sent_at <= {sql.after})"
+    where = f"name IN (SELECT name FROM jobs_breaker WHERE {none_is} {sql.skip_locked})" if sql.skip_locked else none_is
+    return changed(f"UPDATE jobs_breaker SET probe_sent_at = {sql.now} WHERE {where}", [name, -patience_seconds]) > 0
+
+
+def release_probe(name: str, queues: Collection[str]) -> uuid.UUID | None:
+    """Let go on the most urgent of the jobs of these queues that a breaker holds back. Returns it, if there is one."""
+    sql = dialect()
+    where = f"queue {sql.is_one_of} AND {NOT_PAUSED}"
+    found = rows(_release(sql, where, "id"), [name, sql.array(sorted(queues)), 1])
+    return sql.to_uuid(found[0][0]) if found else None
 
 
 def with_held_jobs() -> list[str]:

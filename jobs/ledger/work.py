@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.core.states import State
-from jobs.ledger.breakers import ARE_BREAKERS_WANTED
+from jobs.ledger.breakers import ARE_BREAKERS_WANTED, is_probe_wanted
 from jobs.ledger.hold import NEEDS_NEWER_CODE
 from jobs.ledger.maintain import DUE, undispatched
 from jobs.ledger.sql import dialect, rows
@@ -20,6 +20,7 @@ class Work:
             `undispatched`: queued jobs without a message, for longer than their process should take;
             `held`: jobs that wait for newer code;
             `breakers`: one that is not closed, or holds jobs back;
+            `probes`: a breaker that may be probed, and holds back jobs that could;
             `ended`: a pause whose time is over;
             `lines`: limits for which jobs may stand in line.
         paused: the names of the paused queues.
@@ -43,6 +44,7 @@ def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
         f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({job} {undispatched(sql)})"
         f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE})"
         f" UNION ALL SELECT 'breakers', '' WHERE {ARE_BREAKERS_WANTED}"
+        f" UNION ALL SELECT 'probes', '' WHERE {is_probe_wanted(sql)}"
         f" UNION ALL SELECT 'ended', '' WHERE EXISTS (SELECT 1 FROM jobs_queue WHERE paused_until <= {sql.now})"
         f" OR EXISTS (SELECT 1 FROM jobs_flow_rule WHERE paused_until <= {sql.now})"
         " UNION ALL SELECT 'lines', '' WHERE EXISTS (SELECT 1 FROM jobs_flow_rule WHERE has_line)"

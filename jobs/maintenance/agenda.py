@@ -18,11 +18,11 @@ class Agenda:
     Args:
         pauses: told which queues are paused.
         refused: returns the queues that the broker refuses just now.
-        in_line: told whether jobs may stand in line for a limit.
+        may_begin: told whether jobs that wait without a message may begin: in line for a limit, or as probes.
     """
 
-    def __init__(self, pauses: Pauses, refused: Callable[[], Sequence[str]], in_line: Callable[[bool], None]) -> None:
-        self._pauses, self._refused, self._in_line = pauses, refused, in_line
+    def __init__(self, pauses: Pauses, refused: Callable[[], Sequence[str]], may_begin: Callable[[bool], None]) -> None:
+        self._pauses, self._refused, self._may_begin = pauses, refused, may_begin
         self._looks = 0
         self._found: set[str] = set()
 
@@ -34,7 +34,7 @@ class Agenda:
             self._found.add("letters")
         self._looks += 1
         self._pauses.follow(work.paused)
-        self._in_line("lines" in work.kinds)
+        self._may_begin(not work.kinds.isdisjoint({"lines", "probes"}))
         return False
 
     def duty(self, name: str, found: str, run: Callable[[], bool]) -> Duty:

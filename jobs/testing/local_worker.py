@@ -54,9 +54,9 @@ class LocalWorker:
             found += claim_waiting(task, queue, [new_lease() for _ in range(missing)], **self._claims())
         return self._reserve(found)
 
-    def claim_from_lines(self, queues: Sequence[str]) -> list[ReservedJob]:
-        """Claim a job that waits in the line of a limit, where one may begin."""
-        return self._reserve(flow.claim_from_lines([new_lease()], self._claimant(queues)))
+    def claim_held(self, queues: Sequence[str]) -> list[ReservedJob]:
+        """Claim a job that waits in the line of a limit, or to probe, where one may begin."""
+        return self._reserve(self.recorder.breakers.claim_held([new_lease()], self._claimant(queues)))
 
     def adopt(self, row: NewJob) -> list[ReservedJob]:
         """Write the row of a foreign message, and claim it where it is due."""

@@ -64,7 +64,7 @@ def _claimed(worker: LocalWorker, queue: str | None) -> Iterator[Sequence[Reserv
             if jobs := worker.claim(job_id):
                 found = True
                 yield jobs
-        if jobs := worker.claim_from_lines(_queues(queue)):
+        if jobs := worker.claim_held(_queues(queue)):
             found = True
             yield jobs
         if not found:

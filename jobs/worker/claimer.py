@@ -41,6 +41,7 @@ class Claimer:
         self._ledger: LedgerThread
         self._backlog: Backlog
         self._redispatch: Callable[[Sequence[uuid.UUID]], None]
+        self._look_first: Callable[[], None]
         self._asked = 0
         self._is_to_ask = self._is_ended = False
 
@@ -50,6 +51,7 @@ class Claimer:
         ledger: "LedgerThread",
         redispatch: Callable[[Sequence[uuid.UUID]], None],
         release: Callable[[Sequence[ReservedJob]], None],
+        look_first: Callable[[], None],
     ) -> None:
         """Claim for this pool from this ledger.
 
@@ -58,7 +60,9 @@ class Claimer:
             ledger: claims.
             redispatch: has jobs sent again whose message this worker has used up.
             release: puts claimed jobs back into their queue.
+            look_first: asks for jobs that wait without a message (`ask_lines`), where it is time for that.
         """
+        self._look_first = look_first
         self._pool, self._ahead, self._ledger, self._redispatch = pool, Lookahead(pool), ledger, redispatch
         self._backlog = Backlog(redispatch, release, self._main, self._turn)
 
@@ -82,6 +86,7 @@ class Claimer:
         if self._pool.free:
             self._backlog.settle_passed_on()
         self._feed()
+        self._look_first()
         self._ask()
         self._ahead.set_prefetch(self._consumer)
 

@@ -55,7 +55,7 @@ class Engine:
         )
         self.lines = Lines(consumer, self.claimer, self._ledger)
         self._dead_letters = DeadLetters(self._ledger.record)
-        self.claimer.serve(self.pool, self._ledger, self._redispatch, self._ledger.release)
+        self.claimer.serve(self.pool, self._ledger, self._redispatch, self._ledger.release, self.lines.look_first)
         self.pool.serve(consumer.pool)
         reports.serve(self._reported)
 

@@ -56,7 +56,7 @@ class LedgerThread(threading.Thread):
         recorder: writes ends.
         dead: takes ends whose dead letters are to be sent first.
         answered: told what was claimed.
-        lines: claims jobs that wait in line.
+        lines: claims jobs that wait without a message.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class LedgerThread(threading.Thread):
         self._wakeup.set()
 
     def claim_from_lines(self, leases: Sequence[str], queues: Collection[str]) -> None:
-        """Claim jobs of these queues that wait in line, as many as may begin."""
+        """Claim jobs of these queues that wait in line, or to probe, as many as may begin."""
         self._lines.ask(leases, queues)
         self._wakeup.set()
 
@@ -222,7 +222,7 @@ class LedgerThread(threading.Thread):
         if not self._is_prepared:
             self._prepare()
             self._is_prepared = True
-        self._lines.claim()
+        self._lines.claim(self._recorder.breakers)
         if self._in_doubt:
             self._claim(self._in_doubt, again=True)
             self._in_doubt = []

@@ -1,4 +1,4 @@
-"""Jobs that wait in line for a limit: when a worker looks whether one may begin, and how it claims them."""
+"""Jobs that wait without a message, in line for a limit or to probe: when a worker looks whether one may begin."""
 
 import time
 from collections import deque
@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.conf import conf
-from jobs.flow import claim as flow
+from jobs.flow.breakers import Breakers
+from jobs.flow.claim import Worker
 from jobs.ledger.claims import Claimed, under
 from jobs.worker.claimer import Claimer
 
@@ -24,20 +25,25 @@ class Lines:
     def __init__(self, consumer: Any, claimer: Claimer, ledger: "LedgerThread") -> None:
         self._pauses, self._claimer, self._ledger = consumer.pauses, claimer, ledger
         self._is_asked = self._has_more = self._are_there = False
-        self._next_at = time.monotonic()
+        self._next_at = self._first_at = time.monotonic()
 
     def may_move(self, job: Claimed) -> bool:
         """Return whether the end of this job lets another begin: its place is free, or there is room for more."""
         return job.begins_in is not None or self._has_more
 
     def note(self, are_there: bool) -> None:
-        """Take note whether jobs may stand in any line: else nobody need look. Any thread may call it."""
+        """Take note whether jobs may stand in any line, or probe: else nobody need look. Any thread may call it."""
         self._are_there = are_there
 
     def look_now(self) -> None:
         """Ask the ledger, if there is room: something has moved."""
         self._next_at, self._are_there = 0.0, True
         self.look()
+
+    def look_first(self) -> None:
+        """Ask the ledger before messages have the room that there is, which a flood of them would always have."""
+        if time.monotonic() >= self._first_at:
+            self.look()
 
     def look(self) -> None:
         """Ask the ledger, if it is time and there is room."""
@@ -46,6 +52,8 @@ class Lines:
             return
         if leases := self._claimer.ask_lines():
             self._is_asked = True
+            # Next time messages go first, for as long.
+            self._first_at = time.monotonic() + LOOK_EVERY
             self._ledger.claim_from_lines(leases, queues)
 
     def answered(self, leases: Sequence[str], claimed: Sequence[Claimed]) -> None:
@@ -57,7 +65,7 @@ class Lines:
 
 
 class LineClaims:
-    """Claims of jobs that wait in line, in the ledger's thread; any thread may ask.
+    """Claims of jobs that wait without a message, in the ledger's thread; any thread may ask.
 
     Args:
         hostname: the worker's name.
@@ -77,7 +85,7 @@ class LineClaims:
         """Have jobs of these queues claimed, as many as may begin."""
         self._asked.append((leases, queues))
 
-    def claim(self) -> None:
+    def claim(self, breakers: Breakers) -> None:
         """Claim what was asked for. Raises the database's errors; then it is to be called again."""
         while self._in_doubt:
             self._answered(self._in_doubt[0], under(self._in_doubt[0]))
@@ -86,6 +94,6 @@ class LineClaims:
             leases, queues = self._asked.popleft()
             # In doubt from here on, until there is an answer.
             self._in_doubt.append(leases)
-            claimed = flow.claim_from_lines(leases, flow.Worker(self._hostname, queues, conf().lease_seconds))
+            claimed = breakers.claim_held(leases, Worker(self._hostname, queues, conf().lease_seconds))
             self._in_doubt.remove(leases)
             self._answered(leases, claimed)

@@ -127,3 +127,20 @@ def test_a_probe_that_is_killed_is_followed_by_another(
     server.gate.open()
     assert set(ended(*jobs, seconds=60)) == {"succeeded"}
     once_each(effects, [f"{name} done" for name in ("one", "two", "three", *NAMES)])
+
+
+@pytest.mark.parametrize("database, pool", [("postgres", "prefork")], indirect=["database"])
+def test_a_probe_passes_by_thousands_of_jobs_that_wait_in_the_same_queue(
+    server: Server, waiting: tuple[list[Worker], list[Job]]
+) -> None:
+    _, jobs = waiting
+    asked = len(server.asked())
+    tasks.lasting.delay_many([("flood", 0.05)] * 5000)
+    flood = Job.objects.filter(task=tasks.lasting.name)
+    wait_for(lambda: flood.filter(state=State.SUCCEEDED).count() > 20, 30, what="the flood to run")
+    server.comes_back()
+    wait_for(lambda: len(server.asked()) > asked, 20, what="a probe")
+    assert flood.filter(state=State.QUEUED).count() > 1000
+    server.gate.open()
+    flood.filter(state=State.QUEUED).delete()
+    assert set(ended(*jobs)) == {"succeeded"}

@@ -10,6 +10,7 @@ from celery import current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from jobs import Batch, Breaker, Cancel, Permanent, Snooze, job
 from jobs.core.breaker import BreakerState
@@ -20,9 +21,10 @@ from jobs.flow import breakers as flow
 from jobs.flow.claim import Worker, claim_from_lines
 from jobs.flow.declared import declare
 from jobs.ledger import breakers, hold, maintain
-from jobs.ledger.enqueue import adopt
+from jobs.ledger.enqueue import adopt, insert_many
 from jobs.ledger.work import find_work
-from jobs.models import BreakerChange, CircuitBreaker, Job
+from jobs.models import BreakerChange, CircuitBreaker, FlowRule, Job
+from jobs.operations.actions import pause_queue, resume_queue
 from jobs.worker.deliveries import new_lease
 from tests.jobs.delivery import InThisProcess
 from tests.jobs.locks import elsewhere, never_waiting
@@ -58,6 +60,11 @@ def in_a_batch(batch: Batch[str]) -> None:
     """Succeed."""
 
 
+@job(name="tests.breakers.owned", breaker="tests.patient", tenant="tenant")
+def owned(tenant: str) -> None:
+    """Be somebody's, and succeed."""
+
+
 @job(name="tests.breakers.free")
 def free() -> None:
     """Need nothing."""
@@ -90,6 +97,12 @@ def standing(job: Job) -> tuple[str, int, str | None]:
 def due(breaker: Breaker = PATIENT) -> None:
     """Let the time of the next probe come."""
     CircuitBreaker.objects.filter(pk=breaker.name).update(next_probe_at=timezone.now() - timedelta(seconds=1))
+
+
+def probe(worker: InThisProcess) -> None:
+    """Let the worker run the job that probes."""
+    [begun] = worker.claim_held(["default"])
+    worker.record(worker.run(begun))
 
 
 WAITS = (State.QUEUED, 0, HeldBy.BREAKER)
@@ -201,8 +214,7 @@ def test_a_probe_whose_worker_is_gone_is_followed_by_another(worker: InThisProce
     Job.objects.filter(pk=lost.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     [overdue] = maintain.overdue(10)
     assert maintain.take_over(overdue, "f" * 32, 10)
-    assert flow.look_after() == (["default"], False)
-    InThisProcess().deliver(waits.id)
+    probe(InThisProcess())
     assert standing(waits)[0] == State.SUCCEEDED
     assert state(PATIENT) == BreakerState.CLOSED
 
@@ -221,14 +233,54 @@ def test_of_a_batch_one_job_probes(worker: InThisProcess) -> None:
     assert [one.job.id for one in worker.claim(jobs[0].id)] == [jobs[0].id]
 
 
-def test_a_job_that_is_let_go_on_to_probe_is_alone_for_a_while(worker: InThisProcess) -> None:
+def test_the_most_urgent_that_is_held_back_probes_and_waits_for_no_message(worker: InThisProcess) -> None:
     opened(worker)
-    worker.deliver(*(one.id for one in enqueued(patient, times=3)))
-    assert flow.look_after() == ([], False)
+    jobs = enqueued(patient, times=3)
+    worker.deliver(*(one.id for one in jobs))
+    Job.objects.filter(pk=jobs[2].pk).update(priority=9)
+    # Thousands may wait in the same queue, and be more urgent.
+    insert_many([new_job(task=free.name, priority=9, id=uuid7()) for _ in range(5000)])
+    assert worker.claim_held(["default"]) == []
+    assert "probes" not in find_work(3, []).kinds
     due()
-    assert flow.look_after() == (["default"], False)
-    assert flow.look_after() == ([], False)
+    assert "probes" in find_work(3, []).kinds
+    [begun] = worker.claim_held(["default"])
+    assert begun.job.id == jobs[2].id
+    assert InThisProcess().claim_held(["default"]) == []
     assert Job.objects.filter(held_by=HeldBy.BREAKER).count() == 2
+    worker.record(worker.run(begun))
+    assert state(PATIENT) == BreakerState.CLOSED
+
+
+def test_a_probe_is_of_a_queue_that_the_worker_takes_and_nobody_has_paused(worker: InThisProcess) -> None:
+    opened(worker)
+    [waits] = enqueued(patient)
+    worker.deliver(waits.id)
+    due()
+    pause_queue("default", actor="ann")
+    for queues in ([], ["other"], ["default"]):
+        assert worker.claim_held(queues) == []
+        CircuitBreaker.objects.update(probe_sent_at=None)
+    assert standing(waits) == WAITS
+    resume_queue("default", actor="ann")
+    assert len(worker.claim_held(["default"])) == 1
+
+
+def test_a_tenants_job_probes_whosever_turn_it_is(worker: InThisProcess) -> None:
+    opened(worker)
+    [read, held] = [owned.delay(tenant).job for tenant in ("small", "small")]
+    for tenant in ("big", "small"):
+        insert_many([new_job(task=free.name, tenant=tenant, priority=9, id=uuid7()) for _ in range(5)])
+    worker.deliver(held.id)
+    assert standing(held) == WAITS
+    due()
+    [begun] = worker.claim(read.id)
+    assert begun.job.id == read.id
+    worker.record(worker.run_calls([[begun]]))
+    CircuitBreaker.objects.update(state=BreakerState.OPEN, opened_at=timezone.now(), next_probe_at=timezone.now())
+    due()
+    [begun] = worker.claim_held(["default"])
+    assert begun.job.id == held.id
 
 
 def test_jobs_go_on_in_slices_the_most_urgent_first(worker: InThisProcess) -> None:
@@ -373,10 +425,27 @@ def test_a_job_in_line_for_a_limit_waits_for_its_breaker_and_probes(worker: InTh
     assert flow.look_after() == ([], False)
     assert standing(in_line) == WAITS
     due()
-    assert flow.look_after() == (["default"], False)
-    worker.deliver(in_line.id)
+    probe(worker)
     assert standing(in_line)[0] == State.SUCCEEDED
     assert state(PATIENT) == BreakerState.CLOSED
+
+
+@pytest.mark.usefixtures("limits")
+def test_a_job_that_its_limit_keeps_from_probing_is_held_back_as_before(worker: InThisProcess) -> None:
+    [waits] = enqueued(limited)
+    opened(InThisProcess())
+    worker.deliver(waits.id)
+    FlowRule.objects.filter(name=limited.name).update(paused_at=timezone.now())
+    due()
+    assert worker.claim_held(["default"]) == []
+    assert standing(waits) == WAITS
+    assert state(PATIENT) == BreakerState.OPEN
+    FlowRule.objects.update(paused_at=None)
+    # It is tried again in a while.
+    assert worker.claim_held(["default"]) == []
+    CircuitBreaker.objects.update(probe_sent_at=timezone.now() - timedelta(seconds=flow.PROBE_PATIENCE))
+    probe(worker)
+    assert standing(waits)[0] == State.SUCCEEDED
 
 
 @pytest.mark.usefixtures("limits")

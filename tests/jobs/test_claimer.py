@@ -89,8 +89,14 @@ class Worker:
         )
         self.consumer = consumer
         self.claimer = Claimer(current_app, consumer, MainThread(None), self.reserved, Events(consumer))
+        #: Leases with which jobs were asked for that wait without a message, while it is time for that.
+        self.is_time, self.from_lines = False, list[str]()
         self.claimer.serve(
-            cast("Any", self.pool), cast("Any", self.ledger), self.redispatched.extend, self.released.extend
+            cast("Any", self.pool),
+            cast("Any", self.ledger),
+            self.redispatched.extend,
+            self.released.extend,
+            lambda: self.from_lines.extend(self.claimer.ask_lines() if self.is_time else ()),
         )
 
     def message(self, name: str, jobs: int = 1) -> list[Wanted]:
@@ -145,6 +151,20 @@ def test_of_jobs_that_nobody_knows_one_is_claimed_for_each_free_process() -> Non
     worker.message("chunk", 50)
     assert len(worker.ledger.asked) == 3
     assert set(worker.reserved.leases()) == {wanted.lease_id for wanted in worker.ledger.asked}
+
+
+def test_what_waits_without_a_message_is_asked_for_before_a_flood_of_messages_has_all_the_room() -> None:
+    worker = Worker()
+    worker.message("chunk", 50)
+    first = list(worker.ledger.asked)
+    worker.is_time = True
+    worker.answer(first, [taken(one.lease_id) for one in first])
+    # Both processes are busy, and then free again.
+    assert (len(worker.pool.given), worker.from_lines) == (2, [])
+    worker.pool.given = []
+    worker.claimer.look()
+    assert len(worker.from_lines) == 2
+    assert worker.ledger.asked == first
 
 
 def test_a_pool_that_is_busy_with_slow_jobs_claims_none_ahead() -> None:
