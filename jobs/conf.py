@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -79,14 +80,14 @@ def conf() -> JobsConf:
 
 def queue_limits() -> Mapping[str, Limit]:
     """Return the limits of queues (`JOBS_LIMITS`). Raises ImproperlyConfigured for what is none."""
-    said: Mapping[str, str] = getattr(settings, "JOBS_LIMITS", {})
+    said = _by_queue("JOBS_LIMITS")
     found = {}
     for queue, figures in said.items():
         try:
             if not is_queue_name(queue):
                 raise ValueError(f"{queue!r} is no queue's name: it must be {RULE}")
             found[queue] = Limit.read(figures)
-        except ValueError as exc:
+        except (TypeError, ValueError) as exc:
             raise ImproperlyConfigured(f"JOBS_LIMITS={queue}={figures} is not valid: {exc}.") from None
     return found
 
@@ -97,7 +98,7 @@ def queue_weights() -> Mapping[str, float]:
     Raises:
         ImproperlyConfigured: one is no weight, or no queue can be called so.
     """
-    weights: Mapping[str, float] = getattr(settings, "JOBS_QUEUE_WEIGHTS", {})
+    weights = _by_queue("JOBS_QUEUE_WEIGHTS")
     for queue, weight in weights.items():
         if not is_queue_name(queue):
             raise ImproperlyConfigured(
@@ -109,6 +110,14 @@ def queue_weights() -> Mapping[str, float]:
                 f"JOBS_QUEUE_WEIGHTS={queue}={weight} is not valid: it must be a number from {LEAST:g} to {MOST:g}."
             )
     return weights
+
+
+def _by_queue(name: str) -> Mapping[Any, Any]:
+    """Return a setting that says something of queues by their names. Raises ImproperlyConfigured where it does not."""
+    said = getattr(settings, name, {})
+    if not isinstance(said, Mapping):
+        raise ImproperlyConfigured(f"{name}={said!r} is not valid: it must be a mapping by the names of queues.")
+    return said
 
 
 def encryption_keys() -> tuple[str, ...]:

@@ -54,7 +54,8 @@ class Breaker:
     longest_pause: float = 600.0
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(str(self.name)):
+        name: object = self.name
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise InvalidOption(f"Breaker: name={self.name!r} is not valid: it must be {NAME_RULE}.")
         for field in ("failures", "minimum"):
             value = getattr(self, field)

@@ -19,6 +19,9 @@ AHEAD_SECONDS = 1.0
 #: The most that a burst or a concurrency can be: what a database's integer holds.
 MOST_JOBS = 2**31 - 1
 
+#: Rates are written with nine digits before the point at most.
+_MOST_RATE = 10**9
+
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 RULE = "a number above zero and a unit, such as 100/s, 10/m or 1/h"
@@ -43,7 +46,8 @@ class Rate:
     @classmethod
     def read(cls, value: object) -> "Rate":
         """Return what `100/s` says, or a plain number, which is by the second as in Celery. Raises ValueError."""
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        # Beyond that no rate is either; a whole number may have more digits than a float can.
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _MOST_RATE:
             value = f"{value:f}/s"
         match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)/([smh])", value) if isinstance(value, str) else None
         if match is None or float(match[1]) <= 0:
@@ -69,6 +73,11 @@ def is_rate(value: object) -> bool:
     return True
 
 
+def _is_count(text: str) -> bool:
+    """Return whether this is a whole number of jobs, one or more."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MOST_JOBS)) and 1 <= int(text) <= MOST_JOBS
+
+
 class Limit(NamedTuple):
     """A limit's figures.
 
@@ -85,18 +94,32 @@ class Limit(NamedTuple):
     is_per_key: bool = False
 
     @classmethod
-    def read(cls, text: str) -> "Limit":
-        """Return what `100/s burst:20 concurrency:5` says. Raises ValueError where it says something else."""
-        rate, figures = None, {"burst": 1, "concurrency": 0}
+    def read(cls, text: object) -> "Limit":
+        """Return what `100/s burst:20 concurrency:5` says.
+
+        Raises:
+            TypeError: it is no text.
+            ValueError: it says something else, or nothing.
+        """
+        if not isinstance(text, str):
+            raise TypeError("it is no text such as '100/s burst:20 concurrency:5'")
+        rate: str | None = None
+        figures: dict[str, int] = {}
         for word in text.split():
             name, colon, number = word.partition(":")
+            if name in figures or (not colon and rate is not None):
+                raise ValueError(f"{word!r} is the second figure of its sort: a limit has one")
             if not colon:
                 rate = str(Rate.read(word))
-            elif name in figures and number.isascii() and number.isdigit() and 1 <= int(number) <= MOST_JOBS:
+            elif name in {"burst", "concurrency"} and _is_count(number):
                 figures[name] = int(number)
             else:
                 raise ValueError(f"{word!r} is no figure: it must be a rate, burst:NUMBER or concurrency:NUMBER")
-        return cls(rate, figures["burst"], figures["concurrency"] or None)
+        if rate is None and "concurrency" not in figures:
+            raise ValueError("it limits nothing: it must have a rate such as 100/s, or concurrency:NUMBER")
+        if rate is None and "burst" in figures:
+            raise ValueError("burst: says nothing without a rate, whose jobs may begin together")
+        return cls(rate, figures.get("burst", 1), figures.get("concurrency"))
 
     def __str__(self) -> str:
         figures = [

@@ -102,6 +102,9 @@ class JobOptions(TaskOptions, total=False):
     batch_wait: float
 
 
+#: The largest `batch`: a worker claims so many jobs at one moment, and holds them in memory.
+LARGEST_BATCH = 10_000
+
 #: The longest `batch_wait`, in seconds.
 LONGEST_WAIT = 300
 
@@ -256,7 +259,10 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "key": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
     "breaker": (lambda value: value is None or isinstance(value, (Breaker, str)), "a Breaker, or the name of one"),
     "tenant": (lambda value: value is None or is_key(value), f"{KEY_RULE}, or None"),
-    "batch": (lambda value: type(value) is int and value >= 2, "a whole number, two or more"),
+    "batch": (
+        lambda value: type(value) is int and 2 <= value <= LARGEST_BATCH,
+        f"a whole number from 2 to {LARGEST_BATCH:,}",
+    ),
     "batch_wait": (
         lambda value: _number(value) and 0 < cast("float", value) <= LONGEST_WAIT,
         f"seconds above zero, at most {LONGEST_WAIT}",

@@ -9,10 +9,12 @@ from typing import Any, cast
 import pytest
 from celery import current_app
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.test import override_settings
 
-from jobs import EnqueueError, InvalidArguments, InvalidOption, JobTask, job
-from jobs.conf import conf
+from jobs import Breaker, EnqueueError, InvalidArguments, InvalidOption, JobTask, job
+from jobs.conf import conf, queue_limits, queue_weights
 from jobs.models import Job
 from tests.jobs.wire import queue_length
 from tests.servers import Valkey
@@ -227,6 +229,9 @@ def test_the_limit_of_a_body_is_the_settings(monkeypatch: pytest.MonkeyPatch) ->
         conf.cache_clear()
 
 
+#: What is no number of jobs, and no number of seconds, whatever it is a number of.
+NO_NUMBERS = (True, float("nan"), float("inf"), -float("inf"), 10**400)
+
 DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown option": ({"retries": 3}, r"no option 'retries'\. It takes: .*max_retries"),
     "a queue with a space": ({"queue": "a b"}, r"queue='a b' .*letters, digits"),
@@ -247,6 +252,35 @@ DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a rate of nothing": ({"public_rate": "0/h"}, r"public_rate='0/h' .*a number above zero and a unit"),
     "a rate without a unit": ({"public_rate": 100}, r"public_rate=100 .*such as 10/s"),
     "a rate by the week": ({"public_rate": "5/w"}, r"public_rate='5/w' .*5000/d"),
+    **{
+        f"{name}={value!r:.20}": ({name: value}, rf"{name}=.* is not valid: it must be")
+        for name, values in {
+            "rate_limit": ("10/fortnight", "10", "1e3/s", " 10/s", "٣/s", "0/s", "-1/s", "", 0, -1, *NO_NUMBERS),
+            "burst": (0, -1, 2.5, 2**31, "5", *NO_NUMBERS),
+            "concurrency": (0, -1, 2.5, 2**31, "5", *NO_NUMBERS),
+            "batch": (1, 0, -2, 2.0, 10_001, "5", *NO_NUMBERS),
+            "batch_wait": (0, -1, 300.5, "5", *NO_NUMBERS),
+            "key": ("", "{", "{}", "{0}", "two words", 7, True),
+            "tenant": ("", "{", "{}", "{0}", "two words", 7, True),
+            "breaker": (7, True, ["smtp"]),
+        }.items()
+        for value in values
+    },
+    **{
+        f"{name}={value!r:.20}": ({"unique": True, name: value}, rf"{name}=.* is not valid: it must be")
+        for name, values in {
+            "within": (0, -1, "5", *NO_NUMBERS),
+            "max_delay": (0, -1, "5", *NO_NUMBERS),
+            "until": ("", "ended", True, 5),
+            "replace": ("kwargs", ("args",), (1,), True),
+        }.items()
+        for value in values
+    },
+    "a burst of nothing": ({"burst": 5}, r"burst= says nothing without rate_limit="),
+    "a wait without a batch": ({"batch_wait": 5}, r"batch_wait= says nothing without batch="),
+    "a window without a key": ({"within": 5}, r"within=5 says nothing without unique="),
+    "a longest delay of nothing": ({"unique": True, "max_delay": 5}, r"max_delay=5 needs replace=\('run_at',\)"),
+    "a breaker that nobody declared": ({"breaker": "nobody"}, r"breaker='nobody' is not declared"),
     "a name for an exception": ({"autoretry_for": ("OSError",)}, r"autoretry_for=\('OSError',\) .*exception classes"),
     "one exception": ({"dont_autoretry_for": OSError}, r"dont_autoretry_for=.*tuple of exception classes"),
 }
@@ -258,3 +292,84 @@ def test_a_declaration_that_cannot_be(options: dict[str, Any], words: str) -> No
     with pytest.raises(InvalidOption, match=words):
         cast("Any", job)(**options)(lambda: None)
     assert set(current_app.tasks) == before
+
+
+@pytest.mark.parametrize("option", ["key", "tenant"])
+@pytest.mark.parametrize("value", ["nobody", "{nobody}", "{first}:{nobody[0]}"])
+def test_a_key_or_tenant_that_is_no_argument_is_refused_at_import(option: str, value: str) -> None:
+    def takes(first: str) -> None: ...
+
+    with pytest.raises(InvalidOption, match=rf"{option}='.*' is not valid: 'nobody' is no argument of .*: first\."):
+        cast("Any", job)(name="tests.bad_input.takes", **{option: value})(takes)
+    assert "tests.bad_input.takes" not in current_app.tasks
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["within", "max_delay"])
+@pytest.mark.parametrize("value", [0, -1, "5", *NO_NUMBERS], ids=lambda value: f"{value!r:.20}")
+def test_a_call_that_is_unique_for_no_time_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=f"{name}=.* is not valid: it must be seconds above zero"):
+        note.apply_async(("x",), unique="k", **{name: value})
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [
+        ({"email": ""}, "it limits nothing"),
+        ({"email": "burst:5"}, "it limits nothing"),
+        ({"email": "burst:5 concurrency:2"}, "burst: says nothing without a rate"),
+        ({"email": "10/s 20/s"}, "'20/s' is the second figure of its sort"),
+        ({"email": "concurrency:2 concurrency:3"}, "'concurrency:3' is the second figure"),
+        ({"email": "concurrency:2147483648"}, "is no figure"),
+        ({"email": "concurrency:" + "9" * 5000}, "is no figure"),
+        ({"email": "concurrency:٣"}, "is no figure"),
+        ({"email": "nan/s"}, "'nan/s' is no rate"),
+        ({"email": 10}, "it is no text such as"),
+        ({"email": None}, "it is no text such as"),
+        ({"a b": "10/s"}, "'a b' is no queue's name"),
+        ({7: "10/s"}, "7 is no queue's name"),
+        ("email=10/s", "it must be a mapping"),
+    ],
+)
+def test_a_setting_of_limits_that_are_none_is_refused(said: Any, words: str) -> None:
+    with override_settings(JOBS_LIMITS=said), pytest.raises(ImproperlyConfigured, match=words) as refused:
+        queue_limits()
+    assert str(refused.value).startswith("JOBS_LIMITS")
+
+
+@pytest.mark.parametrize("weight", [0, -1, 0.001, 101, "3", None, *NO_NUMBERS], ids=lambda value: f"{value!r:.20}")
+def test_a_setting_of_weights_that_are_none_is_refused(weight: Any) -> None:
+    with (
+        override_settings(JOBS_QUEUE_WEIGHTS={"email": weight}),
+        pytest.raises(ImproperlyConfigured, match=r"JOBS_QUEUE_WEIGHTS=email=.* is not valid: it must be a number"),
+    ):
+        queue_weights()
+
+
+@pytest.mark.parametrize("said", ["email=3", 3, None, ["email"]])
+def test_a_setting_of_weights_that_is_no_mapping_is_refused(said: Any) -> None:
+    with override_settings(JOBS_QUEUE_WEIGHTS=said), pytest.raises(ImproperlyConfigured, match="must be a mapping"):
+        queue_weights()
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        (field, value)
+        for field, values in {
+            "failures": (0, -1, 2.5, "5"),
+            "minimum": (0, -1, 2.5, "5"),
+            "ratio": (0, -0.5, 1.5, "1", *NO_NUMBERS[1:]),
+            "window": (0, -1, "5", 86_401, *NO_NUMBERS),
+            "pause": (0, -1, "5", 86_401, *NO_NUMBERS),
+            "longest_pause": (0, -1, "5", 86_401, *NO_NUMBERS),
+            "name": ("", "Smtp", "a b", "x" * 51, 7, None),
+        }.items()
+        for value in values
+    ],
+    ids=lambda value: f"{value!r:.20}",
+)
+def test_a_figure_that_no_breaker_can_have_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=rf"{field}=.* is not valid: it must be"):
+        Breaker(**{"name": "tests.bad_input", field: value})
