@@ -5,12 +5,14 @@ import sys
 import textwrap
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import watchfiles
 
 from project import broken_code
 from project.embedded.manager import Manager, Part, PartFailed
+from project.embedded.parts import migration
 
 #: Longer than it takes to load the project; code that waits for something while it is loaded takes for ever.
 CHECK_SECONDS = 60.0
@@ -68,6 +70,8 @@ def _is_code(_: watchfiles.Change, path: str) -> bool:
 class Reloader:
     """Restarts parts when code has changed, unless it cannot run: then the old ones go on, and everybody is told.
 
+    Where a migration has changed, the database is brought up to date before.
+
     Args:
         base: the project's folder.
         var: where pages look for what is wrong with the code.
@@ -104,6 +108,9 @@ class Reloader:
         check = Part("check", [sys.executable, "-m", "project.embedded.preflight"], quiet=True)
         try:
             self._manager.run_to_end(check, seconds=CHECK_SECONDS)
+            if any("migrations" in Path(name).parts for name in self._changed):
+                # As at the start: the new code may need what they bring, and the old one works with it.
+                self._manager.run_to_end(replace(migration(), quiet=True))
         except PartFailed as exc:
             # Its first line tells of the check, those that follow of the code.
             said = textwrap.dedent(str(exc).partition("\n")[2]) or str(exc)

@@ -40,6 +40,14 @@ def slow() -> None:
         time.sleep(0.05)
 """
 
+MIGRATION = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("posts", "{after}")]
+    operations = [migrations.RunSQL("{statement}")]
+"""
+
 
 def living(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Return those that still run; one that only waits for init to take note of its end does not."""
@@ -279,6 +287,17 @@ def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Pa
     wait_for(lambda: up.said().count("worker runs the changed code.") > said, 40)
     listed = up.beside(sys.executable, "manage.py", "jobs", "list", "--task", "mail.tasks.slow")
     assert re.search(r"succeeded +mail\.tasks\.slow +email +1/6", listed.stdout), listed
+
+    # Another branch brings a migration, which its code cannot do without.
+    folder, before = copy / "posts" / "migrations", workers()
+    migration, after = folder / "9000_noted.py", max(path.stem for path in folder.glob("0*.py"))
+    migration.write_text(MIGRATION.format(after=after, statement="CREATE nonsense"))
+    wait_for(lambda: 'near "nonsense": syntax error' in up.said(), 40, what="the fault to be noticed")
+    assert "near &quot;nonsense&quot;: syntax error" in up.get("/posts/")[1]
+    assert workers() == before
+    migration.write_text(MIGRATION.format(after=after, statement="CREATE TABLE posts_noted (note text)"))
+    wait_for(lambda: up.said().count("Restarting web, worker, beat") == 3, 40)
+    assert "[X] 9000_noted" in up.beside(sys.executable, "manage.py", "showmigrations", "posts").stdout
     assert up.stop(signal.SIGINT) == 0
 
 
