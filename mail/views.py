@@ -23,4 +23,5 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "mail/unsubscribe_refused.html", {"reason": exc}, status=HTTPStatus.NOT_FOUND)
     if request.method == "POST":
         unsubscribing.unsubscribe(address)
-    return render(request, "mail/unsubscribe.html", {"address": address, "done": request.method == "POST"})
+    done = bool(unsubscribing.unsubscribed([address]))
+    return render(request, "mail/unsubscribe.html", {"address": address, "done": done})

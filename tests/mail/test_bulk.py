@@ -266,6 +266,7 @@ def test_looking_at_the_link_unsubscribes_nobody_and_the_button_does(smtp: SmtpS
     assert "no-store" in page["Cache-Control"]
     for _ in range(2):
         assert "You get no more mailings" in client.post(path, {"List-Unsubscribe": "One-Click"}).content.decode()
+    assert "You get no more mailings" in client.get(path).content.decode()
     assert [row.address for row in Unsubscription.objects.all()] == ["jane@example.com"]
 
 
