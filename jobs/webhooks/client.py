@@ -3,9 +3,10 @@
 import math
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from email.utils import mktime_tz, parsedate_tz
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 
@@ -17,6 +18,9 @@ from jobs.webhooks.signing import headers as signed
 #: How long it may take to connect, and each time nothing comes, in seconds.
 SECONDS = 10.0
 
+#: How long a request may take in all once it is connected, in seconds, whatever comes meanwhile.
+MOST_SECONDS = 30.0
+
 #: The longest pause that is kept to where the other side asks for one, in seconds.
 LONGEST_PAUSE = 3600
 
@@ -24,23 +28,24 @@ LONGEST_PAUSE = 3600
 _PASSING = frozenset({408, 425, 429})
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+def post(url: str, body: bytes, headers: Mapping[str, str], *, most_seconds: float = MOST_SECONDS) -> int:
     """Send a body of JSON. Returns the status of the answer, which is not read any further.
 
     Raises:
         WebhookError: it was not taken; permanent where the other side refuses it, or may not be asked at all.
     """
     destination = resolve(url)
-    connection = _connection(destination)
-    try:
-        # The host is said as the URL has it, and not the address that was connected to.
-        connection.request("POST", destination.target, body, {"Content-Type": "application/json", **headers})
-        with closing(connection.getresponse()) as answer:
-            return _checked(destination, answer)
-    except (OSError, HTTPException) as exc:
-        raise WebhookError(f"{destination.host} did not take it: {type(exc).__name__}: {exc}.") from None
-    finally:
-        connection.close()
+    with closing(_socket(destination)) as plain, _in_time(destination, plain, most_seconds):
+        connection = _connection(destination, plain)
+        try:
+            # The host is said as the URL has it, and not the address that was connected to.
+            connection.request("POST", destination.target, body, {"Content-Type": "application/json", **headers})
+            with closing(connection.getresponse()) as answer:
+                return _checked(destination, answer)
+        except (OSError, HTTPException) as exc:
+            raise WebhookError(f"{destination.host} did not take it: {type(exc).__name__}: {exc}.") from None
+        finally:
+            connection.close()
 
 
 def post_signed(url: str, secret: str, key: str, body: bytes) -> int:
@@ -68,19 +73,45 @@ def as_outcome() -> Iterator[None]:
         raise
 
 
-def _connection(destination: Destination) -> HTTPConnection:
+@contextmanager
+def _in_time(destination: Destination, plain: socket.socket, seconds: float) -> Iterator[None]:
+    """Hang up after so many seconds: a byte now and then would hold the job, and in a thread nothing else ends it.
+
+    Raises:
+        WebhookError: that was so, whatever had come until then.
+    """
+    is_late = threading.Event()
+
+    def hang_up() -> None:
+        is_late.set()
+        with suppress(OSError):
+            twin.shutdown(socket.SHUT_RDWR)
+
+    # TLS takes the socket itself away.
+    with closing(plain.dup()) as twin:
+        timer = threading.Timer(seconds, hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            if is_late.is_set():
+                raise WebhookError(f"{destination.host} did not answer within {seconds:g} s.")
+
+
+def _connection(destination: Destination, plain: socket.socket) -> HTTPConnection:
     host, port = destination.host, destination.port
     if not destination.is_https:
         connection = HTTPConnection(host, port, timeout=SECONDS)
-        connection.sock = _socket(destination)
+        connection.sock = plain
         return connection
     context = ssl.create_default_context()
     connection = HTTPSConnection(host, port, timeout=SECONDS, context=context)
-    plain = _socket(destination)
     try:
         connection.sock = context.wrap_socket(plain, server_hostname=host)
     except OSError as exc:
-        plain.close()
         raise WebhookError(f"{host} did not agree on TLS: {exc}.") from None
     return connection
 
