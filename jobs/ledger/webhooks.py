@@ -87,6 +87,6 @@ def _read(value: Any, name: str) -> Any:
     sql = dialect()
     if value is None:
         return None
-    if name == "id" or name in {"group_id", "parent_id"}:
+    if name in {"id", "group_id", "parent_id"}:
         return sql.to_uuid(value)
     return sql.to_time(value) if name.endswith("_at") else value

@@ -2,10 +2,11 @@
 
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from jobs.core.queue_names import RULE, is_queue_name
@@ -40,8 +41,7 @@ def create(given: Mapping[str, Any], *, actor: str) -> Webhook:
         InvalidWebhook: what is given cannot be, or another webhook has the name.
     """
     webhook = Webhook(**checked(given), secret=new_secret(), created_by=actor[:200])
-    with transaction.atomic():
-        _refuse_taken(webhook)
+    with _named_alone(webhook), transaction.atomic():
         webhook.save(force_insert=True)
         record("add webhook", actor, told(webhook), 1)
     snapshot.forget()
@@ -60,8 +60,7 @@ def change(webhook: Webhook, given: Mapping[str, Any], *, actor: str, renews_sec
     if renews_secret:
         webhook.secret = new_secret()
         values["secret"] = webhook.secret
-    with transaction.atomic():
-        _refuse_taken(webhook)
+    with _named_alone(webhook), transaction.atomic():
         webhook.save(update_fields=list(values))
         record("change webhook", actor, {**told(webhook), **({"new secret": "yes"} if renews_secret else {})}, 1)
     snapshot.forget()
@@ -151,9 +150,13 @@ def told(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def _refuse_taken(webhook: Webhook) -> None:
-    if Webhook.objects.filter(name=webhook.name).exclude(pk=webhook.pk).exists():
-        raise _wrong("name", webhook.name, "must not be that of another webhook")
+@contextmanager
+def _named_alone(webhook: Webhook) -> Iterator[None]:
+    """Say of a name that another webhook has that it is taken."""
+    try:
+        yield
+    except IntegrityError:
+        raise _wrong("name", webhook.name, "must not be that of another webhook") from None
 
 
 def _name(value: Any) -> str:

@@ -166,6 +166,13 @@ def test_what_is_rolled_back_is_told_to_nobody(webhook: Make, valkey: Valkey) ->
         ({"tasks": ("mail.send",)}, "mailxsend", "email", "dead", False),
         ({"tasks": ("mail.sen?",)}, "mail.send", "email", "dead", False),
         ({"tasks": ("*",)}, "mail\nsend", "email", "dead", True),
+        ({"tasks": ("mail.*.send",)}, "mail.send", "email", "dead", False),
+        ({"tasks": ("a*a",)}, "a", "email", "dead", False),
+        ({"tasks": ("a**a",)}, "aa", "email", "dead", True),
+        ({"tasks": ("*b*a*",)}, "xaxbx", "email", "dead", False),
+        ({"tasks": ("*b*a*",)}, "xbxa", "email", "dead", True),
+        # As a regular expression it would take for ever.
+        ({"tasks": ("*a" * 100,)}, "a" * 199 + "b", "email", "dead", False),
         ({"queue": "email"}, "mail.send", "default", "dead", False),
         ({"queue": "email"}, "mail.send", "email", "dead", True),
         ({}, "jobs.cleanup", "maintenance", "dead", False),
