@@ -7,8 +7,10 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from django.conf import settings
 
@@ -63,13 +65,12 @@ class _Server:
     def __init__(self) -> None:
         self._link: socket.socket | None = None
 
-    def fork(self, log: Path, **request: object) -> Fork:
+    def fork(self, output: int, errors: int, **request: object) -> Fork:
         if self._link is None:
             self._link = self._start()
         told, answer = os.pipe()
         line = json.dumps(request).encode() + b"\n"
-        with log.open("ab") as output:
-            sent = socket.send_fds(self._link, [line], [output.fileno(), answer])
+        sent = socket.send_fds(self._link, [line], [output, errors, answer])
         self._link.sendall(line[sent:])
         os.close(answer)
         return Fork(told)
@@ -99,10 +100,29 @@ def python(module: str, *arguments: str, log: Path, environment: Mapping[str, st
     Its environment is ours with `environment` above it. What Python itself reads at its start (`PYTHONPATH`) comes too
     late for it: that needs `spawn`.
     """
+    with log.open("ab") as output:
+        return _begin(["-m", module, *arguments], {**os.environ, **environment}, output, output)
+
+
+def run(*arguments: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run `python arguments…` to its end in the project's directory, and return what it printed.
+
+    It has no other variables than `environment`, and no input.
+    """
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        code = _begin(arguments, environment, output, errors).wait()
+        said = []
+        for file in (output, errors):
+            file.seek(0)
+            said.append(file.read().decode())
+    return subprocess.CompletedProcess(arguments, code, *said)
+
+
+def _begin(arguments: Sequence[str], environment: Mapping[str, str], output: IO[bytes], errors: IO[bytes]) -> Fork:
     return _server.fork(
-        log,
-        module=module,
+        output.fileno(),
+        errors.fileno(),
         arguments=list(arguments),
-        environment={**os.environ, **environment},
+        environment=dict(environment),
         directory=str(settings.BASE_DIR),
     )

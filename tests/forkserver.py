@@ -1,4 +1,4 @@
-"""The program whose forks become `python -m …` at once: whatever needs none of our settings is loaded already.
+"""The program whose forks become `python …` at once: whatever needs none of our settings is loaded already.
 
 Half of what a worker costs is loading Celery, Django and what they need, and the tests start hundreds of processes.
 What it is asked, `tests.forks` says. It imports nothing of the project: what that makes when it is imported, such as
@@ -63,19 +63,20 @@ def main(link: socket.socket) -> None:
             os.read(woken, 1024)
             tell_of_ends(answers)
         if link.fileno() in ready:
-            request, fds, _, _ = socket.recv_fds(link, REQUEST_BYTES, 2)
+            request, fds, _, _ = socket.recv_fds(link, REQUEST_BYTES, 3)
             if not request:
                 kill(answers)
                 return
             while not request.endswith(b"\n"):
                 request += link.recv(REQUEST_BYTES)
-            log, answer = fds
+            output, errors, answer = fds
             pid = os.fork()
             if not pid:
                 link.detach()
-                become(log, **json.loads(request))
+                become(output, errors, **json.loads(request))
                 return
-            os.close(log)
+            os.close(output)
+            os.close(errors)
             answers[pid] = answer
             tell(answer, pid)
 
@@ -108,21 +109,29 @@ def tell(answer: int, number: int) -> None:
         os.write(answer, f"{number}\n".encode())
 
 
-def become(log: int, module: str, arguments: list[str], environment: dict[str, str], directory: str) -> None:
-    """Be `python -m module …` from here to the end, in a group of its own, as if started for it."""
+def become(output: int, errors: int, arguments: list[str], environment: dict[str, str], directory: str) -> None:
+    """Be `python arguments…` from here to the end, in a group of its own, as if started for it."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    for number, fd in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
+    for number, fd in enumerate((os.open(os.devnull, os.O_RDONLY), output, errors)):
         os.dup2(fd, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
-    sys.argv = ["", *arguments]
     # A worker that renews itself begins with this line again.
-    sys.orig_argv = [sys.executable, "-m", module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.orig_argv = [sys.executable, *arguments]
+    match arguments:
+        case ["-m", module, *rest]:
+            sys.argv = ["", *rest]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case ["-c", code, *rest]:
+            sys.argv = ["-c", *rest]
+            exec(code, {"__name__": "__main__"})  # noqa: S102 (it is what `python -c` does)
+        case [path, *_]:
+            sys.argv = arguments
+            runpy.run_path(path, run_name="__main__")
 
 
 if __name__ == "__main__":

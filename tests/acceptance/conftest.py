@@ -1,16 +1,14 @@
 """What acceptance tests can ask for besides the fixtures that `tests/conftest.py` lists."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
+from tests import forks
 from tests.acceptance.engine import Gate
 from tests.acceptance.worker import Worker
 from tests.conftest import REPORTS
@@ -86,14 +84,7 @@ def manage(worker_environment: dict[str, str]) -> Callable[..., str]:
     """Run a management command as a process of its own and return what it printed."""
 
     def run(*arguments: str) -> str:
-        result = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            env={**os.environ, **worker_environment},
-            cwd=settings.BASE_DIR,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = forks.run("manage.py", *arguments, environment={**os.environ, **worker_environment})
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 

@@ -5,8 +5,6 @@ found it.
 """
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_django
 from celery import Celery, chain, current_app, group
-from django.conf import settings
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -26,6 +23,7 @@ from jobs.enqueue.dispatcher import flush
 from jobs.models import DeadLetter, Job
 from jobs.operations.actions import cancel_jobs, retry_jobs
 from jobs.operations.filters import JobFilter
+from tests import forks
 from tests.acceptance.engine import IMPATIENT, QUICK, Gate, ended, happened, once_each
 from tests.acceptance.worker import SharedWorker, Worker
 from tests.conftest import REPORTS
@@ -158,12 +156,8 @@ def test_many_jobs_of_a_transaction_run_once_each(effects: Effects) -> None:
 
 def test_a_process_that_ends_right_after_its_commit_has_sent_its_jobs(shift: Shift, effects: Effects) -> None:
     code = "from tests.tasks_app.tasks import note; note.delay('last words')"
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v0", "-c", code],
-        env={**os.environ, **shift.variables},
-        cwd=settings.BASE_DIR,
-        check=True,
-    )
+    ran = forks.run("manage.py", "shell", "-v0", "-c", code, environment={**os.environ, **shift.variables})
+    assert ran.returncode == 0, ran.stderr
     happened(effects, "last words")
 
 

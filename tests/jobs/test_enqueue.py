@@ -2,15 +2,12 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
@@ -18,6 +15,7 @@ from jobs import EnqueueError
 from jobs.core.states import State
 from jobs.ledger.maintain import take_undispatched
 from jobs.models import Job
+from tests import forks
 from tests.environment import environment
 from tests.jobs.wire import jobs_named, messages, queue_length
 from tests.servers import Valkey
@@ -307,14 +305,7 @@ Job.objects.all().delete()
 
 @pytest.mark.django_db(transaction=True)
 def test_a_dispatcher_that_cannot_start_is_no_error_of_the_caller(database_url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AT_THE_LIMIT],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "DATABASE_URL": database_url},
-        cwd=settings.BASE_DIR,
-    )
+    done = forks.run("-c", AT_THE_LIMIT, environment={**os.environ, "DATABASE_URL": database_url})
     assert done.stdout == '["the caller\'s own hook"] queued\n', done.stderr
 
 

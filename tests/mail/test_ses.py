@@ -1,10 +1,8 @@
 """What Amazon SES alone can say, and the settings that lead to it."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -18,13 +16,13 @@ from mail.checks import executor_can_work
 from mail.conf import SesConf
 from mail.errors import MailError
 from mail.tasks import send
+from tests import forks
 from tests.jobs.delivery import deliver
 from tests.mail.executors import SesSide, running_ses
 from tests.mail.test_contract import failure, message
 from tests.servers import SesServer
 
 NEWS = {"kind": "custom", "to": "jane@example.com", "subject": "News", "body": "Hi"}
-BASE = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -197,14 +195,7 @@ def started(**variables: str) -> subprocess.CompletedProcess[str]:
         "print('boto3' in sys.modules)"
     )
     environment = {"DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "true", "BROKER_URL": "ledger://"}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=BASE,
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return forks.run("-c", code, environment={**environment, **variables})
 
 
 def test_boto3_is_loaded_by_who_sends_through_ses_alone() -> None:

@@ -2,12 +2,10 @@
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-BASE = Path(__file__).resolve().parents[2]
+from tests import forks
 
 PRODUCTION = {
     "SECRET_KEY": "a-long-and-random-text-that-nobody-else-has-0123456789",
@@ -19,19 +17,13 @@ PRODUCTION = {
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
     """Run the checks of a process that has these variables and no other."""
-    return run("manage.py", "check", variables=variables)
-
-
-def run(*arguments: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=BASE, env=variables, capture_output=True, text=True, check=False
-    )
+    return forks.run("manage.py", "check", environment=variables)
 
 
 def settings(*names: str, **variables: str) -> list[object]:
     """Return what these settings are in a production process."""
     code = f"import json; from project import settings; print(json.dumps([getattr(settings, n) for n in {names}]))"
-    result = run("-c", code, variables=PRODUCTION | variables)
+    result = forks.run("-c", code, environment=PRODUCTION | variables)
     assert result.returncode == 0, result.stderr
     return list(json.loads(result.stdout))
 
@@ -143,5 +135,5 @@ def test_redis_is_broker_too_unless_another_is_named() -> None:
 
 
 def test_djangos_own_checks_for_production_are_content() -> None:
-    result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", variables=PRODUCTION)
+    result = forks.run("manage.py", "check", "--deploy", "--fail-level", "WARNING", environment=PRODUCTION)
     assert result.returncode == 0, result.stderr

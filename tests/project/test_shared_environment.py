@@ -4,7 +4,6 @@ import fcntl
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from project import shared_environment
-from tests.project.test_production import BASE, PRODUCTION
+from tests import forks
+from tests.project.test_production import PRODUCTION
 from tests.servers import free_port
 
 LEFT = {
@@ -40,14 +40,8 @@ def var(tmp_path: Path) -> Path:
 def settings(name: str, var: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Print a setting, in a process with these variables alone."""
     code = f"from django.conf import settings; print(settings.{name})"
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=BASE,
-        env={"DJANGO_SETTINGS_MODULE": "project.settings", "VAR_DIR": str(var), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"DJANGO_SETTINGS_MODULE": "project.settings", "VAR_DIR": str(var), **variables}
+    return forks.run("-c", code, environment=environment)
 
 
 def test_who_has_set_nothing_gets_all_of_it_as_it_was(var: Path) -> None:

@@ -2,16 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 from celery import Task
-from django.conf import settings
 
 from jobs import job
 from jobs.reports.audit import KNOWN, NEEDLESS
+from tests import forks
 
 HERE = "tests.celery_app.tasks"
 
@@ -21,10 +19,9 @@ ALWAYS = {"autoretry_for", "time_limit", "acks_late"}
 
 def audit(*arguments: str, **variables: str) -> str:
     environment = {**os.environ, "EXTRA_APPS": "tests.celery_app", **variables}
-    command = [sys.executable, "manage.py", "jobs", "audit", *arguments]
-    return subprocess.run(
-        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    ran = forks.run("manage.py", "jobs", "audit", *arguments, environment=environment)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,16 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
-from django.conf import settings
 
 from jobs.cli.verbs import VERBS
+from tests import forks
 from tests.jobs.commands.conftest import Run
 
 
 def manage(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "jobs", *words],
-        cwd=settings.BASE_DIR,
-        env={**os.environ, "DATABASE_URL": "sqlite://:memory:"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return forks.run("manage.py", "jobs", *words, environment={**os.environ, "DATABASE_URL": "sqlite://:memory:"})
 
 
 def test_help_names_every_verb_and_exit_code() -> None:
