@@ -41,6 +41,7 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+import tests.zones  # noqa: F401  Before what asks for them is loaded.
 from tests.environment import CI, DATABASE, TEMPLATE, TEMPLATES, environment
 
 # The settings are read once, and must find the variables of the tests.
