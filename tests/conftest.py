@@ -188,21 +188,26 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
-    """Let Django make its test database from the template, or in a file that threads can share."""
-    test_settings = connection.settings_dict["TEST"]
-    if DATABASE == "postgres":
-        test_settings["TEMPLATE"] = request.getfixturevalue("postgres_template")
-    else:
-        test_settings["NAME"] = str(environment.directory / "test.sqlite3")
+def django_db_setup(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Lead the `default` connection to a copy of what is migrated; have it emptied our way after tests that commit.
 
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Have the database emptied our way after each test that commits."""
+    Django would look whether there is something to migrate, which takes as long as twenty tests.
+    """
+    own = Database.copied(
+        DATABASE,
+        template=request.getfixturevalue(f"{DATABASE}_template"),
+        directory=tmp_path_factory.mktemp("database"),
+    )
+    # Those of all threads have these settings.
+    connection.settings_dict["NAME"] = own.name
     with django_db_blocker.unblock():
         emptying = Emptying()
     TransactionTestCase._fixture_teardown = lambda _: emptying.after_a_test()  # type: ignore[attr-defined]
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
