@@ -1,5 +1,8 @@
 """Every scenario runs, with few jobs, on every kind of server; how fast is no matter here."""
 
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,16 +22,16 @@ OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY, Case.GUARDED, Case.LIMITED, Ca
 OTHERS = {Case.LATENCY, Case.IDLE, Case.FETCH, Case.CLAIMS}
 
 
-def page(tmp_path: Path, broker: str, database: str, *options: str) -> str:
+def page(tmp_path: Path, broker: str, databases: Sequence[str], *options: str) -> str:
     """Measure on these servers and return the page."""
     path = tmp_path / "RESULTS.md"
-    main([*FEW, "--broker", broker, "--database", database, "--output", str(path), "--only", *options])
+    main([*FEW, "--broker", broker, "--database", *databases, "--output", str(path), "--only", *options])
     return path.read_text()
 
 
 @pytest.mark.timeout(120)
 def test_on_valkey_and_postgresql_both_sides_are_measured(tmp_path: Path) -> None:
-    text = page(tmp_path, "valkey", "postgresql", "ours", "late")
+    text = page(tmp_path, "valkey", ["postgresql"], "ours", "late")
 
     for case in set(Case) - OTHERS:
         assert f"| {case}: Nightshift |" in text
@@ -41,13 +44,31 @@ def test_on_valkey_and_postgresql_both_sides_are_measured(tmp_path: Path) -> Non
     assert sum("beside Dramatiq" in line and "not measured" in line for line in text.splitlines()) == 2
 
 
+@pytest.fixture(scope="module")
+def without_a_broker(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The page of a run on two databases, and what it told meanwhile."""
+    options = ("--rounds", "2", "--scenarios", "single", "bulk", "idle", "claims")
+    with redirect_stdout(StringIO()) as told:
+        text = page(tmp_path_factory.mktemp("bench"), "ledger", ("sqlite", "postgresql"), "ours", "late", *options)
+    return text, told.getvalue()
+
+
 @pytest.mark.timeout(120)
-def test_without_a_broker_and_on_sqlite_ours_is_measured_alone(tmp_path: Path) -> None:
-    text = page(tmp_path, "ledger", "sqlite", "ours", "late", "--scenarios", "single", "bulk", "idle")
+def test_without_a_broker_and_on_sqlite_ours_is_measured_alone(without_a_broker: tuple[str, str]) -> None:
+    text, _ = without_a_broker
 
     assert "## ledger://, SQLite, threads -c 8" in text
     assert f"| {Case.DRAIN_MANY}: Nightshift |" in text
     assert "Celery, acks_late |" not in text
+
+
+@pytest.mark.timeout(120)
+def test_beside_the_first_setup_little_is_measured_where_nothing_is_judged(without_a_broker: tuple[str, str]) -> None:
+    text, told = without_a_broker
+
+    assert "ledger://, SQLite, threads -c 8, round 2 of 2" in told
+    assert "ledger://, PostgreSQL, threads -c 8, round 1 of 1" in told
+    assert "claims a hundred jobs" not in text
 
 
 @pytest.mark.timeout(120)
@@ -56,21 +77,9 @@ def test_on_rabbitmq_plain_celery_is_measured(tmp_path: Path) -> None:
         reason = "RabbitMQ is not installed here (Debian: apt install rabbitmq-server)."
         pytest.fail(reason) if CI else pytest.skip(reason)
 
-    text = page(tmp_path, "rabbitmq", "sqlite", "late", "--scenarios", "single")
+    text = page(tmp_path, "rabbitmq", ["sqlite"], "late", "--scenarios", "single")
 
     assert f"| {Case.DRAIN}: Celery, acks_late |" in text
-
-
-def test_beside_the_first_setup_little_is_measured_where_nothing_is_judged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ("--database", "sqlite", "postgresql", "--rounds", "2", "--scenarios", "single", "claims")
-    text = page(tmp_path, "ledger", "sqlite", "ours", *options)
-
-    told = capsys.readouterr().out
-    assert "ledger://, SQLite, threads -c 8, round 2 of 2" in told
-    assert "ledger://, PostgreSQL, threads -c 8, round 1 of 1" in told
-    assert "claims a hundred jobs" not in text
 
 
 def test_more_jobs_than_there_is_room_for_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
