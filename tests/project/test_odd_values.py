@@ -208,12 +208,15 @@ def ask(client: Client, method: str, path: str, query: str = "", form: str = "")
 @pytest.mark.parametrize("value", ODD)
 def test_an_odd_value_in_any_path_is_found_nowhere(value: str, staff: Client, rows: dict[str, str]) -> None:
     findings = Findings()
-    for address in ADDRESSES:
+    turn = list(ODD).index(value)
+    for number, address in enumerate(ADDRESSES):
         for index in range(len(address.holes)):
             values = [rows[kind] for kind in address.holes]
             values[index] = ODD[value]
             path = address.filled(values)
-            for method in ("GET", "POST"):
+            # Django's admin looks for the row before it asks for the method: of its pages each sixth gets a form too.
+            is_read_only = path.startswith("/admin/") and (number + turn) % 6
+            for method in ("GET",) if is_read_only else ("GET", "POST"):
                 # The test client takes an address apart as it decodes it.
                 answer = staff.generic(method, path, "", content_type="application/x-www-form-urlencoded")
                 findings.look(f"{method} with {value}", path, answer)
