@@ -272,14 +272,13 @@ def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:
     return {lease_id for (lease_id,) in found}
 
 
-def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:
+def put_back(lease_ids: Collection[str]) -> int:
     """Running → queued for jobs that were claimed and have not begun; the attempt is given back.
 
-    Those that an operator wants cancelled stay as they are.
+    Their messages are used up: they are dispatched again. Those that an operator wants cancelled stay as they are.
 
     Args:
         lease_ids: of the claims.
-        message_lost: whether nobody has their messages any more, so that they are to be dispatched again.
 
     Returns:
         How many jobs went back.
@@ -294,7 +293,7 @@ def put_back(lease_ids: Collection[str], *, message_lost: bool) -> int:
     leases = [sql.array(lease_ids)]
     put = changed(
         f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt = attempt - 1,"
-        f" changed_at = {sql.now}, {NO_LEASE}{', dispatched_at = NULL' if message_lost else ''} WHERE {free(begun)}",
+        f" changed_at = {sql.now}, {NO_LEASE}, dispatched_at = NULL WHERE {free(begun)}",
         leases,
     )
     if put < len(lease_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {begun}", leases)):

@@ -8,10 +8,22 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import NOT_PAUSED, Dialect, RowLocked, changed, dialect, free, in_state, read_json, rows
+from jobs.ledger.sql import (
+    NOT_PAUSED,
+    Dialect,
+    RowLocked,
+    change_named,
+    changed,
+    dialect,
+    free,
+    in_state,
+    read_json,
+    rows,
+)
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id, expires_at"
@@ -155,21 +167,39 @@ def suspect_queues(waited_seconds: float) -> list[str]:
     return [queue for (queue,) in found]
 
 
-def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
+def mark_dispatched(published: Mapping[uuid.UUID, float]) -> None:
     """Note that the broker has the messages of these jobs.
 
-    Those already claimed need no note; and one that was claimed and came back to its queue, before its process came to
-    note that, has had its message, and needs another. One that somebody else's transaction holds goes without, and is
-    dispatched once more.
+    Those already claimed need no note. One that was claimed and came back to its queue, or whose message a worker let
+    go (`redispatch`), before its process came to note that, has had its message and needs another. One that somebody
+    else's transaction holds goes without the note, and is dispatched once more.
+
+    Args:
+        published: how many seconds ago the publishing of each job's message began.
     """
-    if not job_ids:
-        return
-    sql = dialect()
+    if published:
+        # Whole milliseconds, rounded down: SQLite's clock has no others, and the job was written just before.
+        sent = [{"job": job_id.hex, "at": f"{-int(ago * 1000) / 1000}"} for job_id, ago in published.items()]
+        rows(_mark_dispatched(dialect()), [json.dumps(sent)])
+
+
+@cache
+def _mark_dispatched(sql: Dialect) -> str:
+    named = sql.given({"job": "uuid", "at": "text"}, few="at")
     unmarked = (
-        f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND held_by IS NULL"
-        " AND started_at IS NULL"
+        f"{in_state(State.QUEUED)} AND dispatched_at IS NULL AND held_by IS NULL AND started_at IS NULL"
+        f" AND changed_at <= {sql.after_seconds('CAST(named.at AS float8)')}"
     )
-    changed(f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {free(unmarked)}", [sql.ids(job_ids)])
+    return change_named(named, unmarked, f"UPDATE jobs_job SET dispatched_at = {sql.now}", "id", sql)
+
+
+def _let_go(sql: Dialect) -> str:
+    """Return the change of a queued job whose message is gone.
+
+    Where nobody has noted yet that there was one, that note is still to come: it is older, and does not count.
+    """
+    unnoted = f"CASE WHEN dispatched_at IS NULL THEN {sql.now} ELSE changed_at END"
+    return f"UPDATE jobs_job SET dispatched_at = NULL, changed_at = {unnoted}"
 
 
 def redispatch(job_ids: Collection[uuid.UUID]) -> None:
@@ -181,11 +211,14 @@ def redispatch(job_ids: Collection[uuid.UUID]) -> None:
     if not job_ids:
         return
     sql = dialect()
-    marked = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NOT NULL"
+    waiting = f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)}"
     ids = [sql.ids(job_ids)]
-    noted = changed(f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(marked)}", ids)
-    if noted < len(job_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {marked}", ids)):
-        raise RowLocked(sql.to_uuid(job_id) for (job_id,) in passed_by)
+    noted = rows(f"{_let_go(sql)} WHERE {free(waiting)} RETURNING id", ids)
+    if len(noted) < len(job_ids) and (
+        passed_by := {job_id for (job_id,) in rows(f"SELECT id FROM jobs_job WHERE {waiting}", ids)}
+        - {job_id for (job_id,) in noted}
+    ):
+        raise RowLocked(map(sql.to_uuid, passed_by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +252,9 @@ def renew(lease_ids: Collection[str], seconds: float) -> Renewal:
 
 def redispatch_queue(queue: str) -> int:
     """Note that the broker has no messages of a queue that was paused; its jobs are dispatched anew."""
-    waiting = f"{NOT_HELD} AND queue = %s AND dispatched_at IS NOT NULL"
-    return changed(f"UPDATE jobs_job SET dispatched_at = NULL WHERE {free(waiting)}", (queue,))
+    sql = dialect()
+    waiting = f"{NOT_HELD} AND queue = %s"
+    return changed(f"{_let_go(sql)} WHERE {free(waiting)}", (queue,))
 
 
 def try_to_write() -> None:

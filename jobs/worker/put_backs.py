@@ -44,7 +44,7 @@ def put_back(jobs: Sequence[ReservedJob]) -> PutBack:
     leases = [job.job.lease_id for job in jobs]
     locked: frozenset[uuid.UUID] = frozenset()
     try:
-        are_back = claims.put_back(leases, message_lost=True) == len(leases)
+        are_back = claims.put_back(leases) == len(leases)
     except RowLocked as exc:
         locked, are_back = exc.job_ids, False
     free = [job for job in jobs if job.job.id not in locked]

@@ -66,7 +66,7 @@ def _hand_back(left: Sequence[ReservedJob], reserved: Reserved) -> None:
         ends = [Ended(job.job.id, job.job.lease_id, job.job.attempt, Released(), _STOPPED) for job in left]
         if ends and record_many(ends).locked:
             logger.warning("Some could not be handed back; they are rescued when their leases run out.")
-        claims.put_back(unbegun, message_lost=True)
+        claims.put_back(unbegun)
     except (DatabaseError, RowLocked) as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()

@@ -242,7 +242,7 @@ def test_a_batch_that_begins_too_late_is_left_alone_and_can_be_put_back() -> Non
     taken = worker.claim(jobs[0].pk)
     assert worker.run(*taken, begins_in=-1) == []
     assert calls == []
-    put_back([one.job.lease_id for one in taken], message_lost=True)
+    put_back([one.job.lease_id for one in taken])
     assert states(jobs) == [State.QUEUED] * 3
     assert {(one.attempt, one.attempts.count()) for one in Job.objects.all()} == {(0, 0)}
 

@@ -274,7 +274,7 @@ def test_a_success_that_comes_late_counts_with_its_result(effects: Effects, task
     chord([task.s(1), number.s(10)])(listed.s())
     worker = InThisProcess()
     ends = worker.ends(worker.run(*worker.claim(Job.objects.get(group_index=0).pk)))
-    claims.put_back([end.job.job.lease_id for end in ends], message_lost=True)
+    claims.put_back([end.job.job.lease_id for end in ends])
     Job.objects.filter(group_index=0).update(attempt=1)
     worker.write(ends)
     run_all()

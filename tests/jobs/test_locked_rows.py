@@ -49,7 +49,7 @@ RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
     "cancel_running": lambda job_id: verbs.cancel(job_id, LEASE, ERROR),
     "snooze": lambda job_id: verbs.snooze(job_id, LEASE, 1, "later"),
     "release": lambda job_id: verbs.release(job_id, LEASE, ERROR),
-    "put_back": lambda _: claims.put_back([LEASE], message_lost=True),
+    "put_back": lambda _: claims.put_back([LEASE]),
 }
 
 
@@ -139,7 +139,8 @@ def test_maintenance_passes_by_what_is_held(duty: str) -> None:
     held, _ = make(), make()
     with holding(held):
         assert take() == 1
-    if duty != "overdue":
+    if duty not in {"overdue", "redispatch_queue"}:
+        # These two find the same rows again.
         assert take() == 1
 
 

@@ -98,7 +98,7 @@ def test_only_a_queued_job_can_be_undispatched(state: State) -> None:
     before = content(job)
     assert maintain.take_undispatched(0, 10) == []
     maintain.redispatch([job.id])
-    maintain.mark_dispatched([job.id])
+    maintain.mark_dispatched({job.id: 0.0})
     assert content(job) == before
 
 
@@ -109,21 +109,42 @@ def test_a_released_job_is_dispatched_anew(gets_attempt_back: bool) -> None:
     Job.objects.update(run_at=F("run_at") - timedelta(seconds=6), started_at=F("started_at") - timedelta(seconds=5))
     assert verbs.end(job.id, LEASE, Released(gets_attempt_back=gets_attempt_back), ERROR)
     # The note of its first message may come late.
-    maintain.mark_dispatched([job.id])
+    maintain.mark_dispatched({job.id: 0.0})
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 
 
 def test_a_job_that_was_claimed_and_put_back_is_dispatched_anew_though_its_process_notes_late_that_it_was() -> None:
     job = claimed()
-    claims.put_back([LEASE], message_lost=True)
-    maintain.mark_dispatched([job.id])
+    claims.put_back([LEASE])
+    maintain.mark_dispatched({job.id: 0.0})
+    assert ids(maintain.take_undispatched(0, 10)) == [job.id]
+
+
+def message_gone(job: Job) -> None:
+    """A worker has fetched the job's message, and let it go."""
+    maintain.redispatch([job.id])
+
+
+def queue_resumed(job: Job) -> None:
+    """Its queue was paused when its message came, and is not any more."""
+    maintain.redispatch_queue(job.queue)
+
+
+@pytest.mark.parametrize("happens", [message_gone, queue_resumed])
+def test_a_job_whose_message_is_used_up_is_dispatched_anew_though_its_process_notes_late_that_it_was(
+    happens: Callable[[Job], None],
+) -> None:
+    job, other = written(), written(queue="tests.other")
+    Job.objects.update(changed_at=F("changed_at") - timedelta(seconds=2))
+    happens(job)
+    maintain.mark_dispatched({job.id: 1.0, other.id: 1.0})
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 
 
 def test_that_a_replayed_job_was_dispatched_is_noted() -> None:
     job = in_state(State.DEAD)
     assert operate.requeue([job.id])
-    maintain.mark_dispatched([job.id])
+    maintain.mark_dispatched({job.id: 0.0})
     job.refresh_from_db()
     assert job.dispatched_at is not None
 
@@ -131,7 +152,7 @@ def test_that_a_replayed_job_was_dispatched_is_noted() -> None:
 def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() -> None:
     job = dispatched(100)
     noted = job.dispatched_at
-    maintain.mark_dispatched([job.id, uuid.uuid4()])
+    maintain.mark_dispatched({job.id: 0.0, uuid.uuid4(): 0.0})
     job.refresh_from_db()
     assert job.dispatched_at == noted
     maintain.redispatch([job.id])
@@ -139,12 +160,10 @@ def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() 
     assert job.dispatched_at is None
 
 
-@pytest.mark.parametrize("verb", [maintain.mark_dispatched, maintain.redispatch])
-def test_nothing_to_note_needs_no_database(
-    verb: Callable[[list[uuid.UUID]], None], django_assert_num_queries: Callable[..., object]
-) -> None:
+def test_nothing_to_note_needs_no_database(django_assert_num_queries: Callable[..., object]) -> None:
     with django_assert_num_queries(0):  # type: ignore[attr-defined]
-        verb([])
+        maintain.mark_dispatched({})
+        maintain.redispatch([])
 
 
 def test_suspects_are_those_dispatched_long_ago_in_the_queue_asked_for() -> None:
