@@ -36,8 +36,8 @@ class Claimed(NamedTuple):
     Attributes:
         attempt: attempts begun, this one included.
         attempt_base: attempts that a replay has written off.
-        expired: whether its time has passed; then it must not run.
         ends_by: its deadline, by the monotonic clock of the machine that claimed it; None where it has none.
+        expires_by: when its time passes, by the same clock: then it must not begin; None where it never does.
         begins_in: seconds until it may begin, of a job that something in `jobs_flow_rule` concerns; None of any other.
     """
 
@@ -53,11 +53,11 @@ class Claimed(NamedTuple):
     attempt_base: int
     max_retries: int | None
     worker_losses: int
-    expired: bool
     correlation_id: str
     parent_id: uuid.UUID | None
     ends_by: float | None = None
     expires_at: datetime | None = None
+    expires_by: float | None = None
     #: The dependency without which it is in vain.
     breaker: str | None = None
     begins_in: float | None = None
@@ -74,6 +74,11 @@ class Claimed(NamedTuple):
     def seconds_left(self) -> float:
         """How many seconds are left until its deadline; infinitely many where it has none."""
         return inf if self.ends_by is None else self.ends_by - time.monotonic()
+
+    @property
+    def seconds_to_begin(self) -> float:
+        """How many seconds are left to begin it in; infinitely many where its time never passes."""
+        return inf if self.expires_by is None else self.expires_by - time.monotonic()
 
     @property
     def retries(self) -> int:
@@ -208,7 +213,8 @@ def by_lease(found: Iterable[Sequence[Any]], sql: Dialect) -> dict[str, Claimed]
 
 def _claimed(row: Sequence[Any], sql: Dialect) -> Claimed:
     job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
-    expired, seconds_left, correlation_id, parent_id, breaker, expires_at, *begins_in = rest
+    seconds_to_begin, seconds_left, correlation_id, parent_id, breaker, expires_at, *begins_in = rest
+    now = time.monotonic()
     return Claimed(
         sql.to_uuid(job_id),
         lease_id,
@@ -222,11 +228,11 @@ def _claimed(row: Sequence[Any], sql: Dialect) -> Claimed:
         base,
         max_retries,
         losses,
-        bool(expired),
         correlation_id,
         None if parent_id is None else sql.to_uuid(parent_id),
-        None if seconds_left is None else time.monotonic() + seconds_left,
+        None if seconds_left is None else now + seconds_left,
         sql.to_time(expires_at),
+        None if seconds_to_begin is None else now + seconds_to_begin,
         breaker,
         *begins_in,
     )
@@ -247,9 +253,8 @@ def taking(sql: Dialect, lease_id: str = "%s", begins: str = "") -> str:
 
 def _counts(sql: Dialect) -> list[str]:
     """Return the columns that say how often it was tried, and how long it may last."""
-    expired = f"expires_at IS NOT NULL AND expires_at <= {sql.now} AS expired"
-    left = f"{sql.seconds_until('deadline_at')} AS seconds_left"
-    return ["attempt", "attempt_base", "max_retries", "worker_losses", expired, left]
+    left = [sql.seconds_until("expires_at"), sql.seconds_until("deadline_at")]
+    return ["attempt", "attempt_base", "max_retries", "worker_losses", *left]
 
 
 def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:

@@ -205,7 +205,7 @@ def _is_checked(run: Run, attempt: Attempt) -> bool:
         return False
     task, request = run.task, run.request
     try:
-        if attempt.job.expired:
+        if attempt.job.seconds_to_begin <= 0:
             raise Expired("The job's time passed before it could begin.")
         if attempt.job.seconds_left <= 0:
             raise DeadlinePassed("The job's deadline passed before it could begin.")

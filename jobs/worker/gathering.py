@@ -7,8 +7,6 @@ the attempt given back, and those of one that dies are rescued.
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from django.utils import timezone
-
 from jobs.worker.later import Later
 from jobs.worker.reserved import ReservedJob
 
@@ -77,7 +75,4 @@ class Gathering:
 
 
 def _must_begin_within(job: ReservedJob, seconds: float) -> bool:
-    expires_at = job.job.expires_at
-    return job.job.seconds_left <= seconds or (
-        expires_at is not None and (expires_at - timezone.now()).total_seconds() <= seconds
-    )
+    return min(job.job.seconds_left, job.job.seconds_to_begin) <= seconds

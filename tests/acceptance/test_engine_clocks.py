@@ -115,6 +115,23 @@ def test_a_foreign_message_for_later_is_due_by_the_databases_clock(
     assert effects.count("much later") == 0
 
 
+def test_a_batch_waits_for_others_as_long_as_its_jobs_have_by_the_databases_clock(
+    start: Start, effects: Effects
+) -> None:
+    start("ahead", 30)
+    first = tasks.gathered_much_later.apply_async(["first"], expires=3600).job
+    wait_for(Job.objects.filter(id=first.id, state="running").exists)
+    always(lambda: effects.count("first") == 0, 1)
+    others = [tasks.gathered_much_later.delay(f"other {number}").job for number in range(5)]
+    assert set(ended(first, *others)) == {"succeeded"}
+
+
+def test_a_batch_waits_for_nobody_where_a_job_would_be_late_by_the_databases_clock(start: Start) -> None:
+    start("behind", -30)
+    # By its worker's clock it would have 30 hours; the batch would wait for a minute.
+    assert ended(tasks.gathered_much_later.apply_async(["soon"], expires=50).job) == ["succeeded"]
+
+
 #: The same, for a clock that somebody sets while the process runs.
 STEPPED_CLOCK = """
 import os, time

@@ -70,7 +70,6 @@ def test_a_claim_counts_the_attempt_takes_the_lease_and_tells_all_that_there_is_
         attempt_base=3,
         max_retries=3,
         worker_losses=1,
-        expired=False,
         correlation_id="c-1",
         parent_id=parent,
     )
@@ -144,7 +143,7 @@ def test_only_queued_jobs_are_claimed(state: State) -> None:
 def test_an_expired_job_is_claimed_and_known_to_be_expired() -> None:
     late = written(expires_at=timezone.now() - timedelta(milliseconds=50))
     early = written(expires_at=timezone.now() + timedelta(seconds=60))
-    assert [taken.expired for taken in claim(late, early).claimed] == [True, False]
+    assert [taken.seconds_to_begin <= 0 for taken in claim(late, early).claimed] == [True, False]
 
 
 def test_what_was_claimed_by_a_try_whose_answer_was_lost_is_told_again() -> None:

@@ -34,7 +34,7 @@ def taken(lease: str = "", task: str = tasks.noop.name, breaker: str | None = No
     values: dict[str, Any] = {"args": "[]", "kwargs": "{}", "options": None, "correlation_id": "", "parent_id": None}
     counts: dict[str, Any] = {"priority": 5, "attempt": 1, "attempt_base": 0, "max_retries": None, "worker_losses": 0}
     lease = lease or uuid.uuid4().hex
-    return Claimed(uuid.uuid4(), lease, task, "default", expired=False, breaker=breaker, **counts, **values)
+    return Claimed(uuid.uuid4(), lease, task, "default", breaker=breaker, **counts, **values)
 
 
 def reserved(task: Any = tasks.noop) -> ReservedJob:
