@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from kombu.messaging import Producer
 
 from jobs.core.states import FINAL, State
-from jobs.enqueue.message import LEDGER_HEADER
+from jobs.enqueue.dispatcher import dispatching_by
+from jobs.enqueue.message import CHUNK_SIZE, LEDGER_HEADER, chunk_message
 from jobs.models import DeadLetter, Job
+from jobs.operations.actions import cancel_jobs
+from jobs.operations.filters import JobFilter
 from tests.acceptance.worker import SharedWorker, Worker
 from tests.brokers.system import System
 from tests.tasks_app import tasks
@@ -173,6 +176,66 @@ def test_a_callers_header_named_like_the_engines_own_says_nothing(
         post.sent += 1
     assert_all_is_kept(post, worker)
     assert {shared.effects.count(f"{effect} {name}") for name in NAMED_LIKE_OURS} == {1}
+
+
+def written(*calls: tuple[Any, str]) -> list[Job]:
+    """Enqueue a job for each of these tasks with this effect, and send none of their messages."""
+    with dispatching_by(lambda _: None):
+        return [task.delay(effect).job for task, effect in calls]
+
+
+def chunk_of(ids: Sequence[object]) -> tuple[dict[str, Any], Any]:
+    """Return the headers and the body of a chunk that names these jobs."""
+    message = chunk_message("default", 5, [])
+    _, kwargs, embed = json.loads(message.body)
+    return message.headers, [[list(ids)], kwargs, embed]
+
+
+def assert_the_worker_goes_on(worker: Worker) -> None:
+    after = tasks.note.delay(f"after {uuid.uuid4()}").job
+    wait_for(lambda: Job.objects.get(pk=after.pk).state == State.SUCCEEDED, 30, what="the next job to succeed")
+    assert worker.exit_code is None
+
+
+def test_a_chunk_may_name_jobs_of_several_queues_some_twice_and_some_that_have_ended(
+    post: Post, worker: Worker, shared: System
+) -> None:
+    effect = f"chunk {uuid.uuid4()}"
+    jobs = written((tasks.note, f"{effect} 0"), (tasks.elsewhere, f"{effect} 1"), (tasks.note, f"{effect} 2"))
+    assert cancel_jobs(JobFilter(ids=(jobs[2].pk,)), actor="ann").changed == 1
+    ids = [str(job.pk) for job in jobs]
+    assert post.send(*chunk_of([*ids, *reversed(ids)]))
+    wait_for(lambda: Job.objects.filter(state=State.SUCCEEDED).count() == 2, 30, what="both to succeed")
+    assert_the_worker_goes_on(worker)
+    assert [shared.effects.count(f"{effect} {number}") for number in range(3)] == [1, 1, 0]
+    assert DeadLetter.objects.count() == 0
+
+
+def test_a_chunk_that_names_what_is_no_job_is_kept_and_its_jobs_run(post: Post, worker: Worker, shared: System) -> None:
+    effect = f"chunk {uuid.uuid4()}"
+    jobs = written((tasks.note, f"{effect} 0"), (tasks.elsewhere, f"{effect} 1"))
+    assert post.send(*chunk_of([str(jobs[0].pk), "a word", 5, None, {}, str(jobs[1].pk)]))
+    wait_for(lambda: Job.objects.filter(state=State.SUCCEEDED).count() == 2, 30, what="both to succeed")
+    letter = wait_for(DeadLetter.objects.first, 30)
+    assert letter is not None
+    assert "no job's id: 'a word', 5, None, {};" in letter.error
+    assert_the_worker_goes_on(worker)
+    assert [shared.effects.count(f"{effect} {number}") for number in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_chunk_of_a_hundred_jobs_that_were_pruned_is_dropped_and_what_is_left_of_it_runs(
+    post: Post, worker: Worker, shared: System, left: int
+) -> None:
+    effect = f"chunk {uuid.uuid4()}"
+    jobs = written(*[(tasks.note, effect)] * left)
+    assert post.send(
+        *chunk_of([*(str(uuid.uuid4()) for _ in range(CHUNK_SIZE - left)), *(str(job.pk) for job in jobs)])
+    )
+    wait_for(lambda: Job.objects.filter(state=State.SUCCEEDED).count() == left, 30, what="what is left to succeed")
+    assert_the_worker_goes_on(worker)
+    assert shared.effects.count(effect) == left
+    assert (Job.objects.count(), DeadLetter.objects.count()) == (left + 1, 0)
 
 
 plain_values = st.recursive(
