@@ -19,8 +19,8 @@ from jobs.deadletters.codec import DeadLetterMessage
 from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publishers import publisher_for
 from jobs.ledger import maintain
-from jobs.ledger.attempts import Failure
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.record import record_many
 
 
 class BrokerGone(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from jobs.core.outcome import Outcome
 from jobs.core.states import State
 from jobs.ledger.sql import (
     NO_LEASE,
@@ -46,6 +47,25 @@ class Failure:
     def summary(self) -> str:
         """The error on one line, shortened."""
         return storable(f"{self.type}: {self.message}" if self.message else self.type)[:LAST_ERROR_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of one attempt.
+
+    Attributes:
+        attempt: its number.
+        outcome: what is to become of the job.
+        failure: why it did not succeed; None where it did.
+        lost_worker: whether it counts as the job having killed its worker.
+    """
+
+    id: uuid.UUID
+    lease_id: str
+    attempt: int
+    outcome: Outcome
+    failure: Failure | None = None
+    lost_worker: bool = False
 
 
 def storable(text: str) -> str:

@@ -15,9 +15,10 @@ from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.deadletters.publisher import BrokerGone, give_up
 from jobs.ledger import claims, maintain
-from jobs.ledger.attempts import Failure
+from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.failures import state_after
 from jobs.ledger.maintain import Overdue
-from jobs.ledger.record import Ended, record_many, state_after
+from jobs.ledger.record import record_many
 from jobs.tasks.task import JobTask
 from jobs.worker.decision import after_loss
 from jobs.worker.engine import Engine

@@ -26,9 +26,10 @@ from jobs.core.states import FINAL, State
 from jobs.errors import EnqueueError
 from jobs.flow.breakers import Breakers, Said, Written
 from jobs.ledger import attempts
-from jobs.ledger.attempts import Failure
+from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.failures import state_after
 from jobs.ledger.groups import GroupLocked, lock_free, move
-from jobs.ledger.record import Ended, Records, record_many, state_after
+from jobs.ledger.record import Records, record_many
 from jobs.ledger.sql import RowLocked
 from jobs.webhooks.events import Change, announce
 from jobs.worker.database import UNUSABLE, is_outage

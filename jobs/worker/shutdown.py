@@ -14,8 +14,8 @@ from django.db import Error as DatabaseError, connection
 
 from jobs.core.outcome import Released
 from jobs.ledger import claims
-from jobs.ledger.attempts import Failure
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.record import record_many
 from jobs.ledger.sql import RowLocked
 from jobs.worker.reserved import Reserved, ReservedJob
 

@@ -11,8 +11,8 @@ from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome, Reason
 from jobs.core.states import State
 from jobs.ledger import operate
-from jobs.ledger.attempts import Failure
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.record import record_many
 from jobs.models import Job
 from jobs.worker.started_flags import started
 from tests.jobs.delivery import InThisProcess, deliver

@@ -237,8 +237,8 @@ def test_jobs_are_found_by_their_ids_and_not_by_reading_the_table() -> None:
     pair, change = f'{{"{MISSING.hex}": "{LEASE}"}}', f'[{{"job": "{MISSING.hex}", "lease": "{LEASE}"}}]'
     statements: dict[str, list[str | int]] = {
         claims._claim(POSTGRESQL): [pair, 60, "w"],
-        record._all(succeeded=True, failed=False): [pair],
-        record._all(succeeded=True, failed=True): [pair, change],
+        record._all(some_succeeded=True, some_failed=False): [pair],
+        record._all(some_succeeded=True, some_failed=True): [pair, change],
     }
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE jobs_job")

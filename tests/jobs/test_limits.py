@@ -17,7 +17,7 @@ from jobs.core.states import State
 from jobs.errors import EnqueueError, InvalidOption
 from jobs.flow import claim as flow
 from jobs.flow.declared import declare
-from jobs.ledger import claims, operate, record
+from jobs.ledger import attempts, claims, operate, record
 from jobs.ledger.claims import Claimed
 from jobs.models import FlowRule, Job
 from jobs.tasks import limits as declarations
@@ -50,7 +50,7 @@ def from_lines(most: int = 100) -> list[Claimed]:
 
 def end(*jobs: Claimed) -> None:
     """Record that these have succeeded, as a worker does."""
-    record.record_many([record.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
+    record.record_many([attempts.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
 
 
 def end_all() -> None:

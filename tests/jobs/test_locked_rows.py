@@ -14,7 +14,8 @@ from jobs.core.outcome import Succeeded
 from jobs.core.states import FINAL, State
 from jobs.ledger import attempts, claims, fetch, maintain, operate, prune
 from jobs.ledger.prune import Past
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.attempts import Ended
+from jobs.ledger.record import record_many
 from jobs.ledger.sql import RowLocked
 from jobs.models import Attempt, DeadLetter, Job
 from jobs.worker.pending_writes import Losses, Unsent

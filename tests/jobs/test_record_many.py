@@ -16,8 +16,8 @@ from jobs.core.outcome import Outcome, Reason
 from jobs.core.retry import TOO_LONG
 from jobs.core.states import State
 from jobs.ledger import attempts, operate
-from jobs.ledger.attempts import Failure
-from jobs.ledger.record import Ended, Records, record_many
+from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.record import Records, record_many
 from jobs.models import Attempt, Job
 from jobs.models.tally import Tally
 from tests.jobs import verbs

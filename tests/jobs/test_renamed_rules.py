@@ -17,7 +17,7 @@ from jobs.core.outcome import Succeeded
 from jobs.core.states import State
 from jobs.flow import claim as flow
 from jobs.flow.declared import declare
-from jobs.ledger import claims, record, renames, rules as ledger_rules
+from jobs.ledger import attempts, claims, record, renames, rules as ledger_rules
 from jobs.ledger.claims import Claimed
 from jobs.metrics.families import families
 from jobs.models import FlowRule, Job, TallyMark
@@ -65,7 +65,7 @@ def from_lines(most: int = 100) -> list[Claimed]:
 
 
 def end(jobs: Sequence[Claimed]) -> None:
-    record.record_many([record.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
+    record.record_many([attempts.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
 
 
 def states(*jobs: Job) -> list[tuple[str, str | None]]:

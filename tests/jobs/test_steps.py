@@ -17,9 +17,9 @@ from jobs import Batch, Cancel, LeaseLost, each, job, step
 from jobs.compose.steps import Interrupted, of_attempt
 from jobs.core.outcome import Released
 from jobs.core.states import State
-from jobs.ledger.attempts import Failure
+from jobs.ledger.attempts import Ended, Failure
 from jobs.ledger.prune import Past, prune_jobs
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.record import record_many
 from jobs.models import Job, Queue, Step
 from jobs.operations.actions import cancel_jobs, requeue, retry_jobs
 from jobs.operations.filters import JobFilter

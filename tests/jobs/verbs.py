@@ -7,9 +7,9 @@ from jobs.core import outcome as outcomes
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Outcome, Reason
 from jobs.ledger import claims
-from jobs.ledger.attempts import Failure
+from jobs.ledger.attempts import Ended, Failure
 from jobs.ledger.claims import Claimed
-from jobs.ledger.record import Ended, record_many
+from jobs.ledger.record import record_many
 from jobs.ledger.sql import RowLocked
 
 
