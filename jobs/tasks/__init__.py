@@ -2,6 +2,7 @@
 
 declare                  `@job`
 task                     `JobTask`
+running, replacing       what a task's body may ask of it
 signature, options       what a call gives, and whether it fits
 calls, coroutines        what callers get; what a task's function returns
 versions, aliases        arguments of older code, and names that a task had before

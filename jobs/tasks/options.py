@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
+from celery import Celery, Task
 from django.utils import timezone
 from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
@@ -265,7 +265,7 @@ def _in_or_at(task: "JobTask", name: str, value: object) -> tuple[float | None, 
     return seconds(task, name, value), None
 
 
-def seconds(task: "JobTask", name: str, value: object) -> float:
+def seconds(task: Task, name: str, value: object) -> float:
     """Return a number of seconds given as option `name`. Raises InvalidOption where it is none."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -274,7 +274,7 @@ def seconds(task: "JobTask", name: str, value: object) -> float:
     return float(value)
 
 
-def moment(task: "JobTask", name: str, value: object) -> datetime:
+def moment(task: Task, name: str, value: object) -> datetime:
     """Return an aware time given as option `name`. Raises InvalidOption where it is none."""
     if not isinstance(value, datetime):
         raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")

@@ -1,13 +1,9 @@
 """`self.replace()`: a task puts a signature in its place, which takes over what waits for the task and follows it."""
 
-from typing import TYPE_CHECKING, Any
-
+from celery import Task
 from celery.canvas import Signature, _chain, group, maybe_signature
 from celery.exceptions import Ignore, ImproperlyConfigured
 from celery.utils.functional import maybe_list
-
-if TYPE_CHECKING:
-    from jobs.tasks.task import JobTask
 
 
 class Replaced(Ignore):
@@ -23,7 +19,7 @@ class Replaced(Ignore):
         self.signature, self.result_id = signature, result_id
 
 
-def replacement_of(task: "JobTask[..., Any]", signature: Signature) -> tuple[Signature, str]:
+def replacement_of(task: Task, signature: Signature) -> tuple[Signature, str]:
     """Return a signature as the replacement of the task that runs, and the id of its result.
 
     It does what Celery's `Task.replace` does, but that the job keeps its id, and the replacement gets its own.
@@ -63,7 +59,7 @@ def replacement_of(task: "JobTask[..., Any]", signature: Signature) -> tuple[Sig
     return signature, result_id
 
 
-def _with_one_result(task: "JobTask[..., Any]", signature: Signature) -> Signature:
+def _with_one_result(task: Task, signature: Signature) -> Signature:
     """Return a signature that ends in one task: what a group returns is gathered in a list."""
     gather = task.app.signature("jobs.accumulate")
     if isinstance(signature, group):

@@ -3,20 +3,17 @@
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Unpack, cast
 
-from celery import Task
-from celery.exceptions import CDeprecationWarning, MaxRetriesExceededError, Retry
-from django.utils import timezone
+from celery.exceptions import CDeprecationWarning
 
 from jobs.conf import brokers
 from jobs.core.priority import on_the_wire
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import RetryPolicy
 from jobs.core.unique_rule import UniqueRule
-from jobs.errors import InvalidOption, Permanent
+from jobs.errors import InvalidOption
 from jobs.ledger.enqueue import Written
 from jobs.tasks.aliases import register
 from jobs.tasks.batch import Batch, Item, item_type
@@ -25,22 +22,13 @@ from jobs.tasks.coroutines import finished
 from jobs.tasks.encryption import arguments_of as arguments_given, is_encrypted
 from jobs.tasks.enqueuer import Enqueuer
 from jobs.tasks.keys import Key
-from jobs.tasks.options import moment, options_of, route_of, seconds
-from jobs.tasks.replacing import Replaced, replacement_of
+from jobs.tasks.options import options_of, route_of
+from jobs.tasks.running import RunningTask
 from jobs.tasks.signature import TaskSignature
 from jobs.tasks.typed import CallOptions, ManyOptions, P, R_co, TypedCalls
 
 
-class RetryCall(Retry):
-    """What `self.retry()` raises: the request to be tried again, with the limits given there."""
-
-    def __init__(self, exc: BaseException | None, delay: float | None, max_retries: int | None) -> None:
-        super().__init__(exc=exc, when=delay)
-        self.delay = delay
-        self.max_retries = max_retries
-
-
-class JobTask(TypedCalls[P, R_co], Task):
+class JobTask(TypedCalls[P, R_co], RunningTask):
     """A Celery task whose calls are written to the ledger before anything is sent, and which runs under a lease.
 
     Type checkers know its calls: `P` are the parameters of its function, `R_co` is what that returns.
@@ -258,82 +246,3 @@ class JobTask(TypedCalls[P, R_co], Task):
             return plain
         self.check_arguments(*plain)
         return self._dump_pydantic_arguments(*plain)
-
-    def retry(
-        self,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        exc: BaseException | None = None,
-        throw: bool = True,
-        eta: datetime | None = None,
-        countdown: float | None = None,
-        max_retries: int | None = None,
-        **options: Any,
-    ) -> Retry:
-        """Ask for another attempt, as in Celery: `raise self.retry(exc=exc, countdown=5)`.
-
-        Without `countdown` or `eta` the delay is that of the task's back-off.
-
-        Raises:
-            Retry: always, unless `throw` is false; then it is returned, to be raised by the caller.
-            InvalidOption: for a time that is none, and for other arguments or options, which a job keeps over all
-                its attempts.
-        """
-        if args is not None or kwargs is not None or options:
-            raise InvalidOption(
-                f"{self.name}: retry() cannot change a job's arguments or options "
-                f"({', '.join(sorted(options)) or 'args, kwargs'}); enqueue another job instead."
-            )
-        if self.request.called_directly:
-            raise exc if exc is not None else MaxRetriesExceededError(f"{self.name} was called directly.")
-        call = RetryCall(exc, self._retry_delay(eta, countdown), max_retries)
-        if throw:
-            raise call from exc
-        return call
-
-    def _retry_delay(self, eta: datetime | None, countdown: float | None) -> float | None:
-        if eta is not None:
-            return (moment(self, "eta", eta) - timezone.now()).total_seconds()
-        return None if countdown is None else seconds(self, "countdown", countdown)
-
-    def replace(self, sig: Any) -> Any:
-        """Put a signature into the place of the job that runs, as in Celery: `raise self.replace(other.s(1))`.
-
-        It is enqueued with the record of the attempt's end, once, and gets what followed the job, and its place in a
-        chord. The job has succeeded then; its result, as `AsyncResult` tells it, is that of the signature.
-
-        Raises:
-            Replaced: always, but where the task runs eagerly.
-            ImproperlyConfigured: the signature belongs to a chord already, or is an empty chain.
-            Permanent: the task takes batches; each job of a batch would have to be replaced on its own.
-        """
-        if self.request.is_eager or self.request.called_directly:
-            return super().replace(sig)
-        if self.batch:
-            raise Permanent(f"{self.name}: a task that takes batches cannot replace its jobs; enqueue others instead.")
-        signature, self.request.replaced_by = replacement_of(self, sig)
-        return self.on_replace(signature)
-
-    def on_replace(self, sig: Any) -> Any:
-        """Called with the signature that is about to take the job's place; overrides must call this one."""
-        if self.request.is_eager or self.request.called_directly:
-            return super().on_replace(sig)
-        raise Replaced(sig, self.request.replaced_by)
-
-    def add_to_chord(self, sig: Any, lazy: bool = False) -> Any:
-        """Add a signature to the chord that the job is a member of; its body waits for that as well.
-
-        It is enqueued with the record of the attempt's success, once; with `lazy`, when the caller calls it.
-
-        Raises:
-            ValueError: the job is no member of a chord.
-        """
-        request = self.request
-        if not request.chord:
-            raise ValueError("Current task is not member of any chord")
-        sig.set(group_id=request.group, group_index=request.group_index, chord=request.chord, root_id=request.root_id)
-        result = sig.freeze()
-        if lazy:
-            return sig
-        request.added_to_chord.append(sig)
-        return result

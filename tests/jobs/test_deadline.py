@@ -15,7 +15,7 @@ from jobs.core.retry import RetryPolicy
 from jobs.core.states import State
 from jobs.ledger import attempts, claims, enqueue, operate
 from jobs.models import Job
-from jobs.tasks.task import RetryCall
+from jobs.tasks.running import RetryCall
 from tests.jobs import verbs
 from tests.jobs.delivery import InThisProcess, deliver
 from tests.jobs.rows import LEASE, claim_as, new_job, next_moment, written

@@ -18,7 +18,7 @@ from jobs.core.outcome import (
     after_loss,
 )
 from jobs.core.retry import RetryPolicy
-from jobs.tasks.task import RetryCall
+from jobs.tasks.running import RetryCall
 from tests.jobs.test_retry import draws, policies
 
 tries = st.builds(Tries, attempt=st.integers(1, 200), worker_losses=st.integers(0, 10))

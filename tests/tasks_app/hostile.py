@@ -10,7 +10,7 @@ from celery.worker.control import control_command
 from pydantic import BaseModel, model_validator
 
 from jobs import Batch, JobTask, Permanent, job
-from jobs.tasks.task import RetryCall
+from jobs.tasks.running import RetryCall
 from tests.tasks_app.effects import record
 
 
