@@ -1,7 +1,9 @@
 """The only writer of `Job.state`: each verb is one conditional statement, so that a race has one winner.
 
 enqueue   rows come in: inserted by a caller, adopted from a foreign message
-attempts  a worker claims a job and records what became of it
+claims    a worker takes jobs, each under a lease; batches: what waits beside one; put_back: what has not begun
+record    what became of attempts; failures: of those that did not succeed; unwritten: why an end was not written
+attempts  what is kept of an attempt, and what is written of it besides its end
 hold      jobs that are held back, and why
 fetch     with `ledger://`: rows for delivery
 notify    with `ledger://`: waking who waits for rows

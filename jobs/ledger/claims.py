@@ -13,15 +13,11 @@ from jobs.core.states import State
 from jobs.ledger.rules import NO_RULE
 from jobs.ledger.sql import (
     BREAKER_CLOSED,
-    NO_LEASE,
     NOT_PAUSED,
     UNIQUE_KEY_BEGUN,
     Dialect,
-    RowLocked,
     change_named,
-    changed,
     dialect,
-    free,
     in_state,
     one,
     pairs_of,
@@ -114,8 +110,8 @@ class Claims:
 
 #: Holds for jobs that wait for nothing, named by their ids; for jobs in whose way nothing stands; and for both.
 _DUE = f"{in_state(State.QUEUED)} AND held_by IS NULL AND {NOT_PAUSED}"
-_FREE = f"{NO_RULE} AND {BREAKER_CLOSED}"
-_CLAIMABLE = f"{_DUE} AND {_FREE}"
+IS_FREE = f"{NO_RULE} AND {BREAKER_CLOSED}"
+_CLAIMABLE = f"{_DUE} AND {IS_FREE}"
 
 
 def claim_many(asked: Mapping[uuid.UUID, str], *, lease_seconds: float, worker: str, again: bool = False) -> Claims:
@@ -155,16 +151,6 @@ def under(leases: Collection[str]) -> list[Claimed]:
     return list(by_lease(rows(_under(sql), [sql.array(leases)]), sql).values())
 
 
-def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Claimed]:
-    """Queued → running for jobs of a task, as many as there are leases, the most urgent first; each gets one lease."""
-    if not leases:
-        return []
-    sql = dialect()
-    found = rows(_claim_waiting(sql), (task, queue, len(leases), sql.array(leases), lease_seconds, worker))
-    taken = by_lease(found, sql)
-    return [taken[lease] for lease in leases if lease in taken]
-
-
 @cache
 def _claim(sql: Dialect) -> str:
     return change_named(sql.leased_jobs, _CLAIMABLE, taking(sql, "named.lease"), claimed_columns(sql), sql)
@@ -173,7 +159,7 @@ def _claim(sql: Dialect) -> str:
 @cache
 def _left(sql: Dialect) -> str:
     """Return the query for asked jobs that wait for nothing and were not claimed, and whether they are free."""
-    return f"SELECT id, {_FREE} FROM ({sql.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
+    return f"SELECT id, {IS_FREE} FROM ({sql.leased_jobs}) AS named JOIN jobs_job ON id = named.job WHERE {_DUE}"
 
 
 @cache
@@ -181,23 +167,6 @@ def _under(sql: Dialect) -> str:
     begins_in = f"CASE WHEN started_at > {sql.now} THEN {sql.seconds_until('started_at')} END"
     held = f"state = '{State.RUNNING}' AND lease_id {sql.is_one_of}"
     return f"SELECT {claimed_columns(sql)}, {begins_in} FROM jobs_job WHERE {held}"
-
-
-@cache
-def _claim_waiting(sql: Dialect) -> str:
-    # The words are those of the index `jobs_job_waiting` and of no other.
-    wanted = (
-        f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
-        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {_FREE}"
-        f" ORDER BY priority DESC, run_at, id LIMIT %s {sql.skip_locked}"
-    )
-    return (
-        f"WITH wanted AS MATERIALIZED ({wanted}),"
-        " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
-        " FROM wanted),"
-        f" named AS MATERIALIZED (SELECT job, {sql.item('place')} AS lease FROM placed)"
-        f" {taking(sql, 'named.lease')} FROM named WHERE id = named.job RETURNING {claimed_columns(sql)}"
-    )
 
 
 def claimed_columns(sql: Dialect) -> str:
@@ -265,42 +234,3 @@ def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
         (sql.key(job_id), lease_id),
     )
     return None if row is None else _claimed(row, sql)
-
-
-def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:
-    """Return the leases under which these jobs run."""
-    sql = dialect()
-    found = rows(
-        f"SELECT lease_id FROM jobs_job WHERE id {sql.is_one_of_ids} AND {in_state(State.RUNNING)}",
-        [sql.ids(job_ids)],
-    )
-    return {lease_id for (lease_id,) in found}
-
-
-def put_back(lease_ids: Collection[str]) -> int:
-    """Running → queued for jobs that were claimed and have not begun; the attempt is given back.
-
-    Their messages are used up: they are dispatched again. Those that an operator wants cancelled stay as they are.
-
-    Args:
-        lease_ids: of the claims.
-
-    Returns:
-        How many jobs went back.
-
-    Raises:
-        RowLocked: naming those that could not be put back. The others are.
-    """
-    if not lease_ids:
-        return 0
-    sql = dialect()
-    begun = f"state = '{State.RUNNING}' AND lease_id {sql.is_one_of} AND cancel_requested_at IS NULL"
-    leases = [sql.array(lease_ids)]
-    put = changed(
-        f"UPDATE jobs_job SET state = '{State.QUEUED}', attempt = attempt - 1,"
-        f" changed_at = {sql.now}, {NO_LEASE}, dispatched_at = NULL WHERE {free(begun)}",
-        leases,
-    )
-    if put < len(lease_ids) and (passed_by := rows(f"SELECT id FROM jobs_job WHERE {begun}", leases)):
-        raise RowLocked(sql.to_uuid(job_id) for (job_id,) in passed_by)
-    return put

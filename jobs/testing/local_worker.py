@@ -15,7 +15,8 @@ from jobs.deadletters import codec
 from jobs.deadletters.archiver import store
 from jobs.flow import claim as flow
 from jobs.ledger import claims
-from jobs.ledger.claims import Claimed, claim_many, claim_waiting
+from jobs.ledger.batches import claim_waiting
+from jobs.ledger.claims import Claimed, claim_many
 from jobs.ledger.enqueue import NewJob, adopt
 from jobs.models import Job
 from jobs.worker.deliveries import new_lease

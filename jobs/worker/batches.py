@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.ledger import claims
+from jobs.ledger.batches import claim_waiting
+from jobs.ledger.claims import Claimed
 from jobs.tasks.batch import Batch, Item, item_type
 from jobs.worker.deliveries import Wanted, new_lease
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 def claim_beside(
     asked: Sequence[Wanted],
-    claimed: Sequence[claims.Claimed],
+    claimed: Sequence[Claimed],
     batch_of: Callable[[str], int],
     lease_seconds: float,
     worker: str,
-) -> list[claims.Claimed]:
+) -> list[Claimed]:
     """Claim what waits beside the jobs of batch tasks. A job that is taken still says that there is work.
 
     Args:
@@ -38,12 +39,12 @@ def claim_beside(
         return []
     have = Counter((job.task, job.queue) for job in claimed if job.task in sizes)
     have.update({(one.task, one.queue): 0 for one in asked if one.task in sizes})
-    more: list[claims.Claimed] = []
+    more: list[Claimed] = []
     for (task, queue), number in have.items():
         size = sizes[task]
         if missing := -number % size or (0 if number else size):
             leases = [new_lease() for _ in range(missing)]
-            more += claims.claim_waiting(task, queue, leases, lease_seconds=lease_seconds, worker=worker)
+            more += claim_waiting(task, queue, leases, lease_seconds=lease_seconds, worker=worker)
     return more
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from jobs.core import outcome as outcomes
 from jobs.core.backoff import pause
 from jobs.deadletters import codec, publisher
-from jobs.ledger import claims
+from jobs.ledger.put_back import leases_of
 from jobs.worker import forks
 from jobs.worker.database import of_the_engine
 from jobs.worker.recorder import End
@@ -106,7 +106,7 @@ class DeadLetters:
                 logger.warning(message, len(ends), name, exc)
 
     def _send(self, name: str, ends: Sequence[End]) -> None:
-        held = claims.leases_of([end.job.job.id for end in ends])
+        held = leases_of([end.job.job.id for end in ends])
         now = timezone.now()
         letters = [
             codec.from_job(end.job.job, end.job.job.attempt, end.outcome.reason, end.failure, now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jobs.core import outcome as outcomes
 from jobs.core.held_by import HeldBy
-from jobs.ledger import claims
+from jobs.ledger import put_back as ledger
 from jobs.ledger.attempts import Failure
 from jobs.ledger.sql import RowLocked
 from jobs.worker.recorder import End
@@ -44,11 +44,11 @@ def put_back(jobs: Sequence[ReservedJob]) -> PutBack:
     leases = [job.job.lease_id for job in jobs]
     locked: frozenset[uuid.UUID] = frozenset()
     try:
-        are_back = claims.put_back(leases) == len(leases)
+        are_back = ledger.put_back(leases) == len(leases)
     except RowLocked as exc:
         locked, are_back = exc.job_ids, False
     free = [job for job in jobs if job.job.id not in locked]
-    held = set() if are_back else claims.leases_of([job.job.id for job in free])
+    held = set() if are_back else ledger.leases_of([job.job.id for job in free])
     failure = Failure("Cancelled", "An operator cancelled it before it began.")
     return PutBack(
         back=[job for job in free if job.job.lease_id not in held],

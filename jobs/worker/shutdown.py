@@ -13,8 +13,8 @@ from celery.worker import state
 from django.db import Error as DatabaseError, connection
 
 from jobs.core.outcome import Released
-from jobs.ledger import claims
 from jobs.ledger.attempts import Ended, Failure
+from jobs.ledger.put_back import put_back
 from jobs.ledger.record import record_many
 from jobs.ledger.sql import RowLocked
 from jobs.worker.reserved import Reserved, ReservedJob
@@ -66,7 +66,7 @@ def _hand_back(left: Sequence[ReservedJob], reserved: Reserved) -> None:
         ends = [Ended(job.job.id, job.job.lease_id, job.job.attempt, Released(), _STOPPED) for job in left]
         if ends and record_many(ends).locked:
             logger.warning("Some could not be handed back; they are rescued when their leases run out.")
-        claims.put_back(unbegun)
+        put_back(unbegun)
     except (DatabaseError, RowLocked) as exc:
         logger.warning("They could not be handed back (%s); they are rescued when their leases run out.", exc)
     connection.close()

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from jobs import Batch, Cancel, Permanent, Snooze, job
 from jobs.core.states import State
 from jobs.errors import InvalidOption
-from jobs.ledger.claims import put_back
+from jobs.ledger.put_back import put_back
 from jobs.models import Job, Tally
 from jobs.operations import actions
 from jobs.tasks.redaction import tasks_taking

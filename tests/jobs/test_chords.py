@@ -13,8 +13,9 @@ from celery.result import AsyncResult, GroupResult
 
 from jobs import InvalidOption, Permanent, new_group
 from jobs.core.states import State
-from jobs.ledger import claims, prune
+from jobs.ledger import prune
 from jobs.ledger.prune import Past
+from jobs.ledger.put_back import put_back
 from jobs.models import Job, JobGroup
 from jobs.operations import actions
 from jobs.operations.filters import JobFilter
@@ -274,7 +275,7 @@ def test_a_success_that_comes_late_counts_with_its_result(effects: Effects, task
     chord([task.s(1), number.s(10)])(listed.s())
     worker = InThisProcess()
     ends = worker.ends(worker.run(*worker.claim(Job.objects.get(group_index=0).pk)))
-    claims.put_back([end.job.job.lease_id for end in ends])
+    put_back([end.job.job.lease_id for end in ends])
     Job.objects.filter(group_index=0).update(attempt=1)
     worker.write(ends)
     run_all()

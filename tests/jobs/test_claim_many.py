@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from jobs.core.held_by import HeldBy
 from jobs.core.states import TRANSITIONS, State
-from jobs.ledger import claims, enqueue, hold, record
+from jobs.ledger import batches, claims, enqueue, hold, record
 from jobs.ledger.claims import Claimed, Claims
 from jobs.ledger.sql import POSTGRESQL
 from jobs.models import Job
@@ -96,7 +96,7 @@ def test_a_claim_of_many_does_to_each_what_a_claim_of_its_own_does() -> None:
 
 def test_of_nothing_nothing_is_claimed() -> None:
     assert claims.claim_many({}, lease_seconds=60, worker="w") == Claims([], set())
-    assert claims.claim_waiting("t", "default", [], lease_seconds=60, worker="w") == []
+    assert batches.claim_waiting("t", "default", [], lease_seconds=60, worker="w") == []
 
 
 @settings(max_examples=20)
@@ -193,16 +193,16 @@ def test_waiting_jobs_of_a_task_are_claimed_the_most_urgent_first_each_under_its
     written(task="another"), written(queue="other")
     hold_back(written(priority=9))
     leases = [f"{number:032}" for number in range(5)]
-    first = claims.claim_waiting(low.task, "default", leases[:2], lease_seconds=60, worker="w")
+    first = batches.claim_waiting(low.task, "default", leases[:2], lease_seconds=60, worker="w")
     assert [(taken.id, taken.lease_id) for taken in first] == [(high.pk, leases[0]), (middle.pk, leases[1])]
-    rest = claims.claim_waiting(low.task, "default", leases[2:], lease_seconds=60, worker="w")
+    rest = batches.claim_waiting(low.task, "default", leases[2:], lease_seconds=60, worker="w")
     assert [(taken.id, taken.lease_id, taken.attempt) for taken in rest] == [(low.pk, leases[2], 1)]
     assert Job.objects.get(pk=low.pk).lease_id == leases[2]
 
 
 def test_of_a_paused_queue_no_waiting_job_is_claimed() -> None:
     pause(written())
-    assert claims.claim_waiting(written().task, "default", [LEASE], lease_seconds=60, worker="w") == []
+    assert batches.claim_waiting(written().task, "default", [LEASE], lease_seconds=60, worker="w") == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -210,7 +210,7 @@ def test_of_a_paused_queue_no_waiting_job_is_claimed() -> None:
 def test_of_waiting_jobs_those_that_somebody_holds_are_passed_by() -> None:
     held, free = written(priority=9), written()
     with never_waiting(), holding(held):
-        [taken] = claims.claim_waiting(free.task, "default", [LEASE, OTHER_LEASE], lease_seconds=60, worker="w")
+        [taken] = batches.claim_waiting(free.task, "default", [LEASE, OTHER_LEASE], lease_seconds=60, worker="w")
     assert taken.id == free.pk
 
 
@@ -221,7 +221,7 @@ def test_of_workers_that_fill_batches_at_once_no_two_get_the_same_job() -> None:
 
     def race(number: int) -> None:
         leases = [uuid.uuid4().hex for _ in range(10)]
-        found[number] = claims.claim_waiting(jobs[0].task, "default", leases, lease_seconds=60, worker="w")
+        found[number] = batches.claim_waiting(jobs[0].task, "default", leases, lease_seconds=60, worker="w")
 
     at_once(race, 3)
     taken = [taken for several in found.values() for taken in several]

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Reason
-from jobs.ledger import claims
+from jobs.ledger.put_back import put_back
 from jobs.worker.dead_letters import DeadLetters
 from jobs.worker.recorder import End
 from tests.jobs.delivery import InThisProcess
@@ -45,7 +45,7 @@ def test_a_job_whose_lease_is_lost_gets_no_letter(valkey: Valkey) -> None:
     parked: list[End] = []
     dead_letters = DeadLetters(parked.extend)
     mine, lost = giving_up("default", 2)
-    claims.put_back([lost.job.job.lease_id])
+    put_back([lost.job.job.lease_id])
     dead_letters.send([mine, lost])
     dead_letters.stop(10)
     # The ledger refuses its end, and says so.

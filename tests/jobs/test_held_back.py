@@ -13,7 +13,7 @@ from jobs.conf import conf
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
 from jobs.deadletters.archiver import Archiver
-from jobs.ledger import claims, hold, maintain
+from jobs.ledger import batches, hold, maintain
 from jobs.ledger.attempts import Failure
 from jobs.maintenance.held_back import HeldBack
 from jobs.models import Job
@@ -153,7 +153,7 @@ def test_who_takes_the_arguments_frees_it(duty: HeldBack) -> None:
 def test_a_batch_does_not_claim_it_again_and_again(duty: HeldBack) -> None:
     waiting = written(task="tests.held.batch", args='["b", "more"]')
     deliver(waiting)
-    found = claims.claim_waiting("tests.held.batch", "default", [LEASE], lease_seconds=9, worker="w")
+    found = batches.claim_waiting("tests.held.batch", "default", [LEASE], lease_seconds=9, worker="w")
     assert found == []
 
 

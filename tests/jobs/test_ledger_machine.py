@@ -22,6 +22,7 @@ from jobs.core.outcome import Released
 from jobs.core.states import FINAL, INITIAL, TRANSITIONS, WAITING, State
 from jobs.ledger import attempts, claims, enqueue, hold, maintain, operate
 from jobs.ledger.maintain import Dispatchable
+from jobs.ledger.put_back import put_back
 from jobs.ledger.sql import changed, dialect
 from jobs.models import Attempt, Job
 from tests.jobs import verbs
@@ -171,7 +172,7 @@ class Ledger(RuleBasedStateMachine):
     def what_has_not_begun_is_put_back(self, lease: tuple[Any, str]) -> None:
         job, lease_id = lease
         held = self.seen[job]["lease_id"] == lease_id
-        assert claims.put_back([lease_id]) == held
+        assert put_back([lease_id]) == held
         if not held:
             self.nothing_changed()
 

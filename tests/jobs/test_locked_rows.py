@@ -12,9 +12,10 @@ from psycopg import sql
 
 from jobs.core.outcome import Succeeded
 from jobs.core.states import FINAL, State
-from jobs.ledger import attempts, claims, fetch, maintain, operate, prune
-from jobs.ledger.prune import Past
+from jobs.ledger import attempts, fetch, maintain, operate, prune
 from jobs.ledger.attempts import Ended
+from jobs.ledger.prune import Past
+from jobs.ledger.put_back import put_back
 from jobs.ledger.record import record_many
 from jobs.ledger.sql import RowLocked
 from jobs.models import Attempt, DeadLetter, Job
@@ -50,7 +51,7 @@ RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
     "cancel_running": lambda job_id: verbs.cancel(job_id, LEASE, ERROR),
     "snooze": lambda job_id: verbs.snooze(job_id, LEASE, 1, "later"),
     "release": lambda job_id: verbs.release(job_id, LEASE, ERROR),
-    "put_back": lambda _: claims.put_back([LEASE]),
+    "put_back": lambda _: put_back([LEASE]),
 }
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 
 from jobs.core.held_by import HeldBy
 from jobs.flow.breakers import look_after
-from jobs.ledger import attempts, claims, fetch, maintain, operate
+from jobs.ledger import attempts, batches, claims, fetch, maintain, operate
 from jobs.ledger.work import find_work
 from jobs.models import Job
 from tests.jobs import verbs
@@ -134,7 +134,9 @@ def rows_read() -> int:
 
 def test_a_batch_is_claimed_without_reading_all_that_waits(full: str) -> None:
     before = rows_read()
-    found = claims.claim_waiting("batch", full, [f"{number:032}" for number in range(10)], lease_seconds=60, worker="w")
+    found = batches.claim_waiting(
+        "batch", full, [f"{number:032}" for number in range(10)], lease_seconds=60, worker="w"
+    )
     assert len(found) == 10
     assert rows_read() - before < MANY / 10
 
@@ -174,7 +176,7 @@ def hold_many(queue: str) -> None:
 #: What is done all the time, whoever waits for what.
 BESIDE: dict[str, Callable[[str], object]] = {
     "fetch": lambda queue: fetch.fetch_jobs(connection, [queue], 10),
-    "claim_waiting": lambda queue: claims.claim_waiting("batch", queue, [LEASE], lease_seconds=60, worker="w@test"),
+    "claim_waiting": lambda queue: batches.claim_waiting("batch", queue, [LEASE], lease_seconds=60, worker="w@test"),
     "take_undispatched": lambda _: maintain.take_undispatched(0, 10),
     "find_work": lambda _: find_work(0, []),
     "suspect_queues": lambda _: maintain.suspect_queues(30),

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from jobs.core.outcome import Released
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger import claims, maintain, operate
+from jobs.ledger import maintain, operate
 from jobs.ledger.maintain import Dispatchable
+from jobs.ledger.put_back import put_back
 from jobs.models import Job
 from tests.jobs import verbs
 from tests.jobs.races import at_once
@@ -115,7 +116,7 @@ def test_a_released_job_is_dispatched_anew(gets_attempt_back: bool) -> None:
 
 def test_a_job_that_was_claimed_and_put_back_is_dispatched_anew_though_its_process_notes_late_that_it_was() -> None:
     job = claimed()
-    claims.put_back([LEASE])
+    put_back([LEASE])
     maintain.mark_dispatched({job.id: 0.0})
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 

@@ -1,0 +1,35 @@
+"""Jobs of a task are claimed that wait beside one of them, to be called together."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from jobs.core.states import State
+from jobs.ledger.claims import IS_FREE, Claimed, by_lease, claimed_columns, taking
+from jobs.ledger.sql import NOT_PAUSED, Dialect, dialect, rows
+
+
+def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Claimed]:
+    """Queued → running for jobs of a task, as many as there are leases, the most urgent first; each gets one lease."""
+    if not leases:
+        return []
+    sql = dialect()
+    found = rows(_claim_waiting(sql), (task, queue, len(leases), sql.array(leases), lease_seconds, worker))
+    taken = by_lease(found, sql)
+    return [taken[lease] for lease in leases if lease in taken]
+
+
+@cache
+def _claim_waiting(sql: Dialect) -> str:
+    # The words are those of the index `jobs_job_waiting` and of no other.
+    wanted = (
+        f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
+        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {IS_FREE}"
+        f" ORDER BY priority DESC, run_at, id LIMIT %s {sql.skip_locked}"
+    )
+    return (
+        f"WITH wanted AS MATERIALIZED ({wanted}),"
+        " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
+        " FROM wanted),"
+        f" named AS MATERIALIZED (SELECT job, {sql.item('place')} AS lease FROM placed)"
+        f" {taking(sql, 'named.lease')} FROM named WHERE id = named.job RETURNING {claimed_columns(sql)}"
+    )
