@@ -60,7 +60,9 @@ def waiting(keys: Collection[str]) -> dict[str, uuid.UUID]:
     sql = dialect()
     lock = "FOR SHARE SKIP LOCKED" if sql.name == "postgresql" else ""
     found = rows(
-        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {sql.is_one_of} AND {_WAITS} {lock}",
+        f"SELECT unique_key, id FROM jobs_job WHERE unique_key {sql.is_one_of} AND {_WAITS}"
+        # One that waits for its next attempt has begun.
+        f" AND NOT ({_is_over(sql)}) {lock}",
         [sql.array(list(keys))],
     )
     return {key: sql.to_uuid(job_id) for key, job_id in found}

@@ -137,6 +137,17 @@ def test_after_its_time_a_job_is_unique_as_long_as_it_waits() -> None:
     assert call(HOUR).is_new
 
 
+def test_a_job_that_waits_for_its_next_attempt_stands_for_no_further_call_after_its_time() -> None:
+    first = call(HOUR)
+    claim_as(Job.objects.get(pk=first.id), LEASE)
+    assert verbs.retry(first.id, LEASE, 3600, ERROR)
+    assert call(HOUR) == Written(first.id, is_new=False)
+    window_is_over()
+    many = enqueue.insert_many([new_job(unique_key="key", unique_rule=HOUR)])
+    assert many != [first.id]
+    assert call(HOUR) == Written(many[0], is_new=False)
+
+
 def test_a_job_is_not_pruned_while_it_stands_for_further_calls() -> None:
     first = call(HOUR)
     call(HOUR)
