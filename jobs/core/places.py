@@ -101,7 +101,7 @@ def member_options(
         number: of the member in its group.
         body: of the group, which is named, so that the member's result is kept for it; None where none wants it.
     """
-    named = {} if body is None or body.get("immutable") else {"chord": _named(body)}
+    named = {} if body is None or body.get("immutable") else {"chord": named_body(body)}
     kept = dict(options or {})
     if chain := kept.get("chain"):
         # Celery keeps the last link of a chain at the front.
@@ -120,7 +120,7 @@ def without_bodies(options: dict[str, Any]) -> dict[str, Any]:
         options: plain JSON of the caller's own; it is changed.
     """
     if isinstance(body := options.get("chord"), dict):
-        options["chord"] = _named(body)
+        options["chord"] = named_body(body)
     for signature in options.get("chain") or ():
         _shorten(signature)
     return options
@@ -151,7 +151,8 @@ def _shorten(signature: Any, group_id: str = "") -> None:
             _shorten(inner, group_id)
 
 
-def _named(body: Mapping[str, Any]) -> dict[str, Any]:
+def named_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a chord's body what a member says of it: which it is, and whether it wants results."""
     options = body.get("options")
     task_id = options.get("task_id") if isinstance(options, dict) else None
     named = {"task": body.get("task"), "options": {"task_id": task_id}, "immutable": bool(body.get("immutable"))}

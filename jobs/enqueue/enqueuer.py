@@ -19,7 +19,7 @@ from jobs.conf import conf
 from jobs.core import correlation
 from jobs.core.canonical import encode, why_not_storable
 from jobs.core.delivery import MOST_HEADERS
-from jobs.core.places import place_of, without_bodies
+from jobs.core.places import named_body, place_of, without_bodies
 from jobs.core.unique_rule import UniqueRule
 from jobs.core.versions import OPTION as VERSION
 from jobs.enqueue import publish_signals, tracing
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 #: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
 _MESSAGE_OPTIONS = frozenset(
     {
-        *("headers", "link", "link_error", "chain", "chord", "group_id", "group_index", "root_id", "shadow"),
+        *("headers", "link", "link_error", "chain", "group_id", "group_index", "root_id", "shadow"),
         *("time_limit", "soft_time_limit", "replaced_task_nesting", "properties"),
     }
 )
 
 
 #: Those of them that hold signatures.
-_FOLLOWERS = frozenset({"link", "link_error", "chain", "chord"})
+_FOLLOWERS = frozenset({"link", "link_error", "chain"})
 
 
 def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> Written:
@@ -264,6 +264,9 @@ def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
             " broker can carry. Store the data and pass its id."
         )
     followers = {name: with_encrypted_signatures(kept[name]) for name in _FOLLOWERS & kept.keys()}
+    if isinstance(body := options.message.get("chord"), Mapping):
+        # Its group has the whole of it. To write that out for each member would cost as much as the rest of the call.
+        followers["chord"] = named_body(body)
     return without_bodies({**kept, **followers})
 
 
