@@ -63,7 +63,12 @@ def _succeeded(app: Celery, group: Counted, lineage: Mapping[str, Any]) -> None:
 def _failed(app: Celery, group: Counted, lineage: Mapping[str, Any]) -> None:
     """Call the error links of the body, and `on_dead`. One that cannot be enqueued takes nothing back."""
     source = f"Group {group.id} has failed"
+    # Celery links what a chord's error calls to the chords in its header as well; it is called once, by the outer one.
+    outer = None if group.outer_id is None else groups.body(group.outer_id)
+    called_later = [link for _, link in errbacks_of(outer)]
     for task_id, link in errbacks_of(group.body):
+        if link in called_later:
+            continue
         if in_place(app, [link]):
             tell_in_place(link, task_id, str((group.body or {}).get("task")), groups.why_failed(group.id))
         else:

@@ -196,6 +196,12 @@ def results(group_id: uuid.UUID) -> list[Any]:
     return [read_json(result) for (result,) in found]
 
 
+def body(group_id: uuid.UUID) -> Mapping[str, Any] | None:
+    """Return the body of a group; None where it has none."""
+    found = rows("SELECT body FROM jobs_group WHERE id = %s", (dialect().key(group_id),))
+    return read_json(found[0][0]) if found else None
+
+
 def why_failed(group_id: uuid.UUID) -> str:
     """Return in Celery's words by which job a group has failed."""
     sql = dialect()

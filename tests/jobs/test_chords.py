@@ -145,6 +145,19 @@ def test_error_links_that_take_more_than_an_id_are_called_with_the_chords_error(
     assert effects.lines() == [f"in place {result.id} Dependency {failed.pk} raised Permanent: number 2 fails"]
 
 
+def test_an_error_link_of_nested_chords_is_called_once(effects: Effects) -> None:
+    canvas.failing.add(2)
+    of_both, of_inner = tell.si("of both", "errback"), tell.si("of the inner", "errback of the inner")
+    inner = chord([number.s(1), number.s(2)], total.s())
+    outer = chord([number.s(3), inner], listed.s())
+    # As `outer.link_error()` does, which warns that it will do otherwise.
+    for part, link in ((outer.tasks[1].body, of_both), (outer.tasks[1].body, of_inner), (outer.body, of_both)):
+        part.link_error(link)
+    outer.apply_async()
+    run_all()
+    assert sorted(effects.lines()) == ["errback", "errback of the inner"]
+
+
 def test_a_replayed_member_counts_once(effects: Effects) -> None:
     chord([number.s(1), number.s(2)])(total.s())
     first, second = Job.objects.order_by("group_index")
