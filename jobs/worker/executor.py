@@ -184,7 +184,7 @@ def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[Run]:
             attempt.error = NoKey(f"The arguments cannot be read. {exc}")
         except Exception as exc:  # noqa: BLE001 (what cannot be read is that job's error)
             attempt.error = exc
-    request = request_of(first.job, first.args, first.kwargs, work.hostname, work.parent_pid)
+    request = request_of(task, first.job, first.args, first.kwargs, work.hostname, work.parent_pid)
     _task_stack.push(task)
     task.request_stack.push(request)
     try:

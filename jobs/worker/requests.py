@@ -1,7 +1,7 @@
 """The request that a task sees while it runs (`self.request`, `current_task.request`), made from the job's row."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.app.task import Context
 from kombu.utils.json import dumps, loads
@@ -9,11 +9,16 @@ from kombu.utils.json import dumps, loads
 from jobs.ledger.claims import Claimed
 from jobs.tasks.redaction import HIDDEN, hidden_names
 
+if TYPE_CHECKING:
+    from jobs.tasks.task import JobTask
+
 #: What a request is made of; a header of such a name is read in `request.headers` alone.
 _MEMBERS = frozenset(name for name in dir(Context) if callable(getattr(Context, name)) or name.startswith("_"))
 
 
-def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hostname: str, parent_pid: int) -> Context:
+def request_of(
+    task: "JobTask", job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hostname: str, parent_pid: int
+) -> Context:
     """Return Celery's context of an attempt, with what the engine adds: `job_id`, `job_attempt`, `lease_id`.
 
     Names and meanings are those of https://docs.celeryq.dev/en/stable/userguide/tasks.html#task-request-info.
@@ -40,7 +45,10 @@ def request_of(job: Claimed, args: Sequence[Any], kwargs: Mapping[str, Any], hos
             "group": options.get("group_id"),
             "group_index": options.get("group_index"),
             "retries": job.retries,
-            "timelimit": [options.get("time_limit"), options.get("soft_time_limit")],
+            "timelimit": [
+                options.get("time_limit") or task.time_limit,
+                options.get("soft_time_limit") or task.soft_time_limit,
+            ],
             "root_id": options.get("root_id") or job_id,
             "parent_id": None if job.parent_id is None else str(job.parent_id),
             "argsrepr": shown,

@@ -123,6 +123,11 @@ class ReservedJob:
         return self._headers.get("stamps") or {}
 
     @property
+    def replaced_task_nesting(self) -> int:
+        """How many tasks, one after the other, it is a replacement of."""
+        return int((self.job.options or {}).get("replaced_task_nesting", 0))
+
+    @property
     def errbacks(self) -> list[Any] | None:
         """Its error links, as signatures."""
         links: list[Any] | None = (self.job.options or {}).get("link_error")

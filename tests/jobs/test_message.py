@@ -58,13 +58,14 @@ def test_what_canvas_embeds_is_what_celery_embeds() -> None:
 def test_a_worker_makes_the_tasks_request_of_the_row() -> None:
     job = tasks.note.apply_async(kwargs={"effect": "x"}, headers={"x-tenant": "a"}, correlation_id="request-1").job
     (claimed,) = claim_many({job.pk: "a" * 32}, lease_seconds=60, worker="worker@test").claimed
-    request = request_of(claimed, [], {"effect": "x"}, "worker@test", os.getpid())
+    request = request_of(tasks.note, claimed, [], {"effect": "x"}, "worker@test", os.getpid())
     assert (request.id, request.task, request.args, request.kwargs) == (str(job.id), job.task, [], {"effect": "x"})
     assert (request.eta, request.expires, request.ignore_result, request.called_directly) == (None, None, True, False)
     assert (request.get("x-tenant"), request.headers["x-tenant"]) == ("a", "a")
     assert (request.job_id, request.job_attempt, request.lease_id) == (job.pk, 1, "a" * 32)
     assert (request.job_correlation_id, request.correlation_id, request.retries) == ("request-1", str(job.pk), 0)
     assert request.delivery_info["routing_key"] == job.queue
+    assert (request.time_limit, request.soft_time_limit) == (tasks.note.time_limit, None)
 
 
 def test_arguments_are_nowhere_but_in_the_body() -> None:

@@ -206,7 +206,7 @@ def test_a_worker_shows_nothing_of_what_is_hidden() -> None:
     row = written(task=DISCREET, args=json.dumps(["ada", SECRET]))
     (claimed,) = claim_many({row.pk: "a" * 32}, lease_seconds=60, worker="worker@test").claimed
     reserved = ReservedJob(claimed, current_app.tasks[DISCREET], "worker@test")
-    request = request_of(claimed, ["ada", SECRET], {}, "worker@test", os.getpid())
+    request = request_of(current_app.tasks[claimed.task], claimed, ["ada", SECRET], {}, "worker@test", os.getpid())
     shown = [reserved.info(), reserved.info(safe=True), repr(reserved), request.argsrepr, request.kwargsrepr]
     assert SECRET not in str(shown)
     assert reserved.info()["args"] == ["ada", HIDDEN]
