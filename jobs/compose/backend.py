@@ -18,6 +18,7 @@ from jobs.compose import foreign_chords
 from jobs.compose.ends import Pauses
 from jobs.compose.results import class_of
 from jobs.core.job_ids import ledger_id
+from jobs.core.places import ids_in
 from jobs.core.states import State
 from jobs.enqueue.gathering import announce, gathered
 from jobs.errors import UnknownJob
@@ -182,11 +183,9 @@ class LedgerBackend(BaseBackend):
         return job_id, {"task_id": task_id, "status": states.PENDING, "result": None} if known else None
 
     def _failed_step(self, body: dict[str, Any] | None) -> "Job | None":
-        """Return the step by which a chord's body, a chain, has ended before it came to its last."""
-        steps = ((body or {}).get("kwargs") or {}).get("tasks") or ()
-        ids = [(step.get("options") or {}).get("task_id") for step in steps]
-        jobs = apps.get_model("jobs", "Job").objects.filter(pk__in=[ledger_id(str(one)) for one in ids if one])
-        found: Job | None = jobs.filter(state__in=(State.DEAD, State.CANCELLED)).first() if ids else None
+        """Return the job by which a chord's body, a chain with whatever is in it, has ended before its last step."""
+        jobs = apps.get_model("jobs", "Job").objects.filter(pk__in=ids_in(body))
+        found: Job | None = jobs.filter(state__in=(State.DEAD, State.CANCELLED)).order_by("finished_at").first()
         return found
 
     def _record_of_body(self, task_id: str, group: "JobGroup") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, NoReturn
 
 from celery import Celery
-from celery.canvas import _chord, group
+from celery.canvas import _chain, _chord, group
 from celery.utils import uuid as new_id
 from django.db import transaction
 
@@ -77,13 +77,21 @@ def _chord_run(run: Callable[..., Any]) -> Callable[..., Any]:
         with _ends("The chord"):
             if not _writes_jobs(app):
                 return run(self, header, body, *args, **options)
-            if not header.tasks:
+            if _is_empty(header):
                 with of_no_group(header.options.setdefault("task_id", new_id())):
                     return run(self, header, body, *args, **options)
             with transaction.atomic():
                 return run(self, header, body, *args, **options)
 
     return in_one
+
+
+def _is_empty(header: group) -> bool:
+    """Return whether a chord's header comes to nothing: Celery leaves out empty chains, and unrolls groups."""
+    return all(
+        _is_empty(task) if isinstance(task, group) else isinstance(task, _chain) and not task.tasks
+        for task in header.tasks
+    )
 
 
 def _group_of(group_id: str) -> Gathering:

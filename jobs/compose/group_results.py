@@ -87,6 +87,8 @@ class JobGroupResult(GroupResult):
                 return
             if propagate:
                 self._throw_before(unready)
+                if not known:
+                    self._throw_of_parents()
             if on_interval:
                 on_interval()
             # All have to end: one of them is worth a look, and the last one is most likely the last to end.
@@ -99,6 +101,13 @@ class JobGroupResult(GroupResult):
             if result.id in unready:
                 return
             result.maybe_throw()
+
+    def _throw_of_parents(self) -> None:
+        """Raise the error of what came before, by which this group was never enqueued: it is the body of a chord."""
+        node = self.parent
+        while node is not None:
+            node.maybe_throw()
+            node = node.parent
 
     def _ended(self) -> list[ResultBase]:
         unready, _ = self._look()

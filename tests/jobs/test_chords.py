@@ -104,6 +104,15 @@ def test_a_chord_with_an_empty_header_runs_its_body_at_once(effects: Effects) ->
     assert effects.lines() == ["listed []"]
 
 
+@pytest.mark.parametrize(
+    "header", [[chain()], [chain(), group([chain()])], [chain(), number.s(1), chain(), number.s(2)]]
+)
+def test_empty_chains_in_a_header_are_nothing(effects: Effects, header: list[Any]) -> None:
+    chord(header)(listed.s())
+    run_all()
+    assert effects.lines() == [f"listed {[1, 2] if len(header) > 2 else []}"]
+
+
 def test_an_empty_group_is_nothing() -> None:
     assert group([]).apply_async().get(timeout=5) == []
     assert not Job.objects.exists()
@@ -544,6 +553,22 @@ def test_what_follows_a_chord_whose_body_is_a_group_has_failed_with_it(effects: 
     ).apply_async()
     run_all()
     assert result.state == "FAILURE"
+    alone = chord([number.s(1), number.s(2)], group(total.s(), total.s()))()
+    run_all()
+    with pytest.raises(Permanent, match="number 2 fails"):
+        alone.get(timeout=20)
+
+
+@pytest.mark.parametrize("where", ["the header", "the body"])
+def test_a_chord_whose_body_is_a_chain_with_chords_is_told_by_the_error_in_one_of_these(
+    effects: Effects, where: str
+) -> None:
+    canvas.failing.add(2)
+    inner = chord([number.si(1), number.si(2 if where == "the header" else 3)], number.si(2))
+    result = chord([number.si(1)], chain(listed.s(), inner, group(number.si(4), number.si(5)), total.s()))()
+    run_all()
+    with pytest.raises(Permanent, match="number 2 fails"):
+        result.get(timeout=20)
 
 
 def test_a_chord_is_told_by_the_error_of_the_step_that_failed_in_its_header_or_body(effects: Effects) -> None:
