@@ -47,6 +47,7 @@ def install() -> None:
     """Have Celery's groups and chords write their jobs together. Called once, when Django is ready."""
     if not hasattr(group.apply_async, "__wrapped__"):
         group.apply_async = _group_apply(group.apply_async)
+        _chain.apply_async = _chain_apply(_chain.apply_async)
         _chord.run = _chord_run(_chord.run)
 
 
@@ -66,6 +67,15 @@ def _group_apply(apply_async: Callable[..., Any]) -> Callable[..., Any]:
                 _check(members)
                 write_group(members)
             return result
+
+    return apply
+
+
+def _chain_apply(apply_async: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(apply_async)
+    def apply(self: _chain, *args: Any, **options: Any) -> Any:
+        with _ends("The chain"):
+            return apply_async(self, *args, **options)
 
     return apply
 

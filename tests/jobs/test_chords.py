@@ -11,7 +11,7 @@ from celery import chain, chord, group
 from celery.exceptions import ChordError
 from celery.result import AsyncResult, GroupResult
 
-from jobs import InvalidOption, Permanent, new_group
+from jobs import InvalidArguments, InvalidOption, Permanent, new_group
 from jobs.core.states import State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
@@ -384,12 +384,35 @@ def test_a_group_of_two_jobs_with_one_id_is_refused() -> None:
     assert JobGroup.objects.count() == 0
 
 
-def test_a_canvas_that_contains_itself_is_refused() -> None:
-    loop = group([number.s(1)])
-    loop.tasks.append(loop)
-    with pytest.raises(ValueError, match="contains itself"):
-        loop.apply_async()
-    assert not Job.objects.exists()
+def linked_to_itself(name: str) -> Any:
+    one = number.si(1)
+    one.options[name] = [one]
+    return one
+
+
+def with_itself(canvas: Any, at: int = 1) -> Any:
+    canvas.tasks.insert(at, canvas)
+    return canvas
+
+
+ENDLESS: dict[str, Callable[[], Any]] = {
+    "a group": lambda: with_itself(group([number.s(1)])).apply_async(),
+    "a chain": lambda: with_itself(chain(number.si(1), number.si(2))).apply_async(),
+    "a chain at its begin": lambda: with_itself(chain(number.si(1), number.si(2)), 0).delay(),
+    "a chain in a group": lambda: group(with_itself(chain(number.si(1), number.si(2))), number.si(3)).apply_async(),
+    "the header of a chord": lambda: with_itself(chord([number.s(1)], total.s())).apply_async(),
+    "the body of a chord": lambda: chord([number.s(1)])(linked_to_itself("link")),
+    "a link": lambda: linked_to_itself("link").apply_async(),
+    "an error link": lambda: linked_to_itself("link_error").delay(),
+    "a link of many": lambda: number.delay_many([(1,)], link=linked_to_itself("link")),
+}
+
+
+@pytest.mark.parametrize("call", ENDLESS.values(), ids=list(ENDLESS))
+def test_a_canvas_that_contains_itself_is_refused(call: Callable[[], Any]) -> None:
+    with pytest.raises(InvalidArguments, match=r"contains itself|is nested more than 200 deep"):
+        call()
+    assert (Job.objects.count(), JobGroup.objects.count()) == (0, 0)
 
 
 @pytest.mark.parametrize("fails", [False, True])
