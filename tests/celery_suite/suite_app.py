@@ -22,7 +22,13 @@ def as_job(*args: Any, **options: Any) -> Any:
 
     def declare(function: Any) -> Any:
         given = {name: value for name, value in options.items() if name not in _UNKNOWN}
-        defaults = {"queue": "celery", "max_retries": 3, "autoretry_for": (), "ignore_result": False, "time_limit": 300}
+        defaults = {
+            "queue": "celery",
+            "max_retries": 3,
+            "autoretry_for": (),
+            "ignore_result": False,
+            "time_limit": None,
+        }
         limits = {"soft_time_limit": given.pop("soft_time_limit", None)}
         made: Any = job(**{**defaults, **given, **{name: value for name, value in limits.items() if value}})(function)  # type: ignore[no-untyped-call]
         on_replace = vars(options.get("base") or object).get("on_replace")
