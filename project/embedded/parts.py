@@ -10,6 +10,7 @@ from functools import partial
 
 import redis
 
+from project import env
 from project.embedded import seaweedfs, valkey
 from project.embedded.environment import BUCKETS, Development
 from project.embedded.manager import Part
@@ -99,22 +100,33 @@ def demo() -> Part:
 
 
 def site(development: Development) -> list[Part]:
-    """Return what is ours: web, worker, Beat and Flower."""
+    """Return what is ours: web, workers, Beat and Flower."""
     celery = [sys.executable, "-m", "celery", "--app", "project"]
     return [
         _web(development),
+        *_workers(development, [*celery, "worker", "--loglevel", "INFO", "--task-events"]),
+        Part("beat", [*celery, "beat", "--loglevel", "INFO"], ready_words="beat: Starting", reloads=True),
+        _flower(development, celery),
+    ]
+
+
+def _workers(development: Development, command: list[str]) -> list[Part]:
+    """Return a worker for BROKER_URL, and one for each broker besides: a worker consumes queues of one."""
+    brokers = env.broker_urls("JOBS_BROKERS")
+    queues_of: dict[str, list[str]] = {}
+    for queue, url in brokers.items():
+        queues_of.setdefault(url, []).append(queue)
+    named = {"worker": ["--exclude-queues", ",".join(brokers)] if brokers else []}
+    named |= {f"worker-{queues[0]}": ["--queues", ",".join(queues)] for queues in queues_of.values()}
+    return [
         Part(
-            "worker",
-            [
-                *(*celery, "worker", "--loglevel", "INFO", "--task-events"),
-                *("--hostname", "worker@%h", "--concurrency", str(development.concurrency)),
-            ],
+            name,
+            [*command, "--hostname", f"{name}@%h", "--concurrency", str(development.concurrency), *queues],
             ready_words=" ready.",
             stop_seconds=WORKER_STOP_SECONDS,
             reloads=True,
-        ),
-        Part("beat", [*celery, "beat", "--loglevel", "INFO"], ready_words="beat: Starting", reloads=True),
-        _flower(development, celery),
+        )
+        for name, queues in named.items()
     ]
 
 

@@ -301,6 +301,20 @@ def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Pa
     assert up.stop(signal.SIGINT) == 0
 
 
+def test_a_queue_with_a_broker_of_its_own_has_a_worker_of_its_own(up: Up) -> None:
+    up.variables["JOBS_BROKERS"] = f"email=redis://127.0.0.1:{up.variables['VALKEY_PORT']}/3"
+    up.start()
+    up.wait_until_ready()
+    wait_for(lambda: "Welcome to Nightshift" in up.get("/inbox/")[1], what="a mail, of the queue that has moved")
+    wait_for(lambda: up.get("/posts/")[1].count("<img") == 12, 60, what="the pictures, of the queues that have not")
+    listed = up.beside(sys.executable, "manage.py", "jobs", "workers").stdout
+    [moved] = [line for line in listed.splitlines() if line.startswith("worker-email@")]
+    [rest] = [line for line in listed.splitlines() if line.startswith("worker@")]
+    assert ("email" in moved.split(), "default" in moved) == (True, False), listed
+    assert ("email" in rest, "default" in rest) == (False, True), listed
+    assert up.stop(signal.SIGINT) == 0
+
+
 def test_killed_outright_it_takes_everything_with_it(up: Up) -> None:
     up.start()
     up.wait_until_ready()
