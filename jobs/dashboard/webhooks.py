@@ -14,7 +14,7 @@ from jobs.dashboard.pages import TICKS, show
 from jobs.models import Job, Webhook
 from jobs.operations import paging, webhooks as operations
 from jobs.reports.remembered import remembered
-from jobs.reports.webhooks import WAITING, WebhookReport, report, reports
+from jobs.reports.webhooks import WAITING, WINDOW, WebhookReport, report, reports
 
 #: Deliveries on a page.
 PAGE = 50
@@ -53,6 +53,7 @@ def webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
         report=found,
         webhook=found.webhook,
         tabs=_tabs(found),
+        window=WINDOW,
         wanted=state,
         deliveries=rows.rows,
         cursor=cursor,

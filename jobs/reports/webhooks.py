@@ -1,8 +1,7 @@
 """How webhooks fare: what each was told last, how much of it arrived, what waits and what died."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +17,9 @@ from jobs.webhooks.destinations import shown_address
 #: How long ago deliveries count as those of late.
 LATELY = timedelta(days=1)
 
+#: So many deliveries of a webhook are counted, the latest: more would take longer than a page may.
+WINDOW = 10_000
+
 #: The states in which a delivery is still under way.
 WAITING = tuple(state for state in State if state not in FINAL)
 
@@ -28,8 +30,9 @@ class WebhookReport:
 
     Attributes:
         last: the latest delivery; None where there is none.
-        states: how many deliveries stand in each state.
-        delivered, failed: how many of the last day have arrived, and have died.
+        states: how many of the latest `WINDOW` deliveries stand in each state; of those that died, all.
+        delivered, failed: how many of the latest that ended within the last day have arrived, and have died.
+        is_cut: whether there may be more than these.
     """
 
     webhook: Webhook
@@ -37,6 +40,7 @@ class WebhookReport:
     states: Mapping[State, int]
     delivered: int
     failed: int
+    is_cut: bool
 
     @property
     def address(self) -> str:
@@ -66,36 +70,33 @@ class WebhookReport:
         return None if rate is None else math.ceil(100 * rate) if rate < 0.5 else math.floor(100 * rate)
 
 
-def reports(webhooks: Iterable[Webhook] | None = None) -> list[WebhookReport]:
-    """Return these webhooks, or all, by name, with how they fare."""
-    every = list(Webhook.objects.all() if webhooks is None else webhooks)
-    since = timezone.now() - LATELY
-    counts: dict[int, dict[State, int]] = defaultdict(lambda: dict.fromkeys(State, 0))
-    lately: dict[tuple[int, State], int] = {}
-    counted = (
-        Job.objects.filter(webhook_delivery__webhook__in=[webhook.pk for webhook in every])
-        .order_by()
-        .values_list("webhook_delivery__webhook_id", "state")
-        .annotate(number=Count("pk"), of_late=Count("pk", filter=Q(finished_at__gte=since)))
-    )
-    for key, state, number, of_late in counted:
-        counts[key][State(state)] = number
-        lately[key, State(state)] = of_late
-    return [
-        WebhookReport(
-            webhook=webhook,
-            last=_last(webhook),
-            states=counts[webhook.pk],
-            delivered=lately.get((webhook.pk, State.SUCCEEDED), 0),
-            failed=lately.get((webhook.pk, State.DEAD), 0),
-        )
-        for webhook in every
-    ]
+def reports() -> list[WebhookReport]:
+    """Return all webhooks, by name, with how they fare."""
+    return [report(webhook) for webhook in Webhook.objects.all()]
 
 
 def report(webhook: Webhook) -> WebhookReport:
-    """Return one webhook, with how it fares."""
-    return reports([webhook])[0]
+    """Return a webhook, with how it fares."""
+    latest = webhook.deliveries.order_by("-job").values("job_id")[:WINDOW]
+    counted = (
+        Job.objects.filter(pk__in=latest)
+        .order_by()
+        .values_list("state")
+        .annotate(number=Count("pk"), of_late=Count("pk", filter=Q(finished_at__gte=timezone.now() - LATELY)))
+    )
+    states, lately = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
+    for state, number, of_late in counted:
+        states[State(state)], lately[State(state)] = number, of_late
+    is_cut = sum(states.values()) >= WINDOW
+    states[State.DEAD] = Job.objects.filter(state=State.DEAD, webhook_delivery__webhook=webhook).count()
+    return WebhookReport(
+        webhook=webhook,
+        last=_last(webhook),
+        states=states,
+        delivered=lately[State.SUCCEEDED],
+        failed=lately[State.DEAD],
+        is_cut=is_cut,
+    )
 
 
 def _last(webhook: Webhook) -> Job | None:
