@@ -16,6 +16,7 @@ class SignedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own i
 
     sortable_by = ()
     actions = None
+    change_form_template = "admin/jobs/with_test.html"
     #: Shows a receiver how to verify.
     document = ""
 

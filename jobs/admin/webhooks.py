@@ -91,7 +91,6 @@ class WebhookAdmin(SignedAdmin):
 
     form = WebhookForm
     list_display = ("name", "where", "told_of", "enabled", "deliveries")
-    change_form_template = "admin/jobs/alerttarget/change_form.html"
     document = "docs/webhooks.md"
 
     def get_fields(self, request: HttpRequest, obj: Webhook | None = None) -> Any:

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('status', models.SmallIntegerField(null=True)),
                 ('seconds', models.FloatField(null=True)),
                 ('tried_at', models.DateTimeField(null=True)),
-                ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='webhook_delivery', to='jobs.job')),
+                ('job', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='webhook_delivery', to='jobs.job')),
                 ('webhook', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='jobs.webhook')),
             ],
             options={

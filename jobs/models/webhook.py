@@ -34,8 +34,9 @@ class Webhook(models.Model):
 class WebhookDelivery(models.Model):
     """One event that a webhook is told, by a job: its state says what came of it, and its id names the event."""
 
-    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="webhook_delivery")
-    #: Nothing in the database holds it: whoever records the end of a job waits for nobody who changes a webhook.
+    #: The database holds neither this nor the next: a worker of older code, which prunes jobs, knows of no deliveries,
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, db_constraint=False, related_name="webhook_delivery")
+    #: and whoever records the end of a job waits for nobody who changes a webhook.
     webhook = models.ForeignKey(
         Webhook, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="deliveries"
     )
