@@ -7,6 +7,7 @@ from celery import current_app
 from celery.app.task import Context
 from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
+from celery.utils.functional import maybe_list
 from kombu.utils.json import dumps, loads
 
 from jobs.tasks.declare import job
@@ -30,7 +31,7 @@ def errbacks_of(body: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
     elif kind == "chain" and (steps := kwargs.get("tasks")):
         task_id = str((steps[-1].get("options") or {}).get("task_id") or task_id)
         yield from errbacks_of(steps[0])
-    for link in options.get("link_error") or ():
+    for link in maybe_list(options.get("link_error")) or ():
         yield task_id, link
 
 

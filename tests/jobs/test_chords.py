@@ -154,6 +154,15 @@ def test_error_links_that_take_more_than_an_id_are_called_with_the_chords_error(
     assert effects.lines() == [f"in place {result.id} Dependency {failed.pk} raised Permanent: number 2 fails"]
 
 
+def test_an_error_link_that_is_given_alone_and_not_in_a_list_is_called(effects: Effects) -> None:
+    canvas.failing.add(2)
+    for body in (total.s(), group(total.s(), total.s())):
+        body.options["link_error"] = dict(tell.si("alone", "errback"))
+        chord([number.s(1), number.s(2)])(body)
+        run_all()
+    assert effects.lines() == ["errback", "errback"]
+
+
 def test_an_error_link_of_nested_chords_is_called_once(effects: Effects) -> None:
     canvas.failing.add(2)
     of_both, of_inner = tell.si("of both", "errback"), tell.si("of the inner", "errback of the inner")
