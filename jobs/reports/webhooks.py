@@ -30,7 +30,7 @@ class WebhookReport:
 
     Attributes:
         last: the latest delivery; None where there is none.
-        states: how many of the latest `WINDOW` deliveries stand in each state; of those that died, all.
+        states: how many of the latest deliveries stand in each state; of those that died, all.
         delivered, failed: how many of the latest that ended within the last day have arrived, and have died.
         is_cut: whether there may be more than these.
     """
@@ -75,9 +75,9 @@ def reports() -> list[WebhookReport]:
     return [report(webhook) for webhook in Webhook.objects.all()]
 
 
-def report(webhook: Webhook) -> WebhookReport:
-    """Return a webhook, with how it fares."""
-    latest = webhook.deliveries.order_by("-job").values("job_id")[:WINDOW]
+def report(webhook: Webhook, *, window: int = WINDOW) -> WebhookReport:
+    """Return a webhook, with how it fares by so many of its deliveries, the latest."""
+    latest = webhook.deliveries.order_by("-job_id").values("job_id")[:window]
     counted = (
         Job.objects.filter(pk__in=latest)
         .order_by()
@@ -87,7 +87,7 @@ def report(webhook: Webhook) -> WebhookReport:
     states, lately = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
     for state, number, of_late in counted:
         states[State(state)], lately[State(state)] = number, of_late
-    is_cut = sum(states.values()) >= WINDOW
+    is_cut = sum(states.values()) >= window
     states[State.DEAD] = Job.objects.filter(state=State.DEAD, webhook_delivery__webhook=webhook).count()
     return WebhookReport(
         webhook=webhook,
@@ -100,7 +100,7 @@ def report(webhook: Webhook) -> WebhookReport:
 
 
 def _last(webhook: Webhook) -> Job | None:
-    found = webhook.deliveries.order_by("-job").select_related("job").first()
+    found = webhook.deliveries.order_by("-job_id").select_related("job").first()
     return None if found is None else found.job
 
 
