@@ -13,6 +13,9 @@ PATIENCE_SECONDS = 20.0
 #: Between two looks, in seconds: short enough to cost a test nothing, long enough to leave the cores to the servers.
 PAUSE_SECONDS = 0.02
 
+#: Who waits for long looks less often, the pause being a twentieth of what has been waited for, up to this.
+LONGEST_PAUSE_SECONDS = 0.06
+
 
 class NotInTime(AssertionError):
     """A condition did not hold within its deadline."""
@@ -29,7 +32,7 @@ def wait_for(
 
     Exceptions in `passing_over` count as "not yet"; any other one is raised at once.
     """
-    end = time.monotonic() + deadline
+    began = time.monotonic()
     while True:
         try:
             value = condition()
@@ -38,10 +41,11 @@ def wait_for(
             last = f"last value: {value!r}"
         except passing_over as exc:
             last = f"last error: {exc!r}"
-        if time.monotonic() >= end:
+        waited = time.monotonic() - began
+        if waited >= deadline:
             name = what or getattr(condition, "__qualname__", repr(condition))
             raise NotInTime(f"Waited {deadline:g} s for {name}; {last}")
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(min(max(PAUSE_SECONDS, waited / 20), LONGEST_PAUSE_SECONDS))
 
 
 def always(condition: Callable[[], object], seconds: float, *, what: str = "") -> None:
