@@ -70,10 +70,12 @@ def webp_with(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
     return riff((b"VP8X", header), (still[12:16], still[20:]), *chunks)
 
 
-def animation(form: str = "GIF", frames: int = 5, width: int = 80, height: int = 60, **options: Any) -> bytes:
+def animation(
+    form: str = "GIF", frames: int = 5, width: int = 80, height: int = 60, mode: str = "RGB", **options: Any
+) -> bytes:
     """Return pictures of growing brightness, 50 ms each; hundreds of them differ in other ways."""
     images = [
-        Image.new("RGB", (width, height), (min(number * 50, 255), number % 251, number % 2 * 90))
+        Image.new("RGB", (width, height), (min(number * 50, 255), number % 251, number % 2 * 90)).convert(mode)
         for number in range(frames)
     ]
     output = io.BytesIO()

@@ -208,7 +208,7 @@ def test_whatever_is_changed_in_a_file_it_is_taken_or_refused(name: str, changes
         (with_scans(30, side=900), "30 scans"),
         (png_claiming(30_000, 30_000), "too many pixels"),
         (animation("GIF", frames=1_001, width=2, height=2), "1,001 pictures"),
-        (animation("PNG", frames=100, width=900, height=900), "100 pictures of 900 by 900"),
+        (animation("PNG", frames=100, width=900, height=900, mode="L"), "100 pictures of 900 by 900"),
         (animation("WEBP", frames=1_100, width=2, height=2, kmin=1, kmax=1), "1,100 pictures"),
         (with_segments(JPEG, *[segment(0xFE, b"")] * 200_001), "more than 200,000 parts"),
         (with_chunks(PNG, *[chunk(b"tEXt", b"")] * 200_001), "more than 200,000 parts"),

@@ -100,7 +100,7 @@ def test_a_key_that_climbs_is_refused(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [with_scans(306), animation(frames=100, width=900, height=900)], ids=["scans", "frames"]
+    "data", [with_scans(306), animation(frames=100, width=900, height=900, mode="L")], ids=["scans", "frames"]
 )
 def test_what_would_take_too_long_to_decode_ends_before_it_is(stores: Stores, in_use: set[str], data: bytes) -> None:
     stores.content.put(SOURCE, data, content_type="image/jpeg")
