@@ -30,6 +30,7 @@ command as a process. The workers' logs are shown when the test fails.
 **Waiting**: only `tests.waiting.wait_for(condition, deadline)` and `always(condition, seconds)`.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
@@ -95,6 +96,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=list(left_out))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is loaded out of garbage collections: it stays to the end, and to look through it takes a tenth."""
+    gc.freeze()
 
 
 def uses_the_database(item: pytest.Item) -> bool:
