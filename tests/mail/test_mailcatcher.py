@@ -3,18 +3,16 @@
 import os
 import signal
 import smtplib
-import subprocess
-import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
 from mail.inbox.store import Store
+from tests import forks
 from tests.servers import free_port
-from tests.servers.processes import kill_group, spawn, tail
+from tests.servers.processes import kill_group, tail
 from tests.waiting import wait_for
 
 #: One that production takes.
@@ -28,10 +26,8 @@ class Catcher:
         self.port = free_port()
         self.log = directory / "catcher.log"
         self.store = Store(directory / "inbox")
-        command = [sys.executable, "manage.py", "mailcatcher", "--port", str(self.port), *options]
-        self.process = spawn(
-            command, log=self.log, environment={"INBOX_DIR": str(self.store.directory)}, directory=settings.BASE_DIR
-        )
+        command = ("manage", "mailcatcher", "--port", str(self.port), *options)
+        self.process = forks.python(*command, log=self.log, environment={"INBOX_DIR": str(self.store.directory)})
         wait_for(self.listens, 20, what="the mail catcher to listen")
 
     def listens(self) -> bool:
@@ -82,19 +78,11 @@ def test_it_keeps_what_it_catches_and_ends_on_sigterm(catcher: Catcher) -> None:
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(options: list[str], environment: dict[str, str], said: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "manage.py", "mailcatcher", *options],
-        env={**os.environ, **environment},
-        cwd=settings.BASE_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = forks.run("manage.py", "mailcatcher", *options, environment={**os.environ, **environment})
     assert result.returncode == 1
     assert result.stderr.strip() == f"CommandError: {said}"
 
 
 def test_a_busy_port_is_named(catcher: Catcher) -> None:
-    command = [sys.executable, "manage.py", "mailcatcher", "--port", str(catcher.port)]
-    result = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
+    result = forks.run("manage.py", "mailcatcher", "--port", str(catcher.port), environment=os.environ)
     assert result.stderr.strip() == f"CommandError: Cannot listen on 127.0.0.1:{catcher.port}: Address already in use."
