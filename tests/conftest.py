@@ -66,7 +66,7 @@ PBKDF2PasswordHasher.iterations = 1
 
 # The two cores are shared with servers, so how long one example takes says nothing about the code.
 hypothesis.settings.register_profile("local", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, max_examples=200)
+hypothesis.settings.register_profile("ci", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("ci" if CI else "local")
 
 #: The test kit's fixtures.
