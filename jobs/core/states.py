@@ -24,6 +24,10 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: Sorts after QUEUED and before all states that come after that, in any language's order: an index says by it which
+#: queries it is for.
+AFTER_QUEUED = "r"
+
 #: States a job is enqueued in.
 INITIAL = frozenset({State.QUEUED, State.SCHEDULED})
 

@@ -4,13 +4,16 @@ import json
 from collections.abc import Collection, Mapping
 
 from jobs.core.limits import Kind
-from jobs.core.states import State
+from jobs.core.states import AFTER_QUEUED, State
 from jobs.core.turns import Turns
 from jobs.ledger.lines import COLUMNS, Waiting, waiting
 from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, changed, dialect, free, one, rows
 
-#: Holds for jobs that wait for their tenant's turn; the words are those of the index `jobs_job_turns`.
-_WAITS = f"queue = %s AND priority = %s AND state = '{State.QUEUED}' AND tenant IS NOT NULL AND held_by IS NULL"
+#: Holds for jobs that wait for their tenant's turn; the words are those of the index `jobs_job_turns` and of no other.
+_WAITING = (
+    f"queue = %s AND state >= '{State.QUEUED}' AND state < '{AFTER_QUEUED}' AND tenant IS NOT NULL AND held_by IS NULL"
+)
+_WAITS = f"{_WAITING} AND priority = %s"
 
 #: At most so many tenants are looked at for one claim. Where more wait, the next claim begins at another one.
 MOST = 1000
@@ -58,8 +61,10 @@ def keep(turns: Turns, queue: str, tenants: Collection[str]) -> None:
 
 def next_priority(queue: str, below: int) -> int | None:
     """Return the highest priority below this one at which jobs wait for their tenant's turn."""
+    # In the order of the index, and no MAX(): where PostgreSQL believes in a single row it would read them all.
     found = one(
-        f"SELECT MAX(priority) FROM jobs_job WHERE {_WAITS.replace('priority = %s', 'priority < %s')}", [queue, below]
+        f"SELECT priority FROM jobs_job WHERE {_WAITING} AND priority < %s ORDER BY priority DESC LIMIT 1",
+        [queue, below],
     )
     return None if found is None else found[0]
 
@@ -77,9 +82,10 @@ def tenants(queue: str, priority: int) -> list[str]:
 
 def _tenants_after(name: str, queue: str, priority: int) -> list[str]:
     """Return the next tenants by name, whatever number of jobs they have: each is found by one step in the index."""
+    first = f"SELECT tenant FROM jobs_job WHERE {_WAITS} AND tenant > {{after}} ORDER BY tenant LIMIT 1"
     found = rows(
-        f"WITH RECURSIVE named (tenant) AS (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} AND tenant > %s UNION ALL"
-        f" SELECT (SELECT MIN(tenant) FROM jobs_job WHERE {_WAITS} AND tenant > named.tenant) FROM named"
+        f"WITH RECURSIVE named (tenant) AS (SELECT ({first.format(after='%s')}) UNION ALL"
+        f" SELECT ({first.format(after='named.tenant')}) FROM named"
         " WHERE named.tenant IS NOT NULL) SELECT tenant FROM named WHERE tenant IS NOT NULL LIMIT %s",
         [queue, priority, name, queue, priority, MOST],
     )

@@ -9,6 +9,7 @@ from django.db import connection
 
 from jobs.core.held_by import HeldBy
 from jobs.flow.breakers import look_after
+from jobs.flow.turns import in_turn
 from jobs.ledger import attempts, batches, claims, fetch, maintain, operate
 from jobs.ledger.work import find_work
 from jobs.models import Job
@@ -155,6 +156,26 @@ def test_what_was_overtaken_is_found_among_many(full: str) -> None:
     overtaker = Job.objects.filter(state="running").latest("lease_id")
     Job.objects.filter(pk=overtaker.pk).update(dispatched_at=first.dispatched_at + timedelta(seconds=60))
     assert [found.id for found in maintain.take_overtaken(full, 60, 500)] == [first.pk]
+
+
+@pytest.mark.parametrize("is_analyzed", [True, False])
+def test_whose_turn_it_is_is_found_by_one_step_in_the_index_for_each_tenant(is_analyzed: bool) -> None:
+    queue, tenants = f"turns-{uuid.uuid4()}", 100
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, tenant, run_at)"
+            " SELECT gen_random_uuid(), 'task', %s, 'queued', '[]', '{}', number %% %s,"
+            " now() + number * interval '1 ms' FROM generate_series(1, %s) AS number",
+            [queue, tenants, MANY],
+        )
+        if is_analyzed:
+            cursor.execute("ANALYZE jobs_job")
+        else:
+            # As in a table that autovacuum has not come to yet.
+            cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'jobs_job'::regclass")
+    before = rows_read()
+    assert len(in_turn(queue, 10) or []) == 10
+    assert rows_read() - before < MANY / 10
 
 
 # --- What many that are held back cost others -----------------------------------------------------
