@@ -168,6 +168,13 @@ class Ledger(RuleBasedStateMachine):
         if not held:
             self.nothing_changed()
 
+    @rule(job=jobs, gets_attempt_back=st.booleans())
+    def a_worker_runs_a_job_for_a_while_and_releases_it(self, job: Any, gets_attempt_back: bool) -> None:
+        _, lease = self.claim(job, 3600.0, by_message=True)
+        self.only_the_allowed_happened()
+        self.time_passes(1.0)
+        self.end((job, lease), lambda job, lease: verbs.end(job, lease, Released(gets_attempt_back), ERROR))
+
     @rule(lease=leases)
     def what_has_not_begun_is_put_back(self, lease: tuple[Any, str]) -> None:
         job, lease_id = lease
