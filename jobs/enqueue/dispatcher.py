@@ -61,10 +61,9 @@ class Dispatcher:
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._next_at = 0.0
-        #: Jobs whose messages the broker has, and when they were published, by the monotonic clock: those since the
-        #: last look at the clock and those before.
-        self._confirmed: list[tuple[uuid.UUID, float]] = []
-        self._to_note: list[tuple[uuid.UUID, float]] = []
+        #: Jobs whose messages the broker has, those since the last look at the clock and those before.
+        self._confirmed: list[uuid.UUID] = []
+        self._to_note: list[uuid.UUID] = []
         self._note_at = 0.0
         self._pause_until = 0.0
         self._failures = 0
@@ -129,7 +128,6 @@ class Dispatcher:
         self._count(-len(batch))
         if time.monotonic() < self._pause_until:
             return
-        began = time.monotonic()
         try:
             refused = self._publisher.publish(messages_of(batch))
             self._next_at = time.monotonic() + (GATHER_MANY if len(batch) >= MANY else GATHER)
@@ -145,7 +143,7 @@ class Dispatcher:
             self._note_at = time.monotonic() + NOTE_AFTER
         # What was refused is left to maintenance, which tries it again.
         unsent = {job_id for message in refused for job_id in message.job_ids}
-        self._confirmed.extend((job.id, began) for job in batch if job.id not in unsent)
+        self._confirmed.extend(job.id for job in batch if job.id not in unsent)
 
     def _pause(self, exc: Exception) -> None:
         self._failures += 1
@@ -160,8 +158,7 @@ class Dispatcher:
             confirmed += self._to_note
         try:
             for start in range(0, len(confirmed), BATCH):
-                now = time.monotonic()
-                mark_dispatched({job_id: now - began for job_id, began in confirmed[start : start + BATCH]})
+                mark_dispatched(confirmed[start : start + BATCH])
         except DatabaseError as exc:
             # They are dispatched a second time, which is harmless.
             logger.warning("Could not note dispatched jobs (%s); they may be sent again.", exc)

@@ -8,22 +8,10 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.sql import (
-    NOT_PAUSED,
-    Dialect,
-    RowLocked,
-    change_named,
-    changed,
-    dialect,
-    free,
-    in_state,
-    read_json,
-    rows,
-)
+from jobs.ledger.sql import NOT_PAUSED, Dialect, RowLocked, changed, dialect, free, in_state, read_json, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id, expires_at"
@@ -167,38 +155,31 @@ def suspect_queues(waited_seconds: float) -> list[str]:
     return [queue for (queue,) in found]
 
 
-def mark_dispatched(published: Mapping[uuid.UUID, float]) -> None:
-    """Note that the broker has the messages of these jobs.
+def mark_dispatched(job_ids: Sequence[uuid.UUID]) -> None:
+    """Note that the broker has the messages of these jobs, which this process has enqueued or requeued.
 
-    Those already claimed need no note. One that was claimed and came back to its queue, or whose message a worker let
-    go (`redispatch`), before its process came to note that, has had its message and needs another. One that somebody
-    else's transaction holds goes without the note, and is dispatched once more.
-
-    Args:
-        published: how many seconds ago the publishing of each job's message began.
+    A row that has changed since then needs no note. It was claimed; or it came back to its queue, or a worker let its
+    message go (`redispatch`), before its process came to note that: then it has had its message and needs another. One
+    that somebody else's transaction holds goes without the note, and is dispatched once more.
     """
-    if published:
-        # Whole milliseconds, rounded down: SQLite's clock has no others, and the job was written just before.
-        sent = [{"job": job_id.hex, "at": f"{-int(ago * 1000) / 1000}"} for job_id, ago in published.items()]
-        rows(_mark_dispatched(dialect()), [json.dumps(sent)])
-
-
-@cache
-def _mark_dispatched(sql: Dialect) -> str:
-    named = sql.given({"job": "uuid", "at": "text"}, few="at")
+    if not job_ids:
+        return
+    sql = dialect()
     unmarked = (
-        f"{in_state(State.QUEUED)} AND dispatched_at IS NULL AND held_by IS NULL AND started_at IS NULL"
-        f" AND changed_at <= {sql.after_seconds('CAST(named.at AS float8)')}"
+        f"id {sql.is_one_of_ids} AND {in_state(State.QUEUED)} AND dispatched_at IS NULL AND held_by IS NULL"
+        # As it was written, or as an operator has put it back into its queue (`operate.requeue`).
+        " AND started_at IS NULL AND changed_at IN (created_at, run_at)"
     )
-    return change_named(named, unmarked, f"UPDATE jobs_job SET dispatched_at = {sql.now}", "id", sql)
+    changed(f"UPDATE jobs_job SET dispatched_at = {sql.now} WHERE {free(unmarked)}", [sql.ids(job_ids)])
 
 
 def _let_go(sql: Dialect) -> str:
     """Return the change of a queued job whose message is gone.
 
-    Where nobody has noted yet that there was one, that note is still to come: it is older, and does not count.
+    Where nobody has noted yet that there was one, that note is still to come, and must find that the row has changed:
+    later than it was written, on SQLite too, whose clock tells milliseconds.
     """
-    unnoted = f"CASE WHEN dispatched_at IS NULL THEN {sql.now} ELSE changed_at END"
+    unnoted = f"CASE WHEN dispatched_at IS NULL THEN {sql.after_seconds('0.001')} ELSE changed_at END"
     return f"UPDATE jobs_job SET dispatched_at = NULL, changed_at = {unnoted}"
 
 

@@ -100,7 +100,7 @@ def stepped(state: State = State.DEAD) -> Job:
 def dispatched(seconds_ago: float, **changes: Any) -> Job:
     """Write a job whose message went out some time ago."""
     job = written(**changes)
-    maintain.mark_dispatched({job.id: 0.0})
+    maintain.mark_dispatched([job.id])
     Job.objects.filter(pk=job.pk).update(dispatched_at=F("dispatched_at") - timedelta(seconds=seconds_ago))
     job.refresh_from_db()
     return job

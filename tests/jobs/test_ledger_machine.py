@@ -1,6 +1,5 @@
 """Whatever is asked of the ledger, in whatever order: only the allowed happens, and a lost lease changes nothing."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,7 +67,7 @@ class Ledger(RuleBasedStateMachine):
 
     `seen` is what each job looked like after the step before; every step is compared with it. `messages` counts those
     that each job has: in the broker, or fetched by a worker that has decided nothing. `notes` are those of publishers
-    still to come: whose message it was about, and when that was published.
+    still to come: whose message it was about.
     """
 
     jobs: Bundle[Any] = Bundle("jobs")
@@ -81,12 +80,7 @@ class Ledger(RuleBasedStateMachine):
         self.seen: dict[Any, dict[str, Any]] = {}
         self.deliveries = 0
         self.messages: Counter[Any] = Counter()
-        self.notes: list[tuple[Any, float]] = []
-        #: How many seconds have passed that nobody has waited for.
-        self.passed = 0.0
-
-    def now(self) -> float:
-        return time.monotonic() + self.passed
+        self.notes: list[Any] = []
 
     def new_lease(self) -> str:
         self.deliveries += 1
@@ -103,7 +97,6 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 10.0]))
     def time_passes(self, seconds: float) -> None:
-        self.passed += seconds
         moved = ", ".join(f"{name} = {dialect().later(name)}" for name in TIMES)
         changed(f"UPDATE jobs_job SET {moved}", [-seconds] * len(TIMES))  # noqa: S608 (names from above)
         self.seen = snapshot()
@@ -119,15 +112,14 @@ class Ledger(RuleBasedStateMachine):
     def sends(self, jobs: Sequence[Any]) -> None:
         """The process that has written these jobs publishes them; on its way the message takes some time."""
         self.messages.update(jobs)
-        self.notes += [(job, self.now()) for job in jobs]
+        self.notes += jobs
         self.only_the_allowed_happened()
         self.time_passes(1.0)
 
     @precondition(lambda self: bool(self.notes))
     @rule(number=st.integers(0, 9))
     def a_note_of_dispatch_arrives(self, number: int) -> None:
-        job, at = self.notes.pop(number % len(self.notes))
-        maintain.mark_dispatched({job: self.now() - at})
+        maintain.mark_dispatched([self.notes.pop(number % len(self.notes))])
 
     @rule(job=jobs)
     def a_worker_lets_a_message_go(self, job: Any) -> None:

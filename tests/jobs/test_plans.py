@@ -52,7 +52,7 @@ def claim(job_id: uuid.UUID) -> object:
 QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
     "claim": claim,
     "give_up_queued": lambda job_id: attempts.give_up_queued(job_id, ERROR),
-    "mark_dispatched": lambda job_id: maintain.mark_dispatched({job_id: 0.0}),
+    "mark_dispatched": lambda job_id: maintain.mark_dispatched([job_id]),
     "redispatch": lambda job_id: maintain.redispatch([job_id]),
     "release": lambda job_id: fetch.release(connection, [job_id]),
     "cancel": lambda job_id: operate.cancel([job_id], "not wanted"),

@@ -99,7 +99,7 @@ def test_only_a_queued_job_can_be_undispatched(state: State) -> None:
     before = content(job)
     assert maintain.take_undispatched(0, 10) == []
     maintain.redispatch([job.id])
-    maintain.mark_dispatched({job.id: 0.0})
+    maintain.mark_dispatched([job.id])
     assert content(job) == before
 
 
@@ -110,14 +110,14 @@ def test_a_released_job_is_dispatched_anew(gets_attempt_back: bool) -> None:
     Job.objects.update(run_at=F("run_at") - timedelta(seconds=6), started_at=F("started_at") - timedelta(seconds=5))
     assert verbs.end(job.id, LEASE, Released(gets_attempt_back=gets_attempt_back), ERROR)
     # The note of its first message may come late.
-    maintain.mark_dispatched({job.id: 0.0})
+    maintain.mark_dispatched([job.id])
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 
 
 def test_a_job_that_was_claimed_and_put_back_is_dispatched_anew_though_its_process_notes_late_that_it_was() -> None:
     job = claimed()
     put_back([LEASE])
-    maintain.mark_dispatched({job.id: 0.0})
+    maintain.mark_dispatched([job.id])
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 
 
@@ -136,16 +136,15 @@ def test_a_job_whose_message_is_used_up_is_dispatched_anew_though_its_process_no
     happens: Callable[[Job], None],
 ) -> None:
     job, other = written(), written(queue="tests.other")
-    Job.objects.update(changed_at=F("changed_at") - timedelta(seconds=2))
     happens(job)
-    maintain.mark_dispatched({job.id: 1.0, other.id: 1.0})
+    maintain.mark_dispatched([job.id, other.id])
     assert ids(maintain.take_undispatched(0, 10)) == [job.id]
 
 
 def test_that_a_replayed_job_was_dispatched_is_noted() -> None:
     job = in_state(State.DEAD)
     assert operate.requeue([job.id])
-    maintain.mark_dispatched({job.id: 0.0})
+    maintain.mark_dispatched([job.id])
     job.refresh_from_db()
     assert job.dispatched_at is not None
 
@@ -153,7 +152,7 @@ def test_that_a_replayed_job_was_dispatched_is_noted() -> None:
 def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() -> None:
     job = dispatched(100)
     noted = job.dispatched_at
-    maintain.mark_dispatched({job.id: 0.0, uuid.uuid4(): 0.0})
+    maintain.mark_dispatched([job.id, uuid.uuid4()])
     job.refresh_from_db()
     assert job.dispatched_at == noted
     maintain.redispatch([job.id])
@@ -163,7 +162,7 @@ def test_a_note_of_dispatch_keeps_the_first_time_and_undispatch_takes_it_back() 
 
 def test_nothing_to_note_needs_no_database(django_assert_num_queries: Callable[..., object]) -> None:
     with django_assert_num_queries(0):  # type: ignore[attr-defined]
-        maintain.mark_dispatched({})
+        maintain.mark_dispatched([])
         maintain.redispatch([])
 
 
