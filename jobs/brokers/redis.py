@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: Fetched at once where the consumer has set no limit.
 MOST_AT_ONCE = 100
 
+#: How much longer than it was asked to a server may take to answer, in seconds; one that hangs is not waited for.
+ANSWER_SECONDS = 1.0
+
 #: The first pause after the server refused to give messages, and the longest, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
@@ -157,6 +160,28 @@ class Channel(kombu_redis.Channel):
             raise Empty
         key, popped = answer
         return key, popped if self._pops_many else [popped]
+
+    def give_back(self) -> None:
+        """Put back what comes in answer to the last question; whoever calls this consumes nothing more.
+
+        Kombu reads that answer when it closes the channel, and a worker that stops has it open until its last job has
+        ended. Waits until the server says what there is, or that there is nothing (`brpop_timeout`).
+        """
+        asked = self._in_poll
+        if not asked:
+            return
+        try:
+            if not asked.can_read(timeout=self.brpop_timeout + ANSWER_SECONDS):
+                asked.disconnect()
+                return
+            key, items = self._answer()
+            with self.conn_or_acquire() as client:
+                # They were popped from this end, one after the other.
+                client.rpush(bytes_to_str(key).removeprefix(self.global_keyprefix), *reversed(items))
+        except Empty:
+            return
+        finally:
+            self._in_poll = None
 
     def maybe_refresh_binding_expiry(self) -> None:
         """Keep alive what expires. As Kombu's, which logs a traceback at every turn of the loop where it is refused."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from kombu.common import ignore_errors
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
@@ -119,6 +120,9 @@ class JobsConsumer(ParkingConsumer):
         """Called when the worker stops: nothing is fetched any more."""
         self.pauses.end()
         super().stop()
+        if give_back := getattr(getattr(self.task_consumer, "channel", None), "give_back", None):
+            # It may have asked for more a moment ago: that is for others.
+            ignore_errors(self, give_back)
 
     def add_task_queue(self, queue: str, *args: Any, **options: Any) -> None:
         """Called by remote control: consume one more queue."""

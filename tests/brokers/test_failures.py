@@ -68,6 +68,27 @@ def test_what_a_stopping_worker_had_fetched_goes_back_at_once(system: System, po
     assert waiting.stop() == 0
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_comes_when_a_worker_has_just_begun_to_stop_is_for_others(system: System, pool: str) -> None:
+    gate = system.gate("gate")
+    stopping = system.start_worker(pool=pool, concurrency=1)
+    tasks.gated.delay("first", str(gate))
+    wait_for(lambda: system.effects.count("first began"))
+    stopping.signal(signal.SIGTERM)
+    # It may have asked the broker for more a moment ago, and be given these.
+    names = [f"job {number}" for number in range(4)]
+    for name in names:
+        tasks.note.delay(name)
+    waiting = system.start_worker(pool=pool, concurrency=1)
+    wait_for(lambda: all(system.effects.count(name) == 1 for name in names), 12)
+    assert stopping.exit_code is None, "They went to others before its running job ended."
+    gate.touch()
+    assert stopping.wait() == 0
+    wait_for(all_succeeded)
+    always(lambda: len(system.effects) == len(names) + 2, 0.5)
+    assert waiting.stop() == 0
+
+
 @with_a_server
 def test_a_broker_that_restarts_amid_the_work_loses_and_repeats_nothing(system: System) -> None:
     assert system.broker.server is not None

@@ -46,6 +46,12 @@ class Reader:
         """Look, and return whether it has received exactly so many by now."""
         return len(self.look().messages) == count
 
+    def stop(self) -> None:
+        """Consume no more, and put back what comes in answer to the last question."""
+        self._consumer.cancel()
+        channel: Any = self._consumer.channel
+        channel.give_back()
+
     def acknowledge(self, count: int) -> None:
         """Acknowledge the first messages that are not yet."""
         for message in [message for message in self.messages if not message.acknowledged][:count]:
@@ -192,3 +198,29 @@ def test_each_message_has_a_tag_of_its_own(connect: Callable[..., Connection]) -
     consumer = reader(connect())
     wait_for(lambda: consumer.has(2))
     assert len({uuid.UUID(message.delivery_tag) for message in consumer.messages}) == 2
+
+
+@pytest.mark.parametrize("prefix", ["", "ours:"])
+def test_what_comes_for_whoever_consumes_no_more_goes_back_as_it_was(
+    connect: Callable[..., Connection], valkey: Valkey, prefix: str
+) -> None:
+    reading = reader(connect(global_keyprefix=prefix)).look()
+    # The question stands. In one transaction, so that the answer has all of them.
+    items = [b'{"no envelope', b"\xff", b"third"]
+    with valkey.client.pipeline(transaction=True) as together:
+        for item in items:
+            together.lpush(f"{prefix}some", item)
+        together.execute()
+    wait_for(lambda: not valkey.client.exists(f"{prefix}some"))
+    reading.stop()
+    assert valkey.client.lrange(f"{prefix}some", 0, -1) == items[::-1]
+
+
+def test_whoever_consumes_no_more_and_is_given_nothing_has_nothing_to_put_back(
+    connect: Callable[..., Connection], valkey: Valkey
+) -> None:
+    reading = reader(connect()).look()
+    reading.stop()
+    reading.stop()
+    publish(connect(), ["0"])
+    always(lambda: valkey.client.llen("some") == 1, 0.3)
