@@ -34,10 +34,10 @@ pytestmark = [
     pytest.mark.postgres_only,
 ]
 
-SECRET = "Xyzzy-Plugh-90210"  # noqa: S105 (nobody's)
+SECRET = "Xyzzy-Plugh-Quuxo"  # noqa: S105 (nobody's)
 
-#: No part of it either: errors and logs shorten what they repeat.
-PARTS = ("xyzzy", "plugh", "90210")
+#: No part of it either: errors and logs shorten what they repeat. None can stand in an id or a time by chance.
+PARTS = ("xyzzy", "plugh", "quuxo")
 
 #: How a job of the task ends, and in which state it is then.
 ENDS = {

@@ -41,7 +41,8 @@ def test_from_the_overview_to_a_failed_job_and_its_retry(
     (tmp_path / "file").touch()
     retry = phone.get_by_role("button", name="Retry")
     expect(retry).to_be_in_viewport()
-    box = retry.bounding_box()
+    # The page may just be putting another in its place.
+    box = wait_for(retry.bounding_box)
     assert box is not None
     assert min(box["width"], box["height"]) >= THUMB
     retry.tap()
