@@ -8,36 +8,31 @@ from typing import Any
 from jobs.cli import filters
 from jobs.cli.changes import add_change_arguments, change
 from jobs.cli.output import Output
+from jobs.cli.pages import add_page_arguments, asked_page, tell_of_more
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor
 from jobs.errors import EnqueueError, TransitionRefused
 from jobs.models import DeadLetter
 from jobs.operations import dead_letter_actions
 from jobs.operations.dead_letter_json import dead_letter_json
 from jobs.operations.filters import DeadLetterFilter
-from jobs.operations.paging import InvalidCursor, page
 
 
 def _list_arguments(parser: ArgumentParser) -> None:
     filters.add_letter_filter(parser)
     parser.add_argument("--dealt-with", action="store_true", help="also those replayed or discarded")
-    parser.add_argument("--limit", type=filters.number(1, 10_000), default=50, help="at most so many (50)")
-    parser.add_argument("--cursor", default="", help="where the page before ended, as it said")
+    add_page_arguments(parser)
 
 
 def _list(given: Given, out: Output) -> Exit:
     selection = filters.letter_filter(given, open_only=not given["dealt_with"])
-    try:
-        found = page(selection.dead_letters(), "failed_at", limit=given["limit"], cursor=given["cursor"])
-    except InvalidCursor as exc:
-        raise Failed(str(exc), Exit.USAGE) from exc
+    found = asked_page(selection.dead_letters(), "failed_at", given)
     out.json({"dead_letters": [dead_letter_json(letter) for letter in found.rows], "next_cursor": found.next_cursor})
     out.table(
         ["id", "task", "queue", "reason", "attempt>", "failed", "dealt with", "error"],
         [_row(letter) for letter in found.rows],
         empty="No dead letter matches.",
     )
-    if found.next_cursor:
-        out.line(f"There are more: --cursor {found.next_cursor}")
+    tell_of_more(found.next_cursor, out)
     return Exit.DONE
 
 

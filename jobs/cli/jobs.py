@@ -9,13 +9,13 @@ from typing import Any
 from jobs.cli import filters
 from jobs.cli.changes import add_change_arguments, change
 from jobs.cli.output import Output, printable
+from jobs.cli.pages import add_page_arguments, asked_page, tell_of_more
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor
 from jobs.models import Attempt, Job, Step
 from jobs.operations import actions
 from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import attempt_json, job_json, shown_result, steps_json
-from jobs.operations.paging import InvalidCursor, page
 from jobs.operations.wording import tries
 
 #: The largest number that a step can have.
@@ -24,23 +24,18 @@ MOST_STEPS = 2**31 - 1
 
 def _list_arguments(parser: ArgumentParser) -> None:
     filters.add_job_filter(parser)
-    parser.add_argument("--limit", type=filters.number(1, 10_000), default=50, help="at most so many (50)")
-    parser.add_argument("--cursor", default="", help="where the page before ended, as it said")
+    add_page_arguments(parser)
 
 
 def _list(given: Given, out: Output) -> Exit:
-    try:
-        found = page(filters.job_filter(given).jobs(), "created_at", limit=given["limit"], cursor=given["cursor"])
-    except InvalidCursor as exc:
-        raise Failed(str(exc), Exit.USAGE) from exc
+    found = asked_page(filters.job_filter(given).jobs(), "created_at", given)
     out.json({"jobs": [job_json(job) for job in found.rows], "next_cursor": found.next_cursor})
     out.table(
         ["id", "state", "task", "queue", "attempt>", "enqueued", "arguments", "latest error"],
         [_row(job) for job in found.rows],
         empty="No job matches.",
     )
-    if found.next_cursor:
-        out.line(f"There are more: --cursor {found.next_cursor}")
+    tell_of_more(found.next_cursor, out)
     return Exit.DONE
 
 

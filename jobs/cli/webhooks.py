@@ -9,12 +9,12 @@ from typing import Any
 from jobs.cli import filters
 from jobs.cli.changes import add_change_arguments, change, confirm
 from jobs.cli.output import Output
+from jobs.cli.pages import add_page_arguments, asked_page, tell_of_more
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor, nothing
 from jobs.core.states import State
 from jobs.errors import InvalidWebhook
 from jobs.models import Job, Webhook
 from jobs.operations import webhooks as operations
-from jobs.operations.paging import InvalidCursor, page
 from jobs.reports.webhooks import WebhookReport, delivery_json, report, reports, webhook_json
 from jobs.webhooks.subscriptions import STATES
 
@@ -132,24 +132,19 @@ def _deliveries_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--state", action="append", dest="states", choices=[state.value for state in State], help="may be repeated"
     )
-    parser.add_argument("--limit", type=filters.number(1, 10_000), default=50, help="at most so many (50)")
-    parser.add_argument("--cursor", default="", help="where the page before ended, as it said")
+    add_page_arguments(parser)
 
 
 def _deliveries(given: Given, out: Output) -> Exit:
     rows = operations.deliveries(_webhook(given["webhook"]), [State(state) for state in given["states"] or ()])
-    try:
-        found = page(rows, "created_at", limit=given["limit"], cursor=given["cursor"])
-    except InvalidCursor as exc:
-        raise Failed(str(exc), Exit.USAGE) from exc
+    found = asked_page(rows, "created_at", given)
     out.json({"deliveries": [delivery_json(job) for job in found.rows], "next_cursor": found.next_cursor})
     out.table(
         ["id", "event", "job", "task", "state", "attempt>", "answer>", "made", "error"],
         [_delivery_row(job) for job in found.rows],
         empty="No delivery matches.",
     )
-    if found.next_cursor:
-        out.line(f"There are more: --cursor {found.next_cursor}")
+    tell_of_more(found.next_cursor, out)
     return Exit.DONE
 
 
