@@ -102,7 +102,7 @@ def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
     with transaction.atomic():
         # Locked, so that all of them are cancelled.
         waiting = groups.members(job_ids, operate.NOT_BEGUN)
-        cancelled = operate.cancel_each(job_ids, reason)
+        cancelled = operate.cancel(job_ids, reason)
         settle(current_app, [replace(moved, after=State.CANCELLED, before=None) for moved in waiting.values()])
         announce(Change(*job, State.CANCELLED) for job in cancelled)
     return len(cancelled)

@@ -61,13 +61,12 @@ def requeue(job_ids: Sequence[uuid.UUID], from_step: int | None = None) -> list[
     return changed
 
 
-def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> int:
-    """scheduled, queued, retrying → cancelled. Returns how many. `jobs.compose.groups.cancel` does what follows."""
-    return len(cancel_each(job_ids, reason))
+def cancel(job_ids: Sequence[uuid.UUID], reason: str) -> list[tuple[uuid.UUID, str, str]]:
+    """scheduled, queued, retrying → cancelled. `jobs.compose.groups.cancel` does what follows.
 
-
-def cancel_each(job_ids: Sequence[uuid.UUID], reason: str) -> list[tuple[uuid.UUID, str, str]]:
-    """Cancel jobs as `cancel` does. Returns id, task and queue of each."""
+    Returns:
+        Id, task and queue of each that was cancelled.
+    """
     sql = dialect()
     now = sql.now
     ended = f"state = '{State.CANCELLED}', finished_at = {now}, changed_at = {now}, unique_key = NULL, last_error = %s"

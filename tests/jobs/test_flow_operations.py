@@ -1,7 +1,5 @@
 """Limits and pauses are changed while jobs run, are recorded, and hold until somebody or their time ends them."""
 
-import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,31 +13,17 @@ from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind, Limit
 from jobs.core.states import State
 from jobs.errors import InvalidRule
-from jobs.flow import claim as flow
-from jobs.ledger import claims
-from jobs.ledger.claims import Claimed
 from jobs.ledger.pauses import end_pauses
 from jobs.models import FlowRule, Job, OperatorAction, Queue
 from jobs.operations import flow as operations
 from jobs.reports.flow import Place, place_of, rules
+from tests.jobs.claiming import claim, from_lines
 from tests.jobs.rows import written
 from tests.tasks_app import tasks
 
 pytestmark = pytest.mark.django_db
 
 TASK = tasks.noop.name
-WORKER = flow.Worker("worker@test", ["default"], 60.0)
-
-
-def claim(*jobs: Job) -> list[Claimed]:
-    asked = {job.pk: uuid.uuid4().hex for job in jobs}
-    found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
-    decided = flow.claim({job_id: asked[job_id] for job_id in found.ruled}, WORKER)
-    return [*found.claimed, *decided.claimed]
-
-
-def from_lines(most: int = 100) -> Sequence[Claimed]:
-    return flow.claim_from_lines([uuid.uuid4().hex for _ in range(most)], WORKER)
 
 
 def set_limit(**figures: Any) -> FlowRule:

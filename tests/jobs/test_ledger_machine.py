@@ -189,7 +189,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def cancel(self, job: Any) -> None:
-        assert operate.cancel([job], "not wanted") == (self.seen[job]["state"] in operate.NOT_BEGUN)
+        assert len(operate.cancel([job], "not wanted")) == (self.seen[job]["state"] in operate.NOT_BEGUN)
 
     @rule(lease=leases, seconds=lease_seconds)
     def renew(self, lease: tuple[Any, str], seconds: float) -> None:

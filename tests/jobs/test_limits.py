@@ -1,7 +1,6 @@
 """Limits of tasks, queues and keys: how they are declared, and what a claim makes of them."""
 
 import uuid
-from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -12,16 +11,16 @@ from uuid_utils.compat import uuid7
 
 from jobs import job
 from jobs.core.held_by import HeldBy
-from jobs.core.outcome import Succeeded
 from jobs.core.states import State
 from jobs.errors import EnqueueError, InvalidOption
 from jobs.flow import claim as flow
 from jobs.flow.declared import declare
-from jobs.ledger import attempts, claims, operate, record
+from jobs.ledger import claims, operate
 from jobs.ledger.claims import Claimed
 from jobs.models import FlowRule, Job
 from jobs.tasks import limits as declarations
 from jobs.tasks.keys import limit_key
+from tests.jobs.claiming import WORKER, claim, end, from_lines
 from tests.jobs.locks import elsewhere
 from tests.jobs.rows import written
 from tests.tasks_app import tasks
@@ -29,28 +28,10 @@ from tests.tasks_app import tasks
 pytestmark = pytest.mark.django_db
 
 TASK, OTHER = tasks.noop.name, tasks.note.name
-WORKER = flow.Worker("worker@test", ["default"], 60.0)
 
 
 def limit(kind: str = "task", name: str = TASK, **figures: Any) -> FlowRule:
     return FlowRule.objects.create(kind=kind, name=name, **figures)
-
-
-def claim(jobs: Sequence[Job]) -> list[Claimed]:
-    """Claim as a worker does: what nothing limits, and then the others."""
-    asked = {one.pk: uuid.uuid4().hex for one in jobs}
-    found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
-    decided = flow.claim({job_id: asked[job_id] for job_id in found.ruled}, WORKER)
-    return [*found.claimed, *decided.claimed]
-
-
-def from_lines(most: int = 100) -> list[Claimed]:
-    return flow.claim_from_lines([uuid.uuid4().hex for _ in range(most)], WORKER)
-
-
-def end(*jobs: Claimed) -> None:
-    """Record that these have succeeded, as a worker does."""
-    record.record_many([attempts.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
 
 
 def end_all() -> None:
@@ -203,7 +184,7 @@ def test_two_tasks_of_one_name_with_other_limits_are_named_at_a_workers_start() 
 def test_as_many_run_as_may_and_the_others_stand_in_line(kind: str, name: str) -> None:
     rule = limit(kind, name, concurrency=2)
     jobs = many(5, limit_key=f"{TASK}:7" if kind == "key" else None)
-    begun = claim(jobs)
+    begun = claim(*jobs)
     assert [one.id for one in begun] == [one.pk for one in jobs[:2]]
     held = Job.objects.filter(state=State.QUEUED)
     assert {(one.held_by, one.held_rule, one.dispatched_at, one.attempt) for one in held} == {
@@ -221,13 +202,13 @@ def test_as_many_run_as_may_and_the_others_stand_in_line(kind: str, name: str) -
 
 def test_the_more_urgent_and_who_waits_longer_are_first_whichever_message_came() -> None:
     limit(concurrency=1)
-    (running,) = claim(many(1))
+    (running,) = claim(*many(1))
     patient, urgent = waiting(), waiting(priority=9)
-    assert claim([patient, urgent]) == []
+    assert claim(patient, urgent) == []
     end(running)
     late = waiting()
     # The message of the last one brings the first one.
-    assert [one.id for one in claim([late])] == [urgent.pk]
+    assert [one.id for one in claim(late)] == [urgent.pk]
     assert Job.objects.get(pk=late.pk).held_by == HeldBy.LIMIT
     end_all()
     assert [one.id for one in from_lines()] == [patient.pk]
@@ -236,7 +217,7 @@ def test_the_more_urgent_and_who_waits_longer_are_first_whichever_message_came()
 def test_jobs_of_one_key_hold_up_no_others() -> None:
     limit(concurrency=1, is_per_key=True)
     jobs = [waiting(limit_key=f"{TASK}:{tenant}") for tenant in ("a", "a", "b", "a", "b", "c")]
-    assert [one.id for one in claim(jobs)] == [jobs[0].pk, jobs[2].pk, jobs[5].pk]
+    assert [one.id for one in claim(*jobs)] == [jobs[0].pk, jobs[2].pk, jobs[5].pk]
     assert FlowRule.objects.filter(kind="key", has_line=True).count() == 2
 
 
@@ -244,12 +225,12 @@ def test_a_keys_own_figures_win_over_those_of_its_task() -> None:
     limit(concurrency=1, is_per_key=True)
     limit("key", f"{TASK}:big", concurrency=3)
     jobs = many(5, limit_key=f"{TASK}:big")
-    assert len(claim(jobs)) == 3
+    assert len(claim(*jobs)) == 3
 
 
 def test_a_rate_gives_each_job_its_start_within_a_second_and_the_others_wait() -> None:
     limit(rate="4/s", burst=2)
-    begun = claim(many(12))
+    begun = claim(*many(12))
     starts = [one.begins_in for one in begun]
     assert len(begun) == 6
     assert all(start is not None for start in starts)
@@ -265,7 +246,7 @@ def test_a_job_waits_for_all_that_limits_it_and_holds_up_none_behind_it() -> Non
     queue = limit("queue", "default", concurrency=3)
     task = limit(concurrency=1)
     jobs = [*many(3), waiting(task=OTHER), waiting(task=OTHER), waiting(task=OTHER)]
-    assert [one.id for one in claim(jobs)] == [jobs[0].pk, jobs[3].pk, jobs[4].pk]
+    assert [one.id for one in claim(*jobs)] == [jobs[0].pk, jobs[3].pk, jobs[4].pk]
     waits = dict(Job.objects.filter(held_by=HeldBy.LIMIT).values_list("pk", "held_rule"))
     assert {waits[jobs[1].pk], waits[jobs[2].pk]} <= {task.pk, queue.pk}
     end_all()
@@ -275,10 +256,10 @@ def test_a_job_waits_for_all_that_limits_it_and_holds_up_none_behind_it() -> Non
 def test_a_limit_that_is_taken_away_lets_its_line_go_and_then_costs_nothing() -> None:
     rule = limit(concurrency=1)
     jobs = many(4)
-    claim(jobs)
+    claim(*jobs)
     FlowRule.objects.filter(pk=rule.pk).update(concurrency=None)
     late = waiting()
-    assert len(claim([late])) == 1
+    assert len(claim(late)) == 1
     assert len(from_lines()) == 3
     assert from_lines() == []
     rule.refresh_from_db()
@@ -288,7 +269,7 @@ def test_a_limit_that_is_taken_away_lets_its_line_go_and_then_costs_nothing() ->
 def test_a_line_of_another_queue_is_left_to_who_consumes_it() -> None:
     rule = limit(concurrency=1)
     elsewhere = [waiting(queue="other") for _ in range(2)]
-    (first,) = claim(elsewhere)
+    (first,) = claim(*elsewhere)
     end(first)
     assert from_lines() == []
     assert FlowRule.objects.get(pk=rule.pk).has_line
@@ -320,8 +301,8 @@ def test_a_claim_whose_answer_was_lost_is_found_again_with_its_start() -> None:
 def test_a_job_that_stands_in_line_can_be_cancelled() -> None:
     limit(concurrency=1)
     jobs = many(2)
-    (running,) = claim(jobs)
-    assert operate.cancel([jobs[1].pk], "not wanted") == 1
+    (running,) = claim(*jobs)
+    assert len(operate.cancel([jobs[1].pk], "not wanted")) == 1
     end(running)
     assert from_lines() == []
 
@@ -342,7 +323,7 @@ def test_whatever_happens_no_limit_is_exceeded_and_in_the_end_all_have_run(seed:
         step = chance.choice(["read", "end", "look"])
         if step == "read" and unread:
             number = chance.randint(1, len(unread))
-            running += claim(unread[:number])
+            running += claim(*unread[:number])
             del unread[:number]
         elif step == "end" and running:
             end(running.pop(chance.randrange(len(running))))

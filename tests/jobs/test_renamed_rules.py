@@ -1,7 +1,6 @@
 """Limits and pauses of a task that was renamed hold for its jobs of every name, whichever of them was named."""
 
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +12,9 @@ from uuid_utils.compat import uuid7
 from jobs import job
 from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind, Limit
-from jobs.core.outcome import Succeeded
 from jobs.core.states import State
-from jobs.flow import claim as flow
 from jobs.flow.declared import declare
-from jobs.ledger import attempts, claims, record, renames, rules as ledger_rules
-from jobs.ledger.claims import Claimed
+from jobs.ledger import claims, renames, rules as ledger_rules
 from jobs.metrics.families import families
 from jobs.models import FlowRule, Job, TallyMark
 from jobs.operations import flow as operations
@@ -28,12 +24,12 @@ from jobs.reports.flow import place_of, rules
 from jobs.reports.shares import shares_of
 from jobs.reports.tallies import count_on, tallies
 from jobs.reports.what_if import what_if
+from tests.jobs.claiming import claim, end, from_lines
 from tests.jobs.rows import written
 
 pytestmark = pytest.mark.django_db
 
 NEW, OLD, OLDER = "tests.renamed.new", "tests.renamed.old", "tests.renamed.older"
-WORKER = flow.Worker("worker@test", ["default"], 60.0)
 
 
 @job(name=NEW, aliases=[OLD, OLDER], key="tenant", concurrency=2)
@@ -53,21 +49,6 @@ def waiting(name: str, key: str | None = "a", **changes: Any) -> Job:
     return written(task=name, limit_key=key and f"{name}:{key}", id=uuid7(), **changes)
 
 
-def claim(*jobs: Job) -> list[Claimed]:
-    asked = {one.pk: uuid.uuid4().hex for one in jobs}
-    found = claims.claim_many(asked, lease_seconds=60, worker="worker@test")
-    decided = flow.claim({job_id: asked[job_id] for job_id in found.ruled}, WORKER)
-    return [*found.claimed, *decided.claimed]
-
-
-def from_lines(most: int = 100) -> list[Claimed]:
-    return flow.claim_from_lines([uuid.uuid4().hex for _ in range(most)], WORKER)
-
-
-def end(jobs: Sequence[Claimed]) -> None:
-    record.record_many([attempts.Ended(one.id, one.lease_id, one.attempt, Succeeded()) for one in jobs])
-
-
 def states(*jobs: Job) -> list[tuple[str, str | None]]:
     found = Job.objects.in_bulk([one.pk for one in jobs])
     return [(found[one.pk].state, found[one.pk].held_by) for one in jobs]
@@ -78,9 +59,9 @@ def test_a_limit_by_key_counts_the_jobs_of_all_names_together() -> None:
     begun = claim(*jobs)
     assert [one.id for one in begun] == [jobs[0].pk, jobs[1].pk, jobs[4].pk]
     assert from_lines() == []
-    end(begun[:1])
+    end(*begun[:1])
     assert [one.id for one in from_lines()] == [jobs[2].pk]
-    end(begun[1:2])
+    end(*begun[1:2])
     assert [one.id for one in from_lines()] == [jobs[3].pk]
 
 
@@ -90,7 +71,7 @@ def test_a_limit_of_the_whole_task_counts_the_jobs_of_all_names_together() -> No
     begun = claim(jobs[1])
     assert claim(jobs[0]) == []
     assert [rule.running for rule in rules() if rule.name == "tests.renamed.plain"] == [1]
-    end(begun)
+    end(*begun)
     assert [one.id for one in from_lines()] == [jobs[0].pk]
 
 
@@ -186,7 +167,7 @@ def test_jobs_in_the_line_of_the_old_name_go_on_in_their_order_in_that_of_the_ne
         FlowRule.objects.get(kind="task", name=NEW).pk
     }
     for one in held:
-        end(claimed)
+        end(*claimed)
         claimed = from_lines()
         assert [job.id for job in claimed] == [one.pk]
     assert from_lines() == []
@@ -249,8 +230,8 @@ def test_who_fills_a_queue_is_told_by_the_present_name() -> None:
 
 def test_a_limit_is_tried_on_the_past_of_all_names() -> None:
     since = timezone.now() - timedelta(hours=1)
-    end(claim(waiting(OLD), waiting(NEW)))
-    end(claim(waiting(OLDER)))
+    end(*claim(waiting(OLD), waiting(NEW)))
+    end(*claim(waiting(OLDER)))
     assert what_if(Kind.TASK, NEW, Limit(None, 1, 1), since).jobs == 3
     assert what_if(Kind.KEY, f"{OLD}:a", Limit(None, 1, 1), since).jobs == 3
 
@@ -259,7 +240,7 @@ def test_figures_go_on_in_one_series() -> None:
     TallyMark.objects.update_or_create(pk=1, defaults={"until": timezone.now() - timedelta(minutes=1)})
     waiting(OLD, "z")
     waiting(NEW, "z")
-    end(claim(waiting(OLD), waiting(NEW)))
+    end(*claim(waiting(OLD), waiting(NEW)))
     count_on(timedelta(seconds=-5))
     counted = {(row.metric, row.task): row.count for row in tallies() if row.task.startswith("tests.renamed")}
     assert counted == {("finished", NEW): 2, ("duration", NEW): 2, ("wait", NEW): 2}
