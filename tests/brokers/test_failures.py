@@ -2,6 +2,8 @@
 
 import signal
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -9,6 +11,7 @@ from django.db import connection
 from jobs.celery import SOCKET_TIMEOUT
 from jobs.enqueue import dispatcher
 from jobs.models import Job
+from tests.acceptance.worker import Worker
 from tests.brokers.conftest import IMPATIENT
 from tests.brokers.system import System
 from tests.tasks_app import tasks
@@ -45,12 +48,29 @@ def test_what_a_killed_worker_had_fetched_runs_elsewhere(system: System, pool: s
     assert len(began) == len(names) + 2  # The two that were running when their worker was killed.
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_what_a_stopping_worker_had_fetched_goes_back_at_once(system: System, pool: str) -> None:
+def busy_worker(system: System, pool: str) -> tuple[Worker, Path]:
+    """Return a worker whose one place is taken by a job, and the file that lets the job end."""
     gate = system.gate("gate")
-    stopping = system.start_worker(pool=pool, concurrency=1)
+    worker = system.start_worker(pool=pool, concurrency=1)
     tasks.gated.delay("first", str(gate))
     wait_for(lambda: system.effects.count("first began"))
+    return worker, gate
+
+
+def run_elsewhere(system: System, names: Sequence[str], stopping: Worker, waiting: Worker, gate: Path) -> None:
+    """Wait until another worker has run these, each once, while the one that stops still has its job; then end both."""
+    wait_for(lambda: all(system.effects.count(name) == 1 for name in names), 12)
+    assert stopping.exit_code is None, "They went to others before its running job ended."
+    gate.touch()
+    assert stopping.wait() == 0
+    wait_for(all_succeeded)
+    always(lambda: len(system.effects) == len(names) + 2, 0.5)
+    assert waiting.stop() == 0
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_a_stopping_worker_had_fetched_goes_back_at_once(system: System, pool: str) -> None:
+    stopping, gate = busy_worker(system, pool)
     names = [f"job {number}" for number in range(4)]
     for name in names:
         tasks.note.delay(name)
@@ -59,34 +79,19 @@ def test_what_a_stopping_worker_had_fetched_goes_back_at_once(system: System, po
         wait_for(lambda: Job.objects.filter(state="queued", dispatched_at__isnull=False).count() >= len(names) - 1)
     waiting = system.start_worker(pool=pool, concurrency=1)
     stopping.signal(signal.SIGTERM)
-    wait_for(lambda: all(system.effects.count(name) == 1 for name in names), 12)
-    assert stopping.exit_code is None, "They went back before its running job ended."
-    gate.touch()
-    assert stopping.wait() == 0
-    wait_for(all_succeeded)
-    always(lambda: len(system.effects) == len(names) + 2, 0.5)
-    assert waiting.stop() == 0
+    run_elsewhere(system, names, stopping, waiting, gate)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_what_comes_when_a_worker_has_just_begun_to_stop_is_for_others(system: System, pool: str) -> None:
-    gate = system.gate("gate")
-    stopping = system.start_worker(pool=pool, concurrency=1)
-    tasks.gated.delay("first", str(gate))
-    wait_for(lambda: system.effects.count("first began"))
+    stopping, gate = busy_worker(system, pool)
     stopping.signal(signal.SIGTERM)
     # It may have asked the broker for more a moment ago, and be given these.
     names = [f"job {number}" for number in range(4)]
     for name in names:
         tasks.note.delay(name)
     waiting = system.start_worker(pool=pool, concurrency=1)
-    wait_for(lambda: all(system.effects.count(name) == 1 for name in names), 12)
-    assert stopping.exit_code is None, "They went to others before its running job ended."
-    gate.touch()
-    assert stopping.wait() == 0
-    wait_for(all_succeeded)
-    always(lambda: len(system.effects) == len(names) + 2, 0.5)
-    assert waiting.stop() == 0
+    run_elsewhere(system, names, stopping, waiting, gate)
 
 
 @with_a_server
