@@ -72,9 +72,18 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
 
 
 def enqueue_many(
-    task: "JobTask", calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]], options: Options
+    task: "JobTask",
+    calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]],
+    options: Options,
+    correlation_ids: Sequence[str] = (),
 ) -> list[Written]:
     """Write many jobs of one task in one insert, and publish them together on commit: all of them or none.
+
+    Args:
+        task: of them all.
+        calls: the arguments of each.
+        options: of them all.
+        correlation_ids: of each, where they differ.
 
     Returns:
         The jobs, in the order of `calls`.
@@ -86,7 +95,7 @@ def enqueue_many(
     jobs: list[NewJob] = []
     for index, (args, kwargs) in enumerate(calls):
         try:
-            jobs.append(alike.make(args, kwargs))
+            jobs.append(alike.make(args, kwargs, correlation_ids[index] if correlation_ids else ""))
         except InvalidArguments as exc:
             raise InvalidArguments(f"Job {index} of {len(calls)}: {exc}") from exc
     if alike.place is not None:
@@ -186,17 +195,17 @@ class _Jobs:
             expires_at=expires_at,
             deadline_in=deadline_in,
             deadline_at=deadline_at,
-            correlation_id=options.correlation_id or parent.correlation_id,
             parent_id=parent.id,
             group_id=None if self.place is None else self.place.group_id,
             group_index=None if self.place is None else self.place.index,
             breaker=task.breaker,
         )
+        self._correlation_id = options.correlation_id or parent.correlation_id
         #: The queue and the priority of them all, unless the arguments have a say.
         self._place = None if is_routed(task) else placed(task, options, (), {})
 
-    def make(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-        """Return a job with these arguments."""
+    def make(self, args: Sequence[Any], kwargs: Mapping[str, Any], correlation_id: str = "") -> NewJob:
+        """Return a job with these arguments, and with this correlation id in the place of the call's."""
         task, options = self._task, self._options
         task.check_arguments(args, kwargs)
         queue, priority = self._place or placed(task, options, args, kwargs)
@@ -209,6 +218,7 @@ class _Jobs:
         )
         job = self._new(
             id=job_id_of(task, options.task_id),
+            correlation_id=correlation_id or self._correlation_id,
             queue=queue,
             priority=priority,
             args=args_text,

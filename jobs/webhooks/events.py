@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -59,7 +59,9 @@ def announce_test(webhook_id: int) -> uuid.UUID:
 
 def _announce(wanted: Mapping[uuid.UUID, list[int]]) -> None:
     told = [(webhook_id, job, f"job.{job.state}") for job in told_of(wanted) for webhook_id in wanted[job.id]]
-    ids = _enqueue([(webhook_id, event) for webhook_id, _, event in told], Options())
+    # As what a job enqueues: whoever looks for the one finds the other.
+    belonging = [job.correlation_id or str(job.id) for _, job, _ in told]
+    ids = _enqueue([(webhook_id, event) for webhook_id, _, event in told], Options(), belonging)
     add_deliveries(
         [
             NewDelivery(delivery_id, webhook_id, event, _body(event, job.changed_at, _said(job)), job.id, job.task)
@@ -68,9 +70,12 @@ def _announce(wanted: Mapping[uuid.UUID, list[int]]) -> None:
     )
 
 
-def _enqueue(calls: Iterable[tuple[int, str]], options: Options) -> list[uuid.UUID]:
+def _enqueue(
+    calls: Iterable[tuple[int, str]], options: Options, correlation_ids: Sequence[str] = ()
+) -> list[uuid.UUID]:
     """Enqueue a delivery for each webhook and type of event. Returns the ids of the jobs."""
-    return [one.id for one in enqueue_many(current_app.tasks[DELIVERY], [(call, {}) for call in calls], options)]
+    task = current_app.tasks[DELIVERY]
+    return [one.id for one in enqueue_many(task, [(call, {}) for call in calls], options, correlation_ids)]
 
 
 def _body(event: str, at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:

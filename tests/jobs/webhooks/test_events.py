@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from jobs import Permanent, job
 from jobs.compose import groups
+from jobs.core.correlation import correlated
 from jobs.core.outcome import Reason, Succeeded
 from jobs.core.states import State
 from jobs.deadletters.publisher import give_up
@@ -77,6 +78,26 @@ def test_what_is_told_names_the_job_and_neither_arguments_nor_result(webhook: Ma
     assert body["data"]["url"].endswith(f"/jobs/{row.pk}/")
     assert "hunter2" not in json.dumps(body)
     assert "result" not in json.dumps(body)
+
+
+def test_what_tells_of_a_job_is_found_with_it(webhook: Make, valkey: Valkey) -> None:
+    webhook()
+    webhook(name="other")
+    named, other, alone = (told.apply_async(correlation_id=given).job for given in ("order-7", "order-8", None))
+    for row in (named, other, alone):
+        deliver(row)
+    found = WebhookDelivery.objects.values_list("of_job", "job__correlation_id", "job__parent_id")
+    assert sorted(found) == sorted(
+        2 * [(named.pk, "order-7", None), (other.pk, "order-8", None), (alone.pk, str(alone.pk), None)]
+    )
+
+
+def test_the_correlation_id_of_who_ends_a_job_is_not_that_of_what_tells_of_it(webhook: Make, valkey: Valkey) -> None:
+    webhook()
+    row = told.apply_async(correlation_id="order-7").job
+    with correlated("an-operators-request"):
+        assert groups.cancel([row.pk], "no") == 1
+    assert WebhookDelivery.objects.get().job.correlation_id == "order-7"
 
 
 def test_a_job_that_an_operator_cancels_is_told(webhook: Make, valkey: Valkey) -> None:
