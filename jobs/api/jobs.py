@@ -37,6 +37,7 @@ from jobs.operations.result_json import result_json
 from jobs.operations.tokens import Scope
 from jobs.reports.listing import newest
 from jobs.reports.report_json import line_json
+from jobs.reports.webhooks import deliveries_json
 
 router = Router(tags=["jobs"])
 
@@ -126,7 +127,7 @@ def act_on_jobs(request: HttpRequest, body: Annotated[JobActionIn, Body()]) -> A
 
 @router.get("/{uuid:job_id}", response=JobDetail, auth=READ, summary="Show a job")
 def show_job(request: HttpRequest, job_id: uuid.UUID) -> Any:
-    """Return a job with its steps, and its failed attempts, the latest hundred."""
+    """Return a job with its steps, its failed attempts and what webhooks are told of it, the latest hundred of each."""
     return _detail(_job(job_id))
 
 
@@ -179,6 +180,7 @@ def _detail(job: Job) -> dict[str, Any]:
         "calls": job.calls,
         "steps": steps_json(job),
         "attempts": [attempt_json(attempt) for attempt in reversed(latest)],
+        "deliveries": deliveries_json(job),
     }
 
 

@@ -17,6 +17,7 @@ from jobs.operations.actions import CANCELLABLE, RETRYABLE
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import attempt_json, job_json, shown_result, steps_json
 from jobs.operations.wording import tries
+from jobs.reports.webhooks import deliveries_json
 
 #: The largest number that a step can have.
 MOST_STEPS = 2**31 - 1
@@ -53,7 +54,7 @@ def _show(given: Given, out: Output) -> Exit:
     if job is None:
         raise Failed(f"There is no job {given['id']}. It may have been pruned, or its transaction rolled back.")
     attempts = list(job.attempts.all())
-    steps = steps_json(job)
+    steps, deliveries = steps_json(job), deliveries_json(job)
     out.json(
         {
             **job_json(job),
@@ -61,6 +62,7 @@ def _show(given: Given, out: Output) -> Exit:
             "calls": job.calls,
             "steps": steps,
             "attempts": [attempt_json(attempt) for attempt in attempts],
+            "deliveries": deliveries,
         }
     )
     out.pairs(_facts(job))
@@ -68,6 +70,11 @@ def _show(given: Given, out: Output) -> Exit:
         out.line()
         out.table(
             ["step>", "name", "attempt>", "rows>", "began", "until"], [_step_row(step) for step in steps], empty=""
+        )
+    if deliveries:
+        out.line()
+        out.table(
+            ["told webhook", "event", "state", "answer>", "job"], [_delivery_row(one) for one in deliveries], empty=""
         )
     for attempt in attempts:
         _print_attempt(attempt, out)
@@ -83,6 +90,10 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
 def _step_row(step: dict[str, Any]) -> list[Any]:
     rows = "" if step["rows_done"] is None else f"{step['rows_done']:,}{'' if step['is_complete'] else ' so far'}"
     return [step["number"], step["name"], step["attempt"], rows, step["started_at"], step["finished_at"]]
+
+
+def _delivery_row(delivery: dict[str, Any]) -> list[Any]:
+    return [delivery[name] for name in ("webhook", "event", "state", "status", "id")]
 
 
 def _exact(moment: datetime | None) -> str:
@@ -154,7 +165,12 @@ confirmed first; --yes says so beforehand, --dry-run only counts.
 
 VERBS = [
     Verb(("list",), "list jobs, the newest first", _list, _list_arguments),
-    Verb(("show",), "show one job, its steps and its failed attempts", _show, _show_arguments),
+    Verb(
+        ("show",),
+        "show one job, its steps, its failed attempts and what webhooks are told of it",
+        _show,
+        _show_arguments,
+    ),
     Verb(
         ("retry",),
         "put jobs that ended, or wait for later, into their queues now",

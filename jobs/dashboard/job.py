@@ -16,12 +16,14 @@ from jobs.dashboard.pages import plural, show
 from jobs.dashboard.timeline import Stretch, marks, timeline
 from jobs.dashboard.tracebacks import folded
 from jobs.enqueue.message import IDEMPOTENCY_HEADER, outgoing
-from jobs.models import Attempt, DeadLetter, Job, Step
+from jobs.models import Attempt, DeadLetter, Job, Step, WebhookDelivery
 from jobs.operations import search
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import LOGS, STEPS, job_json, named_arguments, shown_result, steps_json
 from jobs.reports.flow import place_of
+from jobs.reports.webhooks import deliveries_of
 from jobs.tasks.redaction import shown_unique_key
+from jobs.webhooks.subscriptions import DELIVERY
 
 #: Headers that tell nothing, or nobody but our own code: those without arguments, who asked for the page, a digest.
 _UNTOLD = frozenset({"argsrepr", "kwargsrepr", "origin", IDEMPOTENCY_HEADER})
@@ -59,6 +61,8 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         siblings_query=search.line([("correlation", correlation)]),
         children=Job.objects.filter(parent_id=found.pk).order_by("-created_at", "-pk")[:KIN],
         parent=Job.objects.filter(pk=found.parent_id).first() if found.parent_id else None,
+        deliveries=deliveries_of(found)[:KIN],
+        tells=_told_event(found),
         letters=letters,
         open_letter=next((letter for letter in letters if letter.is_open), None),
         corrections=_corrections(found),
@@ -120,9 +124,19 @@ def _rows(step: Step) -> str:
 
 
 def _siblings(job: Job, correlation: str) -> Sequence[Job]:
-    """Return other jobs of the same request, children left out: they have a place of their own."""
+    """Return other jobs of the same request.
+
+    Children have a place of their own, and so has what tells webhooks: of each job it would be as much again.
+    """
     rows = JobFilter(correlation_id=correlation).jobs().exclude(pk=job.pk)
-    return list(rows.exclude(parent_id=job.pk)[:KIN])
+    return list(rows.exclude(parent_id=job.pk).exclude(task=DELIVERY)[:KIN])
+
+
+def _told_event(job: Job) -> WebhookDelivery | None:
+    """Return what a job tells a webhook, where that is what it is for."""
+    if job.task != DELIVERY:
+        return None
+    return WebhookDelivery.objects.select_related("webhook").filter(job=job).first()
 
 
 def _corrections(job: Job) -> list[Job]:

@@ -54,7 +54,10 @@ class WebhookDelivery(models.Model):
     tried_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["webhook", "-job"], name="jobs_webhook_latest")]
+        indexes = [
+            models.Index(fields=["webhook", "-job"], name="jobs_webhook_latest"),
+            models.Index(fields=["of_job"], condition=models.Q(of_job__isnull=False), name="jobs_webhook_of_job"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} to {self.webhook_id}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from jobs.core.states import FINAL, State
@@ -19,6 +19,9 @@ LATELY = timedelta(days=1)
 
 #: So many deliveries of a webhook are counted, the latest: more would take longer than a page may.
 WINDOW = 10_000
+
+#: So many deliveries that tell of one job are shown with it, the latest.
+DELIVERIES = 100
 
 #: The states in which a delivery is still under way.
 WAITING = tuple(state for state in State if state not in FINAL)
@@ -102,6 +105,18 @@ def report(webhook: Webhook, *, window: int = WINDOW) -> WebhookReport:
 def _last(webhook: Webhook) -> Job | None:
     found = webhook.deliveries.order_by("-job_id").select_related("job").first()
     return None if found is None else found.job
+
+
+def deliveries_of(job: Job) -> QuerySet[Job]:
+    """Return the jobs that tell webhooks of a job, the latest first; each has its `webhook_delivery`."""
+    found = Job.objects.filter(webhook_delivery__of_job=job.pk)
+    return found.select_related("webhook_delivery__webhook").order_by("-created_at", "-id")
+
+
+def deliveries_json(job: Job) -> list[dict[str, Any]]:
+    """Return what webhooks are told of a job as JSON, the latest first, so much of it as is shown."""
+    found = deliveries_of(job)[:DELIVERIES]
+    return [{**delivery_json(one), "webhook": one.webhook_delivery.webhook.name} for one in found]
 
 
 def webhook_json(found: WebhookReport) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ninja import Schema
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
 from jobs.api.schemas.common import MOST, Correlation, In, Key, Limit, Moment, Name, Text
+from jobs.api.schemas.webhooks import JobDeliveryOut
 from jobs.core.states import State
 from jobs.operations.filters import JobFilter
 
@@ -131,7 +132,7 @@ class LineOut(BaseModel):
 
 
 class JobDetail(JobOut):
-    """A job with its place in line, its result, its steps and its failed attempts."""
+    """A job with its place in line, its result, its steps, its failed attempts and what webhooks are told of it."""
 
     line: LineOut | None
 
@@ -141,6 +142,7 @@ class JobDetail(JobOut):
     calls: int = Field(description="For how many calls it stands: more than one where others found its unique key.")
     steps: list[StepOut] = Field(description="What its task has done, the first hundred.")
     attempts: list[AttemptOut]
+    deliveries: list[JobDeliveryOut] = Field(description="What webhooks are told of it, the latest first.")
 
 
 class LogOut(BaseModel):

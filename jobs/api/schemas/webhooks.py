@@ -96,6 +96,12 @@ class DeliveryOut(BaseModel):
     last_error: str
 
 
+class JobDeliveryOut(DeliveryOut):
+    """One event of a job, and who is told."""
+
+    webhook: str = Field(description="The webhook's name.")
+
+
 class DeliveryPage(BaseModel):
     """Some deliveries, the latest first."""
 

@@ -163,3 +163,12 @@ def test_who_may_not_read_cannot_have_anybody_told(api_of: Callable[..., Api], v
 @pytest.mark.parametrize("number", ["0", "999", str(2**63), "9" * 40])
 def test_one_that_is_not_there_is_not_found(api: Api, number: str) -> None:
     assert api.get(f"webhooks/{number}").status_code == 404
+
+
+def test_a_job_is_shown_with_what_webhooks_are_told_of_it(api: Api) -> None:
+    crm = webhook()
+    died(crm)
+    other = died(crm)
+    (shown,) = api.get(f"jobs/{other.webhook_delivery.of_job}").json()["deliveries"]
+    assert (shown["id"], shown["webhook"], shown["event"], shown["status"]) == (str(other.pk), "crm", "job.dead", 404)
+    assert api.get(f"jobs/{other.pk}").json()["deliveries"] == []

@@ -76,3 +76,11 @@ def test_a_test_is_a_job(run: Run) -> None:
     run(*ADD)
     job_id = run("webhooks", "test", "crm", "--json").answer["job_id"]
     assert Job.objects.get(pk=job_id).task == "jobs.webhook"
+
+
+def test_a_job_is_shown_with_what_webhooks_are_told_of_it(run: Run) -> None:
+    run(*ADD)
+    job = died(Webhook.objects.get())
+    of_job = job.webhook_delivery.of_job
+    assert [one["id"] for one in run("show", of_job, "--json").answer["deliveries"]] == [str(job.pk)]
+    assert "told webhook  event     state  answer  job" in run("show", of_job).out

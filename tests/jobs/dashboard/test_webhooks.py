@@ -16,8 +16,8 @@ def crm(db: None) -> Webhook:
     return webhook(name="<crm>")
 
 
-def text(client: Client, path: str) -> str:
-    answer = client.get(f"/jobs/webhooks/{path}")
+def text(client: Client, path: str, under: str = "/jobs/webhooks/") -> str:
+    answer = client.get(f"{under}{path}")
     assert answer.status_code == 200
     return " ".join(answer.content.decode().split())
 
@@ -117,3 +117,14 @@ def test_whoever_may_only_look_may_not_act_and_nobody_on_what_is_not_there(
         == 403
     )
     assert OperatorAction.objects.count() == actions
+
+
+def test_a_job_lists_what_tells_webhooks_of_it_and_each_leads_back(viewer: Client, crm: Webhook) -> None:
+    delivery = died(crm)
+    of_job = delivery.webhook_delivery.of_job
+    shown = text(viewer, f"{of_job}/", "/jobs/")
+    assert f'href="/jobs/{delivery.pk}/">job.dead to &lt;crm&gt;</a> <span class="soft">404</span>' in shown
+    assert "Of the same request" not in shown
+    told = text(viewer, f"{delivery.pk}/", "/jobs/")
+    assert f'<a href="/jobs/webhooks/{crm.pk}/">&lt;crm&gt;</a> of <b>job.dead</b> <a href="/jobs/{of_job}/">' in told
+    assert "Told to webhooks" not in told
