@@ -54,7 +54,7 @@ class Post(models.Model):
     text = models.TextField(max_length=MAX_TEXT)
     #: The text as safe HTML without its images, the numbers of those that stand in it, and the version of
     #: `posts.markdown` that rendered it; 0 for none. A text is rendered when it is saved, never when it is read.
-    html = models.TextField(blank=True, db_default="", editable=False)
+    html = models.TextField("HTML", blank=True, db_default="", editable=False)
     placed: "models.JSONField[list[int], list[int]]" = models.JSONField(
         default=list, db_default=models.Value([], models.JSONField()), editable=False
     )

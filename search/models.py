@@ -26,6 +26,11 @@ class IndexAlias(models.Model):
     staging = models.IntegerField(null=True)
     latest = models.IntegerField(default=1)
 
+    class Meta:
+        """Named as people write it."""
+
+        verbose_name_plural = "index aliases"
+
     def __str__(self) -> str:
         return self.name
 
@@ -66,6 +71,7 @@ class Reindex(models.Model):
     class Meta:
         """Newest first."""
 
+        verbose_name_plural = "reindexes"
         ordering: ClassVar[list[str]] = ["-started_at"]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(

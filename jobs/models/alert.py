@@ -84,5 +84,8 @@ class AlertWatch(models.Model):
 
     looked_at = models.DateTimeField()
 
+    class Meta:
+        verbose_name_plural = "alert watches"
+
     def __str__(self) -> str:
         return f"{self.looked_at}"

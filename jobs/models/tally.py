@@ -18,6 +18,7 @@ class Tally(models.Model):
     buckets = models.JSONField(null=True)
 
     class Meta:
+        verbose_name_plural = "tallies"
         constraints = [
             models.UniqueConstraint(fields=["metric", "task", "queue", "outcome"], name="jobs_tally_once"),
         ]

@@ -11,7 +11,7 @@ class Webhook(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     #: It may hold a secret, so no more than its host is shown again.
-    url = models.CharField(max_length=1000)
+    url = models.CharField("URL", max_length=1000)
     #: Signs what it is told: `whsec_` and base64, shown once. It is needed to sign, so no digest would do.
     secret = models.CharField(max_length=100, editable=False)
     #: Whose jobs: names of tasks, in which `*` stands for anything; of all tasks where empty.
@@ -54,6 +54,7 @@ class WebhookDelivery(models.Model):
     tried_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name_plural = "webhook deliveries"
         indexes = [
             models.Index(fields=["webhook", "-job"], name="jobs_webhook_latest"),
             models.Index(fields=["of_job"], condition=models.Q(of_job__isnull=False), name="jobs_webhook_of_job"),
