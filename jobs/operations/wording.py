@@ -6,11 +6,13 @@ from jobs.models import Job
 
 NOTHING = "–"  # noqa: RUF001  A dash, as long as it should be.
 
-_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+#: Units with their seconds, and how many seconds are one of the next.
+_UNITS = (("s", 1, 60), ("min", 60, 3_600), ("h", 3_600, 86_400))
+_DAY = 86_400
 
 
 def ago(value: datetime, now: datetime) -> str:
-    """Return how long ago a time was, or how soon it comes, in its largest unit."""
+    """Return how long ago a time was, or how soon it comes, to the nearest of its largest unit."""
     seconds = (now - value).total_seconds()
     distance = abs(round(seconds))
     if distance < 5:
@@ -32,9 +34,17 @@ def duration(value: timedelta | float | None) -> str:
 
 
 def _in_largest_unit(seconds: int) -> str:
-    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
-    count = seconds // size
-    return f"{count} days" if unit == "day" and count != 1 else f"{count} {unit}"
+    """Return seconds to the nearest of their largest unit: what is a moment short of two days is no single one."""
+    for unit, size, of_next in _UNITS:
+        count = _nearest(seconds, size)
+        if count * size < of_next:
+            return f"{count} {unit}"
+    days = _nearest(seconds, _DAY)
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def _nearest(seconds: int, size: int) -> int:
+    return (seconds + size // 2) // size
 
 
 def short_id(value: object) -> str:

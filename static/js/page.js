@@ -19,15 +19,15 @@ function startThemeSwitch(button) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
 }
 
-const UNITS = [["day", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+const UNITS = [["s", 1, 60], ["min", 60, 3600], ["h", 3600, 86400], ["day", 86400, Infinity]];
 
 // The same words as the server's `moment` tag.
 export function ago(then, now = Date.now()) {
   const seconds = Math.round((now - then) / 1000);
   const distance = Math.abs(seconds);
   if (distance < 5) return "just now";
-  const [unit, size] = UNITS.find(([, size]) => distance >= size);
-  const count = Math.floor(distance / size);
+  const [unit, size] = UNITS.find(([, size, ofNext]) => Math.round(distance / size) * size < ofNext);
+  const count = Math.round(distance / size);
   const words = `${count} ${unit === "day" && count !== 1 ? "days" : unit}`;
   return seconds < 0 ? `in ${words}` : `${words} ago`;
 }
