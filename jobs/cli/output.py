@@ -15,8 +15,11 @@ from jobs.operations.wording import ago, duration
 #: Stands where there is nothing to show.
 NOTHING = "-"
 
-#: A table that does not go to a terminal is not cut.
-UNCUT = 10_000
+#: A table for a program or a file is not cut, and a cell wider than this pads no other row.
+ALIGNED = 60
+
+#: Categories of signs that can drive a terminal, or turn what follows them round.
+_DRIVING = frozenset({"Cc", "Cf"})
 
 
 class Output:
@@ -47,23 +50,23 @@ class Output:
             return
         names = [name.removesuffix(">") for name in columns]
         widths = [max(width(row[index]) for row in [names, *cells]) for index in range(len(names))]
-        room = self._width()
+        room = shutil.get_terminal_size().columns if self.stream.isatty() else None
+        if room is None:
+            widths = [min(one, ALIGNED) for one in widths]
         for row in [names, *cells]:
             fields = [
                 _padded(cell, widths[index], to_the_right=columns[index].endswith(">"))
                 for index, cell in enumerate(row)
             ]
-            self.line(_cut("  ".join(fields).rstrip(), room))
+            line = "  ".join(fields).rstrip()
+            self.line(line if room is None else _cut(line, room))
 
     def pairs(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Print names and values, one a line."""
         shown_pairs = [(name, shown(value)) for name, value in pairs]
         room = max(len(name) for name, _ in shown_pairs)
         for name, value in shown_pairs:
-            self.line(f"{name:<{room}}  {value}")
-
-    def _width(self) -> int:
-        return shutil.get_terminal_size().columns if self.stream.isatty() else UNCUT
+            self.line(f"{name:<{room}}  {value}".rstrip())
 
 
 def shown(value: object) -> str:  # noqa: PLR0911 (one line for each kind of value)
@@ -86,7 +89,7 @@ def shown(value: object) -> str:  # noqa: PLR0911 (one line for each kind of val
 
 def one_line(text: str) -> str:
     """Return text without line breaks and control characters: what failed must not drive the terminal."""
-    return "".join(sign if unicodedata.category(sign) not in {"Cc", "Cf"} else " " for sign in " ".join(text.split()))
+    return "".join(sign if unicodedata.category(sign) not in _DRIVING else " " for sign in " ".join(text.split()))
 
 
 def printable(text: str) -> str:
@@ -96,7 +99,7 @@ def printable(text: str) -> str:
 
 def one_line_kept(line: str) -> str:
     """Return one line as it is indented, without control characters."""
-    return "".join(sign if unicodedata.category(sign) != "Cc" else " " for sign in line)
+    return "".join(sign if unicodedata.category(sign) not in _DRIVING else " " for sign in line)
 
 
 def width(text: str) -> int:

@@ -1,6 +1,6 @@
 """The picture of what is going on that `top` shows: states, queues, workers, the latest changes."""
 
-import sys
+import io
 import time
 from datetime import timedelta
 from typing import IO, cast
@@ -34,6 +34,9 @@ LOOK = {
 
 LATEST = 12
 
+#: More columns than a picture has that goes to a program or a file, where nothing is cut.
+UNCUT = 1_000_000
+
 #: Columns of a terminal that a row's name and its figures keep however narrow it is.
 NAME_WIDTH = 12
 FIGURE_WIDTH = 7
@@ -41,38 +44,60 @@ FIGURE_WIDTH = 7
 
 def show(stream: OutputWrapper) -> None:
     """Print one picture."""
-    _console(stream).print(picture())
+    if stream.isatty():
+        _console(stream).print(picture(fills=True))
+    else:
+        stream.write(_plain(picture(fills=False)))
 
 
 def watch(stream: OutputWrapper, *, every: float) -> None:
-    """Show what is going on, looking every so many seconds, until interrupted."""
+    """Show what is going on every so many seconds, until interrupted: to a program one picture after another."""
     try:
-        with Live(_safe_picture(), console=_console(stream), screen=sys.stdout.isatty(), auto_refresh=False) as live:
-            while True:
-                time.sleep(every)
-                live.update(_safe_picture(), refresh=True)
+        if stream.isatty():
+            _watch_in_place(stream, every)
+        while True:
+            stream.write(_plain(_safe_picture(fills=False)))
+            stream.flush()
+            time.sleep(every)
     except KeyboardInterrupt:
         return
+
+
+def _watch_in_place(stream: OutputWrapper, every: float) -> None:
+    with Live(_safe_picture(fills=True), console=_console(stream), screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(every)
+            live.update(_safe_picture(fills=True), refresh=True)
 
 
 def _console(stream: OutputWrapper) -> Console:
     return Console(file=cast("IO[str]", stream))
 
 
-def _safe_picture() -> RenderableType:
+def _plain(picture: RenderableType) -> str:
+    """Return a picture as a program or a file gets it: whole, without colours, no line with blanks at its end."""
+    out = io.StringIO()
+    Console(file=out, width=UNCUT, color_system=None, force_terminal=False).print(picture)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _safe_picture(*, fills: bool) -> RenderableType:
     """Return the picture, or what is wrong: whoever watches wants to see the database come back."""
     try:
-        return picture()
+        return picture(fills=fills)
     except DatabaseError as exc:
         connection.close()
         return Text(f"The database does not answer: {exc}", style="red")
 
 
-def picture() -> Group:
-    """Return one look at states, queues, workers and the latest changes."""
+def picture(*, fills: bool) -> Group:
+    """Return one look at states, queues, workers and the latest changes; `fills`: over the terminal's whole width."""
     now = timezone.localtime()
     head = Text(f"{settings.PROJECT_NAME}  {now:%Y-%m-%d %H:%M:%S %Z}   Ctrl-C ends", style="bold")
-    return Group(head, _states(), "", _queues(), "", _workers(), "", _latest())
+    tables = [_queues(), _workers(), _latest()]
+    for table in tables:
+        table.expand = fills
+    return Group(head, _states(), *(part for table in tables for part in ("", table)))
 
 
 def _states() -> Text:
@@ -85,7 +110,7 @@ def _states() -> Text:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=True)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         right = column.endswith(">")
         # The name of the row and its figures are worth more than the ends of long words.
