@@ -16,5 +16,5 @@ def send_alert(address: str, message: AlertMessage) -> None:
     subject = " ".join("".join(sign if sign.isprintable() else " " for sign in message.title).split())
     if len(subject) > MAX_SUBJECT:
         subject = subject[: MAX_SUBJECT - 1] + "…"
-    details = {"to": address, "subject": subject, "body": f"{message.text}\n\n{message.url}"}
+    details = {"to": address, "subject": subject, "body": f"{message.title}\n\n{message.url}"}
     send.apply_async(("custom",), details, task_id=str(uuid.uuid5(_KEYS, message.key)))

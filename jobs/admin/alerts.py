@@ -39,7 +39,7 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         self.address_before = ""
         self.fields["address"].help_text = "An email address, or the webhook's URL."
-        hours = "In CRON_TIMEZONE. Nobody is told meanwhile; what is still wrong afterwards is told then."
+        hours = "In CRON_TIMEZONE. Nobody is told meanwhile; what was held back is told then, once."
         self.fields["quiet_until"].help_text = hours
         if self.instance.pk is not None and self.instance.kind != AlertTarget.Kind.MAIL:
             self.address_before = self.instance.address

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from jobs.operations.filters import DeadLetterFilter
 from jobs.reports.dead_letters import Group, groups
@@ -28,9 +29,15 @@ def _by_kind(alert: Alert, now: datetime) -> Iterator[Alert]:
     of_the_hour = groups(DeadLetterFilter(failed_after=now - timedelta(hours=1)))
     growing = [group for group in of_the_hour if group.count >= GROWING_FROM][:MOST_KINDS]
     if not growing:
-        yield alert
+        since = min((group.first_at for group in of_the_hour), default=now)
+        yield Alert(alert.cause, alert.text, "dead-letter-list", _since(since))
     for group in growing:
-        yield Alert(_cause(group), _sentence(group), "dead-letter-list", group.query)
+        yield Alert(_cause(group), _sentence(group), "dead-letter-list", f"{group.query}&{_since(group.first_at)}")
+
+
+def _since(first_at: datetime) -> str:
+    """Return what restricts a list to the letters that are told of, and to those that follow."""
+    return urlencode({"since": f"{first_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}, safe=":")
 
 
 def _cause(group: Group) -> str:

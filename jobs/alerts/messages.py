@@ -1,7 +1,7 @@
 """What is told: one sentence, since when, and where to look. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -40,7 +40,15 @@ class AlertMessage:
     def title(self) -> str:
         """The whole in one line."""
         before = {Event.RAISED: "", Event.RESOLVED: "Resolved: ", Event.TEST: "Test: "}[self.event]
-        return f"{self.site}: {before}{self.text}"
+        return f"{self.site}: {before}{self.text}{self._span}"
+
+    @property
+    def _span(self) -> str:
+        """From when until when it was so, where it is over: the sentence is of the time when it was seen last."""
+        if self.resolved_at is None:
+            return ""
+        begins, ends = (f"{at.astimezone(UTC):%d %b %H:%M}" for at in (self.opened_at, self.resolved_at))
+        return f" ({begins} to {ends} UTC)"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a webhook gets it: type, time and data, as Standard Webhooks has them."""

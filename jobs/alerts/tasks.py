@@ -38,8 +38,7 @@ def alert(notice_id: int, event: str) -> str:
         raise Cancel("It was resolved before anybody could be told.")
     with as_outcome():
         _send(notice.target, _message(notice, Event(event)))
-    if raised:
-        AlertNotice.objects.filter(pk=notice.pk).update(told_at=timezone.now())
+    AlertNotice.objects.filter(pk=notice.pk, told_at=None).update(told_at=timezone.now())
     return f"told {notice.target.name}"
 
 

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from jobs.alerts.causes import causes
 from jobs.alerts.messages import Event
-from jobs.alerts.quiet import is_quiet
+from jobs.alerts.quiet import is_quiet, last_quiet
 from jobs.alerts.tasks import alert
 from jobs.models import AlertNotice, AlertTarget, AlertWatch, Incident
 from jobs.reports.verdict import Alert
@@ -43,14 +44,14 @@ def look() -> bool:
 
 def settle(found: Sequence[Alert], targets: Sequence[AlertTarget], now: datetime) -> None:
     """Bring incidents to what was found, and have targets told what they have not been."""
+    local = now.astimezone(ZoneInfo(settings.CRON_TIMEZONE))
     with transaction.atomic():
         _settle_incidents(found, now)
         for target in targets:
-            if not is_quiet(
-                now.astimezone(ZoneInfo(settings.CRON_TIMEZONE)).time(), target.quiet_from, target.quiet_until
-            ):
+            if not is_quiet(local.time(), target.quiet_from, target.quiet_until):
                 _tell_of_new(target, now)
                 _tell_of_ended(target, now)
+                _tell_of_passed(target, local)
 
 
 def _is_our_turn(now: datetime) -> bool:
@@ -69,12 +70,13 @@ def _is_first(now: datetime) -> bool:
 def _settle_incidents(found: Iterable[Alert], now: datetime) -> None:
     open_ones = {one.cause: one for one in Incident.objects.select_for_update().filter(resolved_at=None)}
     for cause in found:
-        values = {"text": cause.text, "room": cause.room, "query": cause.query, "seen_at": now}
         known = open_ones.pop(cause.cause, None)
         if known is None:
-            Incident.objects.create(cause=cause.cause, opened_at=now, **values)
+            where = {"room": cause.room, "query": cause.query}
+            Incident.objects.create(cause=cause.cause, text=cause.text, opened_at=now, seen_at=now, **where)
         else:
-            Incident.objects.filter(pk=known.pk).update(**values)
+            # Where to look stays as it was at the beginning, from which its dead letters are meant.
+            Incident.objects.filter(pk=known.pk).update(text=cause.text, seen_at=now)
     gone = [one.pk for one in open_ones.values() if now - one.seen_at >= RESOLVED_AFTER]
     Incident.objects.filter(pk__in=gone).update(resolved_at=now)
 
@@ -82,9 +84,7 @@ def _settle_incidents(found: Iterable[Alert], now: datetime) -> None:
 def _tell_of_new(target: AlertTarget, now: datetime) -> None:
     # One that was not seen by this very look may be about to be resolved.
     lasting = Incident.objects.filter(resolved_at=None, seen_at=now, opened_at__lte=now - TOLD_AFTER)
-    lately = AlertNotice.objects.filter(target=target, created_at__gt=now - AGAIN_AFTER)
-    untold = lasting.exclude(notices__target=target).exclude(cause__in=lately.values("incident__cause"))
-    for incident in untold.order_by("opened_at", "pk"):
+    for incident in _untold(lasting, target, now):
         notice = AlertNotice.objects.create(target=target, incident=incident, created_at=now)
         alert.delay(notice.pk, Event.RAISED.value)
 
@@ -96,3 +96,27 @@ def _tell_of_ended(target: AlertTarget, now: datetime) -> None:
     for notice in ended.order_by("pk"):
         AlertNotice.objects.filter(pk=notice.pk).update(ended_at=now)
         alert.delay(notice.pk, Event.RESOLVED.value)
+
+
+def _tell_of_passed(target: AlertTarget, now: datetime) -> None:
+    """Tell what came and went within the quiet hours that have just ended: of each cause the latest, as resolved."""
+    if target.quiet_from is None or target.quiet_until is None:
+        return
+    since, until = last_quiet(now, target.quiet_from, target.quiet_until)
+    if now - until >= AGAIN_AFTER:
+        return
+    passed = Incident.objects.filter(
+        opened_at__range=(since - TOLD_AFTER, until - TOLD_AFTER),
+        seen_at__gte=F("opened_at") + TOLD_AFTER,
+        resolved_at__isnull=False,
+    )
+    for incident in {one.cause: one for one in _untold(passed, target, now)}.values():
+        notice = AlertNotice.objects.create(target=target, incident=incident, created_at=now, ended_at=now)
+        alert.delay(notice.pk, Event.RESOLVED.value)
+
+
+def _untold(incidents: QuerySet[Incident], target: AlertTarget, now: datetime) -> QuerySet[Incident]:
+    """Return those of which a target has not heard, nor of their cause within the last hour, the earliest first."""
+    lately = AlertNotice.objects.filter(target=target, created_at__gt=now - AGAIN_AFTER)
+    untold = incidents.exclude(notices__target=target).exclude(cause__in=lately.values("incident__cause"))
+    return untold.order_by("opened_at", "pk")

@@ -65,7 +65,7 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
         "dead_letter_list",
         "dead-letters",
         wanted=wanted,
-        fields={name: request.GET[name] for name in (*FIELDS, "all") if request.GET.get(name)},
+        fields={name: request.GET[name] for name in (*FIELDS, "since", "all") if request.GET.get(name)},
         letters=[(letter, _arguments(letter)) for letter in found.rows],
         count=counts.count(wanted.dead_letters()),
         cursor=cursor,

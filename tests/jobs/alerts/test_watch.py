@@ -1,5 +1,7 @@
 """Incidents begin and end, and each target hears of a cause once an hour at most."""
 
+import html
+import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ from pytest_django.fixtures import Settings
 from jobs.alerts import watch
 from jobs.alerts.causes import causes
 from jobs.alerts.quiet import is_quiet
-from jobs.models import AlertNotice, AlertTarget, AlertWatch, Incident, Job
+from jobs.models import AlertNotice, AlertTarget, AlertWatch, DeadLetter, Incident, Job
 from jobs.reports.verdict import Alert
 from tests.jobs.alerts.conftest import Make
 from tests.jobs.conftest import no_dispatcher_left
@@ -98,14 +100,26 @@ def test_each_cause_is_told_of_on_its_own(target: Make) -> None:
     assert len(said()) == 2
 
 
-def test_quiet_hours_put_off_what_still_lasts_and_drop_the_rest(target: Make) -> None:
+def test_what_quiet_hours_held_back_is_told_when_they_end_once_a_cause(target: Make) -> None:
     target(quiet_from=time(11), quiet_until=time(13))
-    raised_at(0, DEAF, LATE)
+    for begins in (0, 600):
+        raised_at(begins, DEAF, LATE)
+        settle(begins + 100, LATE)
+    settle(700, LATE, Alert("a moment", "It took a moment.", "queues"))
     assert said() == []
-    settle(3600 - 60, LATE)
-    settle(3600, LATE)
-    assert said() == [("alert.raised", "the webhook")]
-    assert AlertNotice.objects.get().incident.cause == LATE.cause
+    for seconds in (800, 3540, 3600, 3700, 7190, 7300, 9000):
+        settle(seconds, LATE)
+    assert said() == [("alert.raised", "the webhook"), ("alert.resolved", "the webhook")]
+    told = dict(AlertNotice.objects.values_list("incident__cause", "incident__opened_at"))
+    assert told == {LATE.cause: NOON, DEAF.cause: NOON + timedelta(seconds=600)}
+
+
+def test_who_sets_quiet_hours_later_hears_nothing_of_what_passed_in_them_long_ago(target: Make) -> None:
+    raised_at(0, DEAF)
+    settle(100)
+    target(quiet_from=time(11), quiet_until=time(13))
+    settle(2 * 3600)
+    assert said() == []
 
 
 def test_quiet_hours_put_off_the_end(target: Make) -> None:
@@ -184,14 +198,25 @@ def test_dead_letters_that_grow_are_told_of_by_task_and_kind_of_error() -> None:
     assert {one.room for one in found} == {"dead-letter-list"}
 
 
-def test_the_link_of_dead_letters_shows_exactly_those(operator: Any) -> None:
+def test_the_link_of_dead_letters_shows_and_replays_exactly_those(operator: Any) -> None:
     worker()
-    for number in range(6):
-        letter(error=f"Refused: <reader{number}@example.com> unknown")
-    letter(error="Rare: once")
+    earlier = letter(error="Refused: <early@example.com> unknown", failed_at=timezone.now() - timedelta(hours=2))
+    those = {letter(error=f"Refused: <reader{number}@example.com> unknown").pk for number in range(6)}
+    rare = letter(error="Rare: once")
     (found,) = [one for one in causes(timezone.now()) if "dead letters" in one.cause]
     page = operator.get(f"/jobs/dead/list/?{found.query}")
-    assert len(page.context["letters"]) == 6
+    assert {shown.pk for shown, _ in page.context["letters"]} == those
+    form = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', html.unescape(page.content.decode()))
+    operator.post("/jobs/dead/replay", {**dict(form), "all": "1", "confirmed": "1"})
+    assert {one.pk for one in DeadLetter.objects.all() if one.is_open} == {earlier.pk, rare.pk}
+
+
+def test_the_link_leads_to_the_same_letters_for_as_long_as_they_are_told_of(target: Make) -> None:
+    target()
+    first, later = (Alert("letters", "5 letters.", "dead-letter-list", f"since={at}") for at in ("2am", "3am"))
+    raised_at(0, first)
+    settle(45, later)
+    assert Incident.objects.get().query == "since=2am"
 
 
 def test_many_kinds_of_errors_are_one_cause() -> None:
@@ -199,4 +224,4 @@ def test_many_kinds_of_errors_are_one_cause() -> None:
     for sign in "abcdefgh":
         letter(error=f"Broken in a way of its own: {sign * 3}")
     (found,) = [one for one in causes(timezone.now()) if "dead letters" in one.cause]
-    assert (found.room, found.text) == ("dead-letters", "Dead letters are growing: 8 in the last hour.")
+    assert (found.room, found.text) == ("dead-letter-list", "Dead letters are growing: 8 in the last hour.")
