@@ -15,10 +15,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import pytest_django
 from django.conf import settings
 
+from accounts.models import User
+from project.embedded.environment import DEMO_EMAIL
 from project.embedded.ports import is_taken
 from tests.conftest import REPORTS
+from tests.databases import default_database_at
 from tests.servers import free_port
 from tests.servers.ports import free_ports
 from tests.servers.processes import kill_group, spawn, tail
@@ -150,8 +154,8 @@ class Up:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The project's code, for a test to change."""
-    left_out = shutil.ignore_patterns(".*", "var", "tests", "bench", "docs", "staticfiles", "__pycache__")
+    """The project's code, for a test to change; compiled as far as it is where it comes from."""
+    left_out = shutil.ignore_patterns(".*", "var", "tests", "bench", "docs", "staticfiles")
     return Path(shutil.copytree(settings.BASE_DIR, tmp_path / "code", ignore=left_out))
 
 
@@ -164,6 +168,16 @@ def up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Up]:
         for process in up.processes() if up.process.poll() is None else []:
             process.kill()
         kill_group(up.process)
+
+
+@pytest.fixture
+def used_before(up: Up, sqlite_template: str, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
+    """Let its data be there, without content: to migrate and to make the pictures of posts takes most of a start."""
+    var = Path(up.variables["VAR_DIR"])
+    var.mkdir()
+    database = Path(shutil.copyfile(sqlite_template, var / "nightshift.sqlite3"))
+    with django_db_blocker.unblock(), default_database_at(f"sqlite:///{database}"):
+        User.objects.create_superuser(DEMO_EMAIL, "nightshift")
 
 
 def test_everything_runs_stops_and_goes_on_where_it_was(up: Up) -> None:
@@ -214,6 +228,7 @@ def running_beside(up: Up, tmp_path: Path) -> Iterator[Callable[..., Path]]:
         kill_group(process)
 
 
+@pytest.mark.usefixtures("used_before")
 def test_a_second_terminal_reaches_what_runs(up: Up, running_beside: Callable[..., Path]) -> None:
     up.start()
     up.wait_until_ready()
@@ -243,6 +258,7 @@ def test_a_second_terminal_reaches_what_runs(up: Up, running_beside: Callable[..
     assert stopped.stderr.count("\n") == 1
 
 
+@pytest.mark.usefixtures("used_before")
 def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Path) -> None:
     up.code = copy
     up.start()
@@ -301,23 +317,26 @@ def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Pa
     assert up.stop(signal.SIGINT) == 0
 
 
-def test_a_queue_with_a_broker_of_its_own_has_a_worker_of_its_own(up: Up) -> None:
+@pytest.mark.usefixtures("used_before")
+def test_a_queue_with_a_broker_of_its_own_has_a_worker_of_its_own_and_a_kill_takes_all_along(up: Up) -> None:
     up.variables["JOBS_BROKERS"] = f"email=redis://127.0.0.1:{up.variables['VALKEY_PORT']}/3"
     up.start()
     up.wait_until_ready()
-    wait_for(lambda: "Welcome to Nightshift" in up.get("/inbox/")[1], what="a mail, of the queue that has moved")
-    wait_for(lambda: up.get("/posts/")[1].count("<img") == 12, 60, what="the pictures, of the queues that have not")
+    jobs = (
+        "from mail.tasks import send; from search.tasks import reindex; reindex.delay('posts'); "
+        "send.delay(kind='custom', to='me@example.com', subject='It has moved', body='b')"
+    )
+    enqueued = up.beside(sys.executable, "manage.py", "shell", "-c", jobs)
+    assert enqueued.returncode == 0, enqueued.stderr
+    wait_for(lambda: "It has moved" in up.get("/inbox/")[1], what="a mail, of the queue that has moved")
     listed = up.beside(sys.executable, "manage.py", "jobs", "workers").stdout
     [moved] = [line for line in listed.splitlines() if line.startswith("worker-email@")]
     [rest] = [line for line in listed.splitlines() if line.startswith("worker@")]
     assert ("email" in moved.split(), "default" in moved) == (True, False), listed
     assert ("email" in rest, "default" in rest) == (False, True), listed
-    assert up.stop(signal.SIGINT) == 0
+    ended = ("manage.py", "jobs", "list", "--state", "succeeded")
+    wait_for(lambda: "search.reindex" in up.beside(sys.executable, *ended).stdout, what="a job, of those that have not")
 
-
-def test_killed_outright_it_takes_everything_with_it(up: Up) -> None:
-    up.start()
-    up.wait_until_ready()
     running = up.processes()
     up.process.kill()
     wait_for(lambda: not living(running), STOP_SECONDS, what="the end of all it had started")
