@@ -11,9 +11,10 @@ pause any of them; the next test finds it running again.
 - `seaweedfs`: S3 without buckets; `.url`, `.access_key`, `.secret_key`, `.client` (boto3), `.create_bucket(name)`.
 
 **Databases.** Mark a test `@pytest.mark.django_db` (`transaction=True` where commits matter) as usual. It runs on
-PostgreSQL, or with TEST_DATABASE=sqlite on SQLite; `make test` runs all of `tests/jobs/` on both. What can only be said
-of one of them is marked `@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is left out on the other; what
-uses no database is left out on SQLite.
+PostgreSQL, or with TEST_DATABASE=sqlite on SQLite; `make test` runs `tests/jobs/` on both. What can only be said of one
+of them is marked `@pytest.mark.postgres_only` or `@pytest.mark.sqlite_only`, and is left out on the other. What uses no
+database is left out on SQLite, and so is what is marked `@pytest.mark.any_database`: pages, forms and words, which are
+the same on each.
 
 `database` is for acceptance tests: a migrated, committed database of the test's own, to which the project's `default`
 connection leads for the length of the test, so that the ORM works in the test as in a worker. The test runs once on
@@ -88,9 +89,12 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the other run has: what can only be said of its database, and here what is said of none."""
+    """Leave out what the other run has: what can only be said of its database, and here what is said of none or any."""
     if DATABASE == "sqlite":
-        left_out = {item for item in items if item.get_closest_marker("postgres_only") or not uses_the_database(item)}
+        elsewhere = ("postgres_only", "any_database")
+        left_out = {
+            item for item in items if any(map(item.get_closest_marker, elsewhere)) or not uses_the_database(item)
+        }
     else:
         left_out = {item for item in items if item.get_closest_marker("sqlite_only")}
     if left_out:

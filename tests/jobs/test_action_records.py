@@ -12,7 +12,7 @@ from jobs.tasks.redaction import HIDDEN
 from tests.jobs.people import logged_in, person
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 SECRET = "Xyzzy-Plugh-90210"  # noqa: S105 (nobody's)
 

@@ -20,6 +20,8 @@ from tests.jobs.wire import queue_length
 from tests.servers import Valkey
 from tests.tasks_app import tasks
 
+pytestmark = pytest.mark.any_database
+
 #: Tasks as whoever has no type checker calls them.
 note: JobTask = tasks.note
 step: JobTask = tasks.step

@@ -20,7 +20,7 @@ from jobs.models import Job
 from tests.jobs.delivery import deliver
 from tests.servers import Valkey
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 seen: list[Any] = []
 

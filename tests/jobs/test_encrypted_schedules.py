@@ -24,7 +24,7 @@ from tests.jobs.people import logged_in, person
 from tests.tasks_app.effects import VARIABLE
 from tests.tasks_app.sealed import sealed
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs_in_memory", "only_ours")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs_in_memory", "only_ours"), pytest.mark.any_database]
 
 SECRET = "xyzzy-plugh-90210"  # noqa: S105 (nobody's)
 OTHER_KEY = Fernet.generate_key().decode()

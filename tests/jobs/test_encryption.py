@@ -32,7 +32,11 @@ from tests.tasks_app import tasks
 from tests.tasks_app.effects import VARIABLE
 from tests.tasks_app.sealed import sealed
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs_in_memory", "effects_file")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("jobs_in_memory", "effects_file"),
+    pytest.mark.any_database,
+]
 
 SECRET = "xyzzy-plugh-90210"  # noqa: S105 (nobody's)
 OTHER_KEY, THIRD_KEY = (Fernet.generate_key().decode() for _ in range(2))

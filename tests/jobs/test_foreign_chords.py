@@ -13,7 +13,7 @@ from tests.jobs.delivery import deliver_foreign
 from tests.tasks_app import tasks
 from tests.tasks_app.canvas import listed, number
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -18,7 +18,7 @@ from jobs.worker.reserved import ReservedJob
 from tests.jobs.delivery import message_of
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 #: Where ours differs on purpose: arguments are not shown, nothing is stored, and no message waits or expires.
 OURS = {"argsrepr", "kwargsrepr", "ignore_result", "origin", LEDGER_HEADER, CORRELATION_HEADER}

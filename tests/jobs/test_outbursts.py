@@ -16,7 +16,7 @@ from tests.tasks_app import hostile
 from tests.tasks_app.effects import VARIABLE, Effects
 from tests.tasks_app.hostile import OUTBURSTS, burst_out
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 everything = pytest.mark.parametrize("how", OUTBURSTS)
 

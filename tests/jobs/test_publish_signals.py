@@ -18,7 +18,7 @@ from tests.servers import Valkey
 from tests.tasks_app.canvas import listed, number, told
 from tests.tasks_app.tasks import note
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from jobs import InvalidOption, job
 from jobs.models import Job
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from project.celery import app
 from tests.jobs.letters import NOTE
 from tests.jobs.people import logged_in, person
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 LIST = "/admin/django_celery_beat/periodictask/"
 CRONTABS = "/admin/django_celery_beat/crontabschedule/add/"

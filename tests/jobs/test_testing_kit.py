@@ -31,7 +31,7 @@ from jobs.testing import (
 from tests.jobs.rows import written
 from tests.tasks_app.tasks import double, noop
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs_in_memory")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs_in_memory"), pytest.mark.any_database]
 
 seen: list[Any] = []
 

@@ -21,7 +21,7 @@ from tests.jobs.delivery import deliver, deliver_foreign, message_of
 from tests.jobs.rows import written
 from tests.servers import Valkey
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 seen: list[Any] = []
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from jobs.models import AlertNotice, AlertTarget, Incident, Job, OperatorAction
 from tests.jobs.people import logged_in, person
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey"), pytest.mark.any_database]
 
 ADD = "/admin/jobs/alerttarget/add/"
 SLACK = "https://hooks.slack.com/services/T0/B0/s3cr3t"

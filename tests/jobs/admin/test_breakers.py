@@ -6,7 +6,7 @@ from jobs.ledger import breakers
 from tests.jobs.breaker_rows import DEPENDENCY, ERROR, opened, state
 from tests.jobs.people import operator, viewer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 LIST = "/admin/jobs/circuitbreaker/"
 

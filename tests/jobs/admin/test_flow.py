@@ -8,7 +8,7 @@ from jobs.models import FlowRule, OperatorAction
 from jobs.operations import flow
 from tests.jobs.people import operator, viewer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 LIST = "/admin/jobs/flowrule/"
 

@@ -10,7 +10,7 @@ from tests.jobs.letters import NOOP, dead_letter, job_of, letter_of_a_dead_job
 from tests.jobs.people import logged_in, operator, person, viewer
 from tests.jobs.worker_rows import worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 LETTERS = "/admin/jobs/deadletter/"
 QUEUES = "/admin/jobs/queue/"

@@ -10,7 +10,7 @@ from jobs.models import Job, OperatorAction, Webhook
 from tests.jobs.people import logged_in, person
 from tests.jobs.webhook_rows import URL
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "nobody_subscribed")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "nobody_subscribed"), pytest.mark.any_database]
 
 ADD = "/admin/jobs/webhook/add/"
 

@@ -20,7 +20,7 @@ from tests.servers import Valkey, WebhookServer, free_port
 
 __all__ = ["no_dispatcher_left"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 TEXT = "7 dead letters of mail.send in the last hour: SMTP 550 <mailbox> & more"
 

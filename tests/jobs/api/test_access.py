@@ -13,7 +13,7 @@ from jobs.operations import tokens
 from tests.jobs.api.conftest import Api
 from tests.jobs.people import logged_in, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 NOTE = {"task": "tests.tasks_app.tasks.public_note", "kwargs": {"effect": "x"}}
 RETRY = {"action": "retry", "filter": {"state": ["dead"]}, "dry_run": True}

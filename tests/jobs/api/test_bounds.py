@@ -13,7 +13,7 @@ from tests.jobs.letters import dead_letter
 from tests.jobs.rows import written
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 #: So many wrong things fit into one body.
 MANY = 60_000

@@ -8,7 +8,7 @@ from jobs.models import OperatorAction
 from tests.jobs.api.conftest import Api
 from tests.jobs.breaker_rows import DEPENDENCY, ERROR, opened, state
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 NAME = DEPENDENCY.name
 

@@ -11,7 +11,7 @@ from tests.jobs.api.conftest import Api
 from tests.jobs.group_rows import group_of
 from tests.tasks_app.canvas import listed, tell
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def test_a_group_is_shown_with_its_members_by_state(api: Api) -> None:

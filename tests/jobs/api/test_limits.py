@@ -12,7 +12,7 @@ from tests.jobs.api.conftest import Api
 from tests.jobs.rows import written
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 TASK = tasks.noop.name
 

@@ -16,7 +16,7 @@ from tests.jobs.letters import NOTE, dead_letter
 from tests.jobs.rows import claimed, in_state, written
 from tests.jobs.worker_rows import worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def test_queues_say_what_waits_and_who_listens(api: Api) -> None:

@@ -14,7 +14,7 @@ from tests.jobs.people import logged_in, person
 from tests.jobs.rows import waiting
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 SECRET = "violin-4711"  # noqa: S105 (nobody's)
 PUBLIC = tasks.public_note.name

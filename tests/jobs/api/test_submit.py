@@ -10,7 +10,7 @@ from django.utils import timezone
 from jobs.models import Job
 from tests.jobs.api.conftest import Api, errors
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 TASKS = "tests.tasks_app.tasks."
 FIELDS = {

@@ -9,7 +9,7 @@ from jobs.models import Job, OperatorAction, Webhook
 from tests.jobs.api.conftest import Api, errors
 from tests.jobs.webhook_rows import URL, delivery, died, webhook
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nobody_subscribed")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nobody_subscribed"), pytest.mark.any_database]
 
 GIVEN = {"name": "crm", "url": URL, "states": ["dead", "succeeded"], "tasks": ["mail.*"]}
 

@@ -7,7 +7,7 @@ from jobs.models import OperatorAction
 from tests.jobs.breaker_rows import DEPENDENCY, ERROR, opened, state
 from tests.jobs.commands.conftest import Run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 NAME = DEPENDENCY.name
 

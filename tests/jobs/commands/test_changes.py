@@ -11,7 +11,7 @@ from jobs.models import Job, OperatorAction
 from tests.jobs.commands.conftest import Run
 from tests.jobs.rows import in_state, stepped, written
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def state(job: Job) -> str:

@@ -11,7 +11,7 @@ from jobs.models import DeadLetter, Job
 from tests.jobs.commands.conftest import Run
 from tests.jobs.letters import NOTE, dead_letter, job_of, letter_of_a_dead_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:

@@ -11,7 +11,7 @@ from tests.jobs.commands.conftest import Run
 from tests.jobs.rows import in_state, written
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def test_code_that_can_run_all_jobs_may_be_deployed(run: Run) -> None:

@@ -10,7 +10,7 @@ from jobs.models import Job
 from tests.jobs.commands.conftest import Run
 from tests.jobs.group_rows import group_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey"), pytest.mark.any_database]
 
 
 def test_a_group_is_shown(run: Run) -> None:

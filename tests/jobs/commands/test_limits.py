@@ -12,7 +12,7 @@ from tests.jobs.commands.conftest import Run
 from tests.jobs.rows import claimed
 from tests.tasks_app import tasks
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 TASK = tasks.noop.name
 

@@ -10,7 +10,7 @@ from jobs.models import Job
 from tests.jobs.commands.conftest import Run
 from tests.jobs.letters import NOTE
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from jobs.cli.verb import Exit
 from jobs.models import Job
 from tests.jobs.commands.conftest import Run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 NOTE = "tests.tasks_app.tasks.note"
 ADD = "tests.tasks_app.tasks.public_note"

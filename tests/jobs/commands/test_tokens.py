@@ -7,7 +7,7 @@ from jobs.models import ApiToken, OperatorAction
 from jobs.operations import tokens
 from tests.jobs.commands.conftest import Run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def test_a_token_is_shown_once_and_kept_as_a_digest(run: Run) -> None:

@@ -7,7 +7,7 @@ from jobs.models import Job, Webhook
 from tests.jobs.commands.conftest import Run
 from tests.jobs.webhook_rows import URL, died
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nobody_subscribed")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nobody_subscribed"), pytest.mark.any_database]
 
 ADD = ("webhooks", "add", "crm", URL, "--state", "dead", "--task", "mail.*")
 

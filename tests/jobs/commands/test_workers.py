@@ -11,7 +11,7 @@ from jobs.reports.workers import Presence, presence
 from tests.jobs.commands.conftest import Run
 from tests.jobs.worker_rows import worker
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def test_workers_are_listed_with_what_became_of_them(run: Run) -> None:

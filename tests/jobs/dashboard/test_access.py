@@ -12,6 +12,8 @@ from jobs.models import Job, OperatorAction, Queue
 from tests.jobs import people
 from tests.jobs.rows import in_state
 
+pytestmark = pytest.mark.any_database
+
 PAGES = [reverse(f"jobs:{name}") for name, _, _ in ROOMS] + [reverse("jobs:dead-letter-list")]
 
 SOME = uuid.UUID(int=7)

@@ -25,7 +25,7 @@ from tests.jobs.events.server import write
 from tests.jobs.people import person
 from tests.jobs.rows import written
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 ADDRESS = "/api/events"
 

@@ -18,6 +18,8 @@ from tests.jobs.letters import dead_letter
 from tests.jobs.rows import in_state
 from tests.jobs.worker_rows import worker
 
+pytestmark = pytest.mark.any_database
+
 RULES = Path(settings.BASE_DIR, "deploy/alerts/nightshift.yml")
 DASHBOARD = Path(settings.BASE_DIR, "deploy/grafana/nightshift.json")
 

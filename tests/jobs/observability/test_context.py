@@ -18,7 +18,7 @@ from tests.servers import Valkey
 from tests.tasks_app.effects import VARIABLE
 from tests.tasks_app.tasks import note, spawning
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

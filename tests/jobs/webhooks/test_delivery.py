@@ -25,7 +25,7 @@ from tests.jobs.verifying import DOCUMENTS, verify_in
 from tests.jobs.webhooks.conftest import Make
 from tests.servers import Valkey, WebhookServer, free_port
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @job(name="tests.heard")
