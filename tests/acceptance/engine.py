@@ -34,6 +34,13 @@ some_houses = pytest.mark.parametrize(
     indirect=["database"],
 )
 
+#: Where what is tested has to do with neither: each pool once, and each database.
+two_houses = pytest.mark.parametrize(
+    "database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"]
+)
+on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 #: What the test's own connection says while a database is away.
 AWAY = (OperationalError, InterfaceError)
 

@@ -13,6 +13,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from jobs.models import Job, ScheduleRun
 from tests import forks
+from tests.acceptance.engine import on_postgres, on_sqlite
 from tests.conftest import REPORTS
 from tests.forks import Fork
 from tests.jobs.letters import NOTE
@@ -82,6 +83,7 @@ def test_two_beats_fire_once_and_one_is_enough_to_go_on(start_beat: Start) -> No
     assert_one_job_for_each_run(schedule)
 
 
+@on_sqlite
 def test_what_fell_due_while_no_beat_ran_is_made_up_for_once(start_beat: Start) -> None:
     schedule, due = due_while_nobody_looked()
     beats = [start_beat(), start_beat()]
@@ -96,6 +98,7 @@ def test_what_fell_due_while_no_beat_ran_is_made_up_for_once(start_beat: Start) 
     assert schedule.total_run_count == 1
 
 
+@on_postgres
 def test_a_beat_killed_between_two_runs_goes_on_where_it_stood(start_beat: Start) -> None:
     schedule = every_two_seconds()
     for _ in range(2):

@@ -13,7 +13,7 @@ from jobs.enqueue.dispatcher import flush
 from jobs.models import DeadLetter, Job, Worker as WorkerEntry
 from jobs.operations.dead_letter_actions import discard, replay, replay_corrected
 from jobs.operations.filters import DeadLetterFilter
-from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, ended, happened
+from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, ended, happened, on_postgres
 from tests.acceptance.worker import Worker
 from tests.databases import Database
 from tests.environment import environment
@@ -25,7 +25,6 @@ from tests.waiting import always, wait_for
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
 
 Start = Callable[..., Worker]
-on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.models import Job
-from tests.acceptance.engine import QUICK
+from tests.acceptance.engine import QUICK, on_sqlite
 from tests.acceptance.worker import Worker
 from tests.tasks_app import django_tasks as tasks
 from tests.tasks_app.effects import Effects
@@ -12,6 +12,7 @@ from tests.tasks_app.tasks_framework import TaskResult, TaskResultStatus
 from tests.waiting import wait_for
 
 
+@on_sqlite
 def test_a_worker_runs_django_tasks_and_retries_those_that_fail(
     start_worker: Callable[..., Worker], effects: Effects
 ) -> None:

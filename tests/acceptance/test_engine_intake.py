@@ -11,7 +11,17 @@ from redis import Redis
 from jobs.enqueue.dispatcher import flush
 from jobs.models import Worker as WorkerRow
 from jobs.reports import workers as reports
-from tests.acceptance.engine import AWAY, IMPATIENT, QUICK, Gate, ended, happened
+from tests.acceptance.engine import (
+    AWAY,
+    IMPATIENT,
+    QUICK,
+    Gate,
+    ended,
+    happened,
+    on_postgres,
+    on_sqlite,
+    two_houses,
+)
 from tests.acceptance.worker import Worker
 from tests.databases import Database
 from tests.servers import Postgres, Valkey
@@ -22,7 +32,6 @@ from tests.waiting import always, wait_for
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
 
 Start = Callable[..., Worker]
-on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
 @pytest.fixture
@@ -66,7 +75,7 @@ def replica(valkey: Valkey) -> Iterator[Redis]:
     valkey.client.replicaof("NO", "ONE")
 
 
-@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
+@two_houses
 def test_a_broker_that_refuses_writes_is_tried_again_until_it_takes_them(
     start: Start, effects: Effects, replica: Redis, pool: str
 ) -> None:
@@ -85,7 +94,7 @@ def test_a_broker_that_refuses_writes_is_tried_again_until_it_takes_them(
     assert "BLMPOP" not in worker.log_text()
 
 
-@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@on_postgres
 def test_a_worker_outlives_an_error_in_its_loop_and_ends_what_it_runs(
     start: Start, effects: Effects, gate: Gate
 ) -> None:
@@ -99,6 +108,7 @@ def test_a_worker_outlives_an_error_in_its_loop_and_ends_what_it_runs(
     assert worker.exit_code is None
 
 
+@on_sqlite
 def test_a_worker_that_starts_while_the_broker_refuses_writes_works_once_it_does_not(
     start: Start, effects: Effects, replica: Redis
 ) -> None:
@@ -111,6 +121,7 @@ def test_a_worker_that_starts_while_the_broker_refuses_writes_works_once_it_does
     happened(effects, "early", seconds=60)
 
 
+@on_postgres
 def test_a_queue_that_cannot_be_had_stops_no_other(start: Start, effects: Effects, valkey: Valkey) -> None:
     valkey.client.set("tests.other", "a key that is no list")
     worker = start(queues=["default", "tests.other"])
@@ -127,6 +138,7 @@ def test_a_queue_that_cannot_be_had_stops_no_other(start: Start, effects: Effect
     wait_for(lambda: not reports.refused_queues(reports.alive()), 40)
 
 
+@on_sqlite
 def test_a_queue_that_cannot_be_had_any_more_stops_no_other(start: Start, effects: Effects, valkey: Valkey) -> None:
     start(queues=["default", "tests.other"])
     assert ended(tasks.elsewhere.delay("before").job) == ["succeeded"]
@@ -134,7 +146,7 @@ def test_a_queue_that_cannot_be_had_any_more_stops_no_other(start: Start, effect
     assert ended(tasks.note.delay("here").job, seconds=60) == ["succeeded"]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_worker_of_a_dead_letter_queue_ends_at_its_start_and_says_why(start: Start) -> None:
     worker = start(queues=["default", "default.dead"], ready=False)
     assert worker.wait(40) == 1

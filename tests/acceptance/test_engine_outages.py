@@ -14,7 +14,19 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from jobs.enqueue.dispatcher import flush
 from jobs.models import Attempt, Job
 from tests import forks
-from tests.acceptance.engine import AWAY, IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
+from tests.acceptance.engine import (
+    AWAY,
+    IMPATIENT,
+    PATIENT,
+    QUICK,
+    Gate,
+    ended,
+    happened,
+    on_postgres,
+    on_sqlite,
+    once_each,
+    two_houses,
+)
 from tests.acceptance.worker import Worker
 from tests.servers import Postgres, Valkey
 from tests.servers.processes import kill_group
@@ -26,7 +38,6 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
 
 Start = Callable[..., Worker]
 LEASE = float(IMPATIENT["JOBS_LEASE_SECONDS"])
-on_postgres = pytest.mark.parametrize("database", ["postgres"], indirect=True)
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def start(start_worker: Start) -> Iterator[Start]:
     flush()
 
 
-@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
+@two_houses
 def test_a_job_outlives_every_time_out_of_the_broker(start: Start, effects: Effects, gate: Gate, pool: str) -> None:
     """With Kombu's acknowledgements on, and its messages given back to others after a second."""
     impatient_broker = {"DJANGO_SETTINGS_MODULE": "tests.acceptance.settings_of_an_impatient_broker"}
@@ -152,6 +163,7 @@ def beat(variables: dict[str, str], log: Path) -> Iterator[None]:
         kill_group(process)
 
 
+@on_sqlite
 def test_what_beat_schedules_becomes_jobs(
     start: Start, effects: Effects, worker_environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -55,15 +55,16 @@ class Shift:
         return self.shared.worker
 
 
+#: As `some_houses` has it.
 PREFORK = ["postgres-prefork", "sqlite-prefork"]
-THREADS = ["postgres-threads", "sqlite-threads"]
+THREADS = ["postgres-threads"]
 on_prefork = pytest.mark.parametrize("shift", PREFORK, indirect=True, scope="module")
 on_threads = pytest.mark.parametrize("shift", THREADS, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", params=[*PREFORK, *THREADS])
 def shift(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shift]:
-    """One worker for all tests of the module, on each database with each pool."""
+    """One worker for all tests of the module: with each pool on PostgreSQL, and with one on SQLite."""
     vendor, _, pool = request.param.partition("-")
     directory = tmp_path_factory.mktemp("shift")
     database = Database.copied(vendor, template=request.getfixturevalue(f"{vendor}_template"), directory=directory)

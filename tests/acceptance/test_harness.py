@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from tests import forks
-from tests.acceptance.engine import are_gone
+from tests.acceptance.engine import are_gone, on_postgres, on_sqlite, two_houses
 from tests.acceptance.worker import SharedWorker, Worker
 from tests.databases import Database
 from tests.waiting import wait_for
@@ -34,7 +34,7 @@ def test_a_process_sees_what_the_test_committed(database: Database, manage: Call
     assert "alice@example.com" in printed
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_shared_worker_that_ends_fails_one_test_and_is_there_for_the_next(
     start_worker: Callable[..., Worker],
 ) -> None:
@@ -52,13 +52,14 @@ def test_a_shared_worker_that_ends_fails_one_test_and_is_there_for_the_next(
         assert worker.exit_code is None
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@two_houses
 def test_a_worker_starts_and_stops_in_order(start_worker: Callable[..., Worker], pool: str) -> None:
     worker = start_worker(pool=pool, concurrency=2)
     assert len(worker.children()) == (2 if pool == "prefork" else 0)
     assert worker.stop() == 0
 
 
+@on_postgres
 def test_a_killed_worker_leaves_no_process(start_worker: Callable[..., Worker]) -> None:
     worker = start_worker(pool="prefork", concurrency=2)
     processes = [worker.pid, *worker.children()]

@@ -11,6 +11,7 @@ from jobs.models import Job
 from posts import services
 from posts.models import Post
 from posts.services import Content
+from tests.acceptance.engine import on_postgres, on_sqlite
 from tests.acceptance.worker import Worker
 from tests.databases import Database
 from tests.posts.conftest import upload
@@ -44,6 +45,7 @@ def are_ready(post: Post) -> bool:
     return all(image.is_ready for image in post.images.all())
 
 
+@on_sqlite
 def test_images_are_made_small_and_follow_their_post_into_the_public_and_out_of_it(
     database: Database, stores: Stores, to_stores: dict[str, str], start_worker: StartWorker
 ) -> None:
@@ -64,6 +66,7 @@ def test_images_are_made_small_and_follow_their_post_into_the_public_and_out_of_
     wait_for(lambda: stores.keys() == stores.keys("assets") == [], 60, what="the objects to go")
 
 
+@on_postgres
 def test_a_killed_worker_s_image_is_finished_by_another(
     database: Database, stores: Stores, to_stores: dict[str, str], start_worker: StartWorker
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.core.states import State
 from jobs.models import Job
-from tests.acceptance.engine import IMPATIENT, QUICK
+from tests.acceptance.engine import IMPATIENT, QUICK, on_sqlite
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
 from tests.tasks_app.effects import Effects
@@ -106,6 +106,7 @@ def test_each_key_has_its_own_limit_and_none_waits_for_another(effects: Effects)
     assert most_at_once(effects.lines()) > 1
 
 
+@on_sqlite
 @pytest.mark.usefixtures("workers")
 def test_a_key_that_cannot_be_made_is_its_attempts_error_and_loses_no_job() -> None:
     job_id = tasks.of_no_key.delay("never").id

@@ -11,7 +11,7 @@ from accounts.models import User
 from jobs.models import Job
 from mail.models import Recipient
 from mail.tasks import send, send_bulk
-from tests.acceptance.engine import IMPATIENT
+from tests.acceptance.engine import IMPATIENT, on_postgres, on_sqlite, two_houses
 from tests.acceptance.worker import Worker
 from tests.servers import SmtpServer
 from tests.waiting import always, wait_for
@@ -28,7 +28,7 @@ def job_once(state: str, seconds: float = 15.0) -> Job:
     return job
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@two_houses
 def test_a_sign_up_ends_as_a_delivered_mail(smtp: SmtpServer, start_worker: StartWorker, pool: str) -> None:
     Client().post(reverse("accounts:sign-up"), {"email": "dora@example.com"})
     worker = start_worker(pool=pool)
@@ -41,6 +41,7 @@ def test_a_sign_up_ends_as_a_delivered_mail(smtp: SmtpServer, start_worker: Star
     assert "/verify/" not in str([job.args, job.kwargs, job.options, job.last_error])
 
 
+@on_sqlite
 def test_one_worker_sends_many_mails_over_one_connection(smtp: SmtpServer, start_worker: StartWorker) -> None:
     send.delay_many([{**NEWS, "subject": f"News {number}"} for number in range(10)])
     start_worker(pool="prefork", concurrency=1)
@@ -48,6 +49,7 @@ def test_one_worker_sends_many_mails_over_one_connection(smtp: SmtpServer, start
     assert smtp.connections == 1
 
 
+@on_postgres
 def test_a_server_that_comes_back_gets_the_mail_once(smtp: SmtpServer, start_worker: StartWorker) -> None:
     smtp.refuse("RCPT", "451 4.7.1 greylisted", times=2)
     send.delay(**NEWS)
@@ -58,6 +60,7 @@ def test_a_server_that_comes_back_gets_the_mail_once(smtp: SmtpServer, start_wor
     always(lambda: len(smtp.mails) == 1, 0.5)
 
 
+@on_sqlite
 def test_a_final_refusal_is_dead_at_once_and_says_why(smtp: SmtpServer, start_worker: StartWorker) -> None:
     smtp.refuse("RCPT", "550 5.1.1 no such user")
     send.delay(**NEWS)
@@ -67,6 +70,7 @@ def test_a_final_refusal_is_dead_at_once_and_says_why(smtp: SmtpServer, start_wo
     assert "550 5.1.1 no such user" in job.last_error
 
 
+@on_postgres
 def test_a_letter_nobody_needs_any_more_is_cancelled(smtp: SmtpServer, start_worker: StartWorker) -> None:
     bob = User.objects.create_user("bob@example.com")
     send.delay(kind="verification", user_id=str(bob.pk))

@@ -10,6 +10,7 @@ from jobs.core.correlation import correlated
 from jobs.core.states import State
 from jobs.models import Job
 from tests.acceptance.collector import Collector
+from tests.acceptance.engine import on_postgres, on_sqlite, two_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app.effects import Effects
 from tests.tasks_app.tasks import broken, discreet, flaky, note, overlong
@@ -35,6 +36,7 @@ def lines(worker: Worker) -> list[dict[str, Any]]:
     return [json.loads(line) for line in worker.log_text().splitlines() if line.startswith("{")]
 
 
+@on_sqlite
 def test_every_line_about_a_job_says_which_and_none_its_secrets(
     start_worker: Callable[..., Worker], effects: Effects
 ) -> None:
@@ -51,6 +53,7 @@ def test_every_line_about_a_job_says_which_and_none_its_secrets(
     assert lines(worker)[-1]["level"]
 
 
+@on_postgres
 def test_sentry_hears_of_jobs_that_gave_up_and_of_no_retry(
     start_worker: Callable[..., Worker], effects: Effects, collector: Collector, tmp_path: Any
 ) -> None:
@@ -78,6 +81,7 @@ def test_sentry_hears_of_jobs_that_gave_up_and_of_no_retry(
     assert any(late.id in json.dumps(event) for event in events if event not in raised)
 
 
+@on_sqlite
 def test_sentry_is_told_how_a_schedules_run_ended(
     start_worker: Callable[..., Worker], effects: Effects, collector: Collector
 ) -> None:
@@ -95,7 +99,7 @@ def test_sentry_is_told_how_a_schedules_run_ended(
     assert list(by_run.values()) == [{"in_progress", "ok"}, {"in_progress", "error"}]
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@two_houses
 def test_a_trace_goes_through_the_ledger_into_the_worker(
     start_worker: Callable[..., Worker], effects: Effects, collector: Collector, pool: str
 ) -> None:

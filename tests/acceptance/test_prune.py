@@ -8,12 +8,12 @@ from django.db.models import F
 
 from jobs.core.states import State
 from jobs.models import Job
-from tests.acceptance.engine import QUICK
+from tests.acceptance.engine import QUICK, on_sqlite
 from tests.acceptance.worker import Worker
 from tests.jobs.rows import in_state
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("database")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("database"), on_sqlite]
 
 
 def test_a_worker_prunes_what_is_past_its_retention(start_worker: Callable[..., Worker]) -> None:

@@ -6,12 +6,12 @@ import pytest
 from celery.result import AsyncResult
 
 from jobs import Permanent
-from tests.acceptance.engine import QUICK
+from tests.acceptance.engine import QUICK, two_houses
 from tests.acceptance.worker import Worker
 from tests.tasks_app import tasks
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@two_houses
 def test_get_waits_for_what_a_worker_returns(start_worker: Callable[..., Worker], pool: str) -> None:
     start_worker(options=QUICK, pool=pool, concurrency=3)
     asked = AsyncResult(tasks.double.delay(21).id)

@@ -20,21 +20,20 @@ pytestmark = pytest.mark.timeout(180)
 OLD_CODE = {"EXTRA_APPS": ""}
 
 
-@pytest.fixture(params=["broker", "ledger://"])
-def transport(request: pytest.FixtureRequest, worker_environment: dict[str, str]) -> str:
-    """The broker, or none."""
-    if request.param == "ledger://":
-        worker_environment["BROKER_URL"] = "ledger://"
-    return str(request.param)
-
-
 def reloaded(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
 
 
+@pytest.mark.parametrize(
+    "database, transport",
+    [("postgres", "broker"), ("postgres", "ledger://"), ("sqlite", "ledger://")],
+    indirect=["database"],
+)
 def test_a_job_of_newer_code_waits_for_it(
     start_worker: Callable[..., Worker], effects: Effects, transport: str, worker_environment: dict[str, str]
 ) -> None:
+    if transport == "ledger://":
+        worker_environment["BROKER_URL"] = transport
     old = start_worker(name="old", environment=OLD_CODE, pool="threads")
     job = tasks.note.delay("x").job
     wait_for(lambda: reloaded(job).held_by, 20, what="the old worker to hold it back")
@@ -50,9 +49,13 @@ def test_a_job_of_newer_code_waits_for_it(
 
 
 @pytest.mark.parametrize(
-    "arguments, options, why",
-    [(["x", "one more"], None, "too many positional arguments"), (["x"], {"version": 2}, "are of version 2")],
+    "database, arguments, options, why",
+    [
+        ("postgres", ["x", "one more"], None, "too many positional arguments"),
+        ("sqlite", ["x"], {"version": 2}, "are of version 2"),
+    ],
     ids=["an argument more", "a later version"],
+    indirect=["database"],
 )
 def test_what_the_code_does_not_take_is_waited_for_and_then_given_up(
     start_worker: Callable[..., Worker], effects: Effects, arguments: list[str], options: Any, why: str

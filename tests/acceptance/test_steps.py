@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from jobs.models import Job
-from tests.acceptance.engine import IMPATIENT, PATIENT, QUICK, Gate, ended, happened, once_each
+from tests.acceptance.engine import IMPATIENT, PATIENT, QUICK, Gate, ended, happened, on_postgres, once_each, two_houses
 from tests.acceptance.worker import Worker
 from tests.servers import Valkey
 from tests.tasks_app import tasks
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("database")]
 Start = Callable[..., Worker]
 
 
-@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
+@two_houses
 def test_after_a_kill_between_two_steps_a_job_goes_on_with_the_next(
     start_worker: Start, effects: Effects, tmp_path: Path, pool: str
 ) -> None:
@@ -59,7 +59,7 @@ def test_a_worker_that_stops_between_steps_consumes_no_attempt(
     assert (row.attempt, row.worker_losses, row.attempts.count()) == (1, 0, 0)
 
 
-@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@on_postgres
 def test_who_was_frozen_in_a_step_and_lost_the_lease_keeps_nothing(
     start_worker: Start, effects: Effects, tmp_path: Path
 ) -> None:
@@ -79,7 +79,7 @@ def test_who_was_frozen_in_a_step_and_lost_the_lease_keeps_nothing(
     assert frozen.stop() == 0
 
 
-@pytest.mark.parametrize("database, pool", [("postgres", "prefork"), ("sqlite", "threads")], indirect=["database"])
+@two_houses
 def test_the_death_of_the_broker_is_nothing_to_a_job_with_steps(
     start_worker: Start, effects: Effects, tmp_path: Path, valkey: Valkey, pool: str
 ) -> None:

@@ -20,6 +20,17 @@ OpenHouse = Callable[..., AbstractContextManager[System]]
 
 BROKERS = ("valkey", "rabbitmq", "ledger-postgres", "ledger-sqlite")
 
+#: Both pools on each broker; where the ledger is the broker one is enough on each database, which the broker is then.
+some_systems = pytest.mark.parametrize(
+    "system, pool",
+    [
+        *((broker, pool) for broker in ("valkey", "rabbitmq") for pool in ("prefork", "threads")),
+        ("ledger-postgres", "prefork"),
+        ("ledger-sqlite", "threads"),
+    ],
+    indirect=["system"],
+)
+
 
 @pytest.fixture(scope="session")
 def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.enqueue import dispatcher
 from jobs.models import Job
-from tests.brokers.conftest import IMPATIENT
+from tests.brokers.conftest import IMPATIENT, some_systems
 from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import wait_for
@@ -12,7 +12,7 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@some_systems
 def test_short_jobs_do_not_wait_behind_a_long_one_while_another_worker_is_idle(system: System, pool: str) -> None:
     for name in ("one", "two"):
         # Nothing is taken for lost, and sent again for that.

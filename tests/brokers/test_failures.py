@@ -12,7 +12,7 @@ from jobs.celery import SOCKET_TIMEOUT
 from jobs.enqueue import dispatcher
 from jobs.models import Job
 from tests.acceptance.worker import Worker
-from tests.brokers.conftest import IMPATIENT
+from tests.brokers.conftest import IMPATIENT, some_systems
 from tests.brokers.system import System
 from tests.tasks_app import tasks
 from tests.waiting import always, wait_for
@@ -32,7 +32,7 @@ def ended_once_each(system: System, names: list[str]) -> None:
     assert {name: count for name in names if (count := system.effects.count(f"{name} ended")) != 1} == {}
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@some_systems
 def test_what_a_killed_worker_had_fetched_runs_elsewhere(system: System, pool: str) -> None:
     gate = system.gate("gate")
     doomed = system.start_worker(environment=IMPATIENT, pool=pool, concurrency=2)
@@ -68,7 +68,7 @@ def run_elsewhere(system: System, names: Sequence[str], stopping: Worker, waitin
     assert waiting.stop() == 0
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@some_systems
 def test_what_a_stopping_worker_had_fetched_goes_back_at_once(system: System, pool: str) -> None:
     stopping, gate = busy_worker(system, pool)
     names = [f"job {number}" for number in range(4)]
@@ -82,7 +82,7 @@ def test_what_a_stopping_worker_had_fetched_goes_back_at_once(system: System, po
     run_elsewhere(system, names, stopping, waiting, gate)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@some_systems
 def test_what_comes_when_a_worker_has_just_begun_to_stop_is_for_others(system: System, pool: str) -> None:
     stopping, gate = busy_worker(system, pool)
     stopping.signal(signal.SIGTERM)
