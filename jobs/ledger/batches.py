@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 
-from jobs.core.states import State
 from jobs.ledger.claims import IS_FREE, Claimed, by_lease, claimed_columns, taking
+from jobs.ledger.queues import NOT_HELD_IN_ORDER
 from jobs.ledger.sql import NOT_PAUSED, Dialect, dialect, rows
 
 
@@ -20,10 +20,9 @@ def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds
 
 @cache
 def _claim_waiting(sql: Dialect) -> str:
-    # The words are those of the index `jobs_job_waiting` and of no other.
     wanted = (
-        f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND state >= '{State.QUEUED}'"
-        f" AND state <= '{State.QUEUED}' AND held_by IS NULL AND {NOT_PAUSED} AND {IS_FREE}"
+        f"SELECT id, priority, run_at FROM jobs_job WHERE task = %s AND queue = %s AND {NOT_HELD_IN_ORDER}"
+        f" AND {NOT_PAUSED} AND {IS_FREE}"
         f" ORDER BY priority DESC, run_at, id LIMIT %s {sql.skip_locked}"
     )
     return (

@@ -11,13 +11,14 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.states import WAITING, State
-from jobs.ledger.maintain import DISPATCHABLE, NOT_HELD, Dispatchable, dispatchable
+from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
+from jobs.ledger.queues import BY_MESSAGE, NOT_HELD, NOT_HELD_IN_ORDER, queues_with
 from jobs.ledger.sql import dialect, free, in_state, rows
 
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
 
-#: Jobs that nobody has; the words are those of the index `jobs_job_waiting` and of no other, whose order this is.
-_FREE = f"state >= '{State.QUEUED}' AND state <= '{State.QUEUED}' AND dispatched_at IS NULL AND held_by IS NULL"
+#: Jobs that nobody has.
+_FREE = f"{NOT_HELD_IN_ORDER} AND dispatched_at IS NULL"
 _ORDER = "ORDER BY priority DESC, run_at, id"
 _COLUMNS = DISPATCHABLE.split(", ")
 _QUEUE, _PRIORITY, _RUN_AT = _COLUMNS.index("queue"), _COLUMNS.index("priority"), len(_COLUMNS)
@@ -106,11 +107,18 @@ def redispatch(waited_seconds: float, limit: int) -> tuple[int, list[str]]:
 
     Their worker is dead or busy; it may still begin them, since only the claim decides who has a job.
     """
-    return _freed(
-        f"{NOT_HELD} AND dispatched_at <= {dialect().after} ORDER BY dispatched_at LIMIT %s",
-        [-waited_seconds, limit],
-        "dispatched_at = NULL",
-    )
+    waited = f"dispatched_at <= {dialect().after}"
+    count, queues = 0, []
+    for (queue,) in rows(queues_with(waited), [-waited_seconds]):
+        freed, _ = _freed(
+            f"{NOT_HELD} AND queue = %s AND {waited} {BY_MESSAGE} LIMIT %s",
+            [queue, -waited_seconds, limit - count],
+            "dispatched_at = NULL",
+        )
+        if freed:
+            count += freed
+            queues.append(queue)
+    return count, queues
 
 
 def _freed(where: str, parameters: list[object], changes: str) -> tuple[int, list[str]]:

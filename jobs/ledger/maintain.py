@@ -4,6 +4,7 @@ Any number of workers may call these at once: each row goes to one of them.
 """
 
 import json
+import random
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.core.states import WAITING, State
+from jobs.ledger.queues import BY_MESSAGE, NOT_HELD, queues_with
 from jobs.ledger.sql import NOT_PAUSED, Dialect, RowLocked, changed, dialect, free, in_state, read_json, rows
 
 #: The columns of a `Dispatchable`, in order.
@@ -19,15 +21,14 @@ DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, paren
 #: The condition on jobs that wait for a time.
 DUE = "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(WAITING)))
 
-#: The condition on queued jobs that nothing holds back.
-NOT_HELD = f"state = '{State.QUEUED}' AND held_by IS NULL"
+
+def undispatched_queues(sql: Dialect) -> str:
+    """Return the query for queues of jobs without a message. Takes minus the seconds of grace, and queues to leave."""
+    return queues_with(_undispatched(sql), f"{NOT_PAUSED} AND NOT queue {sql.is_one_of}")
 
 
-def undispatched(sql: Dialect) -> str:
-    """Return the condition on queued jobs without a message. Takes minus the seconds of grace, and queues to leave."""
-    return (
-        f"{NOT_HELD} AND dispatched_at IS NULL AND run_at <= {sql.after} AND {NOT_PAUSED} AND NOT queue {sql.is_one_of}"
-    )
+def _undispatched(sql: Dialect) -> str:
+    return f"dispatched_at IS NULL AND run_at <= {sql.after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,21 @@ def take_due(limit: int) -> list[Dispatchable]:
 def take_undispatched(grace_seconds: float, limit: int, without: Sequence[str] = ()) -> list[Dispatchable]:
     """Mark dispatched, and return, queued jobs that have had no message for `grace_seconds` since they were due.
 
-    Those of queues in `without` are left: the broker refuses these queues just now.
+    Those of queues in `without` are left: the broker refuses these queues just now. Of each queue the oldest are taken.
+    Where there are more than `limit`, chance says which queue comes first, lest one with many keep the others waiting.
     """
     sql = dialect()
-    return _take(
-        f"{undispatched(sql)} ORDER BY run_at LIMIT %s",
-        [-grace_seconds, sql.array(without), limit],
-        f"dispatched_at = {sql.now}",
-    )
+    queues = [queue for (queue,) in rows(undispatched_queues(sql), [-grace_seconds, sql.array(without)])]
+    random.shuffle(queues)
+    taken: list[Dispatchable] = []
+    for queue in queues:
+        if len(taken) < limit:
+            taken += _take(
+                f"{NOT_HELD} AND queue = %s AND {_undispatched(sql)} {BY_MESSAGE} LIMIT %s",
+                [queue, -grace_seconds, limit - len(taken)],
+                f"dispatched_at = {sql.now}",
+            )
+    return taken
 
 
 def take_suspects(queue: str, waited_seconds: float, limit: int) -> list[Dispatchable]:
@@ -147,11 +155,7 @@ def running_job(job_id: uuid.UUID, lease_id: str) -> Dispatchable | None:
 
 def suspect_queues(waited_seconds: float) -> list[str]:
     """Return the queues in which a dispatched job has waited that long unclaimed."""
-    sql = dialect()
-    found = rows(
-        f"SELECT DISTINCT queue FROM jobs_job WHERE {NOT_HELD} AND dispatched_at <= {sql.after} AND {NOT_PAUSED}",
-        (-waited_seconds,),
-    )
+    found = rows(queues_with(f"dispatched_at <= {dialect().after}", NOT_PAUSED), (-waited_seconds,))
     return [queue for (queue,) in found]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jobs.core.states import State
 from jobs.ledger.breakers import ARE_BREAKERS_WANTED, is_probe_wanted
 from jobs.ledger.hold import NEEDS_NEWER_CODE
-from jobs.ledger.maintain import DUE, undispatched
+from jobs.ledger.maintain import DUE, undispatched_queues
 from jobs.ledger.sql import dialect, rows
 
 
@@ -41,7 +41,7 @@ def find_work(grace_seconds: float, without: Sequence[str]) -> Work:
     job = "SELECT 1 FROM jobs_job WHERE"
     found = rows(
         f"SELECT 'due', '' WHERE EXISTS ({job} {DUE} AND run_at <= {sql.now})"
-        f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({job} {undispatched(sql)})"
+        f" UNION ALL SELECT 'undispatched', '' WHERE EXISTS ({undispatched_queues(sql)})"
         f" UNION ALL SELECT 'held', '' WHERE EXISTS ({job} state = '{State.QUEUED}' AND {NEEDS_NEWER_CODE})"
         f" UNION ALL SELECT 'breakers', '' WHERE {ARE_BREAKERS_WANTED}"
         f" UNION ALL SELECT 'probes', '' WHERE {is_probe_wanted(sql)}"

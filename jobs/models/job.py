@@ -108,18 +108,22 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["run_at"], condition=models.Q(state__in=sorted(WAITING)), name="jobs_job_due"),
-            # Whoever asks for jobs that nothing holds back reads none of the others, however many they are.
+            # Whoever asks for jobs of a queue that nothing holds back reads none of the others, however many they are;
+            # those without a message stand in it by their age.
             models.Index(
-                fields=["queue", "dispatched_at", "held_by"],
+                fields=["queue", "dispatched_at", "held_by", "run_at"],
                 condition=models.Q(state=State.QUEUED),
                 name="jobs_job_queued",
             ),
             # The order in which `ledger://` hands jobs out and batches are claimed. Its condition on the state is one
             # that no other index has: else PostgreSQL would take one of those, which it may believe to be empty, and
-            # sort all of it.
+            # sort all of it. That on the priority always holds, and only who wants this order says it: else PostgreSQL
+            # would look here for what has no message, among all that has one.
             models.Index(
                 fields=["queue", "-priority", "run_at", "id"],
-                condition=models.Q(state__gte=State.QUEUED, state__lte=State.QUEUED, held_by__isnull=True),
+                condition=models.Q(
+                    state__gte=State.QUEUED, state__lte=State.QUEUED, held_by__isnull=True, priority__gte=0
+                ),
                 name="jobs_job_waiting",
             ),
             models.Index(
