@@ -4,7 +4,8 @@ Those that take turns are the tenants of a queue, or the queues of a worker; her
 
 Start-time fair queueing (Goyal, Vin and Cheng, 1996): each tenant has a virtual time that grows with every job it
 gets, the slower the more it weighs; the one with the least is next. Who has waited for nothing meanwhile begins at the
-queue's clock, so that it gets no more than its share for having been away, and no less.
+queue's clock, so that it gets no more than its share for having been away, and no less. Of those at one time, who has
+had no turn goes first: where more wait than can be looked at together, the clock may have passed it by.
 """
 
 import heapq
@@ -39,16 +40,16 @@ class Turns:
         Returns:
             How many each gets, those whose turn comes first at the beginning. Nothing is noted yet: see `count`.
         """
-        order = [(self._at(tenant), tenant) for tenant, most in waiting.items() if most]
+        order = [self._turn(tenant) for tenant, most in waiting.items() if most]
         heapq.heapify(order)
         shares: dict[str, int] = {}
         for _ in range(number):
             if not order:
                 break
-            at, tenant = heapq.heappop(order)
+            at, _, tenant = heapq.heappop(order)
             shares[tenant] = shares.get(tenant, 0) + 1
             if shares[tenant] < waiting[tenant]:
-                heapq.heappush(order, (at + self._step(tenant), tenant))
+                heapq.heappush(order, (at + self._step(tenant), True, tenant))
         return shares
 
     def count(self, tenant: str, number: int) -> None:
@@ -57,7 +58,7 @@ class Turns:
 
     def order(self, tenants: Iterable[str]) -> list[str]:
         """Return them in the order of their turns."""
-        return sorted(tenants, key=lambda tenant: (self._at(tenant), tenant))
+        return sorted(tenants, key=self._turn)
 
     def give(self, tenant: str, number: int) -> None:
         """Note that jobs begin of the first in order that had any: those before it waited for nothing."""
@@ -67,6 +68,10 @@ class Turns:
     def forward(self, tenants: Iterable[str]) -> None:
         """Move the clock to the least that one of those has had who waited."""
         self.clock = min(map(self._at, tenants), default=self.clock)
+
+    def _turn(self, tenant: str) -> tuple[float, bool, str]:
+        """Return what tenants are sorted by: when, and of those at one time who has had no turn before who has."""
+        return self._at(tenant), tenant in self.served, tenant
 
     def _at(self, tenant: str) -> float:
         return max(self.clock, self.served.get(tenant, 0.0))

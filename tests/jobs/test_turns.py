@@ -73,6 +73,10 @@ def test_who_was_away_gets_its_share_from_now_on_and_nothing_for_the_past() -> N
     assert shared.share({"busy": 100, "late": 100}, 10) == {"busy": 5, "late": 5}
 
 
+def test_of_those_whose_turn_it_is_who_has_had_none_goes_first() -> None:
+    assert Turns(1.0, served={"a": 1.0, "b": 0.5}).share({"a": 5, "b": 5, "passed by": 5}, 1) == {"passed by": 1}
+
+
 @given(
     weights=st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 100), min_size=2),
     places=st.lists(st.integers(1, 9), min_size=1, max_size=60),
