@@ -65,9 +65,10 @@ from tests.templates import make_cluster, migrate  # noqa: E402  The settings co
 # own iterations, so the sites that tests start can check it.
 PBKDF2PasswordHasher.iterations = 1
 
-# The two cores are shared with servers, so how long one example takes says nothing about the code.
-hypothesis.settings.register_profile("local", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, print_blob=True)
+# The two cores are shared with servers, so how long an example takes, or its making, says nothing about the code.
+unhurried = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("local", unhurried)
+hypothesis.settings.register_profile("ci", unhurried, print_blob=True)
 hypothesis.settings.load_profile("ci" if CI else "local")
 
 #: The test kit's fixtures.

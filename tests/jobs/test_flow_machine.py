@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from uuid_utils.compat import uuid7
 
@@ -217,7 +217,5 @@ class Flow(RuleBasedStateMachine):
 def test_flow_keeps_to_every_rule_and_holds_nothing_back_for_ever() -> None:
     run_state_machine_as_test(
         Flow,
-        settings=settings(
-            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        ),
+        settings=settings(max_examples=25, stateful_step_count=25),
     )

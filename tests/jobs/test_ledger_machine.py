@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -287,10 +287,5 @@ class Ledger(RuleBasedStateMachine):
 def test_the_ledger_keeps_its_rules_whatever_is_attempted() -> None:
     run_state_machine_as_test(
         Ledger,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
+        settings=settings(max_examples=30, stateful_step_count=25),
     )

@@ -104,7 +104,7 @@ def expressions(draw: st.DrawFn) -> str:
 @example("*/20 * * * *", "Australia/Lord_Howe", utc("2026-10-04"), -600)
 @example("30 0 * * *", "America/Havana", utc("2026-11-01"), 0)
 @example("0 4 * * *", "Pacific/Apia", utc("2011-12-30"), 0)
-@bounds(max_examples=60, deadline=None)
+@bounds(max_examples=60)
 def test_a_crontab_runs_when_the_clock_of_its_zone_says_so(
     expression: str, zone: str, day: datetime, minutes: int
 ) -> None:

@@ -108,7 +108,7 @@ def test_all_odd_objects_at_once_leave_the_job_well(configured: OtherStore, in_u
     assert configured.keys == {*KEPT, *configured.refused}
 
 
-@effort(max_examples=50, deadline=None)
+@effort(max_examples=50)
 @given(names=st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), max_size=20))
 def test_of_any_names_nothing_else_is_deleted(server: OtherStore, names: set[str]) -> None:
     server.reset()
