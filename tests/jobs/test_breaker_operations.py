@@ -32,7 +32,7 @@ def report() -> breakers.BreakerReport:
 def test_one_that_opened_by_itself_says_since_when_why_what_waits_and_when_it_is_probed() -> None:
     opened(waiting=2, probe_in=3630)
     now = timezone.now()
-    since = timezone.localtime(now - timedelta(seconds=60))
+    since = timezone.localtime(CircuitBreaker.objects.get().opened_at)
     clock = f"{since:%H:%M}" if since.date() == timezone.localtime(now).date() else f"{since:%Y-%m-%d %H:%M}"
     assert report().sentence(now) == f"{NAME} is open since {clock}: {ERROR}; 2 jobs wait; next probe in 1 h"
 

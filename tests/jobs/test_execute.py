@@ -97,7 +97,7 @@ def test_an_error_is_retried_after_the_back_off_and_told_to_celery_as_a_retry(he
     job = steered("fail")
     assert (job.state, job.attempt, job.last_error) == (State.RETRYING, 1, "Broken: it failed")
     attempt = job.attempts.get()
-    assert 0.9 <= (job.run_at - attempt.finished_at).total_seconds() <= 1.1
+    assert 0.5 <= (job.run_at - attempt.finished_at).total_seconds() <= 1.1
     assert 'raise Broken("it failed")' in attempt.traceback
     assert heard == ["retry"]
 
@@ -146,7 +146,7 @@ def test_a_permanent_error_is_dead_at_once(heard: list[str]) -> None:
 def test_a_snooze_costs_no_attempt(heard: list[str]) -> None:
     job = steered("snooze", seconds=100, reason="the breaker is open")
     assert (job.state, job.attempt, job.attempts.count()) == (State.SCHEDULED, 0, 0)
-    assert 90 < seconds_until(job.run_at) <= 100
+    assert 90 < seconds_until(job.run_at) < 100.01
     assert "the breaker is open" in job.last_error
     assert heard == ["retry"]
 
@@ -172,12 +172,12 @@ def test_celerys_reject_gives_up_or_puts_back() -> None:
 def test_retry_waits_as_long_as_it_says() -> None:
     job = steered("retry", countdown=100)
     assert job.state == State.RETRYING
-    assert 90 < seconds_until(job.run_at) <= 100
+    assert 90 < seconds_until(job.run_at) < 100.01
 
 
 def test_retry_without_a_time_waits_as_the_back_off_says() -> None:
     job = steered("retry")
-    assert 0.9 <= (job.run_at - job.attempts.get().finished_at).total_seconds() <= 1.1
+    assert 0.5 <= (job.run_at - job.attempts.get().finished_at).total_seconds() <= 1.1
 
 
 def test_retry_keeps_the_error_it_was_called_for() -> None:
