@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, expect
+
+#: How long is waited for what a page is to show, in milliseconds: on a busy machine a page that was slow to be made is
+#: looked at again only after a pause of 15 s.
+PATIENCE = 30_000
+
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = (
     "--headless",
@@ -38,7 +44,7 @@ def quiet_window(browser: Browser, url: str, **options: Any) -> Iterator[Browser
             said.append(f"{message.text} ({message.location.get('url')})")
 
     window = browser.new_context(base_url=url, **options)
-    window.set_default_timeout(10_000)
+    window.set_default_timeout(PATIENCE)
     window.on("console", listen)
     window.on("weberror", lambda error: said.append(str(error.error)))
     yield window

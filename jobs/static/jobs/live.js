@@ -1,7 +1,7 @@
 // One stream of events while somebody looks; says when it is lost, and catches up by the last event's id.
 
 const LONGEST = 30000;
-// Some things change without a job: workers go silent, schedules become due.
+// Some things change without a job: workers go silent, schedules become due. So long at most a page is not looked at.
 const ANYWAY = 15000;
 
 export function startLive({ onJob, onLook, pause }) {
@@ -26,8 +26,8 @@ export function startLive({ onJob, onLook, pause }) {
     sign.classList.toggle("off", state === "off");
   };
 
-  // At most one look at a time, and none that keeps the server busier than it keeps us waiting. What happens during one
-  // may have come too late for it.
+  // At most one look at a time, and after one that took long a pause, which leaves the server to others. What happens
+  // during one may have come too late for it.
   function look(after = pause) {
     again = looking;
     if (timer || looking || document.hidden) return;
@@ -41,7 +41,7 @@ export function startLive({ onJob, onLook, pause }) {
       lookedAt = performance.now();
       cost = lookedAt - began;
       if (again) look();
-    }, Math.max(after, cost * 4 - since));
+    }, Math.max(after, Math.min(cost * 4, ANYWAY) - since));
   }
 
   function open() {
