@@ -29,8 +29,9 @@ def timed() -> str:
     from django.db import connection  # noqa: PLC0415  Django is ready only now.
 
     from jobs.ledger import claims  # noqa: PLC0415
+    from jobs.ledger.dialect import POSTGRESQL  # noqa: PLC0415
     from jobs.ledger.rules import NO_RULE  # noqa: PLC0415
-    from jobs.ledger.sql import BREAKER_CLOSED, POSTGRESQL, rows  # noqa: PLC0415
+    from jobs.ledger.sql import BREAKER_CLOSED, rows  # noqa: PLC0415
 
     ruled = claims._claim(POSTGRESQL)  # noqa: SLF001 (it is what is measured)
     plain = ruled.replace(f" AND {NO_RULE} AND {BREAKER_CLOSED}", "")
@@ -54,7 +55,8 @@ def _medians(statements: Sequence[str], ids: Sequence[uuid.UUID]) -> list[float]
     """Return the milliseconds each statement takes to claim these jobs, in turns; what it claims is taken back."""
     from django.db import transaction  # noqa: PLC0415
 
-    from jobs.ledger.sql import pairs_of, rows  # noqa: PLC0415
+    from jobs.ledger.dialect import pairs_of  # noqa: PLC0415
+    from jobs.ledger.sql import rows  # noqa: PLC0415
 
     took: list[list[float]] = [[] for _ in statements]
     for number in range(TIMES * len(statements)):

@@ -13,7 +13,8 @@ from django.db import connection
 
 from jobs.events import passing
 from jobs.events.change import Change
-from jobs.ledger.sql import dialect, one, rows
+from jobs.ledger.dialect import dialect
+from jobs.ledger.sql import one, rows
 from jobs.models import Job
 
 #: Rows read in full at once.

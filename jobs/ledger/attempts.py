@@ -9,19 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.outcome import Outcome
 from jobs.core.states import State
-from jobs.ledger.sql import (
-    NO_LEASE,
-    UNIQUE_KEY_SUCCEEDED,
-    Dialect,
-    change_named,
-    change_one,
-    changed,
-    dialect,
-    free,
-    in_state,
-    one,
-    rows,
-)
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import NO_LEASE, UNIQUE_KEY_SUCCEEDED, change_named, change_one, changed, free, in_state, one, rows
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000

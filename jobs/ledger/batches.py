@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from jobs.ledger.claims import IS_FREE, Claimed, by_lease, claimed_columns, taking
+from jobs.ledger.dialect import Dialect, dialect
 from jobs.ledger.queues import NOT_HELD_IN_ORDER
-from jobs.ledger.sql import NOT_PAUSED, Dialect, dialect, rows
+from jobs.ledger.sql import NOT_PAUSED, rows
 
 
 def claim_waiting(task: str, queue: str, leases: Sequence[str], *, lease_seconds: float, worker: str) -> list[Claimed]:

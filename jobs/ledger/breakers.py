@@ -14,7 +14,8 @@ from django.db.models.functions import Now
 from jobs.core.breaker import BreakerState, Status
 from jobs.core.held_by import HeldBy
 from jobs.core.states import State
-from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, changed, dialect, free, in_state, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, changed, free, in_state, rows
 from jobs.models import BreakerChange, CircuitBreaker, Job
 
 

@@ -10,20 +10,9 @@ from math import inf
 from typing import Any, NamedTuple
 
 from jobs.core.states import State
+from jobs.ledger.dialect import Dialect, dialect, pairs_of
 from jobs.ledger.rules import NO_RULE
-from jobs.ledger.sql import (
-    BREAKER_CLOSED,
-    NOT_PAUSED,
-    UNIQUE_KEY_BEGUN,
-    Dialect,
-    change_named,
-    dialect,
-    in_state,
-    one,
-    pairs_of,
-    read_json,
-    rows,
-)
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, UNIQUE_KEY_BEGUN, change_named, in_state, one, read_json, rows
 
 
 class Claimed(NamedTuple):

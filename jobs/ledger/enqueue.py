@@ -14,7 +14,8 @@ from jobs.core.unique_rule import UniqueRule, Until
 from jobs.core.versions import version_of
 from jobs.errors import EnqueueError
 from jobs.ledger import unique
-from jobs.ledger.sql import Dialect, RowLocked, cursor, dialect, one, placeholders, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import RowLocked, cursor, one, placeholders, rows
 
 
 class NewJob(NamedTuple):

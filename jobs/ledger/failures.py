@@ -11,7 +11,8 @@ from jobs.core.outcome import Outcome
 from jobs.core.retry import TOO_LONG
 from jobs.core.states import FINAL, State
 from jobs.ledger.attempts import ERROR_LENGTH, TRACEBACK_LENGTH, Ended, storable
-from jobs.ledger.sql import Dialect, change_named, in_state
+from jobs.ledger.dialect import Dialect
+from jobs.ledger.sql import change_named, in_state
 
 #: A running job under the lease that is named with it.
 FENCE = f"{in_state(State.RUNNING)} AND lease_id = named.lease"

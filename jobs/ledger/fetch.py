@@ -11,9 +11,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.core.states import WAITING, State
+from jobs.ledger.dialect import dialect
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
 from jobs.ledger.queues import BY_MESSAGE, NOT_HELD, NOT_HELD_IN_ORDER, queues_with
-from jobs.ledger.sql import dialect, free, in_state, rows
+from jobs.ledger.sql import free, in_state, rows
 
 _WAITING = ", ".join(f"'{state}'" for state in sorted(WAITING))
 

@@ -11,7 +11,8 @@ from django.db import OperationalError
 
 from jobs.core.places import Place, place_of
 from jobs.core.states import State
-from jobs.ledger.sql import Dialect, RowLocked, changed, dialect, read_json, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import RowLocked, changed, read_json, rows
 from jobs.ledger.unique import WAITED_IN_VAIN
 
 #: How long another transaction that holds a group is waited for, in milliseconds: longer than it takes to record ends.

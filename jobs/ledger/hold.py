@@ -13,8 +13,9 @@ from typing import Any
 from jobs.core.held_by import FOR_NEWER_CODE, HeldBy
 from jobs.core.states import State
 from jobs.ledger.attempts import Failure
+from jobs.ledger.dialect import dialect
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
-from jobs.ledger.sql import NO_LEASE, change_one, dialect, free, in_state, one, read_json, rows
+from jobs.ledger.sql import NO_LEASE, change_one, free, in_state, one, read_json, rows
 
 #: Holds for jobs that wait for newer code; the condition of the index `jobs_job_held`.
 NEEDS_NEWER_CODE = f"held_by IN ({', '.join(repr(by.value) for by in sorted(FOR_NEWER_CODE))})"

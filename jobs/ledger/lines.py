@@ -11,7 +11,8 @@ from jobs.core.held_by import HeldBy
 from jobs.core.renames import key_of
 from jobs.core.states import State
 from jobs.ledger.claims import Claimed, by_lease, claimed_columns, taking
-from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, Dialect, change_named, changed, dialect, free, in_state, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, change_named, changed, free, in_state, rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from jobs.core.states import WAITING, State
+from jobs.ledger.dialect import Dialect, dialect
 from jobs.ledger.queues import BY_MESSAGE, NOT_HELD, queues_with
-from jobs.ledger.sql import NOT_PAUSED, Dialect, RowLocked, changed, dialect, free, in_state, read_json, rows
+from jobs.ledger.sql import NOT_PAUSED, RowLocked, changed, free, in_state, read_json, rows
 
 #: The columns of a `Dispatchable`, in order.
 DISPATCHABLE = "id, task, queue, args, kwargs, options, priority, attempt, parent_id, correlation_id, expires_at"

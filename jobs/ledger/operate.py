@@ -9,8 +9,9 @@ from django.db import transaction
 
 from jobs.core.states import FINAL, WAITING, State
 from jobs.ledger import steps
+from jobs.ledger.dialect import dialect
 from jobs.ledger.maintain import DISPATCHABLE, Dispatchable, dispatchable
-from jobs.ledger.sql import dialect, free, in_state, rows
+from jobs.ledger.sql import free, in_state, rows
 
 #: What is kept of a job that Celery's remote control has cancelled.
 REVOKED = "Revoked by Celery's remote control."

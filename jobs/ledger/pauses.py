@@ -1,9 +1,10 @@
 """Pauses that were made until a time, and end then by themselves."""
 
 from jobs.core.held_by import HeldBy
+from jobs.ledger.dialect import dialect
 from jobs.ledger.lines import rename
 from jobs.ledger.maintain import redispatch_queue
-from jobs.ledger.sql import dialect, rows
+from jobs.ledger.sql import rows
 
 _NOT_PAUSED = "paused_at = NULL, paused_until = NULL, paused_by = '', pause_reason = ''"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from jobs.core.states import FINAL, State
-from jobs.ledger.sql import Dialect, changed, dialect, free, placeholders, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import changed, free, placeholders, rows
 
 
 @dataclass(frozen=True, slots=True)

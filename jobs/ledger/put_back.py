@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Collection
 
 from jobs.core.states import State
-from jobs.ledger.sql import NO_LEASE, RowLocked, changed, dialect, free, in_state, rows
+from jobs.ledger.dialect import dialect
+from jobs.ledger.sql import NO_LEASE, RowLocked, changed, free, in_state, rows
 
 
 def leases_of(job_ids: Collection[uuid.UUID]) -> set[str]:

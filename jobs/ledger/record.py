@@ -17,8 +17,9 @@ from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome
 from jobs.core.states import State
 from jobs.ledger.attempts import Ended, success
+from jobs.ledger.dialect import POSTGRESQL, SQLITE, Dialect, dialect, pairs_of
 from jobs.ledger.failures import FENCE, change_of, count_snoozes, failed, given, keep_error
-from jobs.ledger.sql import POSTGRESQL, SQLITE, Dialect, change_named, changed, dialect, pairs_of, rows
+from jobs.ledger.sql import change_named, changed, rows
 from jobs.ledger.unwritten import explain
 from jobs.ledger.waiters import TELL
 

@@ -10,7 +10,8 @@ from typing import Any
 from jobs.core.limits import Gate, Kind, Limit, Rate
 from jobs.core.renames import former
 from jobs.core.states import State
-from jobs.ledger.sql import Dialect, changed, dialect, free, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import changed, free, rows
 
 #: Holds for rules that may keep a job from being claimed.
 _IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR paused_at IS NOT NULL OR has_line)"

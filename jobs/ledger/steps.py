@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import cache
 
 from jobs.core.states import State
-from jobs.ledger.sql import Dialect, changed, dialect, in_state, one, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import changed, in_state, one, rows
 
 #: How long a row is waited for that somebody else's transaction holds, in seconds from one look to the next; then for
 #: as long as the body may run, which is all that it holds up.

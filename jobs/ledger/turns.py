@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from jobs.core.limits import Kind
 from jobs.core.states import AFTER_QUEUED, State
 from jobs.core.turns import Turns
+from jobs.ledger.dialect import dialect
 from jobs.ledger.lines import COLUMNS, Waiting, waiting
-from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, changed, dialect, free, one, rows
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, changed, free, one, rows
 
 #: Holds for jobs that wait for their tenant's turn; the words are those of the index `jobs_job_turns` and of no other.
 _WAITING = (

@@ -28,7 +28,8 @@ from django.db import OperationalError, connection, transaction
 from jobs.core.held_by import HeldBy
 from jobs.core.states import WAITING, State
 from jobs.core.versions import OPTION as VERSION
-from jobs.ledger.sql import Dialect, change_one, changed, dialect, free, in_state, rows
+from jobs.ledger.dialect import Dialect, dialect
+from jobs.ledger.sql import change_one, changed, free, in_state, rows
 
 #: How long another's job with the same key is waited for, in milliseconds: longer than a short transaction takes.
 PATIENCE = 100

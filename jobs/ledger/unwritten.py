@@ -11,8 +11,9 @@ from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome
 from jobs.core.states import State
 from jobs.ledger.attempts import Ended
+from jobs.ledger.dialect import dialect
 from jobs.ledger.failures import change_of
-from jobs.ledger.sql import dialect, rows
+from jobs.ledger.sql import rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jobs.ledger.sql import changed, dialect, read_json, rows
+from jobs.ledger.dialect import dialect
+from jobs.ledger.sql import changed, read_json, rows
 
 
 class Subscribed(NamedTuple):

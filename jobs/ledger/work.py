@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from jobs.core.states import State
 from jobs.ledger.breakers import ARE_BREAKERS_WANTED, is_probe_wanted
+from jobs.ledger.dialect import dialect
 from jobs.ledger.hold import NEEDS_NEWER_CODE
 from jobs.ledger.maintain import DUE, undispatched_queues
-from jobs.ledger.sql import dialect, rows
+from jobs.ledger.sql import rows
 
 
 @dataclass(frozen=True, slots=True)

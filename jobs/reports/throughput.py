@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from jobs.core.states import FINAL, State
-from jobs.ledger.sql import dialect
+from jobs.ledger.dialect import dialect
 
 #: Upper bounds of the classes that waits are counted in, in seconds: fine enough to read a percentile from.
 WAITS = (

@@ -9,8 +9,9 @@ from django.db.models import F
 from jobs.core.states import State
 from jobs.ledger import enqueue, maintain
 from jobs.ledger.attempts import Failure
+from jobs.ledger.dialect import dialect
 from jobs.ledger.enqueue import NewJob
-from jobs.ledger.sql import dialect, one
+from jobs.ledger.sql import one
 from jobs.models import Job
 from tests.jobs import verbs
 from tests.waiting import wait_for

@@ -15,7 +15,7 @@ from jobs.core.held_by import HeldBy
 from jobs.core.states import TRANSITIONS, State
 from jobs.ledger import batches, claims, enqueue, hold, record
 from jobs.ledger.claims import Claimed, Claims
-from jobs.ledger.sql import POSTGRESQL
+from jobs.ledger.dialect import POSTGRESQL
 from jobs.models import Job
 from jobs.operations import actions as operations
 from tests.jobs import verbs

@@ -20,9 +20,10 @@ from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Released
 from jobs.core.states import FINAL, INITIAL, TRANSITIONS, WAITING, State
 from jobs.ledger import attempts, claims, enqueue, hold, maintain, operate
+from jobs.ledger.dialect import dialect
 from jobs.ledger.maintain import Dispatchable
 from jobs.ledger.put_back import put_back
-from jobs.ledger.sql import changed, dialect
+from jobs.ledger.sql import changed
 from jobs.models import Attempt, Job
 from tests.jobs import verbs
 from tests.jobs.rows import ERROR, new_job

@@ -9,8 +9,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kombu.utils.json import dumps, loads
 
 from jobs.brokers.envelopes import readable
+from jobs.ledger.dialect import dialect
 from jobs.ledger.notify import CHANNEL, RELAXED, left_as_found, rows
-from jobs.ledger.sql import dialect, placeholders
+from jobs.ledger.sql import placeholders
 
 #: How long a broadcast is kept for those who listen, in seconds. A listener that is away longer has missed it, as
 #: on any broker.
