@@ -68,7 +68,7 @@ def listen() -> str:
 
 
 async def _told(web: Any, token: str, size: int) -> dict[str, Any]:
-    from jobs.ledger import enqueue  # noqa: PLC0415
+    from jobs.ledger import enqueue_once  # noqa: PLC0415
     from tests.jobs.events.server import Audience, write  # noqa: PLC0415
     from tests.jobs.rows import new_job  # noqa: PLC0415
 
@@ -80,7 +80,7 @@ async def _told(web: Any, token: str, size: int) -> dict[str, Any]:
             clients += await asyncio.gather(*(audience.open() for _ in range(min(10, size - len(clients)))))
         for _ in range(JOBS):
             job = new_job()
-            await write(enqueue.insert, job)
+            await write(enqueue_once.write, job)
             committed[str(job.id)] = time.time()
             await asyncio.sleep(APART)
         for client in clients:

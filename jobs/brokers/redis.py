@@ -21,7 +21,7 @@ from jobs.brokers.envelopes import Message, readable
 from jobs.conf import queue_weights
 from jobs.core.backoff import pause
 from jobs.core.turns import Turns
-from jobs.enqueue.message import is_chunk, read_chunk
+from jobs.enqueue.reading import is_chunk, read_chunk
 
 logger = logging.getLogger(__name__)
 

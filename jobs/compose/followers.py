@@ -22,9 +22,9 @@ from django.db import DataError, IntegrityError, transaction
 from kombu.utils.json import dumps, loads
 
 from jobs.core import described
-from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.enqueue.gathering import continuing
 from jobs.enqueue.message import HasMessage
+from jobs.enqueue.parents import enqueuing_for
 from jobs.errors import EnqueueError
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from jobs.compose.errbacks import errbacks_of, tell_in_place
 from jobs.compose.followers import call, in_place, try_to_call
 from jobs.core.places import Place
 from jobs.core.states import FINAL, State
-from jobs.enqueue.enqueuer import enqueuing_for
+from jobs.enqueue.parents import enqueuing_for
 from jobs.ledger import groups, operate
 from jobs.ledger.groups import Counted, Moved
 from jobs.ledger.maintain import Dispatchable

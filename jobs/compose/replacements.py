@@ -13,8 +13,8 @@ from kombu.utils.json import dumps, loads
 from jobs.compose.followers import call
 from jobs.core.job_ids import ledger_id
 from jobs.core.places import place_of_result
-from jobs.enqueue.enqueuer import enqueuing_for
 from jobs.enqueue.gathering import take_place
+from jobs.enqueue.parents import enqueuing_for
 from jobs.ledger import attempts
 from jobs.ledger.claims import Claimed
 from jobs.tasks.replacing import Replaced

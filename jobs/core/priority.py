@@ -4,6 +4,7 @@
 LOWEST_FIRST = frozenset({"redis"})
 
 HIGHEST = 9
+PRIORITIES = range(HIGHEST + 1)
 
 
 def on_the_wire(priority: int, driver: str) -> int:

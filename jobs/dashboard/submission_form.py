@@ -10,11 +10,11 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from jobs.core.priority import PRIORITIES
 from jobs.operations.arguments import errors_in
 from jobs.operations.submissions import MOST_JOBS, Choice, errors_in_queue
 from jobs.operations.task_fields import NOTHING, Field, fields_of
 from jobs.operations.values import OddValue, read_json
-from jobs.tasks.options import PRIORITIES
 from jobs.tasks.task import JobTask
 
 #: So many errors are told beside one field.

@@ -27,9 +27,9 @@ from jobs.enqueue.message import (
     LEDGER_HEADER,
     HasMessage,
     RawMessage,
-    is_from_ledger,
     outgoing,
 )
+from jobs.enqueue.reading import is_from_ledger
 from jobs.errors import EncryptionError
 from jobs.ledger.attempts import Failure
 from jobs.tasks.encryption import argument_texts, encrypts, is_encrypted

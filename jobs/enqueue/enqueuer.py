@@ -1,54 +1,35 @@
 """From a call to a row: check everything, insert in the caller's transaction, hand over to dispatch on commit."""
 
-import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from celery._state import get_current_worker_task
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.utils import timezone
-from kombu.utils.json import loads
 
 from jobs.conf import conf
-from jobs.core import correlation
-from jobs.core.canonical import encode, why_not_storable
-from jobs.core.delivery import MOST_HEADERS
-from jobs.core.places import named_body, place_of, without_bodies
+from jobs.core.places import Place, place_of
 from jobs.core.unique_rule import UniqueRule
-from jobs.core.versions import OPTION as VERSION
-from jobs.enqueue import publish_signals, tracing
+from jobs.enqueue import publish_signals
+from jobs.enqueue.carried import carried_by, json_text
 from jobs.enqueue.dispatcher import dispatch
-from jobs.enqueue.gathering import Gathering, as_member, gathered, is_there, take_place
+from jobs.enqueue.gathering import Gathering, as_members, gather, is_there, take_place
 from jobs.enqueue.message import body_size
-from jobs.errors import InvalidArguments, InvalidOption
-from jobs.ledger.enqueue import NewJob, Written, has_come, insert_many, there, write
-from jobs.tasks.encryption import argument_texts, with_encrypted_signatures
+from jobs.enqueue.parents import parent_job
+from jobs.errors import InvalidArguments
+from jobs.ledger.enqueue import NewJob, Written, insert
+from jobs.ledger.enqueue_once import write, write_many
+from jobs.tasks.encryption import argument_texts
 from jobs.tasks.keys import limit_key, tenant
-from jobs.tasks.options import Options, check_carried, deadline, due, expiry, is_routed, job_id_of, placed, retries_of
-from jobs.tasks.redaction import hidden_names
-from jobs.tasks.uniqueness import rule_of, unique_keys
+from jobs.tasks.options import Options, check_carried, job_id_of, retries_of
+from jobs.tasks.routes import is_routed, placed
+from jobs.tasks.times import ahead, deadline, due, expiry
+from jobs.tasks.uniqueness import in_time, rule_of, unique_keys
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
-
-
-#: Options of `apply_async` that travel in the message and are kept with the row for its re-sending.
-_MESSAGE_OPTIONS = frozenset(
-    {
-        *("headers", "link", "link_error", "chain", "group_id", "group_index", "root_id", "shadow"),
-        *("time_limit", "soft_time_limit", "replaced_task_nesting", "properties"),
-    }
-)
-
-
-#: Those of them that hold signatures.
-_FOLLOWERS = frozenset({"link", "link_error", "chain"})
 
 
 def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], options: Options) -> Written:
@@ -64,9 +45,8 @@ def enqueue(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], opt
     alike = _Jobs(task, options)
     job = alike.make(args, kwargs)
     if alike.place is not None:
-        alike.join([job])
-        return Written(job.id, is_new=True)
-    written = write(job)
+        return _join(alike.place, [job])[0]
+    written = write(job) if job.may_be_there else insert(job)
     _dispatch_on_commit([job], [written.id])
     return written
 
@@ -98,15 +78,12 @@ def enqueue_many(
             jobs.append(alike.make(args, kwargs, correlation_ids[index] if correlation_ids else ""))
         except InvalidArguments as exc:
             raise InvalidArguments(f"Job {index} of {len(calls)}: {exc}") from exc
-    if alike.place is not None:
-        alike.join(jobs)
-        return [Written(job.id, is_new=True) for job in jobs]
-    return _write(jobs)
+    return _write(jobs) if alike.place is None else _join(alike.place, jobs)
 
 
 def write_group(gathering: Gathering) -> None:
     """Write a group and what was gathered of it, in one transaction or the caller's, and have its jobs dispatched."""
-    parent = _parent()
+    parent = parent_job()
     with transaction.atomic():
         if gathering.outer is not None:
             take_place(gathering.outer, "The body of a chord")
@@ -114,9 +91,17 @@ def write_group(gathering: Gathering) -> None:
         _dispatch_on_commit(gathering.jobs, ids)
 
 
+def _join(place: Place, jobs: Sequence[NewJob]) -> list[Written]:
+    """Write jobs that have a place in a group; where it is in the making, they are gathered and written with it."""
+    if not gather(place, jobs):
+        with transaction.atomic():
+            _write(as_members(place, jobs))
+    return [Written(job.id, is_new=True) for job in jobs]
+
+
 def _write(jobs: Sequence[NewJob]) -> list[Written]:
     with transaction.atomic():
-        ids = insert_many(jobs)
+        ids = write_many(jobs)
         _dispatch_on_commit(jobs, ids)
     return [Written(job_id, is_new=job_id == job.id) for job, job_id in zip(jobs, ids, strict=True)]
 
@@ -143,22 +128,6 @@ def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> Non
         database.on_commit(lambda: dispatch(ready), robust=True)
 
 
-def _ahead(task: "JobTask", options: Options) -> Options:
-    """Return the options without a time that has come. The database's clock decides: ours may be wrong."""
-    _, run_at = due(task, options)
-    return replace(options, eta=None) if run_at is not None and has_come(run_at) else options
-
-
-def _in_time(
-    delay: float | None, run_at: datetime | None, longest: float | None
-) -> tuple[float | None, datetime | None]:
-    """Return when a job is due, and not later than its rule lets further calls put it off."""
-    if longest is None:
-        return delay, run_at
-    latest = timezone.now() + timedelta(seconds=longest)
-    return (None if delay is None else min(delay, longest)), (None if run_at is None else min(run_at, latest))
-
-
 class _Jobs:
     """Makes the jobs of one call: what they have in common is checked and written out once.
 
@@ -167,15 +136,15 @@ class _Jobs:
     """
 
     def __init__(self, task: "JobTask", options: Options) -> None:
-        options = _ahead(task, options)
+        options = ahead(task, options)
         check_carried(task, options)
         rule = rule_of(task, {"unique": options.unique, **options.uniqueness})
-        delay, run_at = _in_time(*due(task, options), rule.max_delay)
+        delay, run_at = in_time(rule, *due(task, options))
         expires_in, expires_at = expiry(task, options)
         deadline_in, deadline_at = deadline(task, options)
-        parent = _parent()
+        parent = parent_job()
         self._task, self._options, self._rule = task, options, rule
-        carried = _carried(task, options)
+        carried = carried_by(task, options)
         #: Their place in a group: each is a member, or leads to one.
         place = place_of(carried)
         self.place = place if place is not None and is_there(place) else None
@@ -231,121 +200,6 @@ class _Jobs:
         )
         _check_size(job)
         return publish_signals.before(job)
-
-    def join(self, jobs: Sequence[NewJob]) -> None:
-        """Write jobs that have a place in a group; gather them where it is in the making."""
-        if self.place is None:
-            return
-        group = gathered(self.place.group_id)
-        if group is not None:
-            for job in jobs:
-                group.add(job, self.place)
-            return
-        with transaction.atomic():
-            known = there([job.id for job in jobs if job.given_id])
-            fresh = [job for job in jobs if job.id not in known]
-            if not fresh:
-                return
-            ways = self.place.ways
-            grown = take_place(replace(self.place, ways=ways * len(fresh)), self._task.name)
-            if grown is not None:
-                fresh = [as_member(job, grown.first + at * ways, grown.body) for at, job in enumerate(fresh)]
-            _write(fresh)
-
-
-def _carried(task: "JobTask", options: Options) -> dict[str, Any] | None:
-    """Return what a job's message says besides its arguments, ready for JSON; None where that is nothing."""
-    carried = {name: value for name, value in options.message.items() if name in _MESSAGE_OPTIONS and value}
-    if options.message.get("group_index") == 0:
-        carried["group_index"] = 0
-    ignores = options.message.get("ignore_result")
-    if ignores is not None and ignores is not task.ignore_result:
-        carried["ignore_result"] = ignores
-    if traced := tracing.outgoing_headers():
-        carried["headers"] = {**traced, **carried.get("headers", {})}
-    if task.version > 1:
-        carried[VERSION] = task.version
-    if not carried:
-        return None
-    kept = json.loads(json_text(task, "options", carried))
-    if "headers" in kept and (size := len(json.dumps(kept["headers"]))) > MOST_HEADERS:
-        raise InvalidOption(
-            f"{task.name}: the headers have {size:,} bytes: they must not have more than {MOST_HEADERS:,}, what every"
-            " broker can carry. Store the data and pass its id."
-        )
-    followers = {name: with_encrypted_signatures(kept[name]) for name in _FOLLOWERS & kept.keys()}
-    if isinstance(body := options.message.get("chord"), Mapping):
-        # Its group has the whole of it. To write that out for each member would cost as much as the rest of the call.
-        followers["chord"] = named_body(body)
-    return without_bodies({**kept, **followers})
-
-
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    id: uuid.UUID | None = None
-    correlation_id: str = ""
-
-
-#: The job for which jobs are enqueued: unlike Celery's current task it is known in coroutines and their threads too.
-_enqueuing: ContextVar[_Parent | None] = ContextVar("enqueuing", default=None)
-
-
-@contextmanager
-def enqueuing_for(job_id: uuid.UUID, correlation_id: str) -> Iterator[None]:
-    """Let the jobs enqueued meanwhile be children of this job, and belong together with it."""
-    token = _enqueuing.set(_Parent(job_id, correlation_id or str(job_id)))
-    try:
-        yield
-    finally:
-        _enqueuing.reset(token)
-
-
-def _parent() -> _Parent:
-    """Return the job in whose task this code runs; outside of any, the request that it is part of."""
-    if (given := _enqueuing.get()) is not None:
-        return given
-    task = get_current_worker_task()
-    job_id = getattr(getattr(task, "request", None), "job_id", None)
-    if job_id is None:
-        return _Parent(correlation_id=correlation.current())
-    return _Parent(job_id, getattr(task.request, "job_correlation_id", "") or str(job_id))
-
-
-def json_text(task: "JobTask", name: str, value: object) -> str:
-    """Return `value` as the JSON that the ledger can hold, the same on every database and after every reading.
-
-    Raises:
-        InvalidArguments: there is none.
-    """
-    try:
-        text = encode(value)
-    except (TypeError, ValueError, RecursionError) as exc:
-        shown = "" if hidden_names(task.name) else f"={_shown(value)}"
-        raise InvalidArguments(f"{task.name}: {name}{shown} cannot be written as JSON: {exc}.") from None
-    if why := why_not_storable(text):
-        raise InvalidArguments(f"{task.name}: {name} holds {why}.")
-    if '"__type__"' in text:
-        _check_readable(task, name, text)
-    return text
-
-
-def _shown(value: object) -> str:
-    try:
-        return f"{value!r:.200}"
-    except Exception as exc:  # noqa: BLE001 (the value's own `__repr__` fails: the error must still name the argument)
-        return f"a {type(value).__qualname__} that cannot be shown ({type(exc).__name__})"
-
-
-def _check_readable(task: "JobTask", name: str, text: str) -> None:
-    """Refuse what Kombu would take for one of its own types when it reads the arguments, and could not make."""
-    try:
-        loads(text)
-    except Exception as exc:  # noqa: BLE001 (the constructors of those types raise what they like)
-        reason = type(exc).__name__ if hidden_names(task.name) else exc
-        raise InvalidArguments(
-            f'{task.name}: {name} holds an object with the key "__type__", which marks a value of Kombu\'s own, and it'
-            f" cannot be read: {reason}. Use another key."
-        ) from None
 
 
 def _check_size(job: NewJob) -> None:

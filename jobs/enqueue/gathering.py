@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from jobs.core.job_ids import ledger_id
 from jobs.core.places import Place, ids_in, member_options
 from jobs.errors import InvalidOption
-from jobs.ledger import groups
-from jobs.ledger.enqueue import NewJob, insert_many, there
-from jobs.ledger.groups import Grown, NewGroup
+from jobs.ledger.enqueue import NewJob
+from jobs.ledger.enqueue_once import there, write_many
+from jobs.ledger.new_group import Grown, NewGroup, create, grow
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Gathering:
 
     def add(self, job: NewJob, place: Place) -> None:
         """Take a job that is to be written with the others."""
-        self.jobs.append(as_member(job, self.ways, self.body))
+        self.jobs.append(_as_member(job, self.ways, self.body))
         self.ways += place.ways
 
     def write(self, parent_id: UUID | None, correlation_id: str) -> list[UUID]:
@@ -60,7 +60,7 @@ class Gathering:
         """
         if not self.ways:
             return []
-        is_new = groups.create(
+        is_new = create(
             NewGroup(
                 self.group_id, self.ways, self.body, self.body_id, self.callbacks, self.outer, parent_id, correlation_id
             )
@@ -69,10 +69,10 @@ class Gathering:
             steps = [step for job in self.jobs for step in (job.options or {}).get("chain") or ()]
             given = [job.id for job in self.jobs if job.given_id]
             _check_are_new(self.group_id, [*given, *(one for step in (*steps, self.body) for one in ids_in(step))])
-            return insert_many(self.jobs)
+            return write_many(self.jobs)
         known = there([job.id for job in self.jobs])
         self.jobs = [job for job in self.jobs if job.id not in known]
-        return insert_many(self.jobs)
+        return write_many(self.jobs)
 
 
 def _check_are_new(group_id: UUID, job_ids: Sequence[UUID]) -> None:
@@ -147,7 +147,33 @@ def gathered(group_id: UUID) -> Gathering | None:
     return next((group for group in reversed(_gatherings.get()) if group.group_id == group_id), None)
 
 
-def as_member(job: NewJob, number: int, body: Mapping[str, Any] | None) -> NewJob:
+def gather(place: Place, jobs: Sequence[NewJob]) -> bool:
+    """Take jobs that have a place in a group which is in the making here, and return whether it is."""
+    group = gathered(place.group_id)
+    if group is None:
+        return False
+    for job in jobs:
+        group.add(job, place)
+    return True
+
+
+def as_members(place: Place, jobs: Sequence[NewJob]) -> list[NewJob]:
+    """Return jobs in their places of a group that is there, without those whose id the caller gave and a job has.
+
+    The group has grown by them in the caller's transaction, unless their place was counted before.
+
+    Raises:
+        InvalidOption: as `take_place`.
+    """
+    known = there([job.id for job in jobs if job.given_id])
+    fresh = [job for job in jobs if job.id not in known]
+    grown = take_place(replace(place, ways=place.ways * len(fresh)), fresh[0].task) if fresh else None
+    if grown is None:
+        return fresh
+    return [_as_member(job, grown.first + at * place.ways, grown.body) for at, job in enumerate(fresh)]
+
+
+def _as_member(job: NewJob, number: int, body: Mapping[str, Any] | None) -> NewJob:
     """Return a job as a group has it: in its place, unless it has said one itself, and naming the body it is for."""
     if job.group_index is not None and "group_index" not in (job.options or {}):
         job = job._replace(group_index=number)
@@ -168,7 +194,7 @@ def take_place(place: Place, what: str) -> Grown | None:
     if (group := gathered(place.group_id)) is not None:
         group.ways += place.ways
         return None
-    grown = groups.grow(place.group_id, place.ways)
+    grown = grow(place.group_id, place.ways)
     if grown is None:
         raise InvalidOption(
             f"{what}: group_id={str(place.group_id)!r} is not valid: it must be the id of a group of which a member has"

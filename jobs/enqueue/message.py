@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from uuid_utils.compat import uuid7
 
-from jobs.core.delivery import Malformed, portable, read_body, shown
+from jobs.core.delivery import portable
 from jobs.core.properties import USER_HEADER
 from jobs.core.versions import OPTION as VERSION, VERSION_HEADER
 
@@ -43,19 +43,6 @@ CONTENT_TYPE = "application/json"
 CONTENT_ENCODING = "utf-8"
 
 _HOST = socket.gethostname()
-
-
-def is_from_ledger(headers: object) -> bool:
-    """Return whether the headers of a message, whatever they are, say that it was dispatched from the ledger."""
-    if not isinstance(headers, Mapping) or not isinstance(headers.get("id"), str):
-        return False
-    mark = headers.get(LEDGER_HEADER)
-    return type(mark) is int and mark == 1
-
-
-def is_chunk(headers: object) -> bool:
-    """Return whether the headers of a message, whatever they are, say that it names several jobs of the ledger."""
-    return is_from_ledger(headers) and isinstance(headers, Mapping) and headers.get("task") == CHUNK
 
 
 class HasMessage(Protocol):
@@ -212,28 +199,3 @@ def chunk_message(queue: str, priority: int, job_ids: Sequence[uuid.UUID]) -> Ou
     ids = json.dumps([str(job_id) for job_id in job_ids])
     body = f"[[{ids}], {{}}, {_PLAIN_EMBED}]"
     return Outgoing(tuple(job_ids), queue, priority, body, headers, {"correlation_id": chunk_id})
-
-
-def read_chunk(payload: object) -> list[uuid.UUID]:
-    """Return the jobs that the decoded body of a chunk names, each once and in order.
-
-    Raises:
-        Malformed: it names none, or too many, or something that is no job's id; the error shows each of these.
-    """
-    args = read_body(payload).args
-    if len(args) != 1 or not isinstance(args[0], (list, tuple)):
-        raise Malformed("A chunk's only argument must be the list of its jobs' ids.")
-    (given,) = args
-    if not 1 <= len(given) <= CHUNK_SIZE:
-        raise Malformed(f"A chunk names {len(given)} jobs: it must name from 1 to {CHUNK_SIZE}.")
-    found = [_job_id(text) for text in given]
-    if bad := [shown(text) for text, job_id in zip(given, found, strict=True) if job_id is None]:
-        raise Malformed(f"A chunk names what is no job's id: {', '.join(bad)}; each must be a UUID as a text.")
-    return list(dict.fromkeys(job_id for job_id in found if job_id is not None))
-
-
-def _job_id(text: object) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

@@ -4,19 +4,18 @@ import logging
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from amqp.exceptions import FrameSyntaxError, NotFound
 from celery import Celery
 from django.db import DataError
-from kombu.connection import Connection
-from kombu.entity import Queue
-from kombu.exceptions import ChannelError, EncodeError, OperationalError
+from kombu.exceptions import ChannelError, EncodeError
 from kombu.messaging import Producer
 
 from jobs.core.priority import on_the_wire
+from jobs.enqueue.broker_connection import BrokerConnection
 from jobs.enqueue.message import CONTENT_TYPE, Outgoing, RawMessage, chunk_message
-from jobs.enqueue.set_aside import QueueRefused, SetAside, connection_errors, told
+from jobs.enqueue.set_aside import QueueRefused, SetAside, told
 
 logger = logging.getLogger(__name__)
 
@@ -57,17 +56,14 @@ class Publisher:
     holds_messages = True
 
     def __init__(self, app: Celery, url: str | None = None) -> None:
-        self._app = app
-        self._url = url
-        self._connection: Connection | None = None
-        self._producer: Producer | None = None
-        self._declared: set[str] = set()
-        #: What says that the connection is broken, and nothing of a queue.
-        self._broken: tuple[type[BaseException], ...] = (OSError, OperationalError)
+        self._broker = BrokerConnection(app, url)
         #: The queues that the broker refuses.
         self.set_aside = SetAside("publisher")
-        #: How often in a row the broker could not be reached.
-        self.failures = 0
+
+    @property
+    def failures(self) -> int:
+        """How often in a row the broker could not be reached."""
+        return self._broker.failures
 
     def publish(self, messages: Sequence[Outgoing]) -> list[Outgoing]:
         """Hand messages to the broker, those of a queue together where it can take many at once.
@@ -131,14 +127,14 @@ class Publisher:
         if self.set_aside.holds(queue):
             raise QueueRefused(self.set_aside.errors().get(queue, "The broker refuses it."))
         try:
-            self._connected(lambda producer: self._put_now(producer, queue, messages, send))
+            self._broker.connected(lambda producer: self._put_now(producer, queue, messages, send))
         except Unwritable as exc:
             logger.error("A message to queue %s cannot be sent as it is: %s", queue, told(exc.__cause__))
             if len(messages) == 1:
                 return [*messages]
             return [odd for message in messages for odd in self._put(queue, [message], send)]
         except Exception as exc:
-            if isinstance(exc, self._broken):
+            if isinstance(exc, self._broker.broken):
                 raise
             self.set_aside.add(queue, exc)
             raise QueueRefused(told(exc)) from exc
@@ -148,7 +144,7 @@ class Publisher:
     def _put_now(
         self, producer: Producer, queue: str, messages: Sequence[T], send: Callable[[Producer, Sequence[T]], None]
     ) -> None:
-        self._declare(queue)
+        self._broker.declare(queue)
         with producer.batch(BATCH) if len(messages) > 1 and producer.supports_batch_publish else nullcontext():
             try:
                 send(producer, messages)
@@ -162,64 +158,25 @@ class Publisher:
 
         def ask(_: Producer) -> int:
             try:
-                return int(self._channel().queue_declare(queue=queue, passive=True).message_count)
+                return int(self._broker.channel().queue_declare(queue=queue, passive=True).message_count)
             except (ChannelError, NotFound):
                 # Redis has no empty queues, and a wiped broker none at all: it is declared with the next message.
-                self.close()
+                self._broker.close()
                 return 0
             except Exception as exc:
-                if isinstance(exc, self._broken):
+                if isinstance(exc, self._broker.broken):
                     raise
                 # A key of Redis that is no list: the next message to it is refused, and says so.
                 return 0
 
-        return self._connected(ask)
+        return self._broker.connected(ask)
 
     def close(self) -> None:
         """Drop the connection without waiting for the broker."""
-        connection, self._connection, self._producer = self._connection, None, None
-        self._declared.clear()
-        if connection is not None:
-            _quietly(connection.collect)
-
-    def _connected(self, act: Callable[[Producer], T]) -> T:
-        """Do something with the broker: a second time on a new connection where the one at hand turned out broken."""
-        had_connection = self._producer is not None
-        try:
-            done = act(self._open())
-        except Exception as exc:
-            self.close()
-            if not had_connection:
-                self.failures += isinstance(exc, self._broken)
-                raise
-            return self._connected(act)
-        except BaseException:
-            self.close()
-            raise
-        self.failures = 0
-        return done
-
-    def _open(self) -> Producer:
-        if self._producer is None:
-            self._connection = self._app.connection_for_write(self._url)
-            self._connection.ensure_connection(max_retries=0, timeout=self._app.conf.broker_connection_timeout)
-            self._broken = (OperationalError, *connection_errors(self._connection))
-            self._producer = Producer(self._channel(), auto_declare=False)
-        return self._producer
-
-    def _channel(self) -> Any:
-        assert self._connection is not None  # noqa: S101 (for the type checker: `_open` came first)
-        return self._connection.default_channel
-
-    def _declare(self, name: str) -> None:
-        """Make sure that a queue exists: a message to one that does not is dropped by RabbitMQ."""
-        if name not in self._declared:
-            queue: Queue = self._app.amqp.queues.get(name) or self._app.amqp.queues.new_missing(name)
-            queue(self._channel()).declare()
-            self._declared.add(name)
+        self._broker.close()
 
     def _send(self, producer: Producer, messages: Sequence[Outgoing]) -> None:
-        driver = self._connection.transport.driver_type if self._connection else ""
+        driver = self._broker.driver
         for message in messages:
             producer.publish(
                 message.body,
@@ -233,10 +190,3 @@ class Publisher:
                 retry=False,
                 **message.properties_for(driver),
             )
-
-
-def _quietly(close: Callable[[], object]) -> None:
-    try:
-        close()
-    except Exception:  # noqa: BLE001 (the connection is broken; that is why it is dropped)
-        pass

@@ -120,7 +120,7 @@ def hand_on(job_id: uuid.UUID, lease_id: str, replaced_by: uuid.UUID | None) -> 
     else:
         options = f"json_remove(options, {', '.join(repr('$.' + name) for name in names)})"
     change = f"UPDATE jobs_job SET replaced_by = %s, group_id = NULL, group_index = NULL, options = {options}"
-    return _ended(job_id, lease_id, change, [None if replaced_by is None else sql.key(replaced_by)])
+    return _ended(job_id, lease_id, change, [sql.key(replaced_by)])
 
 
 def forget_result(job_id: uuid.UUID) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from jobs.core.states import State
 from jobs.ledger.dialect import Dialect, dialect, pairs_of
 from jobs.ledger.rules import NO_RULE
-from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, UNIQUE_KEY_BEGUN, change_named, in_state, one, read_json, rows
+from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, UNIQUE_KEY_BEGUN, change_named, in_state, read_json, rows
 
 
 class Claimed(NamedTuple):
@@ -213,13 +213,3 @@ def _counts(sql: Dialect) -> list[str]:
     """Return the columns that say how often it was tried, and how long it may last."""
     left = [sql.seconds_until("expires_at"), sql.seconds_until("deadline_at")]
     return ["attempt", "attempt_base", "max_retries", "worker_losses", *left]
-
-
-def held(job_id: uuid.UUID, lease_id: str) -> Claimed | None:
-    """Return the job if it runs under this lease. Tells a claim whose answer was lost from one that failed."""
-    sql = dialect()
-    row = one(
-        f"SELECT {claimed_columns(sql)} FROM jobs_job WHERE id = %s AND {in_state(State.RUNNING)} AND lease_id = %s",
-        (sql.key(job_id), lease_id),
-    )
-    return None if row is None else _claimed(row, sql)

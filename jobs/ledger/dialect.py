@@ -33,9 +33,9 @@ class Dialect:
     is_one_of: str
     leased_jobs: str
 
-    def key(self, value: uuid.UUID) -> object:
+    def key(self, value: uuid.UUID | None) -> object:
         """Return `value` as the database's parameter."""
-        return value if self.name == "postgresql" else value.hex
+        return value if value is None or self.name == "postgresql" else value.hex
 
     def ids(self, values: Iterable[uuid.UUID]) -> object:
         """Return `values` as the parameter of `is_one_of_ids`."""

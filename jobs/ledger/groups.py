@@ -1,11 +1,11 @@
-"""Groups in the ledger: created with their members, counted in the transactions that change their members' states."""
+"""Groups in the ledger: their members are counted in the transactions that change these members' states."""
 
 import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import OperationalError
 
@@ -28,19 +28,6 @@ class GroupLocked(RowLocked):
         self.args = (
             f"Another transaction holds one of the groups {names}; its members are counted when that has ended.",
         )
-
-
-class NewGroup(NamedTuple):
-    """A group to be written. `body` and `callbacks` are ready for JSON; None where there is nothing."""
-
-    id: uuid.UUID
-    size: int
-    body: Mapping[str, Any] | None = None
-    body_id: uuid.UUID | None = None
-    callbacks: Mapping[str, Any] | None = None
-    outer: Place | None = None
-    parent_id: uuid.UUID | None = None
-    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,49 +87,6 @@ class Counted:
     def has_failed(self) -> bool:
         """Whether all have ended, and not all of them well."""
         return self.has_ended and self.succeeded < self.size
-
-
-def create(group: NewGroup) -> bool:
-    """Write a group in the caller's transaction. Returns false where there is one with this id."""
-    sql = dialect()
-    return (
-        changed(
-            "INSERT INTO jobs_group (id, size, body, body_id, callbacks, outer_id, outer_ways, parent_id,"
-            f" correlation_id) VALUES (%s, %s, {sql.json}, %s, {sql.json}, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
-            (
-                sql.key(group.id),
-                group.size,
-                None if group.body is None else json.dumps(group.body),
-                _key(group.body_id, sql),
-                None if group.callbacks is None else json.dumps(group.callbacks),
-                _key(group.outer.group_id if group.outer else None, sql),
-                group.outer.ways if group.outer else 0,
-                _key(group.parent_id, sql),
-                group.correlation_id,
-            ),
-        )
-        == 1
-    )
-
-
-class Grown(NamedTuple):
-    """A group that has got members: the index of the first of them, and the group's body."""
-
-    first: int
-    body: Mapping[str, Any] | None
-
-
-def grow(group_id: uuid.UUID, by: int) -> Grown | None:
-    """Add so many members to a group of which not all have ended.
-
-    Returns:
-        None where there is no such group, or all of its members have ended.
-    """
-    found = rows(
-        "UPDATE jobs_group SET size = size + %s WHERE id = %s AND ended_at IS NULL RETURNING size, body",
-        (by, dialect().key(group_id)),
-    )
-    return Grown(found[0][0] - by, read_json(found[0][1])) if found else None
 
 
 def count(moves: Iterable[Moved]) -> list[Counted]:
@@ -239,10 +183,6 @@ def save(group_id: uuid.UUID, saved: Any) -> None:
         " ON CONFLICT (id) DO UPDATE SET saved = EXCLUDED.saved",
         (sql.key(group_id), None if saved is None else json.dumps(saved)),
     )
-
-
-def _key(value: uuid.UUID | None, sql: Dialect) -> object:
-    return None if value is None else sql.key(value)
 
 
 _NAMES = {State.SUCCEEDED: "succeeded", State.DEAD: "dead", State.CANCELLED: "cancelled"}

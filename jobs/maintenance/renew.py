@@ -5,8 +5,8 @@ import time
 from collections.abc import Collection, Sequence
 
 from jobs.conf import conf
-from jobs.ledger import maintain
-from jobs.ledger.maintain import Renewal
+from jobs.ledger import leases
+from jobs.ledger.leases import Renewal
 from jobs.worker.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Leases:
         return False
 
     def _renew(self, mine: Sequence[str]) -> None:
-        renewal = maintain.renew(mine, conf().lease_seconds)
+        renewal = leases.renew(mine, conf().lease_seconds)
         self._note(mine, renewal)
         self._end_lost(renewal.lost)
 

@@ -14,10 +14,10 @@ from jobs.compose.followers import call_in_place
 from jobs.conf import conf
 from jobs.core import outcome as outcomes
 from jobs.deadletters.publisher import BrokerGone, give_up
-from jobs.ledger import claims, maintain
+from jobs.ledger import leases, maintain
 from jobs.ledger.attempts import Ended, Failure
 from jobs.ledger.failures import state_after
-from jobs.ledger.maintain import Overdue
+from jobs.ledger.leases import Overdue
 from jobs.ledger.record import record_many
 from jobs.tasks.task import JobTask
 from jobs.worker.decision import after_loss
@@ -50,7 +50,7 @@ class Rescue:
         """
         asked_at = time.monotonic()
         maintain.try_to_write()
-        found = maintain.overdue(BATCH, late_seconds=self.every() + LATE)
+        found = leases.overdue(BATCH, late_seconds=self.every() + LATE)
         if not self._in_touch(asked_at):
             return False
         gone: BrokerGone | None = None
@@ -94,9 +94,9 @@ class Rescue:
 
     def _rescue(self, job: Overdue) -> None:
         lease_id = secrets.token_hex(16)
-        if not maintain.take_over(job, lease_id, conf().lease_renew_seconds):
+        if not leases.take_over(job, lease_id, conf().lease_renew_seconds):
             return
-        claimed = claims.held(job.id, lease_id)
+        claimed = leases.held(job.id, lease_id)
         if claimed is None:
             return
         task = self._app.tasks.get(job.task)

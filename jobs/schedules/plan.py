@@ -18,14 +18,16 @@ from django.db.models import Model
 from django.utils.text import Truncator
 from django_celery_beat.models import PeriodicTask
 
-from jobs.enqueue.enqueuer import json_text
+from jobs.enqueue.carried import json_text
 from jobs.errors import EncryptionError, EnqueueError, InvalidArguments, InvalidOption, UnknownTask
 from jobs.schedules.times import Cron, Every, Once, Sun, Timing
 from jobs.schedules.zones import UnknownZone
 from jobs.tasks.encryption import arguments_of, has_keys
-from jobs.tasks.options import Options, expiry, placed
+from jobs.tasks.options import Options
 from jobs.tasks.registry import registered
+from jobs.tasks.routes import placed
 from jobs.tasks.task import JobTask
+from jobs.tasks.times import expiry
 
 #: What is compared and counted with must be what its column is for.
 _TYPES: dict[str, type[Any]] = {"DateTimeField": datetime, "IntegerField": int, "PositiveIntegerField": int}

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from jobs.core.breaker import Breaker
 from jobs.core.limits import MOST_JOBS, RULE as LIMIT_RULE, is_rate
+from jobs.core.priority import PRIORITIES
 from jobs.core.public_rate import RULE as RATE_RULE, is_public_rate
 from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import MOST_TIMES, TOO_LONG
@@ -16,7 +17,7 @@ from jobs.core.versions import MOST as MOST_VERSIONS, is_version
 from jobs.errors import InvalidOption
 from jobs.tasks import aliases, breakers, encryption, limits
 from jobs.tasks.keys import RULE as KEY_RULE, Key, check_key, is_key
-from jobs.tasks.options import PRIORITIES, UNIQUENESS
+from jobs.tasks.options import UNIQUENESS
 from jobs.tasks.task import JobTask
 from jobs.tasks.uniqueness import check_names
 from jobs.tasks.versions import check_chain

@@ -1,28 +1,21 @@
 """What a caller may say about one job besides its arguments, and what each of these can be."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery, Task
-from django.utils import timezone
-from django.utils.timezone import is_naive
 from uuid_utils.compat import uuid7
 
 from jobs.core.delivery import LONGEST_NAME, can_be_carried, is_header_name
-from jobs.core.moments import EARLIEST, LATEST, is_possible
 from jobs.core.properties import PROPERTIES, why_not
-from jobs.core.queue_names import RULE, is_queue_name
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidOption
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
-
-PRIORITIES = range(10)
 
 #: The longest correlation id, and name to show instead of a task's own.
 NAME_LENGTH = 64
@@ -102,7 +95,7 @@ def options_of(task: "JobTask", options: Mapping[str, Any], task_id: str | None,
     _check_names(task, options)
     return Options(
         task_id=task_id,
-        queue=_queue_name(options.get("queue")),
+        queue=queue_name(options.get("queue")),
         priority=options.get("priority"),
         countdown=options.get("countdown"),
         eta=options.get("eta"),
@@ -121,9 +114,9 @@ def _check_names(task: "JobTask", options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name in _OF_JOBS or name in _OF_SENDING or name in stamps or value is None:
             continue
-        if name == "serializer" and value == "json":
-            continue
         if name == "serializer":
+            if value == "json":
+                continue
             raise InvalidOption(f"{task.name}: serializer={value!r} is not valid: a job's arguments are JSON.")
         if name in _REFUSED:
             raise InvalidOption(f"{task.name}: {name}={value!r:.100} has no meaning: {_REFUSED[name]}.")
@@ -132,7 +125,8 @@ def _check_names(task: "JobTask", options: Mapping[str, Any]) -> None:
         )
 
 
-def _queue_name(queue: Any) -> str | None:
+def queue_name(queue: Any) -> str | None:
+    """Return the name of a queue, given as such or as a queue of Kombu's."""
     name: str | None = getattr(queue, "name", queue)
     return name
 
@@ -147,69 +141,6 @@ def job_id_of(task: "JobTask", given: str | None) -> uuid.UUID:
         raise InvalidOption(f"{task.name}: task_id={given!r} is not valid: a job's id must be a UUID.") from None
 
 
-def placed(task: "JobTask", options: Options, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the queue and the priority of a job: the caller's, else the task's own, else what CELERY_TASK_ROUTES says.
-
-    Raises:
-        InvalidOption: nobody knows the queue, or the priority is out of range.
-    """
-    route = route_of(task, args, kwargs)
-    queue, priority = options.queue, options.priority
-    if queue is None and not task.names("queue"):
-        queue = route.get("queue")
-    if priority is None and not task.names("priority"):
-        priority = route.get("priority")
-    return _queue_of(task, queue), _priority_of(task, priority)
-
-
-def is_routed(task: "JobTask") -> bool:
-    """Return whether CELERY_TASK_ROUTES may send one call of the task elsewhere than another."""
-    return bool(task.app.amqp.router.routes)
-
-
-def route_of(task: "JobTask | type[JobTask]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what CELERY_TASK_ROUTES says of a call: `queue`, `priority`, or neither.
-
-    https://docs.celeryq.dev/en/stable/userguide/routing.html#automatic-routing
-
-    Raises:
-        InvalidOption: it says something else, which has no meaning for a job.
-    """
-    router = task.app.amqp.router
-    if not router.routes:
-        return {}
-    found = router.lookup_route(task.name, args, kwargs, {}, task) or {}
-    route: dict[str, Any] = {"queue": found} if isinstance(found, str) else dict(found)
-    if others := route.keys() - {"queue", "priority"}:
-        raise InvalidOption(
-            f"{task.name}: CELERY_TASK_ROUTES gives it {', '.join(sorted(others))}, which has no meaning for a job: a"
-            " route may give queue and priority."
-        )
-    return {**route, "queue": _queue_name(route.get("queue"))}
-
-
-def _queue_of(task: "JobTask", given: str | None) -> str:
-    queue = given or task.queue
-    app: Celery = task.app
-    if not is_queue_name(str(queue)):
-        raise InvalidOption(f"{task.name}: queue={queue!r} is not valid: it must be {RULE}.")
-    if queue not in app.amqp.queues:
-        known = ", ".join(sorted(app.amqp.queues)) or "none"
-        raise InvalidOption(
-            f"{task.name}: queue={queue!r} is not known: it must be one that a @job names. Known queues: {known}."
-        )
-    return queue
-
-
-def _priority_of(task: "JobTask", given: int | None) -> int:
-    priority = task.priority if given is None else given
-    if type(priority) is not int or priority not in PRIORITIES:
-        raise InvalidOption(
-            f"{task.name}: priority={priority!r} is not valid: it must be a whole number from 0 (last) to 9 (first)."
-        )
-    return priority
-
-
 def retries_of(task: "JobTask", given: Any) -> int | None:
     """Return how often a job is tried again at most, None for no limit. Raises InvalidOption for what is no number."""
     most: int | None = task.max_retries if given is ... else given
@@ -219,72 +150,6 @@ def retries_of(task: "JobTask", given: Any) -> int | None:
             " limit."
         )
     return most
-
-
-def due(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
-    """Return in how many seconds, or when, a job may run; neither where at once. Raises InvalidOption for no time."""
-    countdown, eta = options.countdown, options.eta
-    if countdown is not None and eta is not None:
-        raise InvalidOption(f"{task.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give one.")
-    if eta is not None:
-        return None, moment(task, "eta", eta)
-    if countdown is None:
-        return None, None
-    wait = seconds(task, "countdown", countdown)
-    return (wait or None), None
-
-
-def expiry(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
-    """Return after how many seconds, or when, a job has expired. Raises InvalidOption for what is no time."""
-    return _in_or_at(task, "expires", options.expires if options.expires is not None else task.expires)
-
-
-def deadline(task: "JobTask", options: Options) -> tuple[float | None, datetime | None]:
-    """Return in how many seconds, or when, a job's last attempt must have ended.
-
-    Raises:
-        InvalidOption: it is no time, or no attempt could begin before it.
-    """
-    given = options.deadline if options.deadline is not None else task.deadline
-    seconds_from_now, at = _in_or_at(task, "deadline", given)
-    now = timezone.now()
-    delay, run_at = due(task, options)
-    ends_at = at if seconds_from_now is None else now + timedelta(seconds=seconds_from_now)
-    if ends_at is not None and (run_at or now + timedelta(seconds=delay or 0)) >= ends_at:
-        raise InvalidOption(
-            f"{task.name}: deadline={given!r} is not valid: it passes before the job may begin; give a later one."
-        )
-    return seconds_from_now, at
-
-
-def _in_or_at(task: "JobTask", name: str, value: object) -> tuple[float | None, datetime | None]:
-    if value is None:
-        return None, None
-    if isinstance(value, datetime):
-        return None, moment(task, name, value)
-    return seconds(task, name, value), None
-
-
-def seconds(task: Task, name: str, value: object) -> float:
-    """Return a number of seconds given as option `name`. Raises InvalidOption where it is none."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < TOO_LONG:
-        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be seconds, zero or more.")
-    return float(value)
-
-
-def moment(task: Task, name: str, value: object) -> datetime:
-    """Return an aware time given as option `name`. Raises InvalidOption where it is none."""
-    if not isinstance(value, datetime):
-        raise InvalidOption(f"{task.name}: {name}={value!r} is not valid: it must be a datetime.")
-    # As in Celery, a naive time is in the application's time zone.
-    aware = value.replace(tzinfo=task.app.timezone) if is_naive(value) else value
-    if not is_possible(aware):
-        raise InvalidOption(
-            f"{task.name}: {name}={value!r} is not valid: it must lie between {EARLIEST.year} and {LATEST.year}."
-        )
-    return aware
 
 
 def check_carried(task: "JobTask", options: Options) -> None:

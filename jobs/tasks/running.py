@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from celery import Task
 from celery.exceptions import MaxRetriesExceededError, Retry
 from django.utils import timezone
 
 from jobs.errors import InvalidOption, Permanent
-from jobs.tasks.options import moment, seconds
+from jobs.tasks.declared import DeclaredTask
 from jobs.tasks.replacing import Replaced, replacement_of
+from jobs.tasks.times import moment, seconds
 
 
 class RetryCall(Retry):
@@ -22,12 +22,10 @@ class RetryCall(Retry):
         self.max_retries = max_retries
 
 
-class RunningTask(Task):
+class RunningTask(DeclaredTask):
     """A task as its body knows it: `self`, where it is bound."""
 
     abstract = True
-    #: How many jobs one call takes; 0 where each call takes one.
-    batch: int
 
     def retry(
         self,

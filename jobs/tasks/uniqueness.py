@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
 from kombu.utils.json import dumps
 
 from jobs.core.digests import digests
@@ -71,6 +72,15 @@ def _named(rule: str | bool | tuple[str, ...], owner: str) -> list[str]:
     except ValueError as exc:
         raise InvalidOption(f"{owner}: unique={rule!r} is no template: {exc}.") from None
     return [field.replace("[", ".").split(".")[0] for field in fields]
+
+
+def in_time(rule: UniqueRule, delay: float | None, run_at: datetime | None) -> tuple[float | None, datetime | None]:
+    """Return when a job is due, and not later than its rule lets further calls put it off."""
+    longest = rule.max_delay
+    if longest is None:
+        return delay, run_at
+    latest = timezone.now() + timedelta(seconds=longest)
+    return (None if delay is None else min(delay, longest)), (None if run_at is None else min(run_at, latest))
 
 
 def unique_keys(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], given: Given) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from jobs.core.outcome import Dead, Outcome
 from jobs.deadletters import codec
 from jobs.deadletters.archiver import store
 from jobs.flow import claim as flow
-from jobs.ledger import claims
+from jobs.ledger import leases
+from jobs.ledger.adopt import adopt
 from jobs.ledger.batches import claim_waiting
 from jobs.ledger.claims import Claimed, claim_many
-from jobs.ledger.enqueue import NewJob, adopt
+from jobs.ledger.enqueue import NewJob
 from jobs.models import Job
 from jobs.worker.deliveries import new_lease
 from jobs.worker.endings import tell_of_lost
@@ -118,7 +119,7 @@ class LocalWorker:
     def park(self, end: End) -> None:
         """Keep the dead letter of a job that gives up: where workers send it to the broker, it goes into the table."""
         job = end.job.job
-        if isinstance(end.outcome, Dead) and end.failure and claims.held(job.id, job.lease_id):
+        if isinstance(end.outcome, Dead) and end.failure and leases.held(job.id, job.lease_id):
             letter = codec.from_job(job, job.attempt, end.outcome.reason, end.failure, timezone.now())
             store([letter.message], job.queue)
 

@@ -23,10 +23,11 @@ from jobs.core.job_ids import ledger_id
 from jobs.core.priority import HIGHEST, on_the_wire
 from jobs.core.properties import carried, why_not
 from jobs.core.versions import OPTION as VERSION, version_in
-from jobs.enqueue.enqueuer import json_text
+from jobs.enqueue.carried import json_text
 from jobs.enqueue.message import CONTENT_ENCODING, ENGINE_HEADERS, LEDGER_HEADER
 from jobs.errors import EnqueueError, InvalidArguments
-from jobs.ledger.enqueue import NewJob, adopt, has_come
+from jobs.ledger.adopt import adopt
+from jobs.ledger.enqueue import NewJob, has_come
 from jobs.tasks.encryption import argument_texts, arguments_of, is_encrypted, with_encrypted_signatures
 from jobs.tasks.keys import limit_key, tenant
 from jobs.tasks.options import NAME_LENGTH

@@ -12,7 +12,8 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from jobs.core.delivery import Malformed, NoCall, read_body, read_headers
 from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Reason
-from jobs.enqueue.message import LEDGER_HEADER, is_chunk, is_from_ledger, read_chunk
+from jobs.enqueue.message import LEDGER_HEADER
+from jobs.enqueue.reading import is_chunk, is_from_ledger, read_chunk
 from jobs.errors import InvalidArguments
 from jobs.ledger.enqueue import NewJob
 from jobs.worker.deliveries import Foreign, wanted

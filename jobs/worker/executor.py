@@ -22,7 +22,7 @@ from jobs.core import outcome as outcomes
 from jobs.core.outcome import Outcome
 from jobs.core.places import is_awaited
 from jobs.core.versions import version_of
-from jobs.enqueue.enqueuer import enqueuing_for
+from jobs.enqueue.parents import enqueuing_for
 from jobs.errors import EncryptionError, InvalidArguments
 from jobs.ledger.attempts import Failure
 from jobs.ledger.claims import Claimed

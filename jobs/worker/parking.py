@@ -11,7 +11,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from jobs.core.job_ids import ledger_id
 from jobs.core.outcome import Reason
 from jobs.deadletters import codec, publisher
-from jobs.enqueue.message import is_from_ledger
+from jobs.enqueue.reading import is_from_ledger
 from jobs.ledger.attempts import Failure
 from jobs.worker.connecting import ConnectedConsumer
 from jobs.worker.pending_writes import ParkedJob, UnknownHere, Unparked, pending_writes

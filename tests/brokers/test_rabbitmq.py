@@ -20,8 +20,9 @@ from jobs.brokers import lanes
 from jobs.core.states import State
 from jobs.deadletters.codec import DeadLetterMessage
 from jobs.deadletters.publisher import post_many
-from jobs.enqueue.message import RawMessage, is_chunk, read_chunk
+from jobs.enqueue.message import RawMessage
 from jobs.enqueue.publishers import PublishesJobs, publisher_for
+from jobs.enqueue.reading import is_chunk, read_chunk
 from jobs.models import DeadLetter, Job
 from jobs.reports import workers as reports
 from tests.brokers.conftest import IMPATIENT

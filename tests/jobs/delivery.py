@@ -10,7 +10,7 @@ from jobs.core.delivery import read_body, read_headers
 from jobs.core.outcome import Dead
 from jobs.deadletters import codec, publisher
 from jobs.enqueue.message import LEDGER_HEADER, Outgoing, outgoing
-from jobs.ledger import claims
+from jobs.ledger import leases
 from jobs.ledger.enqueue import has_come
 from jobs.ledger.maintain import Dispatchable
 from jobs.models import Job
@@ -45,7 +45,7 @@ class InThisProcess(LocalWorker):
     def park(self, end: End) -> None:
         """Send the letter of a job that gives up. Raises BrokerGone."""
         job = end.job.job
-        if isinstance(end.outcome, Dead) and end.failure and claims.held(job.id, job.lease_id):
+        if isinstance(end.outcome, Dead) and end.failure and leases.held(job.id, job.lease_id):
             publisher.post(codec.from_job(job, job.attempt, end.outcome.reason, end.failure, timezone.now()))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F
 
 from jobs.core.states import State
-from jobs.ledger import enqueue, maintain
+from jobs.ledger import enqueue_once, maintain
 from jobs.ledger.attempts import Failure
 from jobs.ledger.dialect import dialect
 from jobs.ledger.enqueue import NewJob
@@ -51,7 +51,7 @@ def waiting(**changes: Any) -> Job:
 def written(**changes: Any) -> Job:
     """Write a job and return its row."""
     job = new_job(**changes)
-    enqueue.insert(job)
+    enqueue_once.write(job)
     return Job.objects.get(pk=job.id)
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.core.states import TRANSITIONS, State
-from jobs.ledger import attempts, claims
+from jobs.ledger import attempts, claims, leases
 from jobs.ledger.attempts import Failure
 from jobs.ledger.sql import RowLocked
 from jobs.models import Job
@@ -101,12 +101,12 @@ def test_a_claim_knows_whether_the_job_has_expired() -> None:
 @pytest.mark.django_db
 def test_what_is_held_is_known_by_its_lease_alone() -> None:
     job = claimed()
-    found = claims.held(job.id, LEASE)
+    found = leases.held(job.id, LEASE)
     assert found is not None
     assert (found.id, found.attempt, found.max_retries) == (job.id, 1, 5)
-    assert claims.held(job.id, OTHER_LEASE) is None
+    assert leases.held(job.id, OTHER_LEASE) is None
     verbs.succeed(job.id, LEASE)
-    assert claims.held(job.id, LEASE) is None
+    assert leases.held(job.id, LEASE) is None
 
 
 @pytest.mark.django_db

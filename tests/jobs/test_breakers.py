@@ -20,8 +20,9 @@ from jobs.errors import InvalidOption
 from jobs.flow import breakers as flow
 from jobs.flow.claim import Worker, claim_from_lines
 from jobs.flow.declared import declare
-from jobs.ledger import breakers, hold, maintain
-from jobs.ledger.enqueue import adopt, insert_many
+from jobs.ledger import breakers, hold, leases
+from jobs.ledger.adopt import adopt
+from jobs.ledger.enqueue import insert_many
 from jobs.ledger.work import find_work
 from jobs.models import BreakerChange, CircuitBreaker, FlowRule, Job
 from jobs.operations.actions import pause_queue, resume_queue
@@ -212,8 +213,8 @@ def test_a_probe_whose_worker_is_gone_is_followed_by_another(worker: InThisProce
     InThisProcess().deliver(waits.id)
     assert standing(waits) == WAITS
     Job.objects.filter(pk=lost.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    [overdue] = maintain.overdue(10)
-    assert maintain.take_over(overdue, "f" * 32, 10)
+    [overdue] = leases.overdue(10)
+    assert leases.take_over(overdue, "f" * 32, 10)
     probe(InThisProcess())
     assert standing(waits)[0] == State.SUCCEEDED
     assert state(PATIENT) == BreakerState.CLOSED

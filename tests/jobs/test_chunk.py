@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from jobs.core.delivery import Malformed
-from jobs.enqueue.message import CHUNK, CHUNK_SIZE, LEDGER_HEADER, chunk_message, is_chunk, read_chunk
+from jobs.enqueue.message import CHUNK, CHUNK_SIZE, LEDGER_HEADER, chunk_message
+from jobs.enqueue.reading import is_chunk, read_chunk
 
 ONE, OTHER = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

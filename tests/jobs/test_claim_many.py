@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from jobs.core.held_by import HeldBy
 from jobs.core.states import TRANSITIONS, State
-from jobs.ledger import batches, claims, enqueue, hold, record
+from jobs.ledger import batches, claims, enqueue_once, hold, record
 from jobs.ledger.claims import Claimed, Claims
 from jobs.ledger.dialect import POSTGRESQL
 from jobs.models import Job
@@ -233,7 +233,7 @@ def test_of_workers_that_fill_batches_at_once_no_two_get_the_same_job() -> None:
 
 @pytest.mark.postgres_only
 def test_jobs_are_found_by_their_ids_and_not_by_reading_the_table() -> None:
-    enqueue.insert_many([new_job() for _ in range(1000)])
+    enqueue_once.write_many([new_job() for _ in range(1000)])
     pair, change = f'{{"{MISSING.hex}": "{LEASE}"}}', f'[{{"job": "{MISSING.hex}", "lease": "{LEASE}"}}]'
     statements: dict[str, list[str | int]] = {
         claims._claim(POSTGRESQL): [pair, 60, "w"],

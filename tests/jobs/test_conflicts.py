@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from jobs.errors import EnqueueError
-from jobs.ledger import enqueue
+from jobs.ledger import enqueue_once
 from jobs.ledger.enqueue import NewJob
 from jobs.models import Job
 from tests.jobs.races import at_once
@@ -21,7 +21,7 @@ def test_one_that_came_after_the_transaction_began_is_an_error_and_no_endless_lo
     second = new_job(id=first.id if given_id else uuid.uuid4(), unique_key=None if given_id else "key", given_id=True)
     with pytest.raises(OperationalError, match="could not serialize access"):
         overtaken(first, second)
-    assert enqueue.insert(second) == first.id
+    assert enqueue_once.write(second).id == first.id
 
 
 @transaction.atomic
@@ -32,10 +32,10 @@ def overtaken(first: NewJob, second: NewJob) -> None:
     assert not Job.objects.exists()
 
     def elsewhere(_: int) -> None:
-        enqueue.insert(first)
+        enqueue_once.write(first)
 
     at_once(elsewhere, 1)
-    enqueue.insert(second)
+    enqueue_once.write(second)
 
 
 def test_a_row_that_the_database_keeps_out_is_an_error_and_no_endless_loop() -> None:
@@ -44,7 +44,7 @@ def test_a_row_that_the_database_keeps_out_is_an_error_and_no_endless_loop() -> 
         cursor.execute("CREATE TRIGGER no BEFORE INSERT ON jobs_job FOR EACH ROW EXECUTE FUNCTION keep_out()")
     try:
         with pytest.raises(EnqueueError, match=r"could not be written in 10 tries"):
-            enqueue.insert(new_job(unique_key="key"))
+            enqueue_once.write(new_job(unique_key="key"))
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION keep_out CASCADE")

@@ -13,7 +13,7 @@ from jobs import InvalidOption, Permanent, Snooze, job
 from jobs.core.outcome import Dead, Reason, RetryIn, Snoozed, Tries, after_error, after_loss
 from jobs.core.retry import RetryPolicy
 from jobs.core.states import State
-from jobs.ledger import attempts, claims, enqueue, operate
+from jobs.ledger import attempts, claims, enqueue_once, leases, operate
 from jobs.models import Job
 from jobs.tasks.running import RetryCall
 from tests.jobs import verbs
@@ -120,7 +120,7 @@ def test_a_claim_says_how_much_time_is_left() -> None:
     found = claims.claim_many({row.pk: "1" * 32, other.pk: "2" * 32}, lease_seconds=60, worker="w").claimed
     assert 30 < found[0].seconds_left < 60.01
     assert found[1].seconds_left == float("inf")
-    held = claims.held(row.pk, "1" * 32)
+    held = leases.held(row.pk, "1" * 32)
     assert held is not None
     assert held.seconds_left is not None
     assert 30 < held.seconds_left < 60.01
@@ -166,7 +166,7 @@ def test_a_job_that_an_operator_puts_back_has_no_deadline_any_more() -> None:
 
 @pytest.mark.django_db
 def test_a_success_that_comes_after_its_deadline_was_recorded_does_not_count() -> None:
-    row = Job.objects.get(pk=enqueue.insert(new_job()))
+    row = Job.objects.get(pk=enqueue_once.write(new_job()).id)
     claim_as(row, LEASE)
     assert verbs.retry(row.pk, LEASE, 60, attempts.Failure(attempts.TOO_LATE, "late"))
     assert not attempts.succeed_late(row.pk, 1, "worker@test")

@@ -16,7 +16,7 @@ from jobs.core.outcome import Succeeded
 from jobs.core.states import State
 from jobs.flow.breakers import Breakers, look_after
 from jobs.flow.claim import Worker
-from jobs.ledger import attempts, claims, enqueue, operate, record, renames
+from jobs.ledger import attempts, claims, enqueue_once, operate, record, renames
 from jobs.ledger.claims import Claimed
 from jobs.models import CircuitBreaker, FlowRule, Job, Queue, Turn
 from jobs.operations import breakers as breaker_operations, flow as operations
@@ -102,7 +102,7 @@ class Flow(RuleBasedStateMachine):
         row = new_job(
             task=waits.task, tenant=waits.tenant, breaker=breaker, priority=waits.priority, queue=QUEUE, id=uuid7()
         )
-        enqueue.insert(row)
+        enqueue_once.write(row)
         self.jobs[row.id] = waits
 
     @precondition(lambda self: self.jobs)

@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 from jobs.core.held_by import HeldBy
 from jobs.core.outcome import Released
 from jobs.core.states import FINAL, INITIAL, TRANSITIONS, WAITING, State
-from jobs.ledger import attempts, claims, enqueue, hold, maintain, operate
+from jobs.ledger import attempts, enqueue_once, hold, leases, maintain, operate
+from jobs.ledger.adopt import adopt
 from jobs.ledger.dialect import dialect
 from jobs.ledger.maintain import Dispatchable
 from jobs.ledger.put_back import put_back
@@ -105,7 +106,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=jobs, delay=st.none() | delays, sent=st.booleans())
     def enqueue(self, delay: float | None, sent: bool) -> Any:
         job = new_job(delay=delay)
-        enqueue.insert(job)
+        enqueue_once.write(job)
         if sent and job.state == State.QUEUED:
             self.sends([job.id])
         return job.id
@@ -131,9 +132,9 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=jobs, delay=st.none() | delays)
     def adopt(self, delay: float | None) -> Any:
         job = new_job(delay=delay)
-        assert enqueue.adopt(job)
+        assert adopt(job)
         self.seen = snapshot()
-        assert not enqueue.adopt(job)
+        assert not adopt(job)
         self.nothing_changed()
         self.messages[job.id] += job.state == State.QUEUED
         return job.id
@@ -150,7 +151,7 @@ class Ledger(RuleBasedStateMachine):
             self.nothing_changed()
         else:
             assert claimed.attempt == before["attempt"] + 1
-            assert claims.held(job, lease) == claimed
+            assert leases.held(job, lease) == claimed
         return job, lease
 
     @rule(lease=leases, end=ends)
@@ -195,7 +196,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(lease=leases, seconds=lease_seconds)
     def renew(self, lease: tuple[Any, str], seconds: float) -> None:
         job, lease_id = lease
-        maintain.renew([lease_id], seconds)
+        leases.renew([lease_id], seconds)
         if self.seen[job]["lease_id"] != lease_id:
             self.nothing_changed()
 
@@ -227,10 +228,10 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(end=ends)
     def rescue(self, end: End) -> None:
-        for lost in maintain.overdue(10):
+        for lost in leases.overdue(10):
             assert self.seen[lost.id]["lease_id"] == lost.lease_id
             lease = self.new_lease()
-            assert maintain.take_over(lost, lease, 3600)
+            assert leases.take_over(lost, lease, 3600)
             assert not end(lost.id, lost.lease_id)
             assert end(lost.id, lease)
 

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from jobs.core.outcome import Succeeded
 from jobs.core.states import FINAL, State
-from jobs.ledger import attempts, fetch, maintain, operate, prune
+from jobs.ledger import attempts, fetch, leases, maintain, operate, prune
 from jobs.ledger.attempts import Ended
 from jobs.ledger.prune import Past
 from jobs.ledger.put_back import put_back
@@ -88,7 +88,7 @@ def test_leases_are_renewed_but_the_one_of_a_held_row_which_is_named() -> None:
     held, free, lost = claimed("1" * 32), claimed("2" * 32), "3" * 32
     before = {job.pk: job.lease_expires_at for job in (held, free)}
     with holding(held):
-        renewal = maintain.renew(["1" * 32, "2" * 32, lost], 3600)
+        renewal = leases.renew(["1" * 32, "2" * 32, lost], 3600)
     for job in (held, free):
         job.refresh_from_db()
     assert held.lease_expires_at == before[held.pk]
@@ -101,7 +101,7 @@ def test_leases_are_renewed_but_the_one_of_a_held_row_which_is_named() -> None:
 def test_of_a_batch_under_one_lease_the_held_job_is_named() -> None:
     held, _ = claimed(LEASE), claimed(LEASE)
     with holding(held):
-        renewal = maintain.renew([LEASE], 3600)
+        renewal = leases.renew([LEASE], 3600)
     assert (renewal.locked, set(renewal.lost)) == ({LEASE: held.pk}, set())
 
 
@@ -130,7 +130,7 @@ MANY: dict[str, tuple[Callable[[], Job], Callable[[], int]]] = {
     "redispatch": (lambda: dispatched(60), lambda: fetch.redispatch(1, 10)[0]),
     "fetch_jobs": (written, lambda: len(fetch.fetch_jobs(connection, ["default"], 10))),
     "redispatch_queue": (lambda: dispatched(0), lambda: maintain.redispatch_queue("default")),
-    "overdue": (lambda: overdue(uuid.uuid4().hex), lambda: len(maintain.overdue(10))),
+    "overdue": (lambda: overdue(uuid.uuid4().hex), lambda: len(leases.overdue(10))),
     "prune_jobs": (old, lambda: prune.prune_jobs(Past(FINAL, 60), 10)),
 }
 
@@ -159,10 +159,10 @@ def test_a_job_stays_of_which_somebody_holds_what_goes_with_it(model: type[Model
 
 def test_a_held_job_is_not_rescued() -> None:
     job = overdue(LEASE)
-    [found] = maintain.overdue(10)
+    [found] = leases.overdue(10)
     with holding(job):
-        assert not maintain.take_over(found, OTHER_LEASE, 60)
-    assert maintain.take_over(found, OTHER_LEASE, 60)
+        assert not leases.take_over(found, OTHER_LEASE, 60)
+    assert leases.take_over(found, OTHER_LEASE, 60)
 
 
 def test_an_operator_changes_what_is_free_and_is_told_how_many() -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from jobs.core.held_by import HeldBy
 from jobs.flow.breakers import look_after
 from jobs.flow.turns import in_turn
-from jobs.ledger import attempts, batches, claims, fetch, maintain, operate
+from jobs.ledger import attempts, batches, fetch, leases, maintain, operate
 from jobs.ledger.work import find_work
 from jobs.models import Job, Queue
 from tests.jobs import verbs
@@ -60,7 +60,7 @@ QUEUED: dict[str, Callable[[uuid.UUID], object]] = {
 }
 RUNNING: dict[str, Callable[[uuid.UUID], object]] = {
     "succeed": lambda job_id: verbs.succeed(job_id, LEASE),
-    "held": lambda job_id: claims.held(job_id, LEASE),
+    "held": lambda job_id: leases.held(job_id, LEASE),
     "retry": lambda job_id: verbs.retry(job_id, LEASE, 1, ERROR),
     "snooze": lambda job_id: verbs.snooze(job_id, LEASE, 1, "later"),
     "ask_to_cancel": lambda job_id: operate.ask_to_cancel([job_id]),

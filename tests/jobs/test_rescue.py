@@ -11,7 +11,7 @@ from django.db import DatabaseError, OperationalError, connection
 
 from jobs.conf import conf
 from jobs.core.states import State
-from jobs.ledger import maintain
+from jobs.ledger import leases
 from jobs.maintenance.renew import Leases
 from jobs.maintenance.rescue import Rescue
 from jobs.models import Job
@@ -132,8 +132,8 @@ def test_a_worker_without_jobs_notices_that_the_database_was_away(
 @pytest.mark.django_db
 def test_a_lease_renewed_at_the_last_moment_is_not_taken(rescue: Rescue) -> None:
     job = lost()
-    (overdue,) = maintain.overdue(10)
-    maintain.renew([LEASE], 60)
+    (overdue,) = leases.overdue(10)
+    leases.renew([LEASE], 60)
     rescue._rescue(overdue)
     job.refresh_from_db()
     assert (job.state, job.lease_id, job.attempts.count()) == (State.RUNNING, LEASE, 0)

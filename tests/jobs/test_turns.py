@@ -15,7 +15,7 @@ from jobs.core.states import State
 from jobs.core.turns import Turns
 from jobs.flow import claim as flow
 from jobs.flow.turns import in_turn
-from jobs.ledger import claims, enqueue, rules, turns
+from jobs.ledger import claims, enqueue_once, rules, turns
 from jobs.ledger.claims import Claimed
 from jobs.models import FlowRule, Job, Turn
 from jobs.operations import flow as operations
@@ -142,7 +142,7 @@ def test_each_of_many_tenants_gets_its_turn_over_many_claims() -> None:
 @pytest.mark.django_db
 def test_a_tenant_has_its_turn_however_many_others_always_wait() -> None:
     names = [f"{number:04}" for number in range(turns.MOST + 100)]
-    enqueue.insert_many([new_job(task=TASK, tenant=name, id=uuid7()) for name in names])
+    enqueue_once.write_many([new_job(task=TASK, tenant=name, id=uuid7()) for name in names])
     had: set[str | None] = set()
     # None of them is claimed: all wait all the time.
     for _ in range(60):

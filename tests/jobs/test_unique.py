@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from jobs.core.states import State
-from jobs.ledger import claims, enqueue, maintain
+from jobs.ledger import claims, enqueue_once, maintain
 from jobs.ledger.sql import RowLocked
 from jobs.models import Job
 from jobs.worker.pending_writes import Losses, Unsent
@@ -38,7 +38,7 @@ def claimed_elsewhere(row: Job) -> list[object]:
 def test_the_job_that_a_transaction_relies_on_begins_after_its_commit() -> None:
     row = written(unique_key="key")
     with transaction.atomic():
-        assert enqueue.insert(new_job(unique_key="key")) == row.pk
+        assert enqueue_once.write(new_job(unique_key="key")).id == row.pk
         [locked] = claimed_elsewhere(row)
         assert isinstance(locked, RowLocked)
     [claimed] = claimed_elsewhere(row)
@@ -49,7 +49,7 @@ def test_the_job_that_a_transaction_relies_on_begins_after_its_commit() -> None:
 def test_a_scheduled_job_that_is_relied_on_does_not_come_due_before_the_commit() -> None:
     row = written(unique_key="key", delay=0.001)
     with transaction.atomic():
-        assert enqueue.insert(new_job(unique_key="key")) == row.pk
+        assert enqueue_once.write(new_job(unique_key="key")).id == row.pk
         found: list[int] = []
         at_once(lambda _: found.append(len(maintain.take_due(10))), 1)
         assert found == [0]
@@ -63,7 +63,7 @@ def test_many_transactions_rely_on_one_job_and_none_waits_for_another() -> None:
 
     def rely(_: int) -> None:
         with never_waiting(), transaction.atomic():
-            assert enqueue.insert(new_job(unique_key="key")) == row.pk
+            assert enqueue_once.write(new_job(unique_key="key")).id == row.pk
             barrier.wait(20)
 
     at_once(rely, 4)
@@ -72,13 +72,13 @@ def test_many_transactions_rely_on_one_job_and_none_waits_for_another() -> None:
 @pytest.mark.postgres_only
 def test_who_meets_a_job_that_is_not_committed_writes_one_of_his_own() -> None:
     with transaction.atomic():
-        first = enqueue.insert(new_job(unique_key="key"))
+        first = enqueue_once.write(new_job(unique_key="key")).id
         second: list[object] = []
-        at_once(lambda _: second.append(enqueue.insert(new_job(unique_key="key"))), 1)
+        at_once(lambda _: second.append(enqueue_once.write(new_job(unique_key="key")).id), 1)
     assert second != [first]
     assert Job.objects.count() == 2
     # From then on there is one to rely on.
-    assert enqueue.insert(new_job(unique_key="key")) == first
+    assert enqueue_once.write(new_job(unique_key="key")).id == first
 
 
 @pytest.mark.postgres_only
@@ -89,12 +89,12 @@ def test_two_transactions_with_two_keys_in_two_orders_both_commit(together: bool
     def write(number: int) -> None:
         keys = ["a", "b"] if number else ["b", "a"]
         with transaction.atomic():
-            enqueue.insert(new_job(unique_key=keys[0]))
+            enqueue_once.write(new_job(unique_key=keys[0]))
             barrier.wait(20)
             if together:
-                enqueue.insert_many([new_job(unique_key=keys[1]), new_job(unique_key=f"c{number}")])
+                enqueue_once.write_many([new_job(unique_key=keys[1]), new_job(unique_key=f"c{number}")])
             else:
-                enqueue.insert(new_job(unique_key=keys[1]))
+                enqueue_once.write(new_job(unique_key=keys[1]))
 
     at_once(write, 2)
     assert set(Job.objects.exclude(unique_key=None).values_list("unique_key", flat=True)) >= {"a", "b"}
@@ -111,14 +111,14 @@ def test_the_callers_own_patience_is_as_it_was() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '7s'")
         for key in ("a", "a", "b"):
-            enqueue.insert(new_job(unique_key=key))
+            enqueue_once.write(new_job(unique_key=key))
             assert patience() == "7s"
         with elsewhere() as other:
             other.execute(
                 "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, unique_key)"
                 " VALUES (gen_random_uuid(), 't', 'q', 'queued', '[]', '{}', 'c')"
             )
-            enqueue.insert(new_job(unique_key="c"))
+            enqueue_once.write(new_job(unique_key="c"))
             assert patience() == "7s"
     assert patience() == "0"
 
@@ -139,18 +139,18 @@ def test_who_finds_the_job_locked_by_others_writes_one_of_his_own(lock: str, giv
         other.execute(lock, [row.pk])
         one = new_job(unique_key="key", given_id=given_id)
         with transaction.atomic():
-            assert enqueue.insert(one) == one.id
+            assert enqueue_once.write(one).id == one.id
         many = [new_job(unique_key=key) for key in ("key", "free", "key")]
-        ids = enqueue.insert_many(many)
+        ids = enqueue_once.write_many(many)
     assert ids[0] == ids[2] != ids[1]
     assert len({row.pk, one.id, *ids}) == Job.objects.count() == 4
-    assert enqueue.insert(new_job(unique_key="key")) == row.pk
+    assert enqueue_once.write(new_job(unique_key="key")).id == row.pk
 
 
 def test_a_rolled_back_transaction_leaves_the_job_as_it_was() -> None:
     row = written(unique_key="key")
     with transaction.atomic():
-        enqueue.insert(new_job(unique_key="key"))
+        enqueue_once.write(new_job(unique_key="key"))
         transaction.set_rollback(True)
     claim_as(row, LEASE)
     assert Job.objects.count() == 1
@@ -176,7 +176,7 @@ def test_a_delivery_that_finds_its_job_relied_on_has_it_sent_again() -> None:
 
 
 def keyed(*keys: str | None) -> Sequence[object]:
-    return enqueue.insert_many([new_job(unique_key=key) for key in keys])
+    return enqueue_once.write_many([new_job(unique_key=key) for key in keys])
 
 
 def test_of_many_with_keys_each_key_is_written_once_and_what_waits_is_found() -> None:
@@ -203,8 +203,8 @@ def test_one_of_many_is_written_as_one_alone_would_be(key: str | None) -> None:
     }
     alone = new_job(unique_key=key and "alone", **options)
     one = new_job(unique_key=key, **options)
-    enqueue.insert(alone)
-    enqueue.insert_many([one])
+    enqueue_once.write(alone)
+    enqueue_once.write_many([one])
     differing = {"id", "created_at", "changed_at", "run_at", "expires_at", "unique_key"}
     rows = [Job.objects.filter(pk=job.id).values().get() for job in (alone, one)]
     left, right = ({name: value for name, value in row.items() if name not in differing} for row in rows)
@@ -217,4 +217,4 @@ def test_one_of_many_is_written_as_one_alone_would_be(key: str | None) -> None:
 
 
 def test_no_job_at_all_is_written_without_a_word() -> None:
-    assert enqueue.insert_many([]) == []
+    assert enqueue_once.write_many([]) == []

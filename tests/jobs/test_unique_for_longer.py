@@ -25,7 +25,7 @@ from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind
 from jobs.core.states import State
 from jobs.core.unique_rule import UniqueRule
-from jobs.ledger import claims, enqueue, maintain, operate, prune
+from jobs.ledger import claims, enqueue_once, maintain, operate, prune
 from jobs.ledger.enqueue import Written
 from jobs.ledger.prune import Past
 from jobs.ledger.sql import RowLocked
@@ -47,7 +47,7 @@ DEBOUNCED = UniqueRule(by=True, replace=("kwargs", "run_at"), max_delay=60)
 
 
 def call(rule: UniqueRule = DONE, **changes: Any) -> Written:
-    return enqueue.write(new_job(unique_key="key", unique_rule=rule, **changes))
+    return enqueue_once.write(new_job(unique_key="key", unique_rule=rule, **changes))
 
 
 def window_is_over() -> None:
@@ -146,7 +146,7 @@ def test_a_job_that_waits_for_its_next_attempt_stands_for_no_further_call_after_
     assert verbs.retry(first.id, LEASE, 3600, ERROR)
     assert call(HOUR) == Written(first.id, is_new=False)
     window_is_over()
-    many = enqueue.insert_many([new_job(unique_key="key", unique_rule=HOUR)])
+    many = enqueue_once.write_many([new_job(unique_key="key", unique_rule=HOUR)])
     assert many != [first.id]
     assert call(HOUR) == Written(many[0], is_new=False)
 
@@ -168,7 +168,7 @@ def test_of_many_at_once_each_key_is_one_job_as_long_as_its_rule_says() -> None:
     claim_as(Job.objects.get(pk=first.id), LEASE)
     assert verbs.succeed(first.id, LEASE)
     many = [new_job(unique_key=key, unique_rule=rule) for key, rule in (("key", HOUR), ("a", DONE), ("a", DONE))]
-    ids = enqueue.insert_many(many)
+    ids = enqueue_once.write_many(many)
     assert ids == [first.id, many[1].id, many[1].id]
     row = Job.objects.get(pk=many[1].id)
     assert (row.unique_until, row.calls) == ("done", 2)
@@ -214,7 +214,7 @@ def test_of_a_job_that_has_begun_nothing_is_changed_and_the_call_is_a_new_job() 
 
 def test_of_many_calls_at_once_the_last_ones_arguments_hold() -> None:
     many = [new_job(unique_key="key", unique_rule=DEBOUNCED, delay=9, kwargs=f'{{"a": {n}}}') for n in range(3)]
-    assert enqueue.insert_many(many) == [many[0].id] * 3
+    assert enqueue_once.write_many(many) == [many[0].id] * 3
     row = Job.objects.get()
     assert (row.kwargs, row.calls) == ({"a": 2}, 3)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs.core.outcome import Released
 from jobs.core.states import FINAL, WAITING, State
-from jobs.ledger import maintain, operate
+from jobs.ledger import leases, maintain, operate
 from jobs.ledger.maintain import Dispatchable
 from jobs.ledger.put_back import put_back
 from jobs.models import Job
@@ -202,7 +202,7 @@ def test_leases_are_renewed_together_and_only_while_they_are_held() -> None:
     mine, lost, foreign = claimed("1" * 32), claimed("2" * 32), claimed(OTHER_LEASE)
     verbs.succeed(lost.id, "2" * 32)
     before = [content(lost), content(foreign)]
-    maintain.renew(["1" * 32, "2" * 32], 600)
+    leases.renew(["1" * 32, "2" * 32], 600)
     mine.refresh_from_db()
     assert mine.lease_expires_at is not None
     assert mine.lease_expires_at > timezone.now() + timedelta(seconds=500)
@@ -214,32 +214,32 @@ def test_only_a_running_job_whose_lease_ran_out_is_overdue() -> None:
     claimed()
     for state in State:
         in_state(state)
-    assert maintain.overdue(10) == [maintain.Overdue(gone.id, LEASE, gone.task, "gone@test")]
+    assert leases.overdue(10) == [leases.Overdue(gone.id, LEASE, gone.task, "gone@test")]
 
 
 def test_the_longest_overdue_comes_first() -> None:
     jobs = [claimed(lease_seconds=-age) for age in (1, 3, 2)]
-    assert [job.id for job in maintain.overdue(2)] == [jobs[1].id, jobs[2].id]
+    assert [job.id for job in leases.overdue(2)] == [jobs[1].id, jobs[2].id]
 
 
 def test_who_takes_over_a_lost_lease_holds_it_and_nobody_else_does() -> None:
     job = claimed(lease_seconds=-1)
-    (lost,) = maintain.overdue(10)
-    assert maintain.take_over(lost, OTHER_LEASE, 60)
+    (lost,) = leases.overdue(10)
+    assert leases.take_over(lost, OTHER_LEASE, 60)
     job.refresh_from_db()
     assert (job.lease_id, job.worker) == (OTHER_LEASE, "worker@test")
-    assert maintain.overdue(10) == []
-    assert not maintain.take_over(lost, "c" * 32, 60)
+    assert leases.overdue(10) == []
+    assert not leases.take_over(lost, "c" * 32, 60)
     assert not verbs.succeed(job.id, LEASE)
 
 
 def test_a_lease_renewed_or_ended_meanwhile_cannot_be_taken_over() -> None:
     renewed, done = claimed("1" * 32, lease_seconds=-1), claimed("2" * 32, lease_seconds=-1)
-    found = maintain.overdue(10)
-    maintain.renew(["1" * 32], 60)
+    found = leases.overdue(10)
+    leases.renew(["1" * 32], 60)
     verbs.succeed(done.id, "2" * 32)
     before = [content(renewed), content(done)]
-    assert [maintain.take_over(lost, OTHER_LEASE, 60) for lost in found] == [False, False]
+    assert [leases.take_over(lost, OTHER_LEASE, 60) for lost in found] == [False, False]
     assert [content(renewed), content(done)] == before
 
 

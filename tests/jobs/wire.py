@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jobs.enqueue.message import is_chunk
+from jobs.enqueue.reading import is_chunk
 from tests.servers import Valkey
 
 #: Kombu's mark between a queue's name and the step of a priority; step 0 has the plain name.

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.core.states import State
-from jobs.ledger import attempts, enqueue
+from jobs.ledger import attempts, enqueue_once
 from jobs.models import DeadLetter, Job, OperatorAction, Queue, Worker
 from jobs.reports.queues import UNFINISHED, QueueReport
 from jobs.templatetags.words import drains
@@ -74,7 +74,7 @@ def test_a_unique_job_tells_for_how_many_calls_it_stands(viewer: Client) -> None
     job = written(unique_key="order:1")
     assert "Stands for" not in text(viewer, f"/jobs/{job.pk}/")
     for _ in range(2):
-        enqueue.insert(new_job(unique_key="order:1"))
+        enqueue_once.write(new_job(unique_key="order:1"))
     assert "<dt>Stands for</dt><dd>3 calls</dd>" in text(viewer, f"/jobs/{job.pk}/")
 
 

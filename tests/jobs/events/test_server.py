@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs.ledger import enqueue
+from jobs.ledger import enqueue_once
 from jobs.operations import tokens
 from tests.conftest import REPORTS
 from tests.databases import Database
@@ -97,7 +97,7 @@ def test_who_does_not_read_is_dropped_and_holds_up_nobody(play: Play, web: Web) 
         count, jobs = 0, []
         while "did not take what it was sent" not in web.log.read_text():
             jobs = [new_job(kwargs='{"text": "' + "x" * 2000 + '"}') for _ in range(500)]
-            await write(enqueue.insert_many, jobs)
+            await write(enqueue_once.write_many, jobs)
             await quick.told(jobs[-1].id, "queued")
             count += len(jobs)
             assert count < 20_000

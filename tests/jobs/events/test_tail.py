@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from jobs.events.tail import NEAR, Tail
-from jobs.ledger import attempts, enqueue
+from jobs.ledger import attempts, enqueue_once
 from jobs.models import Job
 from tests.jobs import verbs
 from tests.jobs.rows import LEASE, claimed, new_job, next_moment, written
@@ -52,7 +52,7 @@ def test_what_happened_between_two_reads_is_told_too() -> None:
 
 def test_many_come_in_pieces() -> None:
     tail = Tail()
-    enqueue.insert_many([new_job() for _ in range(1100)])
+    enqueue_once.write_many([new_job() for _ in range(1100)])
     pieces = list(tail.read())
     assert [len(piece) for piece in pieces] == [500, 500, 100]
     assert len({change.position.job_id for piece in pieces for change in piece}) == 1100
