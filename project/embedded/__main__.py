@@ -14,8 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from project import env, shared_environment
 from project.embedded import parts, ports
 from project.embedded.environment import DEMO_EMAIL, Development
-from project.embedded.manager import Interrupted, Manager, PartFailed
 from project.embedded.reload import Reloader
+from project.embedded.supervisor import Interrupted, PartFailed, Supervisor
 
 BASE = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
@@ -74,36 +74,36 @@ def _run(development: Development) -> int:
     began = time.monotonic()
     logs = development.var / "log"
     logs.mkdir(exist_ok=True)
-    manager = Manager(logs, sys.stdout)
+    supervisor = Supervisor(logs, sys.stdout)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: manager.interrupt())
+        signal.signal(number, lambda *_: supervisor.interrupt())
     servers = parts.servers(development)
     site = parts.site(development)
-    reloader = Reloader(manager, [part for part in site if part.reloads], base=BASE, var=development.var)
+    reloader = Reloader(supervisor, [part for part in site if part.reloads], base=BASE, var=development.var)
     # Before anything is loaded: what changes while it starts is not missed.
     reloader.start()
     try:
-        manager.say("Starting …")
-        manager.start(*servers)
-        manager.run_to_end(parts.migration())
-        manager.wait_until_ready(*servers, seconds=START_SECONDS)
-        manager.run_to_end(parts.demo())
-        manager.start(*site)
-        manager.wait_until_ready(*site, seconds=START_SECONDS)
-        manager.say(_welcome(development, time.monotonic() - began))
-        manager.watch(reloader.look)
+        supervisor.say("Starting …")
+        supervisor.start(*servers)
+        supervisor.run_to_end(parts.migration())
+        supervisor.wait_until_ready(*servers, seconds=START_SECONDS)
+        supervisor.run_to_end(parts.demo())
+        supervisor.start(*site)
+        supervisor.wait_until_ready(*site, seconds=START_SECONDS)
+        supervisor.say(_welcome(development, time.monotonic() - began))
+        supervisor.watch(reloader.look)
     except Interrupted:
-        manager.say("Stopping; running jobs may finish. Ctrl-C again stops at once.")
+        supervisor.say("Stopping; running jobs may finish. Ctrl-C again stops at once.")
         return 0
     except PartFailed as exc:
-        manager.say(f"Could not start: {exc}")
+        supervisor.say(f"Could not start: {exc}")
         return 1
     finally:
         reloader.stop()
         # The servers last: until then workers hand back what they hold.
-        manager.stop(site)
-        manager.stop_all()
-        manager.say("Stopped.")
+        supervisor.stop(site)
+        supervisor.stop_all()
+        supervisor.say("Stopped.")
 
 
 def _welcome(development: Development, seconds: float) -> str:

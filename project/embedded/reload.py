@@ -11,8 +11,8 @@ from pathlib import Path
 import watchfiles
 
 from project import broken_code
-from project.embedded.manager import Manager, Part, PartFailed
 from project.embedded.parts import migration
+from project.embedded.supervisor import Part, PartFailed, Supervisor
 
 #: Longer than it takes to load the project; code that waits for something while it is loaded takes for ever.
 CHECK_SECONDS = 60.0
@@ -77,8 +77,8 @@ class Reloader:
         var: where pages look for what is wrong with the code.
     """
 
-    def __init__(self, manager: Manager, parts: Sequence[Part], *, base: Path, var: Path) -> None:
-        self._manager = manager
+    def __init__(self, supervisor: Supervisor, parts: Sequence[Part], *, base: Path, var: Path) -> None:
+        self._supervisor = supervisor
         self._parts = parts
         self._base = base
         self._var = var
@@ -100,22 +100,22 @@ class Reloader:
         """Do what is to be done if something has changed."""
         changed = self._watcher.changes()
         if self._watcher.trouble:
-            self._manager.say(f"Changed code is not run by itself: {self._watcher.trouble}")
+            self._supervisor.say(f"Changed code is not run by itself: {self._watcher.trouble}")
             self._watcher.trouble = ""
         if not changed:
             return
         self._changed |= {str(path.relative_to(self._base)) for path in changed}
         check = Part("check", [sys.executable, "-m", "project.embedded.preflight"], quiet=True)
         try:
-            self._manager.run_to_end(check, seconds=CHECK_SECONDS)
+            self._supervisor.run_to_end(check, seconds=CHECK_SECONDS)
             if any("migrations" in Path(name).parts for name in self._changed):
                 # As at the start: the new code may need what they bring, and the old one works with it.
-                self._manager.run_to_end(replace(migration(), quiet=True))
+                self._supervisor.run_to_end(replace(migration(), quiet=True))
         except PartFailed as exc:
             # Its first line tells of the check, those that follow of the code.
             said = textwrap.dedent(str(exc).partition("\n")[2]) or str(exc)
             broken_code.tell(self._var, said)
-            self._manager.say(f"The changed code cannot run; what ran before goes on.\n{said}")
+            self._supervisor.say(f"The changed code cannot run; what ran before goes on.\n{said}")
             return
         broken_code.forget(self._var)
         shown = sorted(self._changed)
@@ -123,6 +123,6 @@ class Reloader:
             [*shown[:SHOWN_FILES], *([f"{len(shown) - SHOWN_FILES} more"] if shown[SHOWN_FILES:] else [])]
         )
         parts = ", ".join(part.name for part in self._parts)
-        self._manager.say(f"Changed: {names}. Restarting {parts}; running jobs may finish.")
+        self._supervisor.say(f"Changed: {names}. Restarting {parts}; running jobs may finish.")
         self._changed.clear()
-        self._manager.restart(self._parts)
+        self._supervisor.restart(self._parts)

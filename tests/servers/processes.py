@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from project.embedded.foreign import environment as foreign_environment
-from project.embedded.lifeline import die_with_parent
+from project.embedded.orphan_guard import die_with_parent
 from tests.forks import Fork
 
 #: What was started either way.

@@ -1,4 +1,4 @@
-"""The process manager of `make up`: readiness, restarts, and an orderly stop."""
+"""The process supervisor of `make up`: readiness, restarts, and an orderly stop."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from project.embedded.manager import Interrupted, Manager, Part, PartFailed
+from project.embedded.supervisor import Interrupted, Part, PartFailed, Supervisor
 from tests.waiting import wait_for
 
 #: Says when it can be stopped, and then waits for it.
@@ -30,38 +30,38 @@ def output() -> io.StringIO:
 
 
 @pytest.fixture
-def manager(tmp_path: Path, output: io.StringIO) -> Iterator[Manager]:
-    manager = Manager(tmp_path, output)
-    yield manager
-    manager.interrupt()
-    manager.interrupt()
-    manager.stop_all()
+def supervisor(tmp_path: Path, output: io.StringIO) -> Iterator[Supervisor]:
+    supervisor = Supervisor(tmp_path, output)
+    yield supervisor
+    supervisor.interrupt()
+    supervisor.interrupt()
+    supervisor.stop_all()
 
 
 @pytest.fixture
-def watched(manager: Manager) -> Iterator[Callable[..., psutil.Process]]:
-    """Start a part and let the manager watch over it meanwhile."""
+def watched(supervisor: Supervisor) -> Iterator[Callable[..., psutil.Process]]:
+    """Start a part and let the supervisor watch over it meanwhile."""
     watcher: list[threading.Thread] = []
 
     def watch(look: Callable[[], None]) -> None:
         with suppress(Interrupted):
-            manager.watch(look)
+            supervisor.watch(look)
 
     def start(part: Part, look: Callable[[], None] = lambda: None) -> psutil.Process:
-        manager.start(part)
-        manager.wait_until_ready(part, seconds=10)
+        supervisor.start(part)
+        supervisor.wait_until_ready(part, seconds=10)
         child = only_child()
         watcher.append(threading.Thread(target=watch, args=(look,)))
         watcher[0].start()
         return child
 
     yield start
-    manager.interrupt()
+    supervisor.interrupt()
     watcher[0].join(10)
 
 
 def only_child() -> psutil.Process:
-    """Return the one living process that the manager of this test has started."""
+    """Return the one living process that the supervisor of this test has started."""
     [child] = living()
     return child
 
@@ -72,52 +72,52 @@ def living() -> list[psutil.Process]:
     return [child for child in children if child.cmdline()[:2] == [sys.executable, "-c"]]
 
 
-def test_parts_are_ready_when_they_say_so_and_their_check_agrees(manager: Manager, tmp_path: Path) -> None:
+def test_parts_are_ready_when_they_say_so_and_their_check_agrees(supervisor: Supervisor, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     part = python("a", f"open({str(flag)!r}, 'w').close();{WAIT}", ready=flag.exists)
-    manager.start(part)
-    manager.wait_until_ready(part, seconds=10)
+    supervisor.start(part)
+    supervisor.wait_until_ready(part, seconds=10)
     assert (tmp_path / "a.log").read_text() == "up\n"
 
 
-def test_a_part_that_ends_while_it_starts_is_named_with_what_it_said(manager: Manager) -> None:
+def test_a_part_that_ends_while_it_starts_is_named_with_what_it_said(supervisor: Supervisor) -> None:
     part = python("a", "print('no licence'); raise SystemExit(3)", quiet=True)
-    manager.start(part)
+    supervisor.start(part)
     with pytest.raises(PartFailed, match=r"(?s)a ended with exit code 3 while it started\.\n    no licence"):
-        manager.wait_until_ready(part, seconds=10)
+        supervisor.wait_until_ready(part, seconds=10)
 
 
-def test_a_part_that_is_never_ready_is_named(manager: Manager) -> None:
+def test_a_part_that_is_never_ready_is_named(supervisor: Supervisor) -> None:
     part = python("a", WAIT, ready=lambda: False)
-    manager.start(part)
+    supervisor.start(part)
     with pytest.raises(PartFailed, match=r"a was not ready within 0\.3 seconds"):
-        manager.wait_until_ready(part, seconds=0.3)
+        supervisor.wait_until_ready(part, seconds=0.3)
 
 
-def test_a_missing_program_is_named(manager: Manager) -> None:
+def test_a_missing_program_is_named(supervisor: Supervisor) -> None:
     with pytest.raises(PartFailed, match="a needs the program no-such-program, which is missing"):
-        manager.start(Part("a", ["no-such-program"]))
+        supervisor.start(Part("a", ["no-such-program"]))
 
 
-def test_a_command_runs_to_its_end(manager: Manager, output: io.StringIO) -> None:
-    manager.run_to_end(python("a", "print('done')"))
+def test_a_command_runs_to_its_end(supervisor: Supervisor, output: io.StringIO) -> None:
+    supervisor.run_to_end(python("a", "print('done')"))
     assert "done" in output.getvalue()
 
 
-def test_a_command_that_fails_is_named_with_what_it_said(manager: Manager) -> None:
+def test_a_command_that_fails_is_named_with_what_it_said(supervisor: Supervisor) -> None:
     with pytest.raises(PartFailed, match=r"(?s)a failed \(ended with exit code 1\)\..*ZeroDivisionError"):
-        manager.run_to_end(python("a", "1/0", quiet=True))
+        supervisor.run_to_end(python("a", "1/0", quiet=True))
 
 
-def test_what_was_printed_is_not_said_twice(manager: Manager, output: io.StringIO) -> None:
+def test_what_was_printed_is_not_said_twice(supervisor: Supervisor, output: io.StringIO) -> None:
     with pytest.raises(PartFailed) as failure:
-        manager.run_to_end(python("a", "1/0"))
+        supervisor.run_to_end(python("a", "1/0"))
     assert "ZeroDivisionError" in output.getvalue()
     assert "ZeroDivisionError" not in str(failure.value)
 
 
-def test_a_quiet_part_is_logged_but_not_printed(manager: Manager, output: io.StringIO, tmp_path: Path) -> None:
-    manager.run_to_end(python("a", "print('whisper')", quiet=True))
+def test_a_quiet_part_is_logged_but_not_printed(supervisor: Supervisor, output: io.StringIO, tmp_path: Path) -> None:
+    supervisor.run_to_end(python("a", "print('whisper')", quiet=True))
     assert "whisper" not in output.getvalue()
     assert (tmp_path / "a.log").read_text() == "whisper\n"
 
@@ -147,14 +147,14 @@ def test_a_part_that_keeps_dying_comes_back_later_each_time(
 
 @pytest.mark.parametrize("code", [WAIT, DEAF])
 def test_a_restart_ends_a_part_in_time_and_starts_it_anew(
-    watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO, code: str
+    watched: Callable[..., psutil.Process], supervisor: Supervisor, output: io.StringIO, code: str
 ) -> None:
     part = python("a", code, stop_seconds=1)
     asked: list[bool] = []
 
     def look() -> None:
         if not asked:
-            manager.restart([part])
+            supervisor.restart([part])
             asked.append(True)
 
     first = watched(part, look)
@@ -164,7 +164,7 @@ def test_a_restart_ends_a_part_in_time_and_starts_it_anew(
 
 
 def test_a_part_that_is_not_ready_after_a_restart_is_asked_for_a_while_and_then_named(
-    watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO
+    watched: Callable[..., psutil.Process], supervisor: Supervisor, output: io.StringIO
 ) -> None:
     answers: list[bool] = []
     restarted: list[bool] = []
@@ -179,7 +179,7 @@ def test_a_part_that_is_not_ready_after_a_restart_is_asked_for_a_while_and_then_
     def look() -> None:
         if not restarted:
             restarted.append(True)
-            manager.restart([part])
+            supervisor.restart([part])
 
     watched(part, look)
     wait_for(lambda: "a runs the changed code and is not ready after 1 s." in output.getvalue())
@@ -187,7 +187,7 @@ def test_a_part_that_is_not_ready_after_a_restart_is_asked_for_a_while_and_then_
 
 
 def test_a_restart_does_not_wait_for_the_next_try_of_a_part_that_keeps_dying(
-    watched: Callable[..., psutil.Process], manager: Manager, output: io.StringIO
+    watched: Callable[..., psutil.Process], supervisor: Supervisor, output: io.StringIO
 ) -> None:
     part = python("a", WAIT)
     dead: list[bool] = []
@@ -195,7 +195,7 @@ def test_a_restart_does_not_wait_for_the_next_try_of_a_part_that_keeps_dying(
     def look() -> None:
         if "again in 2 s" in output.getvalue() and not dead:
             dead.append(True)
-            manager.restart([part])
+            supervisor.restart([part])
 
     watched(part, look).kill()
     wait_for(lambda: output.getvalue().count("| up") == 2)
@@ -205,57 +205,57 @@ def test_a_restart_does_not_wait_for_the_next_try_of_a_part_that_keeps_dying(
     wait_for(lambda: output.getvalue().count("again in 1 s") == 2)
 
 
-def test_a_command_that_does_not_end_in_time_is_ended_and_named(manager: Manager) -> None:
+def test_a_command_that_does_not_end_in_time_is_ended_and_named(supervisor: Supervisor) -> None:
     with pytest.raises(PartFailed, match=r"a did not end within 0\.5 seconds"):
-        manager.run_to_end(python("a", WAIT), seconds=0.5)
+        supervisor.run_to_end(python("a", WAIT), seconds=0.5)
     assert living() == []
 
 
-def test_stop_asks_the_main_process_alone_and_waits_for_it(manager: Manager, output: io.StringIO) -> None:
+def test_stop_asks_the_main_process_alone_and_waits_for_it(supervisor: Supervisor, output: io.StringIO) -> None:
     part = python("a", f"import os\nif os.fork():\n  {WAIT}\nelse:\n  {WAIT}")
-    manager.start(part)
-    manager.wait_until_ready(part, seconds=10)
+    supervisor.start(part)
+    supervisor.wait_until_ready(part, seconds=10)
     wait_for(lambda: len(only_child().children()) == 1)
-    manager.stop([part])
+    supervisor.stop([part])
     # Asked by SIGTERM, both would say it; the child was killed when its parent had ended.
     assert output.getvalue().count("bye") <= 1
     assert living() == []
 
 
-def test_what_does_not_stop_in_time_is_killed(manager: Manager) -> None:
+def test_what_does_not_stop_in_time_is_killed(supervisor: Supervisor) -> None:
     part = python("a", DEAF, stop_seconds=0.2)
-    manager.start(part)
-    manager.wait_until_ready(part, seconds=10)
+    supervisor.start(part)
+    supervisor.wait_until_ready(part, seconds=10)
     process = only_child()
-    manager.stop([part])
+    supervisor.stop([part])
     assert not process.is_running()
 
 
-def test_a_second_interruption_kills_at_once(manager: Manager) -> None:
+def test_a_second_interruption_kills_at_once(supervisor: Supervisor) -> None:
     part = python("a", DEAF, stop_seconds=60)
-    manager.start(part)
-    manager.wait_until_ready(part, seconds=10)
+    supervisor.start(part)
+    supervisor.wait_until_ready(part, seconds=10)
     process = only_child()
-    manager.interrupt()
-    manager.interrupt()
-    manager.stop([part])
+    supervisor.interrupt()
+    supervisor.interrupt()
+    supervisor.stop([part])
     assert not process.is_running()
 
 
-def test_an_interruption_ends_the_waiting(manager: Manager) -> None:
+def test_an_interruption_ends_the_waiting(supervisor: Supervisor) -> None:
     part = python("a", WAIT, ready=lambda: False)
-    manager.start(part)
-    manager.interrupt()
+    supervisor.start(part)
+    supervisor.interrupt()
     with pytest.raises(Interrupted):
-        manager.wait_until_ready(part, seconds=10)
+        supervisor.wait_until_ready(part, seconds=10)
 
 
 def test_nobody_reading_us_is_one_way_to_ask_for_the_end(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as output:
-        manager = Manager(tmp_path, output)
-        manager.say("hello")
+        supervisor = Supervisor(tmp_path, output)
+        supervisor.say("hello")
         with pytest.raises(Interrupted):
-            manager.watch()
-        manager.say("goodbye")
+            supervisor.watch()
+        supervisor.say("goodbye")

@@ -1,4 +1,4 @@
-"""The process manager of `make up`: honcho's processes and output, with readiness, restarts and an order of stopping.
+"""The supervisor of `make up`: honcho's processes and output, with readiness, restarts and an order of stopping.
 
 honcho's own manager ends everything as soon as one process ends, and all at once; so its parts are put together anew.
 """
@@ -23,7 +23,7 @@ from honcho.printer import Message, Printer
 from honcho.process import Popen
 
 from project.embedded import foreign
-from project.embedded.lifeline import Starter, die_with_parent
+from project.embedded.orphan_guard import Starter, die_with_parent
 
 #: How often conditions are looked at while there is nothing else to do.
 TICK_SECONDS = 0.1
@@ -96,7 +96,7 @@ class _Run:
         return self.process.poll() is None
 
 
-class Manager:
+class Supervisor:
     """Runs parts. Everything happens in the calling thread; others only pass on what processes print."""
 
     def __init__(self, logs: Path, output: TextIO) -> None:
