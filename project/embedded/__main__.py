@@ -14,8 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from project import env, shared_environment
 from project.embedded import parts, ports
 from project.embedded.environment import DEMO_EMAIL, Development
+from project.embedded.part import PartFailed
 from project.embedded.reload import Reloader
-from project.embedded.supervisor import Interrupted, PartFailed, Supervisor
+from project.embedded.supervisor import Interrupted, Supervisor
 
 BASE = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0

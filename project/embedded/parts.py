@@ -13,7 +13,7 @@ import redis
 from project import env
 from project.embedded import seaweedfs, valkey
 from project.embedded.environment import BUCKETS, Development
-from project.embedded.supervisor import Part
+from project.embedded.part import Part
 
 #: A worker lets running jobs finish for JOBS_SHUTDOWN_SECONDS (25) and then hands them back.
 WORKER_STOP_SECONDS = 40.0

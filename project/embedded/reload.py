@@ -11,8 +11,9 @@ from pathlib import Path
 import watchfiles
 
 from project import broken_code
+from project.embedded.part import Part, PartFailed
 from project.embedded.parts import migration
-from project.embedded.supervisor import Part, PartFailed, Supervisor
+from project.embedded.supervisor import Supervisor
 
 #: Longer than it takes to load the project; code that waits for something while it is loaded takes for ever.
 CHECK_SECONDS = 60.0

@@ -5,25 +5,23 @@ honcho's own manager ends everything as soon as one process ends, and all at onc
 
 import math
 import os
-import queue
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import IO, NoReturn, TextIO
+from typing import IO, NoReturn, TextIO, cast
 
 from honcho.colour import get_colours
-from honcho.printer import Message, Printer
 from honcho.process import Popen
 
 from project.embedded import foreign
 from project.embedded.orphan_guard import Starter, die_with_parent
+from project.embedded.output import Output
+from project.embedded.part import Part, PartFailed
 
 #: How often conditions are looked at while there is nothing else to do.
 TICK_SECONDS = 0.1
@@ -35,42 +33,10 @@ LONGEST_BACK_OFF_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 #: How much of a failed part's output is shown.
 TAIL_LINES = 20
-#: A process that prints without end must not keep us from anything else.
-LINES_AT_ONCE = 1000
-
-OWN_NAME = "make up"
-
-
-class PartFailed(Exception):
-    """A part did not come up; the message names it and ends with what it said last."""
 
 
 class Interrupted(Exception):
     """Somebody asked us to stop, by Ctrl-C, SIGTERM or because the make that started us is gone."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One process of the system."""
-
-    name: str
-    command: Sequence[str]
-    #: Its variables; those of a part of ours come on top of our own.
-    environment: dict[str, str] = field(default_factory=dict)
-    #: Whether it is a program of others, which gets none of our settings.
-    foreign: bool = False
-    #: Whether it does its work; asked until it holds.
-    ready: Callable[[], bool] = lambda: True
-    #: What it prints when it does its work, where there is no other way to tell.
-    ready_words: str = ""
-    #: How long it may take until then, once it was started anew, before it is said that it does not.
-    ready_seconds: float = 30.0
-    #: How long it may take to stop before it is killed.
-    stop_seconds: float = 10.0
-    #: Whether its output goes to its log only.
-    quiet: bool = False
-    #: Whether it is started anew when code of ours has changed.
-    reloads: bool = False
 
 
 @dataclass
@@ -100,12 +66,9 @@ class Supervisor:
     """Runs parts. Everything happens in the calling thread; others only pass on what processes print."""
 
     def __init__(self, logs: Path, output: TextIO) -> None:
-        self._logs = logs
-        # Most of what is printed begins with a time of its own.
-        self._printer = Printer(output, time_format="", width=len("mailcatcher"))
+        self._output = Output(logs, output, self.interrupt)
         self._colours = get_colours()
         self._runs: dict[str, _Run] = {}
-        self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._interruptions = 0
         self._starter = Starter()
 
@@ -114,7 +77,7 @@ class Supervisor:
     def start(self, *parts: Part) -> None:
         """Start parts; do not wait."""
         for part in parts:
-            self._log_path(part).unlink(missing_ok=True)
+            self._output.begin(part.name)
             colour = next(self._colours)
             self._runs[part.name] = _Run(part, colour, self._launch(part, colour), time.monotonic())
 
@@ -246,13 +209,9 @@ class Supervisor:
             _signal_group(run.process.pid, signal.SIGKILL)
             del self._runs[run.part.name]
 
-    # Output.
-
     def say(self, text: str) -> None:
         """Print something of our own."""
-        self._print(Message("line", text, datetime.now(), OWN_NAME, None))
-
-    # The inside.
+        self._output.say(text)
 
     def _launch(self, part: Part, colour: str) -> subprocess.Popen[bytes]:
         if shutil.which(part.command[0]) is None:
@@ -264,15 +223,8 @@ class Supervisor:
             env=foreign.environment(part.environment) if part.foreign else {**os.environ, **part.environment},
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
-        threading.Thread(
-            target=self._read, args=(part.name, colour, process.stdout), name=part.name, daemon=True
-        ).start()
+        self._output.follow(part.name, colour, cast("IO[bytes]", process.stdout))
         return process
-
-    def _read(self, name: str, colour: str, output: IO[bytes]) -> None:
-        with output:
-            for line in output:
-                self._lines.put(Message("line", line, datetime.now(), name, colour))
 
     def _turn(self) -> None:
         """Pass on what happened meanwhile. Raises Interrupted when we are asked to stop."""
@@ -282,38 +234,14 @@ class Supervisor:
 
     def _pump(self) -> None:
         """Wait a moment for output, and pass on what there is."""
-        timeout: float = TICK_SECONDS
-        for _ in range(LINES_AT_ONCE):
-            try:
-                line = self._lines.get(timeout=timeout)
-            except queue.Empty:
-                return
-            self._log(line)
-            timeout = 0
-
-    def _log(self, line: Message) -> None:
-        with (self._logs / f"{line.name}.log").open("ab") as log:
-            log.write(line.data)
-        run = self._runs.get(line.name)
-        if run is not None:
-            text = line.data.decode(errors="replace").rstrip()
-            run.said.append(text)
-            run.said_ready = run.said_ready or run.part.ready_words in text
-        if run is None or not run.part.quiet:
-            self._print(line)
-
-    def _print(self, message: Message) -> None:
-        try:
-            self._printer.write(message)
-        except BrokenPipeError:
-            # Nobody reads us any more: that is one more way to ask for the end.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._printer.output.fileno())
-            os.close(nowhere)
-            self.interrupt()
-
-    def _log_path(self, part: Part) -> Path:
-        return self._logs / f"{part.name}.log"
+        for line in self._output.lines(TICK_SECONDS):
+            run = self._runs.get(line.name)
+            if run is not None:
+                text = line.data.decode(errors="replace").rstrip()
+                run.said.append(text)
+                run.said_ready = run.said_ready or run.part.ready_words in text
+            if run is None or not run.part.quiet:
+                self._output.print(line)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from project.embedded.supervisor import Interrupted, Part, PartFailed, Supervisor
+from project.embedded.part import Part, PartFailed
+from project.embedded.supervisor import Interrupted, Supervisor
 from tests.waiting import wait_for
 
 #: Says when it can be stopped, and then waits for it.
