@@ -3,7 +3,6 @@
 An empty variable counts as unset. Values that may hold a secret are never shown.
 """
 
-import base64
 import os
 import re
 from collections.abc import Callable
@@ -12,21 +11,15 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.core.checks.security.base import SECRET_KEY_INSECURE_PREFIX, SECRET_KEY_MIN_LENGTH
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 Network = IPv4Network | IPv6Network
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
-
-#: A random key has more, even one of hexadecimal digits.
-KEY_MIN_UNIQUE_CHARACTERS = 10
-
-#: https://github.com/fernet/spec/blob/master/Spec.md#key-format
-ENCRYPTION_KEY_BYTES = 32
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
@@ -66,26 +59,22 @@ def boolean(name: str, default: bool) -> bool:
 
 def integer(name: str, default: int, *, least: int, most: int) -> int:
     """Return a whole number from `least` to `most`."""
-
-    def parse(value: str) -> int:
-        number = int(value)
-        if not least <= number <= most:
-            raise ValueError(number)
-        return number
-
-    return _parsed(name, default, parse, f"a whole number from {least} to {most}")
+    return _parsed(name, default, _between(int, least, most), f"a whole number from {least} to {most}")
 
 
 def decimal(name: str, default: float, *, least: float, most: float) -> float:
     """Return a number from `least` to `most`."""
+    return _parsed(name, default, _between(float, least, most), f"a number from {least:g} to {most:g}")
 
-    def parse(value: str) -> float:
-        number = float(value)
+
+def _between(read_number: Callable[[str], N], least: float, most: float) -> Callable[[str], N]:
+    def parse(value: str) -> N:
+        number = read_number(value)
         if not least <= number <= most:
             raise ValueError(number)
         return number
 
-    return _parsed(name, default, parse, f"a number from {least:g} to {most:g}")
+    return parse
 
 
 def words(name: str, default: list[str]) -> list[str]:
@@ -187,57 +176,6 @@ def numbers(name: str) -> dict[str, float]:
         return found
 
     return _parsed(name, {}, parse, "names with numbers between commas, each once: email=3,default=1")
-
-
-def secret_key(name: str, default: str | None, *, strict: bool) -> str:
-    """Return a key to sign with. Where `strict`, one that can be guessed is refused."""
-    return _strong(name, text(name, default), strict)
-
-
-def secret_keys(name: str, *, strict: bool) -> list[str]:
-    """Return keys between commas; see secret_key."""
-    return [_strong(name, key, strict) for key in words(name, [])]
-
-
-def _strong(name: str, key: str, strict: bool) -> str:
-    # The rule is that of Django's own check (security.W009), with more different characters: hexadecimal has them.
-    strong = (
-        len(key) >= SECRET_KEY_MIN_LENGTH
-        and len(set(key)) >= KEY_MIN_UNIQUE_CHARACTERS
-        and not key.startswith(SECRET_KEY_INSECURE_PREFIX)
-    )
-    if strict and not strong:
-        raise ImproperlyConfigured(
-            f"{name} (secret) is not valid: a key must be random, with {SECRET_KEY_MIN_LENGTH} characters or more and "
-            f"{KEY_MIN_UNIQUE_CHARACTERS} different ones, as "
-            "`python -c 'import secrets; print(secrets.token_urlsafe(50))'` makes it."
-        )
-    return key
-
-
-def encryption_keys(name: str) -> list[str]:
-    """Return keys for Fernet between commas, each of 32 bytes in URL-safe base64; none by default."""
-    keys = words(name, [])
-    for number, key in enumerate(keys, 1):
-        try:
-            is_key = len(base64.b64decode(key, altchars=b"-_", validate=True)) == ENCRYPTION_KEY_BYTES
-        except ValueError:
-            is_key = False
-        if not is_key:
-            raise ImproperlyConfigured(
-                f"{name} (key {number} of {len(keys)}; secret) is not valid: it must be 32 random bytes in URL-safe"
-                ' base64, as `python -c "from cryptography.fernet import Fernet;'
-                ' print(Fernet.generate_key().decode())"` makes them.'
-            )
-    return keys
-
-
-def login(name: str, default: str) -> str:
-    """Return `user:password`, or several of them between commas."""
-    value = text(name, default)
-    if value and not all(user and password for user, _, password in (pair.partition(":") for pair in value.split(","))):
-        raise ImproperlyConfigured(f"{name} (secret) is not valid: it must be user:password.")
-    return value
 
 
 def networks(name: str) -> tuple[Network, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import django
 from django.core.exceptions import ImproperlyConfigured
 
-from project import database, env, hosts, logs, shared_environment
+from project import database, env, hosts, keys, logs, shared_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Where the embedded parts keep their data; nothing in production writes here.
@@ -19,9 +19,9 @@ DEBUG = env.boolean("DEBUG", False)
 if not DEBUG:
     env.require(*shared_environment.REQUIRED, when="in production (DEBUG is off)")
 
-SECRET_KEY = env.secret_key("SECRET_KEY", "insecure-development-key" if DEBUG else None, strict=not DEBUG)
+SECRET_KEY = keys.secret_key("SECRET_KEY", "insecure-development-key" if DEBUG else None, strict=not DEBUG)
 #: Keys of before: what was signed with them is good for its time.
-SECRET_KEY_FALLBACKS = env.secret_keys("SECRET_KEY_FALLBACKS", strict=not DEBUG)
+SECRET_KEY_FALLBACKS = keys.secret_keys("SECRET_KEY_FALLBACKS", strict=not DEBUG)
 ALLOWED_HOSTS = hosts.allowed("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if not DEBUG and "*" in ALLOWED_HOSTS:
     env.require("FRONTEND_HOST", when="where ALLOWED_HOSTS has *, which is no name that a link could lead to")
@@ -144,7 +144,7 @@ JOBS_DEAD_RETENTION_SECONDS = env.integer("JOBS_DEAD_RETENTION_SECONDS", 14 * 86
 JOBS_HISTORY_SECONDS = env.integer("JOBS_HISTORY_SECONDS", 90 * 86_400, least=60, most=3650 * 86_400)
 JOBS_API_REQUESTS_PER_MINUTE = env.integer("JOBS_API_REQUESTS_PER_MINUTE", 1200, least=1, most=1_000_000)
 JOBS_LOG_BYTES = env.integer("JOBS_LOG_BYTES", 64 * 1024, least=0, most=1024 * 1024)
-JOBS_ENCRYPTION_KEYS = env.encryption_keys("JOBS_ENCRYPTION_KEYS")
+JOBS_ENCRYPTION_KEYS = keys.encryption_keys("JOBS_ENCRYPTION_KEYS")
 JOBS_LATENCY_TARGETS = env.durations("JOBS_LATENCY_TARGETS")
 JOBS_WEBHOOK_NETWORKS = env.networks("JOBS_WEBHOOK_NETWORKS")
 JOBS_STREAMS_PER_TOKEN = env.integer("JOBS_STREAMS_PER_TOKEN", 600, least=1, most=100_000)
@@ -325,7 +325,7 @@ if SENTRY_DSN:
 #: Where the front page leads for Flower; empty: nowhere.
 FLOWER_URL = env.text("FLOWER_URL", "http://localhost:5555/" if DEBUG else "")
 #: Who may log in to Flower, which reads the variable itself; checked here as every process starts.
-FLOWER_BASIC_AUTH = env.login("FLOWER_BASIC_AUTH", "")
+FLOWER_BASIC_AUTH = keys.login("FLOWER_BASIC_AUTH", "")
 
 # --- Development's inbox ----------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from jobs.reports.deploy import unrunnable
 from jobs.reports.facts import held_back
 from jobs.tasks.encryption import MARK, arguments_of, is_current
 from jobs.testing import assert_enqueued, run_jobs
-from project import env
+from project import keys
 from tests.environment import ENCRYPTION_KEY
 from tests.jobs.commands.conftest import Run, run  # noqa: F401 (a fixture)
 from tests.jobs.people import operator
@@ -151,7 +151,7 @@ def test_without_a_key_nothing_is_enqueued_and_the_check_names_the_task(settings
 def test_what_is_no_key_is_refused_at_start_and_not_shown(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setenv("JOBS_ENCRYPTION_KEYS", f"{OTHER_KEY}, hunter2")
     with pytest.raises(ImproperlyConfigured, match=r"key 2 of 2; secret\) is not valid") as refused:
-        env.encryption_keys("JOBS_ENCRYPTION_KEYS")
+        keys.encryption_keys("JOBS_ENCRYPTION_KEYS")
     assert "hunter2" not in str(refused.value)
     settings.JOBS_ENCRYPTION_KEYS = ["hunter2"]
     assert [error.id for error in run_checks() if "JOBS_ENCRYPTION_KEYS" in error.msg] == ["jobs.E001"]

@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given, strategies as st
 
-from project import env
+from project import env, keys
 
 Read = Callable[[], object]
 
@@ -41,7 +41,7 @@ def test_words_for_no(variable: Callable[[str], None], word: str) -> None:
         (lambda: env.choice("X", "a", among=("a", "b")), "a"),
         (lambda: env.url("X", "http://a", schemes=("http",)), "http://a"),
         (lambda: env.zone("X", "UTC"), "UTC"),
-        (lambda: env.login("X", ""), ""),
+        (lambda: keys.login("X", ""), ""),
         (lambda: env.networks("X"), ()),
         (lambda: env.durations("X"), {}),
     ],
@@ -98,8 +98,8 @@ def test_a_bad_value_is_named_with_its_variable_and_the_rule(
         (lambda: env.broker_urls("X"), "email=amqp://a,email=amqp://user:hush@host"),
         (lambda: env.broker_urls("X"), "redis://user:hu=hush@host"),
         (lambda: env.broker_urls("X"), "email=,images=amqp://hush"),
-        (lambda: env.login("X", ""), "user-hush"),
-        (lambda: env.login("X", ""), "user:password,hush"),
+        (lambda: keys.login("X", ""), "user-hush"),
+        (lambda: keys.login("X", ""), "user:password,hush"),
     ],
 )
 def test_a_bad_value_that_may_hold_a_secret_is_not_shown(
@@ -166,9 +166,9 @@ GOOD_KEY = "a-long-and-random-text-that-nobody-else-has-0123456789"
     "key", ["a", "a" * 200, "secret" * 20, GOOD_KEY[:49], f"django-insecure-{GOOD_KEY}", "insecure-development-key"]
 )
 def test_a_key_that_can_be_guessed_is_refused_and_not_shown(variable: Callable[[str], None], key: str) -> None:
-    for value, read in ((key, env.secret_key), (f"{GOOD_KEY},{key}", env.secret_keys)):
+    for value, read in ((key, keys.secret_key), (f"{GOOD_KEY},{key}", keys.secret_keys)):
         variable(value)
-        arguments = ("X", None) if read is env.secret_key else ("X",)
+        arguments = ("X", None) if read is keys.secret_key else ("X",)
         with pytest.raises(ImproperlyConfigured, match=r"^X \(secret\) is not valid: a key must be random") as refused:
             read(*arguments, strict=True)
         assert key == "a" or key not in str(refused.value)
@@ -179,7 +179,7 @@ def test_a_key_that_can_be_guessed_is_refused_and_not_shown(variable: Callable[[
 def test_a_random_key_is_taken(key: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("X", key)
-        assert env.secret_key("X", None, strict=True) == key
+        assert keys.secret_key("X", None, strict=True) == key
 
 
 def test_durations_are_read_in_seconds(variable: Callable[[str], None]) -> None:
