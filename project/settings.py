@@ -76,7 +76,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "project.urls"
-ASGI_APPLICATION = "project.asgi.application"
 #: Templates and scripts of the API's documentation. Ninja is no installed app, since every process would load it then,
 #: with pydantic's models and Django's test client; the URLs of the API do that where they are used.
 _NINJA_DIR = Path(str(distribution("django-ninja").locate_file("ninja")))

@@ -157,7 +157,7 @@ def give_up_queued(job_id: uuid.UUID, failure: Failure) -> bool:
         f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {sql.now}, changed_at = {sql.now},"
         " unique_key = NULL, last_error = %s"
     )
-    return change_one(job_id, waits, [sql.key(job_id)], given_up, [failure.summary]) is not None
+    return change_one(job_id, waits, [sql.key(job_id)], given_up, [failure.summary])
 
 
 def refuse(job_id: uuid.UUID, attempt: int, worker: str, failure: Failure) -> None:
@@ -182,4 +182,4 @@ _FENCE = f"id = %s AND {in_state(State.RUNNING)} AND lease_id = %s"
 
 def _ended(job_id: uuid.UUID, lease_id: str, change: str, parameters: Sequence[object]) -> bool:
     """Change a running job. Returns false where the lease was lost. Raises RowLocked."""
-    return change_one(job_id, _FENCE, (dialect().key(job_id), lease_id), change, parameters) is not None
+    return change_one(job_id, _FENCE, (dialect().key(job_id), lease_id), change, parameters)

@@ -49,7 +49,7 @@ def hold_queued(job_id: uuid.UUID, by: HeldBy, failure: Failure) -> bool:
         f" last_error = %s, changed_at = {sql.now}"
     )
     waits = f"id = %s AND {in_state(State.QUEUED)}"
-    return change_one(job_id, waits, [sql.key(job_id)], change, [by, failure.summary]) is not None
+    return change_one(job_id, waits, [sql.key(job_id)], change, [by, failure.summary])
 
 
 def held(grace_seconds: float, limit: int, after: uuid.UUID | None = None) -> list[HeldJob]:
@@ -110,7 +110,7 @@ def hold_again(job: HeldJob, lease_id: str) -> bool:
         f"UPDATE jobs_job SET state = '{State.QUEUED}', changed_at = {sql.now}, lease_id = NULL,"
         " lease_expires_at = NULL, cancel_requested_at = NULL"
     )
-    return change_one(job.id, _TAKEN, (sql.key(job.id), lease_id), change, ()) is not None
+    return change_one(job.id, _TAKEN, (sql.key(job.id), lease_id), change, ())
 
 
 def give_up(job: HeldJob, lease_id: str, failure: Failure) -> bool:
@@ -120,7 +120,7 @@ def give_up(job: HeldJob, lease_id: str, failure: Failure) -> bool:
         f"UPDATE jobs_job SET state = '{State.DEAD}', finished_at = {sql.now}, changed_at = {sql.now},"
         f" unique_key = NULL, last_error = %s, {NO_LEASE}"
     )
-    return change_one(job.id, _TAKEN, (sql.key(job.id), lease_id), change, (failure.summary,)) is not None
+    return change_one(job.id, _TAKEN, (sql.key(job.id), lease_id), change, (failure.summary,))
 
 
 #: A job taken under a lease, found by its id.

@@ -95,14 +95,8 @@ _LOOKS = (0.005, 0.01, 0.02, 0.04, 0.08)
 
 
 def change_one(
-    job_id: uuid.UUID,
-    condition: str,
-    meant: Sequence[Any],
-    change: str,
-    parameters: Sequence[Any] = (),
-    *,
-    returning: Sequence[str] = ("id",),
-) -> tuple[Any, ...] | None:
+    job_id: uuid.UUID, condition: str, meant: Sequence[Any], change: str, parameters: Sequence[Any] = ()
+) -> bool:
     """Change a job's row where a condition holds.
 
     Args:
@@ -111,27 +105,24 @@ def change_one(
         meant: the condition's parameters.
         change: an UPDATE without its WHERE.
         parameters: those of the change.
-        returning: what is wanted of the row then.
 
     Returns:
-        That; None where the condition does not hold.
+        Whether it does.
 
     Raises:
         RowLocked: somebody else's transaction holds the row for longer than it takes to change it.
     """
-    wanted = ", ".join(returning)
     if dialect().name != "postgresql":
         # Who writes is alone.
-        return one(f"{change} WHERE {condition} RETURNING {wanted}", (*parameters, *meant))
+        return changed(f"{change} WHERE {condition}", (*parameters, *meant)) == 1
     statement = (
-        f"WITH done AS ({change} WHERE {free(condition)} RETURNING {wanted}) SELECT TRUE, * FROM done"
-        f" UNION ALL SELECT FALSE{', NULL' * len(returning)} FROM jobs_job"
-        f" WHERE NOT EXISTS (SELECT FROM done) AND {condition}"
+        f"WITH done AS ({change} WHERE {free(condition)} RETURNING id) SELECT TRUE FROM done"
+        f" UNION ALL SELECT FALSE FROM jobs_job WHERE NOT EXISTS (SELECT FROM done) AND {condition}"
     )
     for pause in (*_LOOKS, None):
         row = one(statement, (*parameters, *meant, *meant))
         if row is None or row[0]:
-            return row and row[1:]
+            return row is not None
         if pause is not None:
             time.sleep(pause)
     raise RowLocked([job_id])

@@ -133,8 +133,7 @@ def replace(keys: Collection[str], replacement: Replacement) -> uuid.UUID | None
     changes, parameters = _replaced(replacement, sql)
     condition = f"id = %s AND unique_key {sql.is_one_of} AND {_HAS_NOT_BEGUN}"
     meant = [sql.key(job_id), sql.array(list(keys))]
-    row = change_one(job_id, condition, meant, f"UPDATE jobs_job SET {changes}", parameters)
-    return None if row is None else job_id
+    return job_id if change_one(job_id, condition, meant, f"UPDATE jobs_job SET {changes}", parameters) else None
 
 
 def _replaced(replacement: Replacement, sql: Dialect) -> tuple[str, list[object]]:
