@@ -12,20 +12,19 @@ import queue
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from celery import Celery, current_app
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from jobs.conf import brokers
 from jobs.core.backoff import pause
 from jobs.enqueue.brokers import by_broker
+from jobs.enqueue.dispatch_notes import DispatchNotes
 from jobs.enqueue.message import HasMessage, messages_of
 from jobs.enqueue.publisher import BATCH
 from jobs.enqueue.publishers import PublishesJobs, publisher_at, publisher_for
-from jobs.ledger.maintain import mark_dispatched
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +41,6 @@ GATHER_MANY = 0.02
 #: So many messages in one round trip, or more, are many.
 MANY = 5
 
-#: How long confirmed messages wait at least to be noted in the ledger, in seconds, and at most twice as long: by then
-#: most jobs have been claimed and need no note, and none is locked for one just when it is to be claimed. Maintenance
-#: takes a row for undispatched only well after that.
-NOTE_AFTER = 0.5
-
 #: The longest pause after a failure to publish, in seconds.
 LONGEST_PAUSE = 15.0
 
@@ -61,10 +55,7 @@ class Dispatcher:
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._next_at = 0.0
-        #: Jobs whose messages the broker has, those since the last look at the clock and those before.
-        self._confirmed: list[uuid.UUID] = []
-        self._to_note: list[uuid.UUID] = []
-        self._note_at = 0.0
+        self._notes = DispatchNotes()
         self._pause_until = 0.0
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="jobs-dispatch", daemon=True)
@@ -92,8 +83,7 @@ class Dispatcher:
                 batch, last = self._gather()
                 if batch:
                     self._publish(batch)
-                if (self._confirmed or self._to_note) and (last or time.monotonic() >= self._note_at):
-                    self._note(last=last)
+                self._notes.write(last=last)
             except Exception:
                 logger.exception("Dispatching failed; the jobs concerned are left to maintenance.")
                 last = False
@@ -104,9 +94,8 @@ class Dispatcher:
 
     def _gather(self) -> tuple[list[HasMessage], bool]:
         """Wait for jobs, then return all that are there, and whether to stop after them."""
-        timeout = max(0.0, self._note_at - time.monotonic()) if self._confirmed or self._to_note else None
         try:
-            first = self._pending.get(timeout=timeout)
+            first = self._pending.get(timeout=self._notes.seconds_until_due())
         except queue.Empty:
             return [], False
         early = self._next_at - time.monotonic()
@@ -139,33 +128,15 @@ class Dispatcher:
             self._failures = 0
         if not self._publisher.holds_messages:
             return
-        if not self._confirmed and not self._to_note:
-            self._note_at = time.monotonic() + NOTE_AFTER
         # What was refused is left to maintenance, which tries it again.
         unsent = {job_id for message in refused for job_id in message.job_ids}
-        self._confirmed.extend(job.id for job in batch if job.id not in unsent)
+        self._notes.add(job.id for job in batch if job.id not in unsent)
 
     def _pause(self, exc: Exception) -> None:
         self._failures += 1
         self._pause_until = time.monotonic() + pause(self._failures, 1.0, LONGEST_PAUSE, random.random)
         if self._failures == 1:
             logger.warning("The broker did not take jobs (%s: %s); maintenance will.", type(exc).__name__, exc)
-
-    def _note(self, *, last: bool) -> None:
-        confirmed, self._to_note, self._confirmed = self._to_note, self._confirmed, []
-        self._note_at = time.monotonic() + NOTE_AFTER
-        if last:
-            confirmed += self._to_note
-        try:
-            for start in range(0, len(confirmed), BATCH):
-                mark_dispatched(confirmed[start : start + BATCH])
-        except DatabaseError as exc:
-            # They are dispatched a second time, which is harmless.
-            logger.warning("Could not note dispatched jobs (%s); they may be sent again.", exc)
-            connection.close()
-        if connection.vendor == "sqlite":
-            # An open SQLite connection must not be carried over a fork.
-            connection.close()
 
 
 _lock = threading.Lock()
