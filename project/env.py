@@ -1,6 +1,7 @@
-"""Typed, loud readers of environment variables: a bad value names the variable, the value and the rule.
+"""Typed, loud readers of environment variables: each raises ImproperlyConfigured for a bad value.
 
-An empty variable counts as unset. Values that may hold a secret are never shown.
+The error names the variable, the value and the rule. An empty variable counts as unset. Values that may hold a secret
+are never shown.
 """
 
 import os

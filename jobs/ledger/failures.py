@@ -38,7 +38,7 @@ FIELDS = {
 
 
 def change_of(end: Ended) -> dict[str, Any]:
-    """Return the values of `FIELDS`."""
+    """Return the values of `FIELDS`. Raises ValueError where the end, which is no success, says no failure."""
     failure = end.failure
     if failure is None:
         raise ValueError(f"The end of job {end.id} has no failure; only a success goes without: {end.outcome!r}.")

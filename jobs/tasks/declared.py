@@ -108,7 +108,11 @@ class DeclaredTask(Task):
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
-        """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs. So its aliases."""
+        """Make the task's queue known to the worker: naming it in `@job` is all that a queue needs. So its aliases.
+
+        Raises:
+            InvalidOption: a queue has a name that no broker takes.
+        """
         queues = app.amqp.queues
         for name in {cls.queue, cls._routed_queue()}:
             if name is not None and not is_queue_name(name):
