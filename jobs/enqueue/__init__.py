@@ -5,7 +5,7 @@ carried            what the row keeps of a call
 gathering          members of groups
 parents            for which job a job is enqueued
 message            the wire format; reading: what a worker reads of it
-dispatcher         from committed rows to the publisher, off the caller's thread; dispatch_notes: what the ledger is told
+dispatcher         from committed rows to the publisher, off the caller's thread; dispatch_notes: what was sent
 publisher          messages to a broker; broker_connection: the connection to it
 publishers         which of them publishes whose jobs; brokers: which queue is whose
 set_aside          queues that the broker refuses

@@ -16,7 +16,7 @@ from jobs.core.job_ids import ledger_id
 from jobs.core.places import Place, ids_in, member_options
 from jobs.errors import InvalidOption
 from jobs.ledger.enqueue import NewJob
-from jobs.ledger.enqueue_once import there, write_many
+from jobs.ledger.enqueue_once import existing, write_many
 from jobs.ledger.new_group import Grown, NewGroup, create, grow
 
 
@@ -70,14 +70,14 @@ class Gathering:
             given = [job.id for job in self.jobs if job.given_id]
             _check_are_new(self.group_id, [*given, *(one for step in (*steps, self.body) for one in ids_in(step))])
             return write_many(self.jobs)
-        known = there([job.id for job in self.jobs])
+        known = existing([job.id for job in self.jobs])
         self.jobs = [job for job in self.jobs if job.id not in known]
         return write_many(self.jobs)
 
 
 def _check_are_new(group_id: UUID, job_ids: Sequence[UUID]) -> None:
     """Refuse a group that would wait for ever: for a member, or a body, that does not run once more."""
-    if odd := [*there(job_ids), *(job_id for job_id, times in Counter(job_ids).items() if times > 1)]:
+    if odd := [*existing(job_ids), *(job_id for job_id, times in Counter(job_ids).items() if times > 1)]:
         raise InvalidOption(
             f"Group {group_id} cannot be enqueued: {odd[0]} is the id of a job that is there already, or of two of its"
             " own. An id is one job, which does not run again. A signature that was frozen or called keeps its id: make"
@@ -165,7 +165,7 @@ def as_members(place: Place, jobs: Sequence[NewJob]) -> list[NewJob]:
     Raises:
         InvalidOption: as `take_place`.
     """
-    known = there([job.id for job in jobs if job.given_id])
+    known = existing([job.id for job in jobs if job.given_id])
     fresh = [job for job in jobs if job.id not in known]
     grown = take_place(replace(place, ways=place.ways * len(fresh)), fresh[0].task) if fresh else None
     if grown is None:

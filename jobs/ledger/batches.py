@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
-from jobs.ledger.claims import IS_FREE, Claimed, by_lease, claimed_columns, taking
+from jobs.ledger.claims import IS_FREE, Claimed, by_lease, claim_update, claimed_columns
 from jobs.ledger.dialect import Dialect, dialect
 from jobs.ledger.queues import NOT_HELD_IN_ORDER
 from jobs.ledger.sql import NOT_PAUSED, rows
@@ -31,5 +31,5 @@ def _claim_waiting(sql: Dialect) -> str:
         " placed AS MATERIALIZED (SELECT id AS job, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place"
         " FROM wanted),"
         f" named AS MATERIALIZED (SELECT job, {sql.item('place')} AS lease FROM placed)"
-        f" {taking(sql, 'named.lease')} FROM named WHERE id = named.job RETURNING {claimed_columns(sql)}"
+        f" {claim_update(sql)} FROM named WHERE id = named.job RETURNING {claimed_columns(sql)}"
     )

@@ -142,7 +142,7 @@ def under(leases: Collection[str]) -> list[Claimed]:
 
 @cache
 def _claim(sql: Dialect) -> str:
-    return change_named(sql.leased_jobs, _CLAIMABLE, taking(sql, "named.lease"), claimed_columns(sql), sql)
+    return change_named(sql.leased_jobs, _CLAIMABLE, claim_update(sql), claimed_columns(sql), sql)
 
 
 @cache
@@ -196,14 +196,14 @@ def _claimed(row: Sequence[Any], sql: Dialect) -> Claimed:
     )
 
 
-def taking(sql: Dialect, lease_id: str = "%s", begins: str = "") -> str:
-    """Return what every claim does to a job. Takes the lease id, unless it is a column, its seconds, and the worker.
+def claim_update(sql: Dialect, begins: str = "") -> str:
+    """Return what every claim does to a job, under `named.lease`. Takes the lease's seconds, and the worker.
 
     `begins` is when the attempt begins; now, where it is not said.
     """
     key = UNIQUE_KEY_BEGUN.format(now=sql.now)
     return (
-        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = {lease_id}, {key},"
+        f"UPDATE jobs_job SET state = '{State.RUNNING}', attempt = attempt + 1, lease_id = named.lease, {key},"
         f" lease_expires_at = {sql.after}, started_at = {begins or sql.now}, worker = %s,"
         f" dispatched_at = COALESCE(dispatched_at, {sql.now}), changed_at = {sql.now}"
     )

@@ -101,7 +101,7 @@ def _is_written(job: NewJob, values: str, parameters: list[Any]) -> bool:
     return one(statement, parameters) is not None
 
 
-def there(job_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+def existing(job_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Return those of the ids that are ids of jobs."""
     sql = dialect()
     found = rows(f"SELECT id FROM jobs_job WHERE id {sql.is_one_of_ids}", [sql.ids(job_ids)]) if job_ids else []

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.core.held_by import HeldBy
 from jobs.core.renames import key_of
 from jobs.core.states import State
-from jobs.ledger.claims import Claimed, by_lease, claimed_columns, taking
+from jobs.ledger.claims import Claimed, by_lease, claim_update, claimed_columns
 from jobs.ledger.dialect import Dialect, dialect
 from jobs.ledger.sql import BREAKER_CLOSED, NOT_PAUSED, change_named, changed, free, in_state, rows
 
@@ -99,7 +99,7 @@ def _take(sql: Dialect) -> str:
         begins = "to_timestamp(named.at)"
     else:
         begins = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', named.at, 'unixepoch')"
-    change = taking(sql, "named.lease", begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
+    change = claim_update(sql, begins) + ", held_by = NULL, held_since = NULL, held_rule = NULL"
     return change_named(named, in_state(State.QUEUED), change, claimed_columns(sql), sql)
 
 
