@@ -12,7 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from kombu.utils.json import JSONEncoder
+from kombu.utils.json import JSONEncoder, object_hook
 
 #: A float of this size is written with an exponent; `jsonb` would hand it back as a whole number, an `int`.
 _EXPONENT_FROM = 1e16
@@ -27,6 +27,10 @@ _QUOTED_NUMBER = re.compile(f'"{_NUMBER}([^"]*)"')
 
 #: As Kombu's `dumps`, which makes an encoder for each text.
 _encode: Callable[[Any], str] = JSONEncoder(allow_nan=False).encode
+
+#: Reads what `encode` has written, times and other values that JSON has not among it. As Kombu's `loads`, which makes
+#: a decoder for each text. Raises ValueError where a text is no JSON.
+decode: Callable[[str], Any] = json.JSONDecoder(object_hook=object_hook).decode
 
 
 def encode(value: Any) -> str:

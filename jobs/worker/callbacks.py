@@ -169,11 +169,11 @@ def log_failure(task: "JobTask", request: Context, error: Exception, outcome: Ou
 
     The traceback is in words already, in `failure`; to make it once more would cost more than all the rest.
     """
-    state, error = _as_celery_has_it(error, outcome, failure)
     name = request.shadow or task.name
-    if state == states.RETRY:
-        logger.info(LOG_RETRY, {"id": request.id, "name": name, "exc": described.message(error)})
-    elif state == states.FAILURE:
+    if isinstance(outcome, outcomes.RetryIn | outcomes.Snoozed):
+        logger.info(LOG_RETRY, {"id": request.id, "name": name, "exc": failure.summary})
+    elif isinstance(outcome, outcomes.Dead):
+        _, error = _as_celery_has_it(error, outcome, failure)
         policy = get_log_policy(task, _Shown(), error)
         if not logger.isEnabledFor(policy.severity):
             return
@@ -211,6 +211,9 @@ def shown_result(task: "JobTask", request: Context, result: Any) -> str:
 
     What a task hides, its result may be made of: then nothing is shown (`resultrepr_maxsize`).
     """
+    if result is None and task.resultrepr_maxsize:
+        # Most tasks return nothing, and Celery's way of showing that costs as much as the record it stands in.
+        return "None"
     try:
         return str(saferepr(result, task.resultrepr_maxsize))
     except BaseException as exc:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from celery import Task, current_app
 from celery._state import _task_stack
 from celery.app.task import Context
-from kombu.utils.json import loads
 
 from jobs.compose.replacements import canvas_json
 from jobs.compose.results import encoded
 from jobs.core import outcome as outcomes
+from jobs.core.canonical import decode
 from jobs.core.outcome import Outcome
 from jobs.core.places import is_awaited
 from jobs.core.versions import version_of
@@ -179,7 +179,7 @@ def _prepared(attempts: Sequence[Attempt], work: Work) -> Iterator[Run]:
     task: JobTask = current_app.tasks[first.job.task]
     for attempt in attempts:
         try:
-            attempt.args, attempt.kwargs = arguments_of(loads(attempt.job.args), loads(attempt.job.kwargs))
+            attempt.args, attempt.kwargs = arguments_of(decode(attempt.job.args), decode(attempt.job.kwargs))
         except EncryptionError as exc:
             attempt.error = NoKey(f"The arguments cannot be read. {exc}")
         except Exception as exc:  # noqa: BLE001 (what cannot be read is that job's error)

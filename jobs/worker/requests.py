@@ -7,7 +7,7 @@ from celery.app.task import Context
 from kombu.utils.json import dumps, loads
 
 from jobs.ledger.claims import Claimed
-from jobs.tasks.redaction import HIDDEN, hidden_names
+from jobs.tasks.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -27,7 +27,7 @@ def request_of(
     job_id = str(job.id)
     headers = options.get("headers") or {}
     properties = options.get("properties") or {}
-    shown = HIDDEN if hidden_names(job.task) else ""
+    shown = HIDDEN if task.redact else ""
     return Context(
         {
             "stamped_headers": None,
