@@ -2,8 +2,11 @@
 
 import json
 import logging
+import os
+import threading
+from collections import deque
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from celery._state import get_current_task
 
@@ -83,6 +86,59 @@ class JsonFormatter(logging.Formatter):
         return masked(_dumps(entry))
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to stderr; a thread that logs while another one writes leaves its line to that one, and goes on.
+
+    With the lock of `logging` every thread of a pool waits in turn for every line of all others, and each time for its
+    turn to run Python: in a pool of eight threads that costs as much as the jobs themselves.
+    """
+
+    #: So many lines wait for whoever writes; then whoever logs waits, too, but not for longer than so many seconds: the
+    #: one who writes may be the very thread that a signal has interrupted.
+    MOST, LONGEST = 1_000, 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begin_anew()
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        # What waited at a fork the parent process writes.
+        self._lines: deque[str] = deque()
+        self._writing = threading.Lock()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record that the filters let through. As the base class does, but for its lock."""
+        # From Python 3.12 on a filter may put another in its place.
+        passed: Any = self.filter(record)
+        if passed:
+            self.emit(record if passed is True else passed)
+        return bool(passed)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or leave it to whoever is writing."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            self._write(self.LONGEST if len(self._lines) > self.MOST else 0.0)
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 (as the base class does)
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._write(self.LONGEST)
+
+    def _write(self, seconds: float) -> None:
+        # Whoever comes too late for a look at what waits has written, or sees this here look once more.
+        while self._lines and self._writing.acquire(timeout=seconds):
+            try:
+                self.stream.write("".join(self._lines.popleft() for _ in range(len(self._lines))))
+                self.stream.flush()
+            finally:
+                self._writing.release()
+
+
 def configuration(*, level: str, style: str) -> dict[str, Any]:
     """Return the LOGGING setting: everything from `level` on goes to stderr in this style (`text` or `json`)."""
     formatter = TextFormatter if style == "text" else JsonFormatter
@@ -94,7 +150,9 @@ def configuration(*, level: str, style: str) -> dict[str, Any]:
             "job": {"()": f"{__name__}.{JobContext.__name__}"},
             "arguments": {"()": f"{__name__}.{WithoutArguments.__name__}"},
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["job"]}},
+        "handlers": {
+            "stderr": {"class": f"{__name__}.{StderrHandler.__name__}", "formatter": "line", "filters": ["job"]},
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Both come with handlers of their own.
