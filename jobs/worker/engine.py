@@ -115,7 +115,8 @@ class Engine:
 
     def _recorded(self, end: End, became: Outcome) -> None:
         self.reserved.remove(end.job)
-        self.main.call(partial(self.events.ended, end.job, became, end.failure, end.report))
+        if self.events.enabled:
+            self.main.call(partial(self.events.ended, end.job, became, end.failure, end.report))
         if self.lines.may_move(end.job.job):
             self.main.call(self.lines.look_now)
         tell_of_lost(self._app, end, became)
