@@ -56,8 +56,9 @@ INSTALLED_APPS = [
     # From Django 6.0 on a part of it: `django.tasks`.
     *(["django_tasks"] if django.VERSION < (6, 0) else []),
     *(["project.playground"] if PLAYGROUND else []),
-    *env.words("EXTRA_APPS", []),
 ]
+# One that has become a part of the project may still be named there.
+INSTALLED_APPS += [app for app in dict.fromkeys(env.words("EXTRA_APPS", [])) if app not in INSTALLED_APPS]
 
 MIDDLEWARE = [
     "jobs.observability.middleware.request_context",

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given, strategies as st
 
 from project import env, keys
+from tests import forks
 
 Read = Callable[[], object]
 
@@ -190,3 +191,12 @@ def test_durations_are_read_in_seconds(variable: Callable[[str], None]) -> None:
 def test_networks_are_read_of_both_kinds(variable: Callable[[str], None]) -> None:
     variable("10.1.0.0/16, fd00::/8")
     assert [str(one) for one in env.networks("X")] == ["10.1.0.0/16", "fd00::/8"]
+
+
+def test_an_app_that_is_named_besides_and_is_a_part_of_the_project_is_installed_once() -> None:
+    code = (
+        "from django.conf import settings; print([settings.INSTALLED_APPS.count(one) for one in ('mail', 'examples')])"
+    )
+    environment = {"DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "true"}
+    done = forks.run("-c", code, environment={**environment, "EXTRA_APPS": "examples,mail,examples"})
+    assert done.stdout == "[1, 1]\n", done.stderr
