@@ -22,4 +22,9 @@ def _names() -> Iterator[str]:
     """Return the names of the templates that lie in folders of the project, and not in those of its packages."""
     for folder in map(Path, engines["django"].template_dirs):
         if folder.is_relative_to(settings.BASE_DIR) and "site-packages" not in folder.parts:
-            yield from sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*") if path.is_file())
+            yield from sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*") if _is_template(path))
+
+
+def _is_template(path: Path) -> bool:
+    # An editor keeps what it has open in hidden files beside it.
+    return path.is_file() and not path.name.startswith(".") and not path.name.endswith("~")

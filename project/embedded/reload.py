@@ -25,13 +25,15 @@ SHOWN_FILES = 5
 _NO_CODE = frozenset({"bench", "deploy", "docs", "htmlcov", "locale", "static", "staticfiles", "tests", "var"})
 
 
+#: What editors leave beside the files that they write.
+_BY_PEOPLE = watchfiles.DefaultFilter()
+
+
 class Watcher:
     """Notes which Python files and templates change, from a thread of its own."""
 
     def __init__(self, base: Path) -> None:
-        self._folders = [
-            one for one in base.iterdir() if one.is_dir() and not one.name.startswith(".") and one.name not in _NO_CODE
-        ]
+        self._base = base
         self._changes: queue.SimpleQueue[set[Path]] = queue.SimpleQueue()
         #: Why nothing can be watched, if so.
         self.trouble = ""
@@ -54,18 +56,33 @@ class Watcher:
             changed |= self._changes.get()
         return changed
 
+    def saw_more(self) -> bool:
+        """Return whether something changed since the changes were last asked for."""
+        return not self._changes.empty()
+
     def _watch(self) -> None:
         try:
-            # It waits for the last of several files that are written together.
-            for changes in watchfiles.watch(*self._folders, watch_filter=_is_code, stop_event=self._stop):
-                self._changes.put({Path(path) for _, path in changes})
+            while not self._stop.is_set():
+                self._watch_folders(self._folders())
         except (OSError, RuntimeError) as exc:
             # The system lets one user watch so many folders and no more.
             self.trouble = str(exc)
 
+    def _watch_folders(self, folders: set[Path]) -> None:
+        """Watch them until asked to stop, or until others hold code: a new app comes with a change of the settings."""
+        # It waits for the last of several files that are written together.
+        for changes in watchfiles.watch(*folders, watch_filter=self._is_code, stop_event=self._stop):
+            self._changes.put({Path(path) for _, path in changes})
+            if self._folders() != folders:
+                return
 
-def _is_code(_: watchfiles.Change, path: str) -> bool:
-    return path.endswith(".py") or "templates" in Path(path).parts
+    def _folders(self) -> set[Path]:
+        inside = (one for one in self._base.iterdir() if one.is_dir())
+        return {one for one in inside if not one.name.startswith(".") and one.name not in _NO_CODE}
+
+    def _is_code(self, change: watchfiles.Change, path: str) -> bool:
+        inside = Path(path).relative_to(self._base)
+        return _BY_PEOPLE(change, str(inside)) and (inside.suffix == ".py" or "templates" in inside.parts)
 
 
 class Reloader:
