@@ -123,6 +123,19 @@ class Reloader:
         if not changed:
             return
         self._changed |= {str(path.relative_to(self._base)) for path in changed}
+        # A part that ended now, or was asked to before, would load what is not known to run.
+        self._supervisor.hold(self._parts)
+        trouble = self._trouble()
+        if self._watcher.saw_more():
+            # It was not all written yet, or is already another; the next look tells.
+            return
+        if trouble:
+            self._tell(trouble)
+        else:
+            self._restart()
+
+    def _trouble(self) -> str:
+        """Return why the code that is there cannot run, or nothing where it can; then the database is up to date."""
         check = Part("check", [sys.executable, "-m", "project.embedded.preflight"], quiet=True)
         try:
             self._supervisor.run_to_end(check, seconds=CHECK_SECONDS)
@@ -131,10 +144,19 @@ class Reloader:
                 self._supervisor.run_to_end(replace(migration(), quiet=True))
         except PartFailed as exc:
             # Its first line tells of the check, those that follow of the code.
-            said = textwrap.dedent(str(exc).partition("\n")[2]) or str(exc)
-            broken_code.tell(self._var, said)
-            self._supervisor.say(f"The changed code cannot run; what ran before goes on.\n{said}")
-            return
+            return textwrap.dedent(str(exc).partition("\n")[2]) or str(exc)
+        return ""
+
+    def _tell(self, trouble: str) -> None:
+        broken_code.tell(self._var, trouble)
+        waiting = self._supervisor.hold(self._parts)
+        follows = ["what ran before goes on"] if len(waiting) < len(self._parts) else []
+        if waiting:
+            # They were about to run a change from before this one.
+            follows.append(f"{', '.join(waiting)} will start once it can")
+        self._supervisor.say(f"The changed code cannot run; {', and '.join(follows)}.\n{trouble}")
+
+    def _restart(self) -> None:
         broken_code.forget(self._var)
         shown = sorted(self._changed)
         names = ", ".join(

@@ -51,6 +51,8 @@ class _Run:
     start_again_at: float | None = None
     #: Since when it is asked to end, to be started anew as soon as it has.
     ending_since: float | None = None
+    #: Whether it is not to be started anew before the next `restart`.
+    held: bool = False
     #: Whether it is being started anew, and it is still to be said that it is there; and when that is looked at next.
     renewed: bool = False
     look_at: float = 0.0
@@ -131,12 +133,22 @@ class Supervisor:
         """Ask parts to end, and start each anew when it has; do not wait. Running jobs may finish as at a stop."""
         for part in parts:
             run = self._runs[part.name]
-            run.failures = 0
+            run.failures, run.held = 0, False
             if run.alive and run.ending_since is None:
                 run.process.terminate()
                 run.ending_since = time.monotonic()
             elif not run.alive:
                 run.start_again_at, run.renewed = time.monotonic(), True
+
+    def hold(self, parts: Iterable[Part]) -> list[str]:
+        """Start none of them anew before the next `restart`: what they would load may not run. Those that run go on.
+
+        Return the names of those that have to wait.
+        """
+        runs = [self._runs[part.name] for part in parts]
+        for run in runs:
+            run.held = True
+        return [run.part.name for run in runs if not run.alive or run.ending_since is not None]
 
     def _keep(self, run: _Run) -> None:
         if run.alive:
@@ -147,11 +159,10 @@ class Supervisor:
         elif run.ending_since is not None:
             # What it left behind must not go on beside its successor.
             _signal_group(run.process.pid, signal.SIGKILL)
-            run.ending_since, run.renewed = None, True
-            self._start_again(run)
+            run.ending_since, run.renewed, run.start_again_at = None, True, time.monotonic()
         elif run.start_again_at is None:
             self._plan_restart(run)
-        elif time.monotonic() >= run.start_again_at:
+        elif not run.held and time.monotonic() >= run.start_again_at:
             self._start_again(run)
 
     def _welcome_back(self, run: _Run) -> None:
@@ -177,7 +188,8 @@ class Supervisor:
         run.start_again_at = now + delay
         # What it left behind must not go on beside its successor.
         _signal_group(run.process.pid, signal.SIGKILL)
-        self.say(f"{run.part.name} {_ended(run)} unexpectedly; it starts again in {delay:g} s.{_tail(run)}")
+        when = "once the code can run" if run.held else f"in {delay:g} s"
+        self.say(f"{run.part.name} {_ended(run)} unexpectedly; it starts again {when}.{_tail(run)}")
 
     # Stopping.
 

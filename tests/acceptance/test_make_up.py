@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(240)
 #: Says when it runs, and waits until it may end.
 SLOW_TASK = """
 
-@job(queue="email")
+@job(queue="email", time_limit=90)
 def slow() -> None:
     import pathlib, time
     pathlib.Path("slow").touch()
@@ -114,6 +114,11 @@ class Up:
 
     def processes(self) -> list[psutil.Process]:
         return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def workers(self) -> set[int]:
+        """Return the workers that run, by the ids of their processes."""
+        children = living(psutil.Process(self.process.pid).children())
+        return {child.pid for child in children if "worker@%h" in child.cmdline()}
 
     def get(self, path: str, *, port: int = 0, login: str = "") -> tuple[int, str]:
         """Return status and text of a page."""
@@ -258,19 +263,29 @@ def test_a_second_terminal_reaches_what_runs(up: Up, running_beside: Callable[..
     assert stopped.stderr.count("\n") == 1
 
 
+def apply_a_new_migration(up: Up) -> None:
+    """Bring a migration, as another branch does, which its code cannot do without; at first it is broken."""
+    folder, before = up.code / "posts" / "migrations", up.workers()
+    migration, after = folder / "9000_noted.py", max(path.stem for path in folder.glob("0*.py"))
+    migration.write_text(MIGRATION.format(after=after, statement="CREATE nonsense"))
+    wait_for(lambda: 'near "nonsense": syntax error' in up.said(), 40, what="the fault to be noticed")
+    assert "near &quot;nonsense&quot;: syntax error" in up.get("/posts/")[1]
+    assert up.workers() == before
+    migration.write_text(MIGRATION.format(after=after, statement="CREATE TABLE posts_noted (note text)"))
+    wait_for(lambda: up.said().count("Restarting web, worker, beat") == 4, 40)
+    assert "[X] 9000_noted" in up.beside(sys.executable, "manage.py", "showmigrations", "posts").stdout
+
+
 @pytest.mark.usefixtures("used_before")
 def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Path) -> None:
     up.code = copy
+    up.variables["JOBS_SHUTDOWN_SECONDS"] = "35"
     up.start()
     up.wait_until_ready()
     tasks, front = copy / "mail" / "tasks.py", copy / "templates" / "posts" / "list.html"
     task_text, front_text = tasks.read_text(), front.read_text()
 
-    def workers() -> set[int]:
-        children = psutil.Process(up.process.pid).children()
-        return {child.pid for child in children if "worker@%h" in child.cmdline()}
-
-    before = workers()
+    before = up.workers()
     tasks.write_text(task_text + "\ndef broken(:\n")
     wait_for(lambda: "broken-code.txt" in os.listdir(up.variables["VAR_DIR"]), 30, what="the error to be noticed")
     wait_for(lambda: "mail/tasks.py" in up.said() and "SyntaxError: invalid syntax" in up.said())
@@ -282,7 +297,7 @@ def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Pa
     tasks.write_text(task_text + SLOW_TASK)
     wait_for(lambda: "posts/list.html: TemplateSyntaxError: Invalid block tag" in up.said(), 30)
     assert "<h1>Posts</h1>" in up.get("/posts/")[1]
-    assert workers() == before
+    assert up.workers() == before
 
     front.write_text(front_text.replace("<h1>Posts</h1>", "<h1>Changed</h1>"))
     wait_for(lambda: "worker runs the changed code." in up.said(), 40)
@@ -290,30 +305,28 @@ def test_changed_code_is_run_once_it_can_run_and_no_job_suffers(up: Up, copy: Pa
     _, page = up.get("/posts/")
     assert "<h1>Changed</h1>" in page
     assert "The changed code cannot run" not in page
-    assert not workers() & before
+    assert not up.workers() & before
 
     # It is running when its code changes, and ends in the worker that began it.
     submitted = up.beside(sys.executable, "manage.py", "jobs", "submit", "mail.tasks.slow")
     assert submitted.returncode == 0, submitted.stderr
     wait_for((copy / "slow").exists, 20, what="the job to begin")
-    said = up.said().count("worker runs the changed code.")
     tasks.write_text(task_text)
-    wait_for(lambda: up.said().count("Restarting web, worker, beat") == 2, 30)
+    wait_for(lambda: all(up.said().count(f"{part} runs the changed code.") == 2 for part in ("web", "beat")), 40)
+
+    # Its worker waits for it, and does not load what was broken meanwhile.
+    tasks.write_text(task_text + "\ndef broken(:\n")
+    wait_for(lambda: "what ran before goes on, and worker will start once it can.\n" in up.said(), 30)
     (copy / "go on").touch()
-    wait_for(lambda: up.said().count("worker runs the changed code.") > said, 40)
+    wait_for(lambda: not up.workers(), 30, passing_over=(psutil.NoSuchProcess,), what="the end of the worker")
+    assert "SyntaxError: invalid syntax" in up.get("/posts/")[1]
+    tasks.write_text(task_text)
+    wait_for(lambda: up.said().count("worker runs the changed code.") == 2, 40)
+    assert "unexpectedly" not in up.said()
     listed = up.beside(sys.executable, "manage.py", "jobs", "list", "--task", "mail.tasks.slow")
     assert re.search(r"succeeded +mail\.tasks\.slow +email +1/6", listed.stdout), listed
 
-    # Another branch brings a migration, which its code cannot do without.
-    folder, before = copy / "posts" / "migrations", workers()
-    migration, after = folder / "9000_noted.py", max(path.stem for path in folder.glob("0*.py"))
-    migration.write_text(MIGRATION.format(after=after, statement="CREATE nonsense"))
-    wait_for(lambda: 'near "nonsense": syntax error' in up.said(), 40, what="the fault to be noticed")
-    assert "near &quot;nonsense&quot;: syntax error" in up.get("/posts/")[1]
-    assert workers() == before
-    migration.write_text(MIGRATION.format(after=after, statement="CREATE TABLE posts_noted (note text)"))
-    wait_for(lambda: up.said().count("Restarting web, worker, beat") == 3, 40)
-    assert "[X] 9000_noted" in up.beside(sys.executable, "manage.py", "showmigrations", "posts").stdout
+    apply_a_new_migration(up)
     assert up.stop(signal.SIGINT) == 0
 
 

@@ -206,6 +206,34 @@ def test_a_restart_does_not_wait_for_the_next_try_of_a_part_that_keeps_dying(
     wait_for(lambda: output.getvalue().count("again in 1 s") == 2)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_part_on_hold_that_ends_waits_for_the_next_restart(
+    watched: Callable[..., psutil.Process], supervisor: Supervisor, output: io.StringIO, asked: bool
+) -> None:
+    part = python("a", WAIT)
+    waiting: list[list[str]] = []
+    starts: list[int] = []
+    end = "" if asked else "it starts again once the code can run."
+
+    def look() -> None:
+        if not waiting:
+            supervisor.restart([part] if asked else [])
+            waiting.append(supervisor.hold([part]))
+        elif end in output.getvalue():
+            starts.append(output.getvalue().count("| up"))
+            # Longer than the second after which one that is not on hold would be there again.
+            if len(starts) == 15:
+                supervisor.restart([part])
+
+    first = watched(part, look)
+    wait_for(lambda: waiting)
+    if not asked:
+        first.kill()
+    wait_for(lambda: "a runs the changed code." in output.getvalue())
+    assert waiting == [["a"] if asked else []]
+    assert starts[:15] == [1] * 15
+
+
 def test_a_command_that_does_not_end_in_time_is_ended_and_named(supervisor: Supervisor) -> None:
     with pytest.raises(PartFailed, match=r"a did not end within 0\.5 seconds"):
         supervisor.run_to_end(python("a", WAIT), seconds=0.5)
