@@ -23,7 +23,8 @@ def enqueue(actor: str, *, station_seconds: float = 2.0) -> int:
         for task, number in many:
             task.delay_many([{"number": index} for index in range(1, number + 1)])
         chord([tasks.count.s(number) for number in range(1, MEMBERS + 1)])(tasks.total.s())
-        tasks.travel.delay(seconds=station_seconds)
+        # The first to begin, so that there is something to lose when a worker is killed next.
+        tasks.travel.apply_async(kwargs={"seconds": station_seconds}, priority=9)
         numbered = sum(number for _, number in many) + MEMBERS + 2
         record("playground", actor, {"task": "playground"}, numbered)
     return numbered
