@@ -4,7 +4,6 @@ Until an end is written its lease is held. Whatever keeps one end from being wri
 somebody else has locked, keeps none of the others.
 """
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +13,14 @@ from celery import Celery
 from django.db import transaction
 from kombu.utils.json import loads
 
-from jobs.compose.changes import follow
 from jobs.compose.followers import enqueue_error_links, enqueue_followers, following_row
 from jobs.compose.groups import settle
 from jobs.compose.replacements import change_canvas, is_replacement
 from jobs.core import outcome as outcomes
 from jobs.core.breaker import verdict
-from jobs.core.outcome import Outcome, Reason
+from jobs.core.outcome import Outcome
 from jobs.core.places import Place, place_of
-from jobs.core.states import FINAL, State
-from jobs.errors import EnqueueError
+from jobs.core.states import FINAL
 from jobs.flow.breakers import Breakers, Said, Written
 from jobs.ledger import attempts
 from jobs.ledger.attempts import Ended, Failure
@@ -32,18 +29,13 @@ from jobs.ledger.groups import GroupLocked, lock_free, move
 from jobs.ledger.record import Records, record_many
 from jobs.ledger.sql import RowLocked
 from jobs.webhooks.events import Change, announce
+from jobs.worker import refusals
 from jobs.worker.database import UNUSABLE, is_outage
-from jobs.worker.decision import failure_of, outcome_of
 from jobs.worker.reports import Report
 from jobs.worker.reserved import ReservedJob
 
-logger = logging.getLogger(__name__)
-
 #: Seconds until an end is tried again whose row somebody else's transaction holds.
 LOCKED_PAUSE = 0.5
-
-#: What is kept of a success whose lease was lost.
-TOO_LATE = Failure("Succeeded", "It succeeded.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +169,7 @@ class Recorder:
                 # Somebody was in its way.
                 self._postpone(left[0], _later(left[0]))
             elif left:
-                self._postpone(left[0], self._of_error(left[0], exc))
+                self._postpone(left[0], refusals.of_error(left[0], exc))
 
     def _postpone(self, end: End, again: End) -> None:
         self._left.remove(end)
@@ -279,38 +271,7 @@ class Recorder:
             enqueue_followers(self._app, following, loads(end.report.result))
 
     def _lost(self, end: End, then: Callable[[], object]) -> None:
-        """Let a success count whose lease was lost, if nobody has begun the job again; else keep note of the result."""
-        job, worker = end.job.job, end.job.hostname
-        # One that changed its canvas does that again: nothing but its lease says that this was not done.
-        if isinstance(end.outcome, outcomes.Succeeded) and (end.report is None or end.report.canvas is None):
-            with transaction.atomic():
-                counts = attempts.succeed_late(job.id, job.attempt, worker)
-                if counts:
-                    if end.report is not None and end.report.value is not None:
-                        attempts.keep_late_result(job.id, end.report.value)
-                    then()
-                    follow(self._app, job, State.SUCCEEDED)
-            if counts:
-                logger.warning("[%s] attempt %d succeeded after its lease was lost, and counts.", job.id, job.attempt)
-                self._done(end, end.outcome)
-                return
-        if end.report is not None:
-            logger.warning(
-                "[%s] attempt %d ended after its lease was lost; its result is refused.", job.id, job.attempt
-            )
-            attempts.refuse(job.id, job.attempt, worker, end.failure or TOO_LATE)
-        self._done(end, outcomes.Released())
-
-    def _of_error(self, end: End, exc: Exception) -> End:
-        """Return the end of an attempt whose own end cannot be written: that error is its attempt's."""
-        if isinstance(exc, EnqueueError):
-            failure = Failure("Misfit", f"What follows it cannot be enqueued: {exc}")
-            return replace(end, outcome=outcomes.Dead(Reason.INVALID), failure=failure, is_parked=False)
-        if end.failure is not None and end.failure.type == "Unrecordable":
-            logger.error("The end of %s cannot be written; it is tried again.", end.job, exc_info=exc)
-            return replace(end, not_before=time.monotonic() + 10.0)
-        failure = replace(failure_of(exc), type="Unrecordable")
-        return replace(end, outcome=outcome_of(end.job.task, exc, end.job.job), failure=failure, is_parked=False)
+        self._done(end, refusals.late(self._app, end, then))
 
 
 def _said(ends: Sequence[End], records: Records) -> Iterator[Said]:
