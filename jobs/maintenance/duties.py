@@ -89,7 +89,10 @@ class Duties:
     def logs(self) -> list[Duty]:
         """Return the writing of what tasks log, which comes all the time: a thread of its own does it."""
         attempt_logs.collector.serve()
-        return [Duty("logs", attempt_logs.collector.write, attempt_logs.EVERY, at_end=True)]
+        return [
+            Duty("log lines", attempt_logs.collector.read, attempt_logs.READ_EVERY),
+            Duty("logs", attempt_logs.collector.write, attempt_logs.WRITTEN_EVERY, at_end=True),
+        ]
 
     def _look_after_breakers(self) -> bool:
         queues, is_more = breakers.look_after()

@@ -1,12 +1,14 @@
 """What a task logs is kept with its attempt: so much of it as the settings say, without what the task hides.
 
 A line goes to the parent process as soon as it is logged, so that one logged by a process that is killed a moment later
-is kept. Logging never makes a task wait: what the parent process cannot take at once is counted and not kept.
+is kept. Logging never makes a task wait: what the parent process cannot take at once goes with the next line, or at the
+end of the attempt, which waits a moment for that: a flood of one job's lines costs no other job its own.
 """
 
 import atexit
 import logging
 import pickle
+import select
 import time
 import uuid
 from collections import deque
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import accumulate, groupby, islice, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery.signals import worker_process_init
@@ -28,8 +30,13 @@ from jobs.worker.pool_socket import PoolSocket
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
 
-#: How often the parent process writes what has come, in seconds.
-EVERY = 0.25
+logger = logging.getLogger(__name__)
+
+#: How often the parent process reads what has come, and how often it writes that, in seconds.
+READ_EVERY, WRITTEN_EVERY = 0.05, 0.25
+
+#: How long the end of an attempt waits for the parent process to take what it logged, in seconds.
+PATIENCE = 0.5
 
 #: The longest line, in bytes: it travels in one datagram.
 MOST_LINE = 16 * 1024
@@ -80,13 +87,23 @@ class _Collector(PoolSocket):
             return False
         return True
 
+    def wait_for_room(self, seconds: float) -> None:
+        """Wait so long at most until there may be room."""
+        select.select([], [self._sends], [], seconds)
+
+    def read(self) -> bool:
+        """Read what has come, so that there is room again. Returns that there is no more."""
+        while (datagram := self._receive(2 * MOST_LINE)) is not None:
+            self._waiting.append(Line(*pickle.loads(datagram)))  # noqa: S301 (our own child has made it)
+        return False
+
     def write(self) -> bool:
         """Write what has come into the ledger. Returns whether there is more.
 
         Raises:
             DatabaseError: the database is away; nothing is lost by it, as long as there is room.
         """
-        self._read()
+        self.read()
         lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
         try:
             AttemptLog.objects.bulk_create(list(_rows(lines)))
@@ -94,10 +111,6 @@ class _Collector(PoolSocket):
             self._waiting.extendleft(reversed(lines))
             raise
         return bool(self._waiting)
-
-    def _read(self) -> None:
-        while (datagram := self._receive(2 * MOST_LINE)) is not None:
-            self._waiting.append(Line(*pickle.loads(datagram)))  # noqa: S301 (our own child has made it)
 
 
 def _rows(lines: Sequence[Line]) -> Iterator[AttemptLog]:
@@ -120,7 +133,8 @@ class _Kept:
     def __init__(self, task: str, job_id: uuid.UUID, number: int, hidden: Sequence[_Arguments]) -> None:
         self._task, self._job_id, self._number, self._hidden = task, job_id, number, hidden
         self._left = settings.JOBS_LOG_BYTES
-        self._lost = 0
+        #: What is not on its way yet: when it was logged, the text, and its bytes.
+        self._unsent: deque[tuple[float, str, int]] = deque()
 
     def take(self, text: str) -> None:
         if self._left <= 0:
@@ -134,15 +148,31 @@ class _Kept:
             text = f"{_within(encoded, len(encoded) + self._left)}\n{NO_MORE}"
         else:
             text = _within(encoded, MOST_LINE)
-        self._send(text)
+        self._unsent.append((time.time(), text, len(text.encode())))
+        self._send()
 
-    def _send(self, text: str) -> None:
-        if self._lost:
-            text = f"… {self._lost:,} lines came faster than they could be kept.\n{text}"
-        if collector.send(Line(self._job_id, self._number, time.time(), text)):
-            self._lost = 0
-        else:
-            self._lost += 1
+    def close(self) -> int:
+        """Send what is left, and wait a moment where there is no room. Returns how many lines are lost."""
+        until = time.monotonic() + PATIENCE
+        while not self._send() and (left := until - time.monotonic()) > 0:
+            collector.wait_for_room(left)
+        return len(self._unsent)
+
+    def _send(self) -> bool:
+        """Send as much as there is room for, several lines in a datagram. Returns whether that is all."""
+        while self._unsent:
+            count = self._fitting()
+            text = "\n".join(text for _, text, _ in islice(self._unsent, count))
+            if not collector.send(Line(self._job_id, self._number, self._unsent[0][0], text)):
+                return False
+            for _ in range(count):
+                self._unsent.popleft()
+        return True
+
+    def _fitting(self) -> int:
+        """Return how many of the lines go into the next datagram."""
+        sizes = accumulate(size + 1 for _, _, size in self._unsent)
+        return max(sum(1 for _ in takewhile(lambda size: size <= MOST_LINE, sizes)), 1)
 
 
 def _within(encoded: bytes, most: int) -> str:
@@ -195,11 +225,14 @@ def kept(task: "JobTask", job_id: uuid.UUID, number: int, hidden: Sequence[_Argu
         yield
         return
     _attach()
-    token = _current.set(_Kept(task.name, job_id, number, hidden if task.redact else ()))
+    log = _Kept(task.name, job_id, number, hidden if task.redact else ())
+    token = _current.set(log)
     try:
         yield
     finally:
         _current.reset(token)
+        if lost := log.close():
+            logger.warning("%s lines that job %s has logged came faster than they could be kept.", lost, job_id)
 
 
 def _attach() -> None:
