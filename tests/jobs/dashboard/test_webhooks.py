@@ -123,7 +123,7 @@ def test_a_job_lists_what_tells_webhooks_of_it_and_each_leads_back(viewer: Clien
     delivery = died(crm)
     of_job = delivery.webhook_delivery.of_job
     shown = text(viewer, f"{of_job}/", "/jobs/")
-    assert f'href="/jobs/{delivery.pk}/">job.dead to &lt;crm&gt;</a> <span class="soft">404</span>' in shown
+    assert f'href="/jobs/{delivery.pk}/">job.dead to &lt;crm&gt;</a> <span class="soft number">404</span>' in shown
     assert "Of the same request" not in shown
     told = text(viewer, f"{delivery.pk}/", "/jobs/")
     assert f'<a href="/jobs/webhooks/{crm.pk}/">&lt;crm&gt;</a> of <b>job.dead</b> <a href="/jobs/{of_job}/">' in told
