@@ -47,8 +47,9 @@ class AlertMessage:
         """From when until when it was so, where it is over: the sentence is of the time when it was seen last."""
         if self.resolved_at is None:
             return ""
-        begins, ends = (f"{at.astimezone(UTC):%d %b %H:%M}" for at in (self.opened_at, self.resolved_at))
-        return f" ({begins} to {ends} UTC)"
+        begun, ended = self.opened_at.astimezone(UTC), self.resolved_at.astimezone(UTC)
+        day = "" if begun.date() == ended.date() else "%d %b "
+        return f" ({begun:%d %b %H:%M} to {ended:{day}%H:%M} UTC)"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a webhook gets it: type, time and data, as Standard Webhooks has them."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -101,11 +101,15 @@ def test_a_mail_is_a_job_of_its_own_and_is_enqueued_once(target: Make, valkey: V
 
 
 def test_the_end_says_that_it_is_resolved(target: Make, receiver: WebhookServer, valkey: Valkey) -> None:
-    now = timezone.now()
-    told = notice(target("slack"), resolved_at=now)
-    AlertNotice.objects.update(told_at=now)
-    ran(alert, told.pk, "alert.resolved")
-    assert json.loads(receiver.received[0].body)["text"].startswith("Nightshift: Resolved: 7 dead letters")
+    began = datetime(2026, 3, 1, 23, 14, tzinfo=UTC)
+    for hours in (0.5, 1):
+        told = notice(target("slack", name=f"{hours}"), opened_at=began, resolved_at=began + timedelta(hours=hours))
+        ran(alert, told.pk, "alert.resolved")
+    texts = [json.loads(request.body)["text"].partition("\n")[0] for request in receiver.received]
+    assert all(text.startswith("Nightshift: Resolved: 7 dead letters") for text in texts)
+    assert texts[0].endswith("(01 Mar 23:14 to 23:44 UTC)")
+    assert texts[1].endswith("(01 Mar 23:14 to 02 Mar 00:14 UTC)")
+    assert not AlertNotice.objects.filter(told_at=None).exists()
 
 
 def test_what_is_resolved_before_anybody_was_told_is_told_to_nobody(
