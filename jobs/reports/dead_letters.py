@@ -8,6 +8,7 @@ from django.db.models import Count, Max, Min
 
 from jobs.operations.filters import DeadLetterFilter
 from jobs.reports.fingerprints import fingerprint
+from jobs.tasks.registry import present_name
 
 #: Kinds of errors looked at for the groups, the most frequent ones.
 KINDS = 5_000
@@ -15,7 +16,7 @@ KINDS = 5_000
 
 @dataclass
 class Group:
-    """Letters of one task that failed in one way."""
+    """Letters of one task, under whichever of its names, that failed in one way."""
 
     task: str
     reason: str
@@ -41,8 +42,8 @@ def groups(wanted: DeadLetterFilter) -> list[Group]:
         .order_by("-number")[:KINDS]
     )
     found: dict[tuple[str, str, str], Group] = {}
-    for task, reason, error, number, first, latest in rows:
-        kind = fingerprint(error)
+    for name, reason, error, number, first, latest in rows:
+        task, kind = present_name(name), fingerprint(error)
         group = found.setdefault((task, reason, kind), Group(task, reason, kind, 0, first, latest))
         group.count += number
         group.first_at, group.latest_at = min(group.first_at, first), max(group.latest_at, latest)

@@ -1,16 +1,17 @@
 """What failed lately: dead letters by task, and the latest error of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Count, Max
 
 from jobs.models import DeadLetter
+from jobs.tasks.registry import present_name
 
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """The dead letters of one task for one reason since a time."""
+    """The dead letters of one task, under whichever of its names, for one reason since a time."""
 
     task: str
     reason: str
@@ -25,6 +26,10 @@ def failures(since: datetime, limit: int = 20) -> list[FailureReport]:
         .order_by()
         .values_list("task", "reason")
         .annotate(number=Count("pk"), latest=Max("failed_at"))
-        .order_by("-number", "task")[:limit]
     )
-    return [FailureReport(*row) for row in rows]
+    found: dict[tuple[str, str], FailureReport] = {}
+    for name, reason, number, latest in rows:
+        task = present_name(name)
+        before = found.get((task, reason), FailureReport(task, reason, 0, latest))
+        found[task, reason] = replace(before, count=before.count + number, latest_at=max(before.latest_at, latest))
+    return sorted(found.values(), key=lambda one: (-one.count, one.task))[:limit]

@@ -1,5 +1,6 @@
 """What failed lately, by task and error: attempts that were tried again as well as those that ended a job."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,7 @@ from django.db.models import Count, Max, Q
 
 from jobs.core.states import State
 from jobs.models import Attempt
+from jobs.tasks.registry import present_name
 
 #: At most so many attempts are looked at, the newest: they have no index by time, and need none.
 MOST = 20_000
@@ -15,19 +17,24 @@ MOST = 20_000
 
 @dataclass
 class Trouble:
-    """What one task failed with since a time.
+    """What one task failed with since a time, under whichever of its names.
 
     Attributes:
         failed: attempts that failed.
         died: those of them that ended their job.
-        kinds: types of errors and how often each came, the most frequent first.
+        errors: how often each type of error came.
     """
 
     task: str
     latest_at: datetime
     failed: int = 0
     died: int = 0
-    kinds: list[tuple[str, int]] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def kinds(self) -> list[tuple[str, int]]:
+        """Types of errors and how often each came, the most frequent first."""
+        return self.errors.most_common()
 
 
 def troubles(since: datetime, limit: int = 8) -> Sequence[Trouble]:
@@ -42,10 +49,11 @@ def troubles(since: datetime, limit: int = 8) -> Sequence[Trouble]:
         .order_by("-failed")
     )
     found: dict[str, Trouble] = {}
-    for task, error_type, failed, died, latest_at in rows:
+    for name, error_type, failed, died, latest_at in rows:
+        task = present_name(name)
         trouble = found.setdefault(task, Trouble(task, latest_at))
         trouble.latest_at = max(trouble.latest_at, latest_at)
         trouble.failed += failed
         trouble.died += died
-        trouble.kinds.append((error_type, failed))
+        trouble.errors[error_type] += failed
     return sorted(found.values(), key=lambda trouble: (-trouble.failed, trouble.task))[:limit]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs.core.states import State
 from jobs.ledger.webhooks import subscribed
+from jobs.tasks.registry import names_of
 
 #: What webhooks can be told of: that a job has ended, or is tried again after a failed attempt.
 STATES = (State.SUCCEEDED, State.DEAD, State.CANCELLED, State.RETRYING)
@@ -31,12 +32,15 @@ class Subscription:
     queue: str
 
     def wants(self, task: str, queue: str, state: str) -> bool:
-        """Return whether it is to be told of a job of this task and queue that has come into this state."""
+        """Return whether it is to be told of a job of this task and queue that has come into this state.
+
+        A task that was renamed has all its names, whichever of them the webhook, or the job, goes by.
+        """
         if state not in self.states or (self.queue and self.queue != queue) or task == DELIVERY:
             return False
         if task.startswith(_OWN):
             return task in self.tasks
-        return not self.tasks or any(_matches(pattern, task) for pattern in self.tasks)
+        return not self.tasks or any(_matches(pattern, name) for name in names_of(task) for pattern in self.tasks)
 
 
 def _matches(pattern: str, name: str) -> bool:

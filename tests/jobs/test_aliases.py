@@ -1,19 +1,27 @@
 """A task that was renamed runs what comes under its old names: rows, messages, calls, schedules."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import current_app, shared_task, signature
 from django.test import Client
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from jobs import InvalidOption, job
 from jobs.models import Job
 from jobs.operations import tokens
+from jobs.operations.filters import DeadLetterFilter
+from jobs.reports.dead_letters import groups
 from jobs.reports.deploy import unrunnable
+from jobs.reports.failures import failures
+from jobs.reports.troubles import troubles
 from jobs.schedules import run_now
 from jobs.tasks.registry import registered
+from jobs.webhooks.subscriptions import Subscription
 from tests.jobs.delivery import deliver, deliver_foreign
+from tests.jobs.letters import dead_letter
 from tests.jobs.rows import written
 from tests.servers import Valkey
 
@@ -71,6 +79,31 @@ def test_a_unique_job_that_waits_under_an_old_name_is_found() -> None:
     row = written(task="tests.aliases.lone", unique_key="tests.aliases.lone:k")
     assert single.apply_async(unique="k").id == str(row.pk)
     assert single.apply_async(unique="other").id != str(row.pk)
+
+
+def test_what_failed_under_any_of_its_names_is_told_of_the_present_one(admin_client: Client) -> None:
+    letters = []
+    for name, error in ((OLD, "KeyError"), (NEW, "ValueError"), (OLDER, "ValueError")):
+        row = written(task=name)
+        row.attempts.create(number=1, outcome="dead", error_type=error, error="no")
+        letters.append(dead_letter(task=name, job=row, error=f"{error}: no"))
+    since = timezone.now() - timedelta(hours=1)
+    assert [(one.task, one.count) for one in failures(since)] == [(NEW, 3)]
+    assert [(one.task, one.died, one.kinds) for one in troubles(since)] == [
+        (NEW, 3, [("ValueError", 2), ("KeyError", 1)])
+    ]
+    group = groups(DeadLetterFilter())[0]
+    assert (group.task, group.error, group.count) == (NEW, "ValueError: no", 2)
+    # Where its link leads there are all of them.
+    page = admin_client.get(f"/jobs/dead/list/?{group.query}").content.decode()
+    assert [str(letter.pk) in page for letter in letters] == [False, True, True]
+
+
+@pytest.mark.parametrize("said", [NEW, OLD])
+def test_a_webhook_of_any_of_its_names_is_told_of_all_its_jobs(said: str) -> None:
+    webhook = Subscription(1, (said,), frozenset({"dead"}), "")
+    wanted = [webhook.wants(name, "default", "dead") for name in (NEW, OLD, OLDER, "tests.aliases.single")]
+    assert wanted == [True, True, True, False]
 
 
 def test_what_lists_tasks_names_each_once() -> None:
