@@ -2,23 +2,25 @@
 
 from django.db import migrations, models
 
+from jobs.migrations._concurrently import AddIndex, RemoveIndex
+
 
 class Migration(migrations.Migration):
+    # The new indexes are there before the old ones go: claims need either.
+    atomic = False
 
     dependencies = [("jobs", "0032_names_as_written")]
 
     operations = [
-        migrations.RemoveIndex(model_name="job", name="jobs_job_queued"),
-        migrations.RemoveIndex(model_name="job", name="jobs_job_waiting"),
-        migrations.AddIndex(
+        AddIndex(
             model_name="job",
             index=models.Index(
                 condition=models.Q(("state", "queued")),
                 fields=["queue", "dispatched_at", "held_by", "run_at"],
-                name="jobs_job_queued",
+                name="jobs_job_queued_anew",
             ),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="job",
             index=models.Index(
                 condition=models.Q(
@@ -28,7 +30,11 @@ class Migration(migrations.Migration):
                     ("state__lte", "queued"),
                 ),
                 fields=["queue", "-priority", "run_at", "id"],
-                name="jobs_job_waiting",
+                name="jobs_job_waiting_anew",
             ),
         ),
+        RemoveIndex(model_name="job", name="jobs_job_queued"),
+        RemoveIndex(model_name="job", name="jobs_job_waiting"),
+        migrations.RenameIndex(model_name="job", old_name="jobs_job_queued_anew", new_name="jobs_job_queued"),
+        migrations.RenameIndex(model_name="job", old_name="jobs_job_waiting_anew", new_name="jobs_job_waiting"),
     ]
