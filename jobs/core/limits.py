@@ -183,19 +183,22 @@ def admit(waiting: Iterable[tuple[T, Sequence[Gate]]], most: int) -> Admission[T
 
     Args:
         waiting: jobs in the order in which they are to begin, each with all that limits it.
-        most: how many of those that something limits may begin now or soon at most.
+        most: how many may begin now or soon. Those that nothing limits always may; what they leave is the others'.
 
     Returns:
         Those that may; and those that wait for a rule. What could begin but for `most` is in neither.
     """
     begin: list[tuple[T, float]] = []
     wait: list[tuple[T, int]] = []
-    for job, gates in waiting:
+    jobs = list(waiting)
+    left = most - sum(not gates for _, gates in jobs)
+    for job, gates in jobs:
         last = max(gates, key=lambda gate: gate.opens_in, default=None)
         at = 0.0 if last is None else last.opens_in
         if last is not None and at > AHEAD_SECONDS:
             wait.append((job, last.rule))
-        elif len(begin) < most or not gates:
+        elif left > 0 or not gates:
+            left -= bool(gates)
             for gate in gates:
                 gate.let_through(at)
             begin.append((job, at))

@@ -9,11 +9,17 @@ had no turn goes first: where more wait than can be looked at together, the cloc
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TypeVar
 
 #: What a tenant weighs of which nobody has said anything, and what can be said.
 WEIGHT, LEAST, MOST = 1.0, 0.01, 100.0
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -52,6 +58,34 @@ class Turns:
                 heapq.heappush(order, (at + self._step(tenant), True, tenant))
         return shares
 
+    def in_order(self, jobs: Iterable[T], tenant_of: Callable[[T], str]) -> list[T]:
+        """Return the jobs of a share in the order of their turns; those of one tenant stay in their own order."""
+        before: Counter[str] = Counter()
+        found = []
+        for job in jobs:
+            tenant = tenant_of(job)
+            found.append((self._turn(tenant, before[tenant]), job))
+            before[tenant] += 1
+        return [job for _, job in sorted(found, key=itemgetter(0))]
+
+    def before(self, tenant: str, own: int, waiting: Mapping[str, int]) -> int:
+        """Return how many jobs have their turns before one of a tenant's, as things stand.
+
+        Args:
+            tenant: whose.
+            own: how many of its jobs come before that one.
+            waiting: how many jobs each tenant has.
+        """
+        mine = self._turn(tenant, own)
+        found = own
+        for other, number in waiting.items():
+            if other != tenant:
+                sooner = max(0, math.ceil((mine[0] - self._at(other)) / self._step(other)))
+                # Those at one time have an order, too.
+                sooner += self._turn(other, sooner) < mine
+                found += min(number, sooner)
+        return found
+
     def count(self, tenant: str, number: int) -> None:
         """Note that a tenant's jobs begin."""
         self.served[tenant] = self._at(tenant) + number * self._step(tenant)
@@ -69,9 +103,14 @@ class Turns:
         """Move the clock to the least that one of those has had who waited."""
         self.clock = min(map(self._at, tenants), default=self.clock)
 
-    def _turn(self, tenant: str) -> tuple[float, bool, str]:
-        """Return what tenants are sorted by: when, and of those at one time who has had no turn before who has."""
-        return self._at(tenant), tenant in self.served, tenant
+    def _turn(self, tenant: str, number: int = 0) -> tuple[float, bool, str]:
+        """Return what turns are sorted by: when, and of those at one time who has had none before who has.
+
+        Args:
+            tenant: whose.
+            number: which of its turns, from the next one on.
+        """
+        return self._at(tenant) + number * self._step(tenant), number > 0 or tenant in self.served, tenant
 
     def _at(self, tenant: str) -> float:
         return max(self.clock, self.served.get(tenant, 0.0))

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from jobs.core.limits import Gate, Kind, admit
 from jobs.core.priority import HIGHEST
-from jobs.flow.turns import in_turn
+from jobs.flow.turns import LineTurns, in_lines, in_turn
 from jobs.ledger import lines, rules
 from jobs.ledger.claims import Claimed
 from jobs.ledger.lines import Start, Waiting
@@ -76,7 +76,7 @@ def claim(asked: Mapping[uuid.UUID, str], worker: Worker, *, out_of_turn: bool =
         shared = [] if out_of_turn else [job for job in found if job.tenant is not None]
         decision.consider([job for job in found if job not in shared])
         unshared = _consider_turns(decision, shared)
-        decision.consider(lines.heads(decision.lines(), worker.queues, len(asked)))
+        decision.consider_lines(worker.queues, len(asked))
         # Those of which nothing is decided are asked for again, under the leases that they have.
         undecided = unshared | (asked.keys() - {job.id for job in found})
         leases = [lease for job_id, lease in asked.items() if job_id not in undecided]
@@ -112,10 +112,9 @@ def claim_from_lines(leases: Sequence[str], worker: Worker) -> list[Claimed]:
         with transaction.atomic():
             decision = _Decision()
             decision.open(waited_for)
-            found = lines.heads(decision.lines(), worker.queues, len(leases))
-            decision.consider(found)
+            empty = decision.consider_lines(worker.queues, len(leases))
             claimed = decision.carry_out({}, leases, worker).claimed
-            rules.end_lines(decision.lines() - {job.held_rule for job in found})
+            rules.end_lines(empty)
         if claimed or pause is None or decision.lines() >= set(waited_for):
             break
         time.sleep(pause)
@@ -130,6 +129,8 @@ class _Decision:
         self._rules: dict[Name, Rule] = {}
         #: Those that are locked here.
         self._locked: dict[int, Rule] = {}
+        #: The turns in those lines in which several tenants wait.
+        self._turns: list[LineTurns] = []
 
     def open(self, rule_ids: Collection[int]) -> None:
         """Lock rules, in whose lines jobs wait."""
@@ -145,6 +146,23 @@ class _Decision:
             self._read({(Kind.KEY, key) for key in missing})
         if wanted := {rule.id for job in jobs for rule, _ in self._limits(job)} - self._locked.keys():
             self.open(wanted)
+
+    def consider_lines(self, queues: Collection[str], number: int) -> set[int]:
+        """Consider the first jobs in line for locked rules, of tenants those whose turn it is there.
+
+        Args:
+            queues: of which jobs may begin.
+            number: how many of each line are considered at most.
+
+        Returns:
+            The rules in whose lines there was nothing to consider.
+        """
+        looked_at = self.lines()
+        heads = lines.heads(looked_at, queues, number)
+        found, turns = in_lines(heads, queues)
+        self._turns += turns
+        self.consider(found)
+        return looked_at - {job.held_rule for job in heads}
 
     def lines(self) -> set[int]:
         """Return the locked rules in whose lines jobs may wait."""
@@ -162,18 +180,19 @@ class _Decision:
         known = sorted(filter(self._is_decidable, self._jobs.values()), key=lambda job: job.place)
         gates = self._gates(known, now)
         through = {job.id: [gates[rule.id] for rule, _ in self._limits(job)] for job in known}
-        admission = admit(((job.id, through[job.id]) for job in known), len(leases))
-        undecided = self._jobs.keys() - through.keys()
+        undecided = own.keys() & (self._jobs.keys() - through.keys())
+        admission = admit(((job.id, through[job.id]) for job in known), len(leases) - len(undecided))
         used = {own[job_id] for job_id in (*undecided, *(job_id for job_id, _ in admission.begin)) if job_id in own}
         left = (lease for lease in leases if lease not in used)
-        # Those that nothing limits are as many as were asked for; a line's may have had their leases.
-        starts = [Start(job_id, own.get(job_id) or next(left, uuid.uuid4().hex), at) for job_id, at in admission.begin]
+        starts = [Start(job_id, own.get(job_id) or next(left), at) for job_id, at in admission.begin]
         taken = lines.take(starts, now, lease_seconds=worker.lease_seconds, worker=worker.name)
         begin = {start.id: start.at for start in starts}
         line = self._lines_of(known, begin, dict(admission.wait))
         lines.hold(line, {rule.id for rule in self._locked.values() if rule.is_paused})
         passed = {gate.rule for job_id in begin for gate in through[job_id]}
         rules.keep({rule_id: now + gates[rule_id].tat for rule_id in passed}, set(line.values()))
+        for turns in self._turns:
+            turns.note(begin.keys())
         late = time.monotonic() - read_at
         return Decided(
             [job._replace(begins_in=max(0.0, begin[job.id] - late)) for job in taken],

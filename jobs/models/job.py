@@ -146,6 +146,15 @@ class Job(models.Model):
                 ),
                 name="jobs_job_turns",
             ),
+            # What waits for its tenant's turn in the line of a limit, which has this condition on the state for the
+            # same reason.
+            models.Index(
+                fields=["held_rule", "priority", "tenant", "run_at", "id"],
+                condition=models.Q(
+                    state__gte=State.QUEUED, state__lt=AFTER_QUEUED, tenant__isnull=False, held_rule__isnull=False
+                ),
+                name="jobs_job_line_turns",
+            ),
             models.Index(
                 fields=["limit_key"],
                 condition=models.Q(state=State.RUNNING, limit_key__isnull=False),

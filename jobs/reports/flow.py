@@ -12,7 +12,7 @@ from jobs.core.held_by import HeldBy
 from jobs.core.limits import Kind, Rate
 from jobs.core.states import State
 from jobs.core.turns import WEIGHT
-from jobs.ledger import lines, renames, rules as ledger_rules
+from jobs.ledger import lines, renames, rules as ledger_rules, turns
 from jobs.models import FlowRule, Job, Queue
 from jobs.operations.wording import duration
 from jobs.tasks.registry import names_of
@@ -139,7 +139,11 @@ def place_of(job: Job) -> Place | None:
         rule = FlowRule.objects.filter(kind=Kind.TASK, name=rule.renamed_to).first()
     if rule is None:
         return None
-    number = lines.ahead_of(job.pk) + 1
+    number = 1 + (
+        lines.ahead_of(job.pk)
+        if job.tenant is None
+        else turns.ahead_in_line(job.pk, job.held_rule, job.priority, job.tenant)
+    )
     of_task = FlowRule.objects.filter(kind=Kind.TASK, name=renames.present(job.task))
     report = _report(rule, {row.name: row for row in of_task}, {}, {})
     name = f"limit {rule.name}" if not report.paused_at else f"{rule.kind} {rule.name}"

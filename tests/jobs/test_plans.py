@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from jobs.core.held_by import HeldBy
 from jobs.flow.breakers import look_after
+from jobs.flow.claim import Worker, claim_from_lines
 from jobs.flow.turns import in_turn
 from jobs.ledger import attempts, batches, fetch, leases, maintain, operate
 from jobs.ledger.work import find_work
-from jobs.models import Job, Queue
+from jobs.models import FlowRule, Job, Queue
 from tests.jobs import verbs
 from tests.jobs.rows import ERROR, LEASE, claimed, written
 
@@ -187,6 +188,25 @@ def test_whose_turn_it_is_is_found_by_one_step_in_the_index_for_each_tenant(is_a
         forget_statistics()
     before = rows_read()
     assert len(in_turn(queue, 10) or []) == 10
+    assert rows_read() - before < MANY / 10
+
+
+@pytest.mark.parametrize("is_analyzed", [True, False])
+def test_whose_turn_it_is_in_line_is_found_so_too(is_analyzed: bool) -> None:
+    rule, queue = FlowRule.objects.create(kind="task", name="task", has_line=True), f"turns-{uuid.uuid4()}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, tenant, run_at, held_by, held_rule)"
+            " SELECT gen_random_uuid(), 'task', %s, 'queued', '[]', '{}', number %% 100,"
+            " now() + number * interval '1 ms', 'limit', %s FROM generate_series(1, %s) AS number",
+            [queue, rule.pk, MANY],
+        )
+    if is_analyzed:
+        analyze()
+    else:
+        forget_statistics()
+    before = rows_read()
+    assert len(claim_from_lines([f"{number:032}" for number in range(10)], Worker("w@test", [queue], 60.0))) == 10
     assert rows_read() - before < MANY / 10
 
 

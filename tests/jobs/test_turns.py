@@ -19,6 +19,8 @@ from jobs.ledger import claims, enqueue_once, rules, turns
 from jobs.ledger.claims import Claimed
 from jobs.models import FlowRule, Job, Turn
 from jobs.operations import flow as operations
+from jobs.reports.flow import place_of
+from tests.jobs.claiming import end, from_lines
 from tests.jobs.locks import elsewhere
 from tests.jobs.rows import new_job, written
 from tests.tasks_app import tasks
@@ -125,6 +127,13 @@ def test_ten_jobs_of_one_tenant_are_not_behind_the_hundred_of_another() -> None:
 
 
 @pytest.mark.django_db
+def test_what_is_claimed_together_begins_in_turns_too() -> None:
+    flood, few = waiting("big", 6), waiting("small", 3)
+    taken = [one.id for one in claim(flood[:5])]
+    assert taken == [job.pk for job in (flood[0], few[0], flood[1], few[1], flood[2])]
+
+
+@pytest.mark.django_db
 def test_the_most_urgent_go_first_whosever_they_are() -> None:
     usual, urgent = waiting("a", 4), waiting("b", 3, priority=9)
     assert {one.id for one in claim(usual[:3])} == {job.pk for job in urgent}
@@ -193,6 +202,91 @@ def test_a_limit_holds_for_the_jobs_of_tenants() -> None:
     assert len(claim([*waiting("a", 4), *waiting("b", 4)])) == 3
     assert Job.objects.filter(state=State.RUNNING).count() == 3
     assert Job.objects.filter(state=State.QUEUED, held_by=HeldBy.LIMIT).count() == 5
+
+
+# --- In line --------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_in_the_line_of_a_limit_ten_jobs_of_one_tenant_are_not_behind_the_flood_of_another() -> None:
+    FlowRule.objects.create(kind=Kind.TASK, name=TASK, concurrency=1)
+    (first,) = claim(waiting("big", 30))
+    flood = list(Job.objects.filter(state=State.QUEUED).order_by("run_at", "id"))
+    few = waiting("small", 5)
+    claim(few)
+    begun: list[Claimed] = []
+    for _ in range(12):
+        end(*begun[-1:] or [first])
+        begun += from_lines(3)
+    # In turns, and each tenant's in its own order.
+    assert [one.id for one in begun if tenants([one])["small"]] == [job.pk for job in few]
+    assert [one.id for one in begun if tenants([one])["big"]] == [job.pk for job in flood[:7]]
+    assert set(tenants(begun[:10]).values()) == {5}
+
+
+@pytest.mark.django_db
+def test_who_joins_a_line_gets_its_share_from_then_on_and_a_weight_holds_there_too() -> None:
+    operations.set_limit(Kind.TASK, TASK, rate="4/s", concurrency=None, actor="ann")
+    operations.set_weight("gold", 3, actor="ann")
+    claim([*waiting("a", 20), *waiting("b", 20)])
+    for _ in range(3):
+        FlowRule.objects.filter(kind=Kind.TASK).update(tat=0)
+        from_lines(4)
+    operations.pause(Kind.TASK, TASK, actor="ann")
+    claim(waiting("gold", 20))
+    operations.resume(Kind.TASK, TASK, actor="ann")
+    FlowRule.objects.filter(kind=Kind.TASK).update(tat=0)
+    assert tenants(from_lines(5)) == {"gold": 3, "a": 1, "b": 1}
+
+
+@pytest.mark.django_db
+def test_who_stands_in_line_is_told_when_its_turn_comes() -> None:
+    FlowRule.objects.create(kind=Kind.TASK, name=TASK, concurrency=1)
+    (first,) = claim(waiting("a", 1))
+    jobs = [*waiting("a", 4), *waiting("b", 2), *waiting("c", 1), *waiting("b", 2, priority=9)]
+    assert claim(jobs) == []
+    told = {place.number: job.pk for job in jobs if (place := place_of(Job.objects.get(pk=job.pk)))}
+    end(first)
+    begun: list[Claimed] = []
+    while one := from_lines(1):
+        begun += one
+        end(*one)
+    assert [one.id for one in begun] == [told[number] for number in range(1, len(jobs) + 1)]
+    assert [Job.objects.get(pk=one.id).tenant for one in begun] == [*"bb", *"abcabaa"]
+
+
+@pytest.mark.django_db
+def test_a_job_of_nobody_begins_when_no_tenants_job_has_waited_longer() -> None:
+    FlowRule.objects.create(kind=Kind.TASK, name=TASK, concurrency=1)
+    (first,) = claim(waiting("a", 1))
+    early, alone = waiting("a", 2), written(task=TASK, id=uuid7())
+    assert claim([*early, alone]) == []
+    late = waiting("b", 2)
+    assert claim(late) == []
+    place = place_of(Job.objects.get(pk=alone.pk))
+    assert place is not None
+    assert place.number == 3
+    end(first)
+    begun: list[Claimed] = []
+    while one := from_lines(1):
+        begun += one
+        end(*one)
+    assert [one.id for one in begun] == [job.pk for job in (early[0], late[0], early[1], alone, late[1])]
+
+
+@given(
+    waits=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 6), min_size=1),
+    served=st.dictionaries(st.sampled_from("abcd"), st.integers(0, 4)),
+    weights=st.dictionaries(st.sampled_from("abcd"), st.sampled_from([0.5, 1.0, 2.0])),
+    data=st.data(),
+)
+def test_how_many_turns_come_before_a_job_is_known(
+    waits: dict[str, int], served: dict[str, int], weights: dict[str, float], data: st.DataObject
+) -> None:
+    turns = Turns(1.0, {name: float(had) for name, had in served.items()}, weights)
+    jobs = [(name, number) for name, most in waits.items() for number in range(most)]
+    tenant, own = data.draw(st.sampled_from(jobs))
+    assert turns.in_order(jobs, lambda job: job[0])[turns.before(tenant, own, waits)] == (tenant, own)
 
 
 @pytest.mark.postgres_only
