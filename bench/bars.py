@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.figures import Claims, Fetch, Figures, Idle, Latency, Work, differences, ratios
+from bench.figures import Claims, Fetch, Figures, Idle, Latency, Turns, Work, differences, ratios
 from bench.scenarios import Case
 from bench.setups import Results, Setup
 from bench.variants import DRAMATIQ, LATE, OURS, Variant
@@ -137,6 +137,8 @@ def _of_flow() -> Iterator[Bar]:
         ("claim beside 100,000 jobs held by one key", 1.05, _held),
     ):
         yield Bar(title, Case.CLAIMS, Claims, figure, None, bound, least=False, unit="x", fits=_usual_prefork)
+    title = f"{Case.TURNS} beside another's flood: their time beside their time alone"
+    yield Bar(title, Case.TURNS, Turns, _shared, None, 2, least=False, unit="x", fits=_usual_prefork)
 
 
 def _ruled(claims: Claims) -> float:
@@ -145,6 +147,10 @@ def _ruled(claims: Claims) -> float:
 
 def _held(claims: Claims) -> float:
     return claims.held / claims.ruled
+
+
+def _shared(turns: Turns) -> float:
+    return turns.beside / turns.alone
 
 
 def _of_composition() -> Iterator[Bar]:

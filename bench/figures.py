@@ -84,7 +84,26 @@ class Claims:
     held: float
 
 
-Figures = Work | Latency | Idle | Fetch | Claims
+#: How long each job takes whose tenants take turns, in seconds: where they took none, latencies would be compared.
+TURN_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What ten jobs of one tenant took, from the first call to the last one's end, in milliseconds.
+
+    Attributes:
+        alone: where the worker had nothing else to do.
+        beside: while another tenant's flood waits in the same queue.
+        flood: how many jobs that is.
+    """
+
+    alone: float
+    beside: float
+    flood: int
+
+
+Figures = Work | Latency | Idle | Fetch | Claims | Turns
 
 
 def differences(ours: Sequence[Figures], theirs: Sequence[Figures], of: Callable[[Any], float]) -> list[float]:

@@ -17,6 +17,9 @@ VARIABLE = "BENCH_MARKS"
 ROOM = 200_000
 _BYTES = 8
 
+#: Where the jobs of a flood leave the one mark that they all have.
+FLOODED = ROOM - 1
+
 
 class Marks:
     """The two arrays. Jobs are numbered from 0."""
@@ -45,6 +48,10 @@ class Marks:
     def ran(self, number: int) -> None:
         """Note that the job's body ran."""
         self._ran[number] = time.monotonic()
+
+    def first_call(self) -> float:
+        """Return when the first job was about to be enqueued."""
+        return self._called[0]
 
     def has_run(self, number: int) -> bool:
         """Return whether the job's body ran."""

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from statistics import median
 
 from bench import bars, peers, where
-from bench.figures import Claims, Fetch, Figures, Idle, Latency, Work, ratios
+from bench.figures import TURN_SECONDS, Claims, Fetch, Figures, Idle, Latency, Turns, Work, ratios
 from bench.scenarios import Case, Scale
 from bench.servers import circumstances
 from bench.setups import Results, Setup
@@ -78,6 +78,7 @@ def _section(results: Results, setup: Setup) -> str:
             _idle(variant, results.of(setup, variant, Case.IDLE, Idle)),
             _fetch(variant, results.of(setup, variant, Case.FETCH, Fetch)),
             _claims(variant, results.of(setup, variant, Case.CLAIMS, Claims)),
+            _turns(variant, results.of(setup, variant, Case.TURNS, Turns)),
         )
         if line
     ]
@@ -136,6 +137,16 @@ def _claims(variant: Variant, rounds: Sequence[Claims]) -> str:
     )
 
 
+def _turns(variant: Variant, rounds: Sequence[Turns]) -> str:
+    if not rounds:
+        return ""
+    alone, beside = (median(getattr(one, name) for one in rounds) for name in ("alone", "beside"))
+    return (
+        f"- Ten jobs of one tenant, {TURN_SECONDS * 1000:g} ms each, {variant.title}: {alone:.0f} ms alone,"
+        f" {beside:.0f} ms beside {rounds[0].flood:,} of another."
+    )
+
+
 def line(case: Case, figures: Figures) -> str:
     """Return one round's figures in a line, for whoever watches."""
     match figures:
@@ -149,6 +160,10 @@ def line(case: Case, figures: Figures) -> str:
         case Claims():
             each = f"{figures.plain:.2f} ms plain, {figures.ruled:.2f} ms ruled, {figures.held:.2f} ms beside held jobs"
             return f"{case:27} {each}"
+        case Turns():
+            return (
+                f"{case:27} {figures.alone:.0f} ms alone, {figures.beside:.0f} ms beside {figures.flood:,} of another"
+            )
         case Latency():
             return f"{case:27} p50 {figures.p50:.1f} ms, p99 {figures.p99:.1f} ms"
         case Idle():

@@ -11,6 +11,9 @@ from bench.variants import OURS, Variant
 #: Jobs in one call of a bulk.
 BULK = 1000
 
+#: What one tenant's few jobs are to wait for little: so many of another's at most, and for each of a drain.
+FLOOD, FLOOD_OF_A_JOB = 100_000, 20
+
 
 class Case(StrEnum):
     """What one figure is of; the value is for people."""
@@ -29,6 +32,7 @@ class Case(StrEnum):
     FETCH = "`.get()`"
     IDLE = "idle"
     CLAIMS = "claims"
+    TURNS = "ten jobs of one tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ def _composed(stage: Stage, scale: Scale) -> Measured:
 def _claims(stage: Stage, scale: Scale) -> Measured:
     if (took := stage.claims()) is not None:
         yield Case.CLAIMS, took
+
+
+def _turns(stage: Stage, scale: Scale) -> Measured:
+    yield Case.TURNS, stage.turns(min(FLOOD, FLOOD_OF_A_JOB * scale.jobs), at_once=BULK)
 
 
 def _failing(stage: Stage, scale: Scale) -> Measured:
@@ -126,6 +134,7 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("idle", _idle, _is_ours),
     Scenario("failing", _failing, _fails),
     Scenario("claims", _claims, _is_ours, once=True),
+    Scenario("turns", _turns, _is_ours, once=True),
 )
 
 

@@ -9,8 +9,8 @@ from statistics import median, quantiles
 
 from bench import enqueue
 from bench.databases import PostgreSQL
-from bench.figures import Claims, Fetch, Idle, Latency, Work
-from bench.marks import VARIABLE, Marks
+from bench.figures import Claims, Fetch, Idle, Latency, Turns, Work
+from bench.marks import FLOODED, VARIABLE, Marks
 from bench.producer import Producer
 from bench.servers import Servers
 from bench.site import measured
@@ -25,6 +25,9 @@ _PAUSE, _WEIGHED = 0.01, 0.5
 
 #: What a worker that has just ended its jobs may still have to do, in seconds.
 _CALM = 1.0
+
+#: The jobs of a tenant that has few.
+_FEW = 10
 
 
 @contextlib.contextmanager
@@ -81,6 +84,28 @@ class Stage:
         if not isinstance(self._servers.database, PostgreSQL):
             return None
         return Claims(**json.loads(measured("bench.claims:timed", self._servers.environment()).result))
+
+    def turns(self, flood: int, *, at_once: int) -> Turns:
+        """Return what a tenant's few jobs take alone, and beside another's flood; what is left of that stays there."""
+        # The first time says how long such jobs take, by which the worker claims ahead.
+        self._few()
+        alone = self._few()
+        self._marks.clear()
+        with self._worker.frozen(self._servers):
+            self._producer.enqueue("of_many", flood, at_once=at_once)
+        deadline = time.monotonic() + _PATIENCE
+        while not self._marks.has_run(FLOODED):
+            self._look(deadline)
+        time.sleep(_CALM)
+        return Turns(alone, self._few(), flood)
+
+    def _few(self) -> float:
+        self._marks.clear()
+        self._producer.enqueue("of_few", _FEW)
+        deadline = time.monotonic() + _PATIENCE
+        while not self._marks.all_ran(_FEW):
+            self._look(deadline)
+        return (self._marks.last(_FEW) - self._marks.first_call()) * 1000
 
     def idle(self, seconds: float) -> Idle:
         """Return what the worker does while there is nothing to do."""

@@ -1,12 +1,14 @@
 """Our side: the smallest jobs there are. Found by the project's worker when EXTRA_APPS names this package."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import chord
 
 from bench.failing import Broken
-from bench.marks import marks
+from bench.figures import TURN_SECONDS
+from bench.marks import FLOODED, marks
 from jobs import Breaker, job
 from jobs.enqueue import dispatcher
 from search import indexing
@@ -29,6 +31,20 @@ def guarded(number: int) -> None:
 def limited(number: int) -> None:
     """Leave a mark; it names a dependency, and of each of a hundred keys some may run at once."""
     marks().ran(number)
+
+
+@job(queue="default", tenant=lambda number: "few")  # noqa: ARG005 (whose they are, whatever it is)
+def of_few(number: int) -> None:
+    """Take as long as `of_many`; leave a mark at the end."""
+    time.sleep(TURN_SECONDS)
+    marks().ran(number)
+
+
+@job(queue="default", tenant=lambda number: "many")  # noqa: ARG005
+def of_many(number: int) -> None:
+    """Take a while, and leave one mark for all of its kind."""
+    marks().ran(FLOODED)
+    time.sleep(TURN_SECONDS)
 
 
 @job(queue="default", ignore_result=False)

@@ -19,7 +19,7 @@ FEW = ("--jobs", "6", "--latency-jobs", "3", "--idle-seconds", "0.1", "--rounds"
 OURS_ALONE = {Case.ENQUEUE_MANY, Case.DRAIN_MANY, Case.GUARDED, Case.LIMITED, Case.RETURNED, Case.CHORD}
 
 #: What is measured once, and is no work.
-OTHERS = {Case.LATENCY, Case.IDLE, Case.FETCH, Case.CLAIMS}
+OTHERS = {Case.LATENCY, Case.IDLE, Case.FETCH, Case.CLAIMS, Case.TURNS}
 
 
 def page(tmp_path: Path, broker: str, databases: Sequence[str], *options: str) -> str:
@@ -40,6 +40,7 @@ def test_on_valkey_and_postgresql_both_sides_are_measured(tmp_path: Path) -> Non
     assert "statements/s." in text
     assert "- Results, Nightshift: with whoever waits" in text
     assert "- A statement that claims a hundred jobs, Nightshift:" in text
+    assert "ms beside 120 of another." in text
     # What is compared with Dramatiq.
     assert sum("beside Dramatiq" in line and "not measured" in line for line in text.splitlines()) == 2
 
