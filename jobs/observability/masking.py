@@ -34,11 +34,11 @@ _SECRETS: tuple[tuple[re.Pattern[str], re.Pattern[str], str], ...] = (
     (re.compile("asic "), re.compile(r"\b([Bb]asic)\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}=*"), rf"\1 {MASK}"),
     # The password in an address.
     (re.compile("://[^/]*@"), re.compile(r"(\w://[^\s:/?#@\"\\]*):[^\s/?#\"\\]+@"), rf"\1:{MASK}@"),
-    # Parameters of signed addresses, and those that say what they are; a query is also told without its address.
+    # Parameters of signed addresses, and those that say what they are, in an address, without one, or in a log's words.
     (
         re.compile("="),
         re.compile(
-            r"((?:^|[?&;])(?:x-amz-(?:signature|credential|security-token)|signature|sig|access_token|api_?key|token|password"
+            r"(?<![\w-])((?:x-amz-(?:signature|credential|security-token)|signature|sig|access_token|api_?key|token|password"
             r"|secret|csrfmiddlewaretoken|sessionid)=)[^&;\s\"'<>\\]+",
             re.IGNORECASE,
         ),

@@ -27,6 +27,9 @@ SECRETS = [
     ),
     ("/api/events?token=hush&task=a", "/api/events?token=…&task=a"),
     ("?a=1&API_KEY=hush", "?a=1&API_KEY=…"),
+    ("connecting with user=app password=hush to db", "connecting with user=app password=… to db"),
+    ("charge(42, token=hush)", "charge(42, token=…"),
+    ("[secret=hush", "[secret=…"),
 ]
 
 
