@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 NESTED = "[" * 900 + "]" * 900
 
-#: Written as they stand in an address.
+#: Written as they stand in an address; nothing long is percent-encoded, for to take that apart takes most of the time.
 ODD = {
     "NUL": "a%00b",
     "a lone surrogate": "%ED%A0%80",
@@ -52,13 +52,13 @@ ODD = {
     "a big number": "9" * 30,
     "a number of many digits": "9" * 5000,
     "below zero": "-1",
-    "nested": quote(NESTED),
-    "nested objects": quote('{"a":' * 900 + "1" + "}" * 900),
+    "nested": NESTED,
+    "nested objects": '{"a":' * 900 + "1" + "}" * 900,
     "the first time": quote("0001-01-01T00:00:00+23:59"),
     "the last time": quote("9999-12-31T23:59:59.999999-23:59"),
     "search terms": quote("since:0001-01-01T00:00+23:59 until:9999-12-31T23:59-23:59"),
     "a search term": quote("since:2026-01-01T00:00+23:59"),
-    "an argument": quote(f'kwargs.a.b:{"9" * 400} kwargs.c:"{NESTED}" id:x'),
+    "an argument": quote(f'kwargs.a.b:{"9" * 400} kwargs.c:"{NESTED}" id:x', safe="[]:"),
     "signs": quote("'\"<>&;%\\\r\n\u202e\U0001f600"),
 }
 
@@ -178,7 +178,9 @@ def rows(transactional_db: None, valkey: Valkey, settings: Any) -> Iterator[dict
 
 
 @pytest.fixture
-def staff(rows: dict[str, str]) -> Client:
+def staff(rows: dict[str, str], settings: Any) -> Client:
+    # Each of thousands of requests would read its session from the database, which takes as long as to refuse it.
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.create_superuser("root@example.com"))
     return client
@@ -224,9 +226,16 @@ def test_an_odd_value_in_any_path_is_found_nowhere(value: str, staff: Client, ro
     assert not Queue.objects.exists()
 
 
+def kinds_of_keys() -> list[ContentType]:
+    """Return a model for each sort of primary key: a row is looked for by its key, and none is found."""
+    models = ((kind, kind.model_class()) for kind in ContentType.objects.all())
+    found = {(type(model._meta.pk), model._meta.pk.max_length): kind for kind, model in models if model is not None}
+    return list(found.values())
+
+
 def test_the_admin_leads_from_no_odd_key_to_a_page(staff: Client) -> None:
     findings = Findings()
-    for kind in ContentType.objects.all():
+    for kind in kinds_of_keys():
         for value, text in ODD.items():
             path = f"/admin/r/{kind.pk}/{text or '-'}/"
             answer = ask(staff, "GET", path)
