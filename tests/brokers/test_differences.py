@@ -152,7 +152,7 @@ def test_how_long_an_idle_worker_takes_to_begin(system: System) -> None:
     system.start_worker(pool="prefork", concurrency=2)
     wait_for(lambda: tasks.noop.delay().job.state == "succeeded" or Job.objects.filter(state="succeeded").count() > 20)
     Job.objects.all().delete()
-    for _ in range(100):
+    for _ in range(40):
         job = tasks.noop.delay()
         wait_for(lambda job=job: job.job.state == "succeeded")  # type: ignore[misc]
     rows = Job.objects.exclude(started_at=None).values_list("created_at", "started_at")
