@@ -16,13 +16,13 @@ from tests.waiting import wait_for
 IMPATIENT = {
     "JOBS_LEASE_SECONDS": "4",
     "JOBS_LEASE_RENEW_SECONDS": "0.8",
-    "JOBS_HOUSEKEEPING_SECONDS": "0.2",
+    "JOBS_HOUSEKEEPING_SECONDS": "0.4",
     "JOBS_RESEND_SECONDS": "2",
     "JOBS_SHUTDOWN_SECONDS": "15",
 }
 
 #: Nobody may come to the rescue: what is handed back must not have waited for a lease or a lost message.
-PATIENT = {"JOBS_LEASE_SECONDS": "300", "JOBS_RESEND_SECONDS": "300", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+PATIENT = {"JOBS_LEASE_SECONDS": "300", "JOBS_RESEND_SECONDS": "300", "JOBS_HOUSEKEEPING_SECONDS": "0.4"}
 
 #: Saves a worker a second at its start and its stop.
 QUICK = ("--without-mingle", "--without-gossip", "--without-heartbeat")

@@ -14,7 +14,7 @@ from tests.databases import Database
 from tests.environment import CI, environment
 
 #: So that nothing takes longer than a test may: a lease is lost after 3 s, a message after 2 s.
-IMPATIENT = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2", "JOBS_HOUSEKEEPING_SECONDS": "0.2"}
+IMPATIENT = {"JOBS_LEASE_SECONDS": "3", "JOBS_RESEND_SECONDS": "2", "JOBS_HOUSEKEEPING_SECONDS": "0.4"}
 
 OpenHouse = Callable[..., AbstractContextManager[System]]
 
