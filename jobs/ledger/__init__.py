@@ -17,5 +17,6 @@ operate   what a person or program asks for: retry, cancel; pauses: those that e
 steps     what a task has done, and need not do again
 webhooks  which webhooks are told of what
 prune     ended jobs past their retention
-sql       what statements have in common, and how they are run; dialect: what the databases say differently
+sql       what statements have in common, and how they are run; dialect: what the databases say differently;
+          lock_timeout: waiting for a row, and not for long
 """

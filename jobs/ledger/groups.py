@@ -11,12 +11,12 @@ from django.db import OperationalError
 
 from jobs.core.places import Place, place_of
 from jobs.core.states import State
+from jobs.ledger import lock_timeout
 from jobs.ledger.dialect import Dialect, dialect
 from jobs.ledger.sql import RowLocked, changed, read_json, rows
-from jobs.ledger.unique import WAITED_IN_VAIN
 
 #: How long another transaction that holds a group is waited for, in milliseconds: longer than it takes to record ends.
-PATIENCE = 500
+LOCK_TIMEOUT = 500
 
 
 class GroupLocked(RowLocked):
@@ -104,9 +104,9 @@ def count(moves: Iterable[Moved]) -> list[Counted]:
     sql = dialect()
     given = json.dumps([{"job": group_id.hex, **delta} for group_id, delta in sorted(deltas.items())])
     try:
-        found = rows(_count(sql), [f"{PATIENCE}ms", given] if sql.name == "postgresql" else [given])
+        found = rows(_count(sql), [f"{LOCK_TIMEOUT}ms", given] if sql.name == "postgresql" else [given])
     except OperationalError as exc:
-        if getattr(exc.__cause__, "sqlstate", None) not in WAITED_IN_VAIN:
+        if not lock_timeout.has_passed(exc):
             raise
         raise GroupLocked(deltas) from exc
     return [_counted(row, deltas, sql) for row in found]
@@ -205,17 +205,13 @@ def _deltas(moves: Iterable[Moved]) -> dict[uuid.UUID, dict[str, int]]:
 def _count(sql: Dialect) -> str:
     given = sql.given({"job": "uuid", **dict.fromkeys(_NAMES.values(), "integer")})
     if sql.name == "postgresql":
-        # In one order, so that two who count in the same groups do not wait for each other. Each part reads from the
-        # one before it, and the caller's own setting is as it was after the statement.
-        before = (
-            "patience AS MATERIALIZED (SELECT current_setting('lock_timeout') AS before,"
-            " set_config('lock_timeout', %s, true)), "
-        )
+        # In one order, so that two who count in the same groups do not wait for each other.
+        before = f"{lock_timeout.LIMITED}, "
         given = (
-            f"SELECT given.* FROM patience, ({given}) AS given"
+            f"SELECT given.* FROM limited, ({given}) AS given"
             " JOIN jobs_group ON id = job ORDER BY id FOR NO KEY UPDATE OF jobs_group"
         )
-        then = " , set_config('lock_timeout', (SELECT before FROM patience), true)"
+        then = f", {lock_timeout.RESTORED}"
     else:
         before, then = "", ""
     total = " + ".join(f"jobs_group.{name} + delta.{name}" for name in _NAMES.values())

@@ -28,21 +28,19 @@ from django.db import OperationalError, connection, transaction
 from jobs.core.held_by import HeldBy
 from jobs.core.states import WAITING, State
 from jobs.core.versions import OPTION as VERSION
+from jobs.ledger import lock_timeout
 from jobs.ledger.dialect import Dialect, dialect
 from jobs.ledger.sql import change_one, changed, free, in_state, rows
 
 #: How long another's job with the same key is waited for, in milliseconds: longer than a short transaction takes.
-PATIENCE = 100
+LOCK_TIMEOUT = 100
 
-#: Who has waited in vain does not wait again for so many seconds: he may have a thousand keys to write.
-_IMPATIENT_SECONDS = 5.0
+#: For so many seconds after such a wait has ended in vain its connection does not wait again: it may have a thousand
+#: keys to write.
+_SECONDS_WITHOUT = 5.0
 
-#: How PostgreSQL says that a lock was not to be had in time, and that two waited for each other: `lock_not_available`,
-#: `deadlock_detected` (its documentation, appendix A).
-WAITED_IN_VAIN = frozenset({"55P03", "40P01"})
-
-#: When a connection last waited in vain, by the monotonic clock.
-_waited: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+#: When the time of a connection last passed, by the monotonic clock.
+_passed: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
 
 class Taken(Exception):
@@ -208,34 +206,30 @@ def written(columns: str, values: str, source: str, parameters: Sequence[Any]) -
     sql = dialect()
     insert = f"INSERT INTO jobs_job ({columns}) SELECT {values} FROM {{source}} ON CONFLICT DO NOTHING RETURNING id"
     if sql.name == "postgresql":
-        found = _written_impatiently(insert.format(source=", ".join(filter(None, ["patience", source]))), parameters)
+        found = _written_in_time(insert.format(source=", ".join(filter(None, ["limited", source]))), parameters)
     else:
         # Without a condition SQLite takes ON CONFLICT for a part of the SELECT.
         found = rows(insert.format(source=f"{source or '(SELECT 1)'} WHERE TRUE"), parameters)
     return {sql.to_uuid(job_id) for (job_id,) in found}
 
 
-def _written_impatiently(insert: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    # In one statement, and the caller's own setting is as it was after it: each part reads from the one before it.
+def _written_in_time(insert: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     statement = (
-        "WITH patience AS MATERIALIZED (SELECT current_setting('lock_timeout') AS before,"
-        " set_config('lock_timeout', %s, true)),"
-        f" written AS ({insert}),"
-        " restored AS MATERIALIZED (SELECT set_config('lock_timeout', before, true) FROM patience"
-        " WHERE (SELECT COUNT(*) FROM written) >= 0)"
+        f"WITH {lock_timeout.LIMITED}, written AS ({insert}),"
+        f" restored AS MATERIALIZED (SELECT {lock_timeout.RESTORED} WHERE (SELECT COUNT(*) FROM written) >= 0)"
         " SELECT written.id FROM restored, written"
     )
     try:
         # What fails would take a transaction of the caller's with it.
         with transaction.atomic():
-            return rows(statement, [f"{_patience()}ms", *parameters])
+            return rows(statement, [f"{_longest_wait()}ms", *parameters])
     except OperationalError as exc:
-        if getattr(exc.__cause__, "sqlstate", None) not in WAITED_IN_VAIN:
+        if not lock_timeout.has_passed(exc):
             raise
-        _waited[connection.connection] = time.monotonic()
+        _passed[connection.connection] = time.monotonic()
         raise Taken from exc
 
 
-def _patience() -> int:
-    waited = _waited.get(connection.connection)
-    return PATIENCE if waited is None or time.monotonic() - waited > _IMPATIENT_SECONDS else 1
+def _longest_wait() -> int:
+    passed = _passed.get(connection.connection)
+    return LOCK_TIMEOUT if passed is None or time.monotonic() - passed > _SECONDS_WITHOUT else 1

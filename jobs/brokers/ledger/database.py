@@ -16,7 +16,7 @@ from jobs.ledger.notify import CHANNEL, GONE, own_connection, rows
 ANYTHING = "*"
 
 #: How long a consumer waits for SQLite's lock, in milliseconds: it has other things to do, and tries again.
-LOCK_PATIENCE = 250
+BUSY_TIMEOUT = 250
 
 
 class Link:
@@ -56,7 +56,7 @@ class Link:
             raw.add_notify_handler(lambda notice: self._notices.append(notice.payload))
             self._fileno = raw.fileno()
         else:
-            rows(database, f"PRAGMA busy_timeout = {LOCK_PATIENCE}")
+            rows(database, f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
             # What is written here is not worth waiting for the disk: after a power cut it is delivered again.
             rows(database, "PRAGMA synchronous = NORMAL")
             self._version = None

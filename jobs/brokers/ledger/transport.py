@@ -148,15 +148,15 @@ class Transport(virtual.Transport):
             self._wakeup.set()
 
     def _on_news(self) -> None:
-        self._patiently(self.fetcher.look_around)
-        self._patiently(self.deliver)
+        self._unless_away(self.fetcher.look_around)
+        self._unless_away(self.deliver)
 
     def _on_wakeup(self) -> None:
         if self._wakeup is not None:
             self._wakeup.clear()
-        self._patiently(self.deliver)
+        self._unless_away(self.deliver)
 
-    def _patiently(self, act: Any) -> None:
+    def _unless_away(self, act: Any) -> None:
         """Do something with the database, unless it was away a moment ago."""
         if time.monotonic() < self._retry_at:
             return
