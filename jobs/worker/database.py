@@ -27,7 +27,8 @@ def of_the_engine() -> None:
     """Give this thread's connections the engine's own settings, whatever the role's are. Called as it begins.
 
     Its statements are alone in their transactions, and need no more isolation than READ COMMITTED gives them: under
-    another level they would fail where they meet.
+    another level they would fail where they meet. All that they look for is in an index. A plan that the server made
+    while the table was small, and keeps, would otherwise read all of it when it has grown, for each job that is named.
     """
     _threads.is_of_the_engine = True
     connection_created.connect(_settle, dispatch_uid="jobs.database")
@@ -41,7 +42,7 @@ def _settle(connection: Any, **_: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('default_transaction_isolation', 'read committed', false),"
-                " set_config('lock_timeout', %s, false)",
+                " set_config('lock_timeout', %s, false), set_config('enable_seqscan', 'off', false)",
                 [LOCK_TIMEOUT],
             )
 

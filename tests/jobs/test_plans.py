@@ -1,20 +1,22 @@
 """A row named by its id is found by its id, however wrong PostgreSQL's idea of the table is."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from jobs.core.held_by import HeldBy
 from jobs.flow.breakers import look_after
 from jobs.flow.claim import Worker, claim_from_lines
 from jobs.flow.turns import in_turn
-from jobs.ledger import attempts, batches, fetch, leases, maintain, operate
+from jobs.ledger import attempts, batches, breakers, fetch, leases, lines, maintain, operate
 from jobs.ledger.work import find_work
 from jobs.models import FlowRule, Job, Queue
+from jobs.worker.database import of_the_engine
 from tests.jobs import verbs
 from tests.jobs.rows import ERROR, LEASE, claimed, written
 
@@ -208,6 +210,43 @@ def test_whose_turn_it_is_in_line_is_found_so_too(is_analyzed: bool) -> None:
     before = rows_read()
     assert len(claim_from_lines([f"{number:032}" for number in range(10)], Worker("w@test", [queue], 60.0))) == 10
     assert rows_read() - before < MANY / 10
+
+
+def look_at(job_ids: Sequence[uuid.UUID]) -> None:
+    """Do with jobs named by their ids what a claim does."""
+    lines.asked(job_ids)
+    breakers.left(job_ids)
+    breakers.hold(job_ids)
+    lines.let_fetch(lines.asked(job_ids))
+    lines.hold(dict.fromkeys(job_ids, 7), ())
+
+
+def test_a_plan_of_the_engine_made_for_a_small_table_reads_no_large_one() -> None:
+    def read() -> int:
+        of_the_engine()
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                # As new: other tests have left pages in it.
+                cursor.execute("TRUNCATE jobs_job CASCADE")
+            asked = [written(tenant="a").pk for _ in range(3)]
+            # The plans are kept from then on.
+            for _ in range(8):
+                look_at(asked)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO jobs_job (id, task, queue, state, args, kwargs, tenant) SELECT gen_random_uuid(),"
+                    " 'task', 'default', 'queued', '[]', '{}', 'a' FROM generate_series(1, %s)",
+                    [MANY],
+                )
+            before = rows_read()
+            look_at(asked)
+            found = rows_read() - before
+            transaction.set_rollback(True)
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(read).result() < MANY / 10
 
 
 # --- What concerns others -------------------------------------------------------------------------
