@@ -1,12 +1,16 @@
 """What MkDocs calls while it builds the site: https://www.mkdocs.org/user-guide/configuration/#hooks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from docsite import links, reference
+
+#: What the theme's own style lacks.
+STYLE = Path(__file__).with_name("site.css")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -36,6 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     texts = {links.page_of(document): (links.BASE / document).read_text() for document in links.documents()}
     for page, text in (texts | reference.pages()).items():
         files.append(File.generated(config, page, content=text))
+    files.append(File.generated(config, STYLE.name, content=STYLE.read_text()))
     return files
 
 

@@ -24,7 +24,9 @@ _FENCE = re.compile(r"^ *```", re.MULTILINE)
 
 def documents() -> list[str]:
     """Return the documents that lie beside `docs/`, by their paths in the repository."""
-    return sorted(file.relative_to(BASE).as_posix() for pattern in _BESIDE for file in BASE.glob(pattern))
+    found = (file for pattern in _BESIDE for file in BASE.glob(pattern))
+    # What has no title is a part of another one.
+    return sorted(file.relative_to(BASE).as_posix() for file in found if file.read_text().startswith("# "))
 
 
 def page_of(document: str) -> str:

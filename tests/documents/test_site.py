@@ -47,6 +47,14 @@ def test_the_reference_names_every_option_state_and_command(site: Path) -> None:
     assert [verb.names for verb in VERBS if f"<code>jobs {' '.join(verb.names)}</code>" not in commands] == []
 
 
+def test_the_steps_of_a_document_are_one_list_on_its_page(site: Path) -> None:
+    # The forge takes a block of code into a step where the site, which wants four blanks before it, begins a new list.
+    for file in sorted((BASE / "docs").rglob("*.md")):
+        first_steps = re.findall(r"^1\. ", file.read_text(), re.MULTILINE)
+        page = site / file.relative_to(BASE / "docs").with_suffix(".html")
+        assert page.read_text().count("<ol>") == len(first_steps), file.name
+
+
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     page = (site / "index.html").read_text()
     loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page)
