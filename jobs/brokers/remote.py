@@ -16,6 +16,7 @@ from jobs.compose import groups
 from jobs.core.job_ids import ledger_id
 from jobs.ledger import operate
 from jobs.ledger.operate import REVOKED
+from jobs.ledger.sql import RowLocked
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,12 @@ class Control(CeleryControl):
 def _cancel(task_ids: Sequence[str], *, terminate: bool) -> bool:
     """Cancel what has not begun, and ask for the end of what runs if that is wanted. Returns whether it did any."""
     ids = [ledger_id(task_id) for task_id in task_ids]
-    known = groups.cancel(ids, REVOKED)
+    try:
+        known = groups.cancel(ids, REVOKED)
+    except RowLocked as exc:
+        # A worker that is told does it when that is over.
+        logger.warning("Not revoked at once: %s", exc)
+        known = 0
     if terminate:
         known += operate.ask_to_cancel(ids)
     return known > 0

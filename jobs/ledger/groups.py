@@ -26,7 +26,7 @@ class GroupLocked(RowLocked):
         super().__init__(())
         names = ", ".join(sorted(str(group_id) for group_id in group_ids))
         self.args = (
-            f"Another transaction holds one of the groups {names}; its members are counted when that has ended.",
+            f"Another transaction holds one of the groups {names}; its members' ends are written when that has ended.",
         )
 
 

@@ -20,8 +20,9 @@ from jobs.deadletters.missing import close
 from jobs.enqueue.dispatcher import dispatch
 from jobs.ledger import operate
 from jobs.ledger.maintain import redispatch_queue
+from jobs.ledger.sql import RowLocked
 from jobs.models import Job, Queue
-from jobs.operations.bulk import Result, record, recorded, slices
+from jobs.operations.bulk import Progress, Result, record, recorded, slices
 from jobs.operations.filters import JobFilter
 from jobs.operations.pauses import NO_PAUSE, pause_of, told
 
@@ -103,10 +104,26 @@ def change_chosen(chosen: Chosen, change: Callable[[Sequence[uuid.UUID]], int], 
         for ids in slices(chosen.jobs, BATCH):
             if progress.is_late:
                 break
-            with transaction.atomic():
-                progress.changed += change(ids)
-            progress.seen += len(ids)
+            _change_some(ids, change, progress)
     return progress.result(matched)
+
+
+def _change_some(ids: Sequence[uuid.UUID], change: Callable[[Sequence[uuid.UUID]], int], progress: Progress) -> None:
+    """Change jobs in one transaction; where somebody holds what one of them counts in, each in its own."""
+    try:
+        with transaction.atomic():
+            changed = change(ids)
+    except RowLocked as exc:
+        if len(ids) > 1:
+            for job_id in ids:
+                if progress.is_late:
+                    break
+                _change_some([job_id], change, progress)
+            return
+        changed = 0
+        progress.refuse(ids[0], exc)
+    progress.changed += changed
+    progress.seen += len(ids)
 
 
 def requeue(ids: Sequence[uuid.UUID], from_step: int | None = None) -> int:

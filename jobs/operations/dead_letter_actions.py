@@ -15,6 +15,7 @@ from jobs.core.versions import version_in
 from jobs.deadletters import codec, publisher
 from jobs.enqueue.enqueuer import enqueue
 from jobs.errors import EnqueueError, InvalidArguments, TransitionRefused, UnknownTask
+from jobs.ledger.sql import RowLocked
 from jobs.models import DeadLetter
 from jobs.operations.actions import requeue
 from jobs.operations.bulk import Progress, Result, record, recorded, slices
@@ -141,7 +142,7 @@ def _try(change: Callable[[DeadLetter], bool], letter: DeadLetter, progress: Pro
     try:
         with transaction.atomic():
             progress.changed += change(letter)
-    except (EnqueueError, UnknownTask, ValueError, TypeError, LookupError) as exc:
+    except (EnqueueError, UnknownTask, RowLocked, ValueError, TypeError, LookupError) as exc:
         progress.refuse(letter.pk, exc)
     except publisher.BrokerGone as exc:
         if not progress.changed:

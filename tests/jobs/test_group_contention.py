@@ -3,18 +3,26 @@
 import pytest
 from celery import chord, current_app
 
+from jobs import new_group
 from jobs.core import outcome as outcomes
 from jobs.core.outcome import Reason
 from jobs.core.states import State
 from jobs.ledger import claims
 from jobs.ledger.attempts import Failure
 from jobs.models import Job, JobGroup
+from jobs.operations import actions, dead_letter_actions
+from jobs.operations.filters import DeadLetterFilter, JobFilter
+from jobs.tasks.calls import JobResult
 from jobs.worker.deliveries import new_lease
 from jobs.worker.recorder import End, Recorder
 from jobs.worker.reports import SUCCEEDED, Report
 from jobs.worker.reserved import ReservedJob
+from tests.jobs import verbs
+from tests.jobs.letters import dead_letter
 from tests.jobs.locks import elsewhere
 from tests.jobs.races import at_once
+from tests.jobs.rows import claim_as
+from tests.servers import Valkey
 from tests.tasks_app.canvas import listed, number, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,3 +92,24 @@ def test_a_group_whose_row_is_locked_holds_up_only_its_members() -> None:
     while left:
         left = recorder.write(left)
     assert JobGroup.objects.get().succeeded == 2
+
+
+@pytest.mark.postgres_only
+def test_who_asks_for_members_of_a_locked_group_is_told_and_has_the_other_jobs_changed(valkey: Valkey) -> None:
+    with new_group(listed.s()) as group:
+        members = number.delay_many([(1,), (2,)], group_id=group.id)
+    waits, dead = (result.job for result in members)
+    lease = new_lease()
+    claim_as(dead, lease)
+    verbs.die(dead.pk, lease, Failure("Permanent", "it fails"))
+    other = number.delay(3).job
+    letter = dead_letter(job_id=dead.pk)
+    jobs, letters = JobFilter(ids=(waits.pk, other.pk)), DeadLetterFilter(ids=(letter.pk,))
+    with elsewhere() as somebody:
+        somebody.execute("SELECT 1 FROM jobs_group FOR UPDATE")
+        cancelled = actions.cancel_jobs(jobs, actor="ann")
+        replayed = dead_letter_actions.replay(letters, actor="ann")
+        JobResult(str(waits.pk), app=current_app).revoke()
+    assert (cancelled.changed, [refusal.id for refusal in cancelled.refused]) == (1, [waits.pk])
+    assert (replayed.changed, [refusal.id for refusal in replayed.refused]) == (0, [letter.pk])
+    assert actions.cancel_jobs(jobs, actor="ann").changed == 1
