@@ -11,8 +11,8 @@ def is_from_ledger(headers: object) -> bool:
     """Return whether the headers of a message, whatever they are, say that it was dispatched from the ledger."""
     if not isinstance(headers, Mapping) or not isinstance(headers.get("id"), str):
         return False
-    mark = headers.get(LEDGER_HEADER)
-    return type(mark) is int and mark == 1
+    value = headers.get(LEDGER_HEADER)
+    return type(value) is int and value == 1
 
 
 def is_chunk(headers: object) -> bool:

@@ -138,8 +138,8 @@ def insert_many(jobs: Sequence[NewJob]) -> None:
 def has_come(moment: datetime) -> bool:
     """Return whether a time has come, by the database's clock."""
     sql = dialect()
-    row = one(f"SELECT %s <= {sql.now}", (sql.time(moment),))
-    return row is not None and bool(row[0])
+    found = one(f"SELECT %s <= {sql.now}", (sql.time(moment),))
+    return found is not None and bool(found[0])
 
 
 def row(job: NewJob) -> tuple[str, list[Any]]:
@@ -147,8 +147,8 @@ def row(job: NewJob) -> tuple[str, list[Any]]:
     sql = dialect()
     parameters = _without_times(job, sql)
     due, *others = [_moment(at, seconds, sql, parameters) for at, seconds in job.times]
-    marks = ["%s"] * 4 + [sql.json] * 3 + ["%s"] * 12
-    return ", ".join([*marks, due or sql.now, *(other or "NULL" for other in others)]), parameters
+    values = ["%s"] * 4 + [sql.json] * 3 + ["%s"] * 12
+    return ", ".join([*values, due or sql.now, *(other or "NULL" for other in others)]), parameters
 
 
 def records(jobs: Sequence[NewJob]) -> list[tuple[Any, ...]]:

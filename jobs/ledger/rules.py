@@ -11,7 +11,7 @@ from jobs.core.limits import Gate, Kind, Limit, Rate
 from jobs.core.renames import former
 from jobs.core.states import State
 from jobs.ledger.dialect import Dialect, dialect
-from jobs.ledger.sql import changed, free, rows
+from jobs.ledger.sql import changed, free, placeholders, rows
 
 #: Holds for rules that may keep a job from being claimed.
 _IN_FORCE = "(rate IS NOT NULL OR concurrency IS NOT NULL OR paused_at IS NOT NULL OR has_line)"
@@ -136,11 +136,11 @@ def add_keys(names: Collection[str]) -> None:
 
 def lock(rule_ids: Collection[int]) -> list[Rule]:
     """Return these rules, locked until the transaction ends; without those that somebody else has locked."""
-    marks = ", ".join(["%s"] * len(rule_ids))
+    ids = list(rule_ids)
     return _rules(
         rows(
-            f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE id IN ({marks}) {dialect().skip_locked}",
-            list(rule_ids),
+            f"SELECT {_COLUMNS} FROM jobs_flow_rule WHERE id IN ({placeholders(ids)}) {dialect().skip_locked}",
+            ids,
         )
     )
 

@@ -6,10 +6,10 @@ from pathlib import Path
 BASE = Path(__file__).resolve().parents[2]
 
 #: The goal is 12 files and 1,600 lines. Whoever makes the way shorter lowers these.
-MOST_FILES, MOST_LINES = 17, 3_400
+MOST_FILES, MOST_LINES = 17, 3_350
 
 #: No file of the way may be longer.
-LONGEST_FILE = 330
+LONGEST_FILE = 300
 
 
 def way() -> list[Path]:
