@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import select
 import threading
 from collections import deque
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from jobs.observability.masking import masked
 #: What every record has; whatever else it carries was given with `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
+
+#: So many characters, of at most four bytes, a pipe takes in one piece, whatever other processes write to it meanwhile.
+_IN_ONE_PIECE = select.PIPE_BUF // 4
 
 _dumps = json.JSONEncoder(default=str, ensure_ascii=False).encode
 
@@ -133,10 +137,18 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         # Whoever comes too late for a look at what waits has written, or sees this here look once more.
         while self._lines and self._writing.acquire(timeout=seconds):
             try:
-                self.stream.write("".join(self._lines.popleft() for _ in range(len(self._lines))))
-                self.stream.flush()
+                while self._lines:
+                    self.stream.write(self._next())
+                    self.stream.flush()
             finally:
                 self._writing.release()
+
+    def _next(self) -> str:
+        """Return the line that has waited longest, and as many more as a pipe takes in one piece."""
+        text = self._lines.popleft()
+        while self._lines and len(text) + len(self._lines[0]) <= _IN_ONE_PIECE:
+            text += self._lines.popleft()
+        return text
 
 
 def configuration(*, level: str, style: str) -> dict[str, Any]:

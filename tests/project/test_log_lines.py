@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import select
 import threading
 from collections.abc import Iterator
 
@@ -53,11 +54,13 @@ class Stuck:
     def __init__(self) -> None:
         self.is_read, self.is_asked = threading.Event(), threading.Event()
         self.text = ""
+        self.pieces: list[str] = []
 
     def write(self, text: str) -> None:
         self.is_asked.set()
         self.is_read.wait()
         self.text += text
+        self.pieces.append(text)
 
     def flush(self) -> None:
         pass
@@ -76,6 +79,24 @@ def test_whoever_logs_while_another_is_stuck_goes_on_and_its_line_is_written_lat
     stream.is_read.set()
     first.join()
     assert stream.text == "first\nsecond\n"
+
+
+def test_what_is_written_together_a_pipe_takes_in_one_piece(handler: StderrHandler) -> None:
+    stream = Stuck()
+    handler.setStream(stream)  # type: ignore[arg-type]
+    lines = ["x" * length for length in (5_000, *[300] * 20, 2_000, 10)]
+    first = threading.Thread(target=log, args=(handler, lines[0]))
+    first.start()
+    assert stream.is_asked.wait(10)
+    for line in lines[1:]:
+        log(handler, line)
+
+    stream.is_read.set()
+    first.join()
+    assert stream.text.splitlines() == lines
+    assert all(piece.endswith("\n") for piece in stream.pieces)
+    assert all(len(piece.encode()) <= select.PIPE_BUF for piece in stream.pieces if piece.count("\n") > 1)
+    assert len(stream.pieces) < len(lines) / 2
 
 
 class OfThree(StderrHandler):
