@@ -23,7 +23,7 @@ from jobs.reports.load import load_of
 from jobs.reports.queues import QueueReport, queues
 from jobs.reports.report_json import load_json, queue_json, schedule_json, shares_json, worker_json
 from jobs.reports.shares import shares_of
-from jobs.schedules import entries, find, run_now
+from jobs.schedules import entries, find, latest_runs, run_now
 
 router = Router()
 
@@ -93,7 +93,8 @@ def list_workers(request: HttpRequest) -> Any:
 @router.get("/schedules", response=ScheduleList, auth=READ, tags=["schedules"], summary="List schedules")
 def list_schedules(request: HttpRequest) -> Any:
     """Return every schedule with its next runs and what came of the last one."""
-    return {"schedules": [schedule_json(entry) for entry in entries()]}
+    runs = latest_runs()
+    return {"schedules": [schedule_json(entry, runs.get(entry.row.pk)) for entry in entries()]}
 
 
 @router.post(

@@ -5,23 +5,23 @@ from argparse import ArgumentParser
 from jobs.cli.output import Output
 from jobs.cli.verb import Exit, Failed, Given, Verb, actor, nothing
 from jobs.errors import EnqueueError
+from jobs.models import ScheduleRun
 from jobs.reports.report_json import schedule_json
-from jobs.schedules import Entry, coming_runs, entries, find, latest_run, named, run_now
+from jobs.schedules import Entry, coming_runs, entries, find, latest_runs, named, run_now
 
 
 def _list(given: Given, out: Output) -> Exit:
-    found = entries()
-    out.json({"schedules": [schedule_json(entry) for entry in found]})
+    found, runs = entries(), latest_runs()
+    out.json({"schedules": [schedule_json(entry, runs.get(entry.row.pk)) for entry in found]})
     out.table(
         ["id>", "schedule", "task", "when", "enabled", "last run", "its job", "next run"],
-        [_row(entry) for entry in found],
+        [_row(entry, runs.get(entry.row.pk)) for entry in found],
         empty="There are no schedules. Make one in the admin.",
     )
     return Exit.DONE
 
 
-def _row(entry: Entry) -> list[object]:
-    last = latest_run(entry.row)
+def _row(entry: Entry, last: ScheduleRun | None) -> list[object]:
     job = None if last is None else last.job
     following = [f"cannot run: {entry.fault}"] if entry.fault else coming_runs(entry.row, 1)
     return [

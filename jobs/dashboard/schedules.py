@@ -9,7 +9,7 @@ from django_celery_beat.models import PeriodicTask
 from jobs.dashboard.access import page
 from jobs.dashboard.pages import TICKS, show
 from jobs.models import Job, ScheduleRun
-from jobs.schedules import Entry, coming_runs, entries, latest_run
+from jobs.schedules import Entry, coming_runs, entries, latest_runs
 from jobs.schedules.wording import expression, timing
 
 
@@ -30,12 +30,12 @@ class Line:
 @page
 def schedules(request: HttpRequest) -> HttpResponse:
     """Show every schedule, those that run first."""
-    lines = sorted(map(_line, entries()), key=lambda line: not line.schedule.enabled)
+    runs = latest_runs()
+    lines = sorted((_line(one, runs.get(one.row.pk)) for one in entries()), key=lambda line: not line.schedule.enabled)
     return show(request, "schedules", "schedules", events=TICKS, entries=lines)
 
 
-def _line(entry: Entry) -> Line:
-    last = latest_run(entry.row)
+def _line(entry: Entry, last: ScheduleRun | None) -> Line:
     crontab = entry.row.crontab if entry.is_loaded else None
     return Line(
         schedule=entry.row,

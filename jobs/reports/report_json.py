@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobs.core.states import State
-from jobs.models import Job, Worker
+from jobs.models import Job, ScheduleRun, Worker
 from jobs.operations.job_json import maybe_time_json, time_json
 from jobs.reports import workers
 from jobs.reports.flow import RuleReport, place_of
@@ -11,7 +11,7 @@ from jobs.reports.groups import GroupReport
 from jobs.reports.load import QueueLoad
 from jobs.reports.queues import QueueReport
 from jobs.reports.shares import Share, Shares
-from jobs.schedules import Entry, coming_runs, latest_run
+from jobs.schedules import Entry, coming_runs
 
 
 def queue_json(queue: QueueReport) -> dict[str, Any]:
@@ -127,10 +127,9 @@ def worker_json(worker: Worker) -> dict[str, Any]:
     }
 
 
-def schedule_json(entry: Entry) -> dict[str, Any]:
+def schedule_json(entry: Entry, last: ScheduleRun | None) -> dict[str, Any]:
     """Return a schedule with its next runs and what came of the last one."""
     row = entry.row
-    last = latest_run(row)
     job = None if last is None else last.job
     return {
         "id": row.pk,

@@ -7,7 +7,7 @@ what people do.
 from jobs.schedules.actions import run_now, switch
 from jobs.schedules.plan import CannotRun, Plan, plan_of, timing_of
 from jobs.schedules.rows import Entry, entries, entry_of, find, named, unloadable
-from jobs.schedules.runs import coming_runs, due_at, latest_run, next_runs
+from jobs.schedules.runs import coming_runs, due_at, latest_run, latest_runs, next_runs
 
 __all__ = [
     "CannotRun",
@@ -19,6 +19,7 @@ __all__ = [
     "entry_of",
     "find",
     "latest_run",
+    "latest_runs",
     "named",
     "next_runs",
     "plan_of",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -100,3 +101,10 @@ def _shown(moment: datetime, zone: tzinfo) -> datetime:
 def latest_run(row: PeriodicTask) -> ScheduleRun | None:
     """Return a schedule's latest run; its `job` says what came of it."""
     return ScheduleRun.objects.filter(schedule=row.pk).order_by("-due_at").first()
+
+
+def latest_runs() -> dict[int, ScheduleRun]:
+    """Return the latest run of every schedule that has run, by the schedule's key, in one statement."""
+    of_one = ScheduleRun.objects.filter(schedule=OuterRef("pk")).order_by("-due_at").values("pk")[:1]
+    latest = PeriodicTask.objects.annotate(latest=Subquery(of_one)).values("latest")
+    return {run.schedule_id: run for run in ScheduleRun.objects.filter(pk__in=latest)}

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 from jobs.models import Job, ScheduleRun
 from jobs.operations import tokens
 from jobs.reports import remembered
-from jobs.schedules import coming_runs, entries
+from jobs.schedules import coming_runs, entries, latest_run, latest_runs
 from jobs.schedules.beat import LedgerScheduler
 from jobs.tasks.registry import registered
 from project.celery import app
@@ -322,6 +323,28 @@ def test_an_interval_that_no_calendar_holds_is_refused(staff: Client) -> None:
     answer = staff.post(f"{ADMIN}intervalschedule/add/", {"every": str(10**9), "period": "days"})
     assert answer.status_code == 200
     assert "This never runs." in answer.text
+
+
+# Many
+
+
+@pytest.mark.parametrize("given", [["--json"], []])
+def test_a_list_asks_for_the_latest_runs_of_all_at_once(given: list[str], run: Run) -> None:
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as statements:
+            run("schedules", "list", *given)
+        return len(statements)
+
+    made("first")
+    few = asked()
+    for number in range(10):
+        row = made(f"another {number}")
+        for days in (1, 2):
+            ScheduleRun.objects.create(schedule=row, due_at=timezone.now() - timedelta(days=days))
+    assert asked() == few
+    assert {run.due_at for run in latest_runs().values()} == {
+        latest.due_at for row in PeriodicTask.objects.all() if (latest := latest_run(row))
+    }
 
 
 # What Beat does with the rest
