@@ -2,8 +2,9 @@
 
 from jobs.alerts.channels import register_alert_channel
 from jobs.alerts.messages import AlertMessage
+from jobs.compose.loops import each
 from jobs.compose.new_group import new_group
-from jobs.compose.steps import each, step
+from jobs.compose.steps import step
 from jobs.core.breaker import Breaker
 from jobs.errors import (
     Cancel,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from jobs.compose import steps
+from jobs.compose.attempt_steps import Interrupted, of_attempt
 from jobs.errors import Cancel
 from jobs.ledger.claims import Claimed
 from jobs.worker.started_flags import started
@@ -56,9 +56,9 @@ def with_steps(job: Claimed, *, has_steps: bool, encrypt: bool) -> Iterator[None
         Cancel: its job was cancelled, likewise.
     """
     try:
-        with steps.of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=has_steps, encrypt=encrypt):
+        with of_attempt(job.id, job.lease_id, let_end=_let_end, has_steps=has_steps, encrypt=encrypt):
             yield
-    except steps.Interrupted:
+    except Interrupted:
         raise WorkerStopped(
             "The worker was stopped before the next step of the job, which goes on from there."
         ) from None
@@ -67,4 +67,4 @@ def with_steps(job: Claimed, *, has_steps: bool, encrypt: bool) -> Iterator[None
 def _let_end() -> None:
     check_cancelled()
     if started.is_stopped():
-        raise steps.Interrupted
+        raise Interrupted

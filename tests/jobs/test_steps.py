@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from hypothesis import given, strategies as st
 
 from jobs import Batch, Cancel, LeaseLost, each, job, step
-from jobs.compose.steps import Interrupted, of_attempt
+from jobs.compose.attempt_steps import Interrupted, of_attempt
 from jobs.core.outcome import Released
 from jobs.core.states import State
 from jobs.ledger.attempts import Ended, Failure
