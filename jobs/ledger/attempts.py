@@ -1,8 +1,7 @@
 """A worker records what became of an attempt. Every verb names the lease; without it nothing changes."""
 
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -10,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from jobs.core.outcome import Outcome
 from jobs.core.states import State
 from jobs.ledger.dialect import Dialect, dialect
-from jobs.ledger.sql import NO_LEASE, UNIQUE_KEY_SUCCEEDED, change_named, change_one, changed, free, in_state, one, rows
+from jobs.ledger.sql import NO_LEASE, UNIQUE_KEY_SUCCEEDED, change_one, changed, free, in_state, one
 
 #: Longest error text and traceback kept, in characters. The beginning says what, the end of a traceback says where.
 ERROR_LENGTH = 2_000
@@ -47,6 +46,7 @@ class Ended:
         outcome: what is to become of the job.
         failure: why it did not succeed; None where it did.
         lost_worker: whether it counts as the job having killed its worker.
+        result: what the task returned, as JSON, where the job succeeded and somebody wants it.
     """
 
     id: uuid.UUID
@@ -55,6 +55,7 @@ class Ended:
     outcome: Outcome
     failure: Failure | None = None
     lost_worker: bool = False
+    result: str | None = None
 
 
 def storable(text: str) -> str:
@@ -81,20 +82,6 @@ def note_progress(job_id: uuid.UUID, lease_id: str, progress: str, over: BaseDat
         )
         == 1
     )
-
-
-def keep_results(results: Mapping[uuid.UUID, tuple[str, str]]) -> None:
-    """Keep what running jobs' tasks returned: for each its lease and the result as JSON. One without its lease is none.
-
-    Nothing is waited for: whoever cannot record the end of a job, since its row is locked, does this again.
-    """
-    sql = dialect()
-    given = json.dumps(
-        [{"job": job_id.hex, "lease": lease, "result": text} for job_id, (lease, text) in results.items()]
-    )
-    named = sql.given({"job": "uuid", "lease": "text", "result": "text"}, few="lease")
-    change = f"UPDATE jobs_job SET result = {sql.json.replace('%s', 'named.result')}"
-    rows(change_named(named, f"{in_state(State.RUNNING)} AND lease_id = named.lease", change, "id", sql), [given])
 
 
 def keep_late_result(job_id: uuid.UUID, result: str) -> None:

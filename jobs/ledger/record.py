@@ -76,17 +76,19 @@ def _write(good: Sequence[Ended], changes: Sequence[dict[str, Any]]) -> dict[uui
     """Write ends in one statement, which is a transaction of its own. Returns the states the jobs came into."""
     if not good and not changes:
         return {}
-    parameters = [pairs_of({end.id: end.lease_id for end in good})] if good else []
+    returned = any(end.result is not None for end in good)
+    parameters = [_successes(good, returned=returned)] if good else []
     if changes:
         parameters.append(json.dumps(changes))
-    found = rows(_all(some_succeeded=bool(good), some_failed=bool(changes)), parameters)
+    found = rows(_all(some_succeeded=bool(good), some_returned=returned, some_failed=bool(changes)), parameters)
     return {job_id: state for job_id, state, *_ in found}
 
 
 def _write_in_turn(good: Sequence[Ended], changes: Sequence[dict[str, Any]]) -> dict[uuid.UUID, str]:
     """Do so on SQLite, where one statement changes one table."""
     with transaction.atomic() if changes else nullcontext():
-        found = rows(_success(SQLITE), [pairs_of({end.id: end.lease_id for end in good})]) if good else []
+        returned = any(end.result is not None for end in good)
+        found = rows(_success(SQLITE, returned=returned), [_successes(good, returned=returned)]) if good else []
         if changes:
             ended = rows(failed(SQLITE), [json.dumps(changes)])
             _keep_in_turn(changes, {job_id for job_id, _ in ended})
@@ -103,20 +105,32 @@ def _keep_in_turn(changes: Sequence[dict[str, Any]], written: set[str]) -> None:
         changed(count_snoozes(ended), [json.dumps(snoozed)])
 
 
-@cache
-def _success(sql: Dialect) -> str:
-    returning = f"id, state, {TELL} AS told" if sql is POSTGRESQL else "id, state"
-    return change_named(sql.leased_jobs, FENCE, success(sql), returning, sql)
+def _successes(good: Sequence[Ended], *, returned: bool) -> str:
+    """Return the parameter of `_success`."""
+    if not returned:
+        return pairs_of({end.id: end.lease_id for end in good})
+    return json.dumps([{"job": end.id.hex, "lease": end.lease_id, "kept": end.result} for end in good])
 
 
 @cache
-def _all(*, some_succeeded: bool, some_failed: bool) -> str:
+def _success(sql: Dialect, *, returned: bool) -> str:
+    """Return the statement for successes; `returned` where results of some are kept."""
+    told = f"id, state, {TELL} AS told" if sql is POSTGRESQL else "id, state"
+    if not returned:
+        return change_named(sql.leased_jobs, FENCE, success(sql), told, sql)
+    named = sql.given({"job": "uuid", "lease": "text", "kept": "text"}, few="lease")
+    kept = f"{success(sql)}, result = COALESCE({sql.json.replace('%s', 'named.kept')}, result)"
+    return change_named(named, FENCE, kept, told, sql)
+
+
+@cache
+def _all(*, some_succeeded: bool, some_returned: bool, some_failed: bool) -> str:
     """Return all that there is to do with some ends as one statement. PostgreSQL."""
     if not some_failed:
-        return _success(POSTGRESQL)
+        return _success(POSTGRESQL, returned=some_returned)
     needed = "id, attempt, state, task, queue, worker, started_at, error_type, error, error_traceback"
     needed += f", {TELL} AS told"
-    done = f"done AS ({_success(POSTGRESQL)}), " if some_succeeded else ""
+    done = f"done AS ({_success(POSTGRESQL, returned=some_returned)}), " if some_succeeded else ""
     return (
         f"WITH {done}ended AS ({failed(POSTGRESQL, needed)}), kept AS ({keep_error('ended')}),"
         f" counted AS ({count_snoozes('ended')})"

@@ -63,7 +63,8 @@ class End:
     def ended(self) -> Ended:
         """It in the ledger's terms."""
         job = self.job.job
-        return Ended(job.id, job.lease_id, job.attempt, self.outcome, self.failure, self.lost_worker)
+        value = None if self.report is None else self.report.value
+        return Ended(job.id, job.lease_id, job.attempt, self.outcome, self.failure, self.lost_worker, value)
 
     @property
     def is_followed(self) -> bool:
@@ -210,7 +211,6 @@ class Recorder:
         return rest, records
 
     def _record(self, ends: Sequence[End]) -> Records:
-        self._keep_results(ends)
         records = record_many([end.ended for end in ends], again=any(end.again for end in ends))
         self._settle(ends, records)
         self._written = self.breakers.record(_said(ends, records))
@@ -232,15 +232,6 @@ class Recorder:
             self._postpone(end, _later(end))
         else:
             self._lost(end, partial(self._enqueue_what_follows, end))
-
-    def _keep_results(self, ends: Sequence[End]) -> None:
-        values = {
-            end.job.job.id: (end.job.job.lease_id, end.report.value)
-            for end in ends
-            if end.report is not None and end.report.value is not None
-        }
-        if values:
-            attempts.keep_results(values)
 
     def _settle(self, ends: Sequence[End], records: Records) -> None:
         """Count the ends that were written just now in the groups that wait for them, and tell webhooks."""

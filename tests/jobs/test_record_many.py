@@ -155,6 +155,25 @@ def test_to_each_of_many_happens_what_would_happen_to_it_alone(several: list[Cas
     assert counts[0] == counts[1]
 
 
+def test_what_tasks_returned_is_kept_with_their_successes_and_no_other_end() -> None:
+    returned, silent, null, late, dead = (run() for _ in range(5))
+    good = outcomes.Succeeded()
+    records = record_many(
+        [
+            end_of(returned, good, result='{"a": "\\u00e4"}'),
+            end_of(silent, good),
+            end_of(null, good, result="null"),
+            end_of(late, good, result="7", lease_id=OTHER_LEASE),
+            end_of(dead, OUTCOMES["dead"], result="8"),
+        ]
+    )
+    assert records.lost == {late.pk}
+    results = [Job.objects.get(pk=job.pk).result for job in (returned, silent, null, late, dead)]
+    assert results == [{"a": "ä"}, None, None, None, None]
+    kept = Job.objects.filter(result__isnull=False).values_list("pk", flat=True)
+    assert set(kept) == {returned.pk, null.pk}
+
+
 def test_of_nothing_nothing_is_recorded() -> None:
     assert record_many([]) == Records()
 
