@@ -17,7 +17,7 @@ from jobs.core.versions import MOST as MOST_VERSIONS, is_version
 from jobs.errors import InvalidOption
 from jobs.tasks import aliases, breakers, encryption, limits
 from jobs.tasks.keys import RULE as KEY_RULE, Key, check_key, is_key
-from jobs.tasks.options import UNIQUENESS
+from jobs.tasks.options import UNIQUENESS, check_limits
 from jobs.tasks.task import JobTask
 from jobs.tasks.uniqueness import check_names
 from jobs.tasks.versions import check_chain
@@ -198,6 +198,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
         rule = _RULES.get(name)
         if rule is not None and not rule[0](value):
             raise InvalidOption(f"@job: {name}={value!r} is not valid: it must be {rule[1]}.")
+    check_limits("@job", options.get("soft_time_limit"), options.get("time_limit", JobTask.time_limit))
     if "burst" in options and options.get("rate_limit") is None:
         raise InvalidOption("@job: burst= says nothing without rate_limit=, whose jobs may begin together.")
     if "batch_wait" in options and "batch" not in options:

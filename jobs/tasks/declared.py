@@ -38,7 +38,7 @@ class DeclaredTask(Task):
     retry_backoff_max: float = 16
     retry_jitter: float | bool = 0.1
     default_retry_delay = 1
-    time_limit = 30
+    time_limit: float | None = 30
     expires: float | None = None
     deadline: float | None = None
     unique: str | bool | tuple[str, ...] = False

@@ -159,6 +159,11 @@ def check_carried(task: "JobTask", options: Options) -> None:
         limit = carried.get(name)
         if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
             raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
+    check_limits(
+        task.name,
+        carried.get("soft_time_limit") or task.soft_time_limit,
+        carried.get("time_limit") or task.time_limit,
+    )
     _check_ignore_result(task, carried.get("ignore_result"))
     if not isinstance(carried.get("headers") or {}, Mapping):
         raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
@@ -177,6 +182,15 @@ def check_carried(task: "JobTask", options: Options) -> None:
                 f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} printable"
                 " characters."
             )
+
+
+def check_limits(name: str, soft: float | None, hard: float | None) -> None:
+    """Raise InvalidOption where a soft limit could never be reached. The words of the rule are Celery's."""
+    if soft and hard and soft > hard:
+        raise InvalidOption(
+            f"{name}: soft_time_limit={soft!r} is not valid: soft_time_limit must be less than or equal to time_limit,"
+            f" which is {hard:g} s, or the job would be ended before it is warned; give time_limit= as well."
+        )
 
 
 def _check_ignore_result(task: "JobTask", given: object) -> None:

@@ -126,6 +126,18 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a time limit in words": ({"time_limit": "soon"}, r"time_limit='soon' .*must be seconds"),
     "a time limit of nothing": ({"time_limit": 0}, r"time_limit=0 .*must be seconds above zero"),
     "a soft time limit below zero": ({"soft_time_limit": -2}, r"soft_time_limit=-2 .*must be seconds above zero"),
+    **{
+        f"a soft time limit of {limit!r}": (
+            {"soft_time_limit": limit},
+            r"soft_time_limit=.* must be seconds above zero",
+        )
+        for limit in (0, True, math.nan, math.inf, timedelta(seconds=5))
+    },
+    "a soft time limit above the hard one": (
+        {"soft_time_limit": 6, "time_limit": 5.5},
+        r"soft_time_limit=6 is not valid: soft_time_limit must be less than or equal to time_limit, which is 5\.5 s",
+    ),
+    "a soft time limit above the task's own": ({"soft_time_limit": 31}, r"soft_time_limit=31 .*which is 30 s"),
     "a long correlation id": ({"correlation_id": "x" * 65}, r"correlation_id='x+' .*at most 64"),
     "a correlation id that is no text": ({"correlation_id": 7}, r"correlation_id=7 .*must be a text"),
     "a shadow that is no name": ({"shadow": 7}, r"shadow=7 .*must be a text"),
@@ -196,6 +208,22 @@ def test_options_that_cannot_be(options: dict[str, Any], words: str, many: bool)
 
 
 @pytest.mark.django_db
+def test_a_soft_limit_may_be_as_long_as_the_hard_one_or_stand_alone() -> None:
+    @job(name="tests.soft_alone", soft_time_limit=3600, time_limit=None)
+    def alone() -> None: ...
+
+    @job(name="tests.soft_before_hard", soft_time_limit=20)
+    def before_hard() -> None: ...
+
+    alone.delay()
+    before_hard.apply_async(time_limit=20)
+    with pytest.raises(EnqueueError, match=r"soft_time_limit=20 is not valid: .*which is 10 s"):
+        before_hard.apply_async(time_limit=10)
+    with pytest.raises(EnqueueError, match=r"soft_time_limit=20 is not valid: .*which is 10 s"):
+        before_hard.delay_many([()], time_limit=10)
+
+
+@pytest.mark.django_db
 def test_errors_are_those_python_programs_expect() -> None:
     with pytest.raises(TypeError):
         note.delay()
@@ -251,6 +279,16 @@ DECLARATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a whole jitter": ({"retry_jitter": 1}, r"retry_jitter=1 .*share below 1"),
     "a time limit of nothing": ({"time_limit": 0}, r"time_limit=0 .*above zero"),
     "a time limit in words": ({"soft_time_limit": "1"}, r"soft_time_limit='1' .*above zero"),
+    **{
+        f"{name} of {limit!r}": ({name: limit}, rf"{name}=.* is not valid: it must be seconds above zero, or None")
+        for name in ("time_limit", "soft_time_limit")
+        for limit in (0, -1, True, math.nan, math.inf)
+    },
+    "a soft time limit above the hard one": (
+        {"soft_time_limit": 61, "time_limit": 60},
+        r"soft_time_limit=61 is not valid: soft_time_limit must be less than or equal to time_limit, which is 60 s",
+    ),
+    "a soft time limit above the default": ({"soft_time_limit": 31}, r"soft_time_limit=31 .*which is 30 s"),
     "a rate of nothing": ({"public_rate": "0/h"}, r"public_rate='0/h' .*a number above zero and a unit"),
     "a rate without a unit": ({"public_rate": 100}, r"public_rate=100 .*such as 10/s"),
     "a rate by the week": ({"public_rate": "5/w"}, r"public_rate='5/w' .*5000/d"),
