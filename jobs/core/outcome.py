@@ -27,6 +27,10 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
 
 
+#: The least that a job waits which puts itself back by `Reject(requeue=True)`, in seconds; Celery runs it at once.
+LEAST_PAUSE = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     """The task returned."""
@@ -119,13 +123,18 @@ def _after_error(  # noqa: PLR0911 (one line for each kind of error)
         case Retry():
             return _after_retry_call(error, policy, tries, random)
         case Reject():
-            return Snoozed(0) if error.requeue else Dead(Reason.REJECTED)
+            return Snoozed(_pause(policy, tries, random)) if error.requeue else Dead(Reason.REJECTED)
         case Ignore():
             # Celery's "I have dealt with this one myself".
             return Succeeded()
     if is_permanent(error) or not policy.handles(error):
         return Dead(Reason.PERMANENT)
     return _retry_or_give_up(policy, tries, random)
+
+
+def _pause(policy: RetryPolicy, tries: Tries, random: Callable[[], float]) -> float:
+    """Return how long a job waits that has put itself back: it may do so always, and nothing counts how often."""
+    return max(LEAST_PAUSE, policy.delay(tries.attempt, random))
 
 
 def is_permanent(error: BaseException) -> bool:

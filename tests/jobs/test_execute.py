@@ -166,7 +166,8 @@ def test_celerys_reject_gives_up_or_puts_back() -> None:
     assert steered("reject", requeue=False).state == State.DEAD
     back = steered("reject", requeue=True)
     assert (back.state, back.attempt) == (State.SCHEDULED, 0)
-    assert seconds_until(back.run_at) <= 0.1
+    # One that does so always must leave the worker something for others.
+    assert seconds_until(back.run_at) > 0.5
 
 
 def test_retry_waits_as_long_as_it_says() -> None:
