@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.utils import timezone
 
 from jobs.conf import conf
 from jobs.core.places import Place, place_of
@@ -19,7 +18,7 @@ from jobs.enqueue.gathering import Gathering, as_members, gather, is_there, take
 from jobs.enqueue.message import body_size
 from jobs.enqueue.parents import parent_job
 from jobs.errors import InvalidArguments
-from jobs.ledger.enqueue import NewJob, Written, insert
+from jobs.ledger.enqueue import NewJob, Written, database_time, insert
 from jobs.ledger.enqueue_once import write, write_many
 from jobs.tasks.encryption import argument_texts
 from jobs.tasks.keys import limit_key, tenant
@@ -118,14 +117,20 @@ def _dispatch_on_commit(jobs: Sequence[NewJob], ids: Sequence[uuid.UUID]) -> Non
     """
     publish_signals.after(jobs)
     ready = [job for job, job_id in zip(jobs, ids, strict=True) if job.id == job_id and not job.waits]
-    now = timezone.now()
-    ready = [
-        job if job.expires_in is None else job._replace(expires_at=now + timedelta(seconds=job.expires_in))
-        for job in ready
-    ]
+    if any(job.expires_in is not None for job in ready):
+        ready = _with_expiry(ready)
     database = connections[DEFAULT_DB_ALIAS]
     if ready and (database.in_atomic_block or database.get_autocommit()):
         database.on_commit(lambda: dispatch(ready), robust=True)
+
+
+def _with_expiry(jobs: Sequence[NewJob]) -> list[NewJob]:
+    """Return jobs with the times at which they expire, for their messages: by the database's clock."""
+    now = database_time()
+    return [
+        job if job.expires_in is None else job._replace(expires_at=now + timedelta(seconds=job.expires_in))
+        for job in jobs
+    ]
 
 
 class _Jobs:

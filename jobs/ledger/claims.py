@@ -23,6 +23,7 @@ class Claimed(NamedTuple):
         attempt_base: attempts that a replay has written off.
         ends_by: its deadline, by the monotonic clock of the machine that claimed it; None where it has none.
         expires_by: when its time passes, by the same clock: then it must not begin; None where it never does.
+        clock: what the database's clock shows, in seconds since 1970, less what that machine's monotonic clock does.
         begins_in: seconds until it may begin, of a job that something in `jobs_flow_rule` concerns; None of any other.
     """
 
@@ -45,6 +46,7 @@ class Claimed(NamedTuple):
     expires_by: float | None = None
     #: The dependency without which it is in vain.
     breaker: str | None = None
+    clock: float = 0.0
     begins_in: float | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -161,7 +163,7 @@ def _under(sql: Dialect) -> str:
 def claimed_columns(sql: Dialect) -> str:
     """Return the columns of a `Claimed`, but its `begins_in`, in order."""
     ahead = "id, lease_id, task, queue, priority, args, kwargs, options"
-    return f"{ahead}, {', '.join(_counts(sql))}, correlation_id, parent_id, breaker, expires_at"
+    return f"{ahead}, {', '.join(_counts(sql))}, correlation_id, parent_id, breaker, expires_at, {sql.epoch}"
 
 
 def by_lease(found: Iterable[Sequence[Any]], sql: Dialect) -> dict[str, Claimed]:
@@ -171,7 +173,7 @@ def by_lease(found: Iterable[Sequence[Any]], sql: Dialect) -> dict[str, Claimed]
 
 def _claimed(row: Sequence[Any], sql: Dialect) -> Claimed:
     job_id, lease_id, task, queue, priority, args, kwargs, options, attempt, base, max_retries, losses, *rest = row
-    seconds_to_begin, seconds_left, correlation_id, parent_id, breaker, expires_at, *begins_in = rest
+    seconds_to_begin, seconds_left, correlation_id, parent_id, breaker, expires_at, epoch, *begins_in = rest
     now = time.monotonic()
     return Claimed(
         sql.to_uuid(job_id),
@@ -192,6 +194,7 @@ def _claimed(row: Sequence[Any], sql: Dialect) -> Claimed:
         sql.to_time(expires_at),
         None if seconds_to_begin is None else now + seconds_to_begin,
         breaker,
+        epoch - now,
         *begins_in,
     )
 

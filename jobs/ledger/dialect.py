@@ -15,6 +15,7 @@ class Dialect:
 
     Attributes:
         now: the database's clock.
+        epoch: the same, in seconds since 1970.
         after: the clock plus a number of seconds given as parameter.
         json: a JSON text given as parameter.
         skip_locked: what makes concurrent readers of rows to change pass each other by. A reference from another
@@ -26,6 +27,7 @@ class Dialect:
 
     name: str
     now: str
+    epoch: str
     after: str
     json: str
     skip_locked: str
@@ -99,6 +101,7 @@ class Dialect:
 POSTGRESQL = Dialect(
     name="postgresql",
     now="statement_timestamp()",
+    epoch="EXTRACT(EPOCH FROM statement_timestamp())::float8",
     after="(statement_timestamp() + make_interval(secs => %s))",
     json="%s::jsonb",
     skip_locked="FOR NO KEY UPDATE SKIP LOCKED",
@@ -112,6 +115,7 @@ POSTGRESQL = Dialect(
 SQLITE = Dialect(
     name="sqlite",
     now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    epoch="((julianday('now') - 2440587.5) * 86400.0)",
     after="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
     json="%s",
     # One writer at a time (BEGIN IMMEDIATE): nothing to skip.

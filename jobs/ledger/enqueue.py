@@ -135,6 +135,11 @@ def insert_many(jobs: Sequence[NewJob]) -> None:
             opened.executemany(f"{_INSERT} VALUES ({placeholders(written[0])})", written)
 
 
+def database_time() -> datetime:
+    """Return what time it is by the database's clock."""
+    return _now(dialect())
+
+
 def has_come(moment: datetime) -> bool:
     """Return whether a time has come, by the database's clock."""
     sql = dialect()

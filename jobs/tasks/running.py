@@ -1,11 +1,11 @@
 """What the body of a task may ask of the task while its job runs: another attempt, or something in the job's place."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from celery.exceptions import MaxRetriesExceededError, Retry
-from django.utils import timezone
 
 from jobs.errors import InvalidOption, Permanent
 from jobs.tasks.declared import DeclaredTask
@@ -61,8 +61,14 @@ class RunningTask(DeclaredTask):
 
     def _retry_delay(self, eta: datetime | None, countdown: float | None) -> float | None:
         if eta is not None:
-            return (moment(self, "eta", eta) - timezone.now()).total_seconds()
+            return moment(self, "eta", eta).timestamp() - self._database_time()
         return None if countdown is None else seconds(self, "countdown", countdown)
+
+    def _database_time(self) -> float:
+        """Return what the database's clock shows, in seconds since 1970: that of this machine may be wrong."""
+        clock = self.request.get("job_clock")
+        # Of what runs eagerly nobody has asked the database.
+        return time.time() if clock is None else clock + time.monotonic()
 
     def replace(self, sig: Any) -> Any:
         """Put a signature into the place of the job that runs, as in Celery: `raise self.replace(other.s(1))`.

@@ -11,7 +11,7 @@ from django.utils.timezone import is_naive
 from jobs.core.moments import EARLIEST, LATEST, is_possible
 from jobs.core.retry import TOO_LONG
 from jobs.errors import InvalidOption
-from jobs.ledger.enqueue import has_come
+from jobs.ledger.enqueue import database_time, has_come
 from jobs.tasks.options import Options
 
 if TYPE_CHECKING:
@@ -54,8 +54,10 @@ def deadline(task: "JobTask", options: Options) -> tuple[float | None, datetime 
     """
     given = options.deadline if options.deadline is not None else task.deadline
     seconds_from_now, at = _in_or_at(task, "deadline", given)
-    now = timezone.now()
     delay, run_at = due(task, options)
+    # Two times, or two stretches of time, compare by themselves; a time with a stretch by the database's clock alone.
+    is_mixed = given is not None and (at is None) is not (run_at is None)
+    now = database_time() if is_mixed else timezone.now()
     ends_at = at if seconds_from_now is None else now + timedelta(seconds=seconds_from_now)
     if ends_at is not None and (run_at or now + timedelta(seconds=delay or 0)) >= ends_at:
         raise InvalidOption(

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from django.utils import timezone
 from kombu.utils.json import dumps
 
 from jobs.core.digests import digests
 from jobs.core.unique_rule import UniqueRule
 from jobs.errors import InvalidOption
+from jobs.ledger.enqueue import database_time
 from jobs.tasks.redaction import hidden_names
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def in_time(rule: UniqueRule, delay: float | None, run_at: datetime | None) -> t
     longest = rule.max_delay
     if longest is None:
         return delay, run_at
-    latest = timezone.now() + timedelta(seconds=longest)
-    return (None if delay is None else min(delay, longest)), (None if run_at is None else min(run_at, latest))
+    if run_at is not None:
+        return None, min(run_at, database_time() + timedelta(seconds=longest))
+    return (None if delay is None else min(delay, longest)), None
 
 
 def unique_keys(task: "JobTask", args: Sequence[Any], kwargs: Mapping[str, Any], given: Given) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def request_of(
             "lease_id": job.lease_id,
             "job_id": job.id,
             "job_attempt": job.attempt,
+            "job_clock": job.clock,
             "job_correlation_id": job.correlation_id or job_id,
             # What the task adds to its chord: enqueued with its success.
             "added_to_chord": [],

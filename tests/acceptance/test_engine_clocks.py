@@ -97,6 +97,22 @@ def test_what_a_worker_enqueues_for_a_time_is_due_by_the_databases_clock(start: 
     assert (linked.state, linked.run_at) == ("scheduled", eta)
 
 
+def test_what_a_task_asks_for_at_a_time_goes_by_the_databases_clock(start: Start, effects: Effects) -> None:
+    start("ahead", 30)
+    now = datetime.now(UTC)
+    later = {"eta": now + timedelta(hours=1)}
+    put_off = tasks.note.si("put off").set(**later, unique="put off", replace=["run_at"], max_delay=600)
+    in_time = tasks.note.si("in time").set(deadline=now + timedelta(hours=2))
+    tasks.note.apply_async(["first"], link=[put_off, in_time])
+    happened(effects, "in time")
+    [linked] = Job.objects.filter(state="scheduled")
+    assert timedelta(seconds=590) < linked.run_at - now < timedelta(seconds=660)
+    again = tasks.steer.delay("retry", **later).job
+    wait_for(Job.objects.filter(pk=again.pk, state="retrying").exists)
+    again.refresh_from_db()
+    assert abs(again.run_at - later["eta"]) < timedelta(seconds=5)
+
+
 @pytest.mark.parametrize("hours", [30, -30])
 def test_a_foreign_message_for_later_is_due_by_the_databases_clock(
     start: Start, effects: Effects, valkey: Valkey, hours: float
