@@ -24,13 +24,18 @@ def finished(returned: Any) -> Any:
 
     Raises:
         SoftTimeLimitExceeded: the soft limit passed, and the coroutine did not catch that it was cancelled for it.
-        Permanent: it is a generator, which nobody would iterate.
+        Permanent: it is a generator, which nobody would iterate, or came to another coroutine.
     """
     if inspect.isawaitable(returned):
-        return asyncio.run(_within_its_limit(returned))
+        returned = asyncio.run(_within_its_limit(returned))
     if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
         returned_by = getattr(returned, "__qualname__", returned)
         raise Permanent(f"{returned_by} returned a generator, whose body nobody runs: a task must return or await.")
+    if inspect.iscoroutine(returned):
+        returned.close()
+        raise Permanent(
+            f"The task returned the coroutine {returned.__qualname__}(), which nobody awaits: it must await it."
+        )
     return returned
 
 

@@ -51,12 +51,17 @@ def claim_beside(
 def call(
     task: "JobTask", attempts: Sequence["Attempt"], body: Callable[[Sequence[Any], Mapping[str, Any]], object]
 ) -> None:
-    """Call a body with the items of these jobs. What it says of one of them is that attempt's error."""
+    """Call a body with the items of these jobs. What it says of one of them is that attempt's error.
+
+    Raises what the body raises, which is the error of the others.
+    """
     items = list(_items(task, attempts))
-    if items:
-        body((Batch([item for _, item in items]),), {})
-    for attempt, item in items:
-        attempt.error = item.error
+    try:
+        if items:
+            body((Batch([item for _, item in items]),), {})
+    finally:
+        for attempt, item in items:
+            attempt.error = item.error
 
 
 def _items(task: "JobTask", attempts: Sequence["Attempt"]) -> Iterator[tuple["Attempt", Item[Any]]]:

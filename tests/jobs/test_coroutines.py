@@ -14,7 +14,7 @@ from billiard.pool import soft_timeout_sighandler
 from celery import current_task
 from django.db import connection
 
-from jobs import Batch, InvalidOption, JobTask, job, progress
+from jobs import Batch, InvalidOption, JobTask, Permanent, job, progress
 from jobs.core.states import State
 from jobs.models import Job
 from tests.jobs.delivery import deliver
@@ -61,6 +61,26 @@ async def enqueuing() -> None:
 async def in_a_batch(batch: Batch[str]) -> None:
     await asyncio.sleep(0)
     seen.extend(item.value for item in batch)
+
+
+@job(name="tests.coroutine.batch.fails", batch=10, max_retries=2)
+async def failing_batch(batch: Batch[str]) -> None:
+    await asyncio.sleep(0)
+    for item in batch:
+        if item.value == "bad":
+            item.fail(Permanent("bad one"))
+    if any(item.value == "all" for item in batch):
+        raise ValueError("none of them")
+    if any(item.value == "slow" for item in batch):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.sleep(30)
+
+
+@job(name="tests.coroutine.returns", ignore_result=False)
+async def returning(what: str) -> Any:
+    await asyncio.sleep(0)
+    makers = {"object": object, "generator": lambda: (one for one in "ab"), "coroutine": reporting.run}
+    return makers[what]()
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,6 +131,38 @@ def test_a_batch_may_be_a_coroutine() -> None:
     in_a_batch.delay_many([["a"], ["b"]])
     deliver(Job.objects.first() or pytest.fail("no job"))
     assert sorted(seen) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "words, ends",
+    [
+        (["a", "bad"], [(State.SUCCEEDED, ""), (State.DEAD, "Permanent: bad one")]),
+        (["a", "all"], [(State.RETRYING, "ValueError: none of them")] * 2),
+        (["bad", "all"], [(State.DEAD, "Permanent: bad one"), (State.RETRYING, "ValueError: none of them")]),
+        (["a", "slow"], [(State.RETRYING, "SoftTimeLimitExceeded: SoftTimeLimitExceeded()")] * 2),
+    ],
+)
+@pytest.mark.usefixtures("soft_limit")
+def test_what_a_coroutine_says_of_a_batch_is_each_jobs_end(words: list[str], ends: list[tuple[State, str]]) -> None:
+    rows = [result.job for result in failing_batch.delay_many([[word] for word in words])]
+    deliver(rows[0])
+    rows = [Job.objects.get(pk=row.pk) for row in rows]
+    assert [(row.state, row.last_error, row.attempt) for row in rows] == [(*end, 1) for end in ends]
+
+
+@pytest.mark.parametrize(
+    "what, says",
+    [
+        ("object", "NoResult: The result cannot be kept: it cannot be written as JSON"),
+        ("generator", "returned a generator, whose body nobody runs"),
+        ("coroutine", "returned the coroutine reporting(), which nobody awaits"),
+    ],
+)
+def test_what_a_coroutine_returns_in_vain_ends_its_job(what: str, says: str) -> None:
+    row = returning.delay(what).job
+    deliver(row)
+    assert row.state == State.DEAD
+    assert says in row.last_error
 
 
 def test_a_coroutine_behind_a_decorator_runs_too() -> None:
