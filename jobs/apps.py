@@ -18,7 +18,7 @@ class JobsConfig(AppConfig):
         # Apps must be loaded; importing the checks registers them.
         from jobs import celery, checks  # noqa: F401, PLC0415
         from jobs.alerts import channels, watch, webhooks  # noqa: PLC0415
-        from jobs.compose import canvas  # noqa: PLC0415
+        from jobs.compose import builtins, canvas  # noqa: F401, PLC0415 (those take the place of Celery's own tasks)
         from jobs.enqueue import enqueuer  # noqa: PLC0415
         from jobs.maintenance import others, retention  # noqa: PLC0415
         from jobs.models import times  # noqa: PLC0415

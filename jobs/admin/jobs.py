@@ -20,7 +20,7 @@ from jobs.operations.job_json import named_arguments
 from jobs.operations.wording import short_id, tries
 from jobs.reports.queues import known
 from jobs.tasks.redaction import shown_unique_key
-from jobs.tasks.registry import names_of, registered
+from jobs.tasks.registry import may_have_jobs, names_of, registered
 from jobs.templatetags.look import state
 from jobs.templatetags.shell import breakable
 
@@ -50,7 +50,7 @@ class TaskFilter(Choices):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         names = {task.name for task in registered().values()}
-        return [(name, name) for name in sorted(names) if not name.startswith("celery.")]
+        return [(name, name) for name in sorted(names) if may_have_jobs(name)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()

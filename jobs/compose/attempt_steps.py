@@ -182,6 +182,16 @@ def of_attempt(
             leave()
 
 
+@contextmanager
+def without_steps() -> Iterator[None]:
+    """Have what is called meanwhile know of no attempt: `step()` and `each()` keep nothing there."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def refuse_event_loop(what: str, instead: str) -> None:
     """Raise StepError in an event loop, which a query would block. `instead` is what else may be done there."""
     try:

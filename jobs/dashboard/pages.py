@@ -13,7 +13,7 @@ from jobs.dashboard.access import may_act, may_submit
 from jobs.operations.search import NAMES
 from jobs.reports.queues import known
 from jobs.reports.remembered import remembered
-from jobs.tasks.registry import registered
+from jobs.tasks.registry import may_have_jobs, registered
 
 #: The rooms of the dashboard, with the letter that leads there after `g`.
 ROOMS = (
@@ -59,7 +59,7 @@ def vocabulary() -> dict[str, Any]:
         lambda: {
             "names": NAMES,
             "states": [state.value for state in State],
-            "tasks": sorted(name for name in registered() if not name.startswith("celery.")),
+            "tasks": sorted(name for name in registered() if may_have_jobs(name)),
             "queues": sorted(known()),
         },
     )

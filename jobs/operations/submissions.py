@@ -38,7 +38,7 @@ def offered() -> list[JobTask]:
 
 def is_offered(task: JobTask) -> bool:
     """Return whether people run a task: not where the engine alone knows what to give it."""
-    return task.name not in _OF_THE_ENGINE
+    return task.name not in _OF_THE_ENGINE and not task.name.startswith("celery.")
 
 
 @dataclass(frozen=True, slots=True)

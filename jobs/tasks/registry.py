@@ -19,6 +19,11 @@ def _import_once() -> None:
     current_app.loader.import_default_modules()
 
 
+def may_have_jobs(name: str) -> bool:
+    """Return whether there may be jobs of a registered task: of Celery's own, some are jobs and some are not."""
+    return not name.startswith("celery.") or hasattr(registered()[name], "check_arguments")
+
+
 def present_name(name: str) -> str:
     """Return the name that a task has now, by this one or one that it had before; of an unknown task, its own."""
     task: Any = registered().get(name)
