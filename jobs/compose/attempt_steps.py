@@ -40,6 +40,7 @@ class AttemptSteps:
         has_steps: whether it may have any: one call of a batch task is several jobs'.
         encrypt: whether what they return, and the places of loops, are kept encrypted.
         used: the names of the steps that it has come to.
+        unawaited: the names of those that are coroutines and have not begun.
         at_end: called when the body has ended, however it did.
     """
 
@@ -49,6 +50,7 @@ class AttemptSteps:
     has_steps: bool
     encrypt: bool
     used: set[str] = field(default_factory=set)
+    unawaited: list[str] = field(default_factory=list)
     at_end: list[Callable[[], None]] = field(default_factory=list)
     _saved: dict[str, SavedStep] | None = None
 
@@ -176,6 +178,10 @@ def of_attempt(
     token = _current.set(attempt)
     try:
         yield
+        if attempt.unawaited:
+            raise StepError(
+                f"The step {attempt.unawaited[0]!r} was not done: it is `async def`, and nobody awaited it."
+            )
     finally:
         _current.reset(token)
         for leave in attempt.at_end:

@@ -15,7 +15,7 @@ from celery.result import AsyncResult, ResultBase, result_from_tuple
 from django.apps import apps
 
 from jobs.compose import foreign_chords
-from jobs.compose.ends import Pauses
+from jobs.compose.ends import Pauses, check_timeout
 from jobs.compose.results import class_of
 from jobs.core.job_ids import ledger_id
 from jobs.core.places import ids_in
@@ -111,9 +111,11 @@ class LedgerBackend(BaseBackend):
 
         Raises:
             UnknownJob: there is none with this id.
+            ValueError: the timeout is none.
             celery.exceptions.TimeoutError: it has not ended in `timeout` seconds.
         """
         self._ensure_not_eager()
+        check_timeout(timeout)
         with Pauses(interval) as pauses:
             return self._waited_for(task_id, timeout, pauses, on_interval, before)
 
@@ -205,7 +207,7 @@ class LedgerBackend(BaseBackend):
         return {"task_id": group_id, "result": result_from_tuple(saved, self.app)} if saved else None
 
     def _delete_group(self, group_id: str) -> None:
-        groups.save(ledger_id(group_id), None)
+        groups.forget_saved(ledger_id(group_id))
 
     def _forget(self, task_id: str) -> None:
         job = self._job(task_id)

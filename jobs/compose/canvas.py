@@ -48,6 +48,7 @@ def install() -> None:
     if not hasattr(group.apply_async, "__wrapped__"):
         group.apply_async = _group_apply(group.apply_async)
         _chain.apply_async = _chain_apply(_chain.apply_async)
+        _chord.apply_async = _chord_apply(_chord.apply_async)
         _chord.run = _chord_run(_chord.run)
 
 
@@ -58,6 +59,7 @@ def _writes_jobs(app: Celery) -> bool:
 def _group_apply(apply_async: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(apply_async)
     def apply(self: group, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        _check_signatures("The group", self.tasks)
         with _ends("The group"):
             if not _writes_jobs(self.app) or not self.tasks:
                 return apply_async(self, args, kwargs, **options)
@@ -78,6 +80,27 @@ def _chain_apply(apply_async: Callable[..., Any]) -> Callable[..., Any]:
             return apply_async(self, *args, **options)
 
     return apply
+
+
+def _chord_apply(apply_async: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(apply_async)
+    def apply(self: _chord, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        body = (kwargs or {}).get("body") or self.kwargs.get("body")
+        if not isinstance(body, Mapping):
+            raise InvalidArguments(f"The body of the chord is {body!r:.200}: it must be a signature, task.s(…).")
+        if not isinstance(self.tasks, group):
+            _check_signatures("The header of the chord", self.tasks)
+        with _ends("The chord"):
+            return apply_async(self, args, kwargs, *more, **options)
+
+    return apply
+
+
+def _check_signatures(what: str, tasks: Any) -> None:
+    """Raise InvalidArguments where one is none. A generator is read later, when its group is enqueued."""
+    for task in tasks if isinstance(tasks, (list, tuple)) else ():
+        if not (isinstance(task, Mapping) and isinstance(task.get("task"), str)):
+            raise InvalidArguments(f"{what} has {task!r:.200} among its tasks: each must be a signature, task.s(…).")
 
 
 def _chord_run(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable
 from contextlib import closing
+from math import isnan
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +38,12 @@ IDLE_SECONDS, USELESS_SECONDS = 5.0, 60.0
 
 #: The pause after a lost connection, in seconds.
 LOST_SECONDS = 1.0
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise ValueError for what is no time to wait; None is for ever, and below zero there is no time left."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or isnan(timeout)):
+        raise ValueError(f"timeout={timeout!r} is not valid: it must be seconds, or None to wait for the end.")
 
 
 class Pauses:

@@ -7,7 +7,7 @@ from typing import Any
 from celery.result import AsyncResult, GroupResult, ResultBase, assert_will_not_block
 
 from jobs.compose.backend import UNKNOWN_SECONDS, LedgerBackend
-from jobs.compose.ends import Pauses
+from jobs.compose.ends import Pauses, check_timeout
 from jobs.core.job_ids import ledger_id
 
 
@@ -56,7 +56,9 @@ class JobGroupResult(GroupResult):
 
         Raises:
             celery.exceptions.TimeoutError: they have not ended in `timeout` seconds.
+            ValueError: the timeout is none.
         """
+        check_timeout(timeout)
         if disable_sync_subtasks:
             assert_will_not_block()
         began_at = time.monotonic()

@@ -56,7 +56,8 @@ def new_group(
         with new_group(report.s(), on_dead=alarm.s()) as group:
             resize.delay_many(calls, group_id=group.id)
 
-    Each signature is enqueued in the transaction that records what it waits for, once.
+    Each signature is enqueued in the transaction that records what it waits for, once. Where the block has made no
+    members, body and `on_success` are enqueued at once.
 
     Args:
         body: is called with all results, in order, when all members have succeeded. Their results are kept for it;
@@ -85,6 +86,16 @@ def new_group(
         with gathering(members):
             yield NewGroup(members, result)
         write_group(members)
+        if not members.ways:
+            _follow_nothing(group_id, body, on_success)
+
+
+def _follow_nothing(group_id: str, body: Signature | None, on_success: Signature | None) -> None:
+    """Enqueue what follows a group without members, as Celery does with the body of an empty chord."""
+    if body is not None:
+        body.apply_async(([],))
+    if on_success is not None:
+        on_success.apply_async((group_id,))
 
 
 def _check(name: str, signature: Any) -> None:

@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from kombu.utils.json import loads
 
 from jobs.compose.attempt_steps import AttemptSteps, current_steps, refuse_event_loop
+from jobs.errors import StepError
 from jobs.ledger.steps import SavedStep
 
 P = ParamSpec("P")
@@ -42,11 +43,14 @@ def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwar
         StepError: the name was used before in this attempt, is none, or step() cannot be used here.
         NoResult: what it returned is no JSON, or has more than JOBS_MAX_RESULT_BYTES. No retry is made.
     """
+    if not callable(function):
+        raise StepError(f"step({name!r}, …) was given {function!r:.200}, which is no function that it could call.")
     attempt = current_steps()
     call = partial(function, *args, **kwargs)
     if attempt is None:
         return call()
     if inspect.iscoroutinefunction(function):
+        attempt.unawaited.append(name)
         return cast("R", _awaited(attempt, name, call))
     refuse_event_loop("step", "give it an `async def` function and await it, or")
     found = attempt.enter(name)
@@ -57,6 +61,7 @@ def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwar
 
 
 async def _awaited(attempt: AttemptSteps, name: str, call: Callable[[], Any]) -> Any:
+    attempt.unawaited.remove(name)
     found = await sync_to_async(attempt.enter)(name)
     if found is not None:
         return _result_of(found)

@@ -181,8 +181,13 @@ def save(group_id: uuid.UUID, saved: Any) -> None:
     changed(
         f"INSERT INTO jobs_group (id, size, saved) VALUES (%s, 0, {sql.json})"
         " ON CONFLICT (id) DO UPDATE SET saved = EXCLUDED.saved",
-        (sql.key(group_id), None if saved is None else json.dumps(saved)),
+        (sql.key(group_id), json.dumps(saved)),
     )
+
+
+def forget_saved(group_id: uuid.UUID) -> None:
+    """Delete what `save` has kept."""
+    changed("UPDATE jobs_group SET saved = NULL WHERE id = %s", (dialect().key(group_id),))
 
 
 _NAMES = {State.SUCCEEDED: "succeeded", State.DEAD: "dead", State.CANCELLED: "cancelled"}

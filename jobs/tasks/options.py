@@ -155,15 +155,8 @@ def retries_of(task: "JobTask", given: Any) -> int | None:
 def check_carried(task: "JobTask", options: Options) -> None:
     """Check what the message only carries: a worker could not say who gave it a wrong one. Raises InvalidOption."""
     carried = options.message
-    for name in ("time_limit", "soft_time_limit"):
-        limit = carried.get(name)
-        if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
-            raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
-    check_limits(
-        task.name,
-        carried.get("soft_time_limit") or task.soft_time_limit,
-        carried.get("time_limit") or task.time_limit,
-    )
+    _check_limits_of_call(task, carried)
+    _check_links(task, carried)
     _check_ignore_result(task, carried.get("ignore_result"))
     if not isinstance(carried.get("headers") or {}, Mapping):
         raise InvalidOption(f"{task.name}: headers={carried['headers']!r} is not valid: it must be a mapping.")
@@ -182,6 +175,27 @@ def check_carried(task: "JobTask", options: Options) -> None:
                 f"{task.name}: {name}={value!r} is not valid: it must be a text of at most {NAME_LENGTH} printable"
                 " characters."
             )
+
+
+def _check_limits_of_call(task: "JobTask", carried: Mapping[str, Any]) -> None:
+    for name in ("time_limit", "soft_time_limit"):
+        limit = carried.get(name)
+        if limit is not None and not (type(limit) in {int, float} and 0 < limit < TOO_LONG):
+            raise InvalidOption(f"{task.name}: {name}={limit!r} is not valid: it must be seconds above zero.")
+    check_limits(
+        task.name,
+        carried.get("soft_time_limit") or task.soft_time_limit,
+        carried.get("time_limit") or task.time_limit,
+    )
+
+
+def _check_links(task: "JobTask", carried: Mapping[str, Any]) -> None:
+    for name in ("link", "link_error"):
+        for link in carried.get(name) or ():
+            if not (isinstance(link, Mapping) and isinstance(link.get("task"), str)):
+                raise InvalidOption(
+                    f"{task.name}: {name}={link!r:.200} is not valid: it must be a signature, task.s(…)."
+                )
 
 
 def check_limits(name: str, soft: float | None, hard: float | None) -> None:

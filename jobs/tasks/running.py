@@ -52,6 +52,12 @@ class RunningTask(DeclaredTask):
                 f"{self.name}: retry() cannot change a job's arguments or options "
                 f"({', '.join(sorted(options)) or 'args, kwargs'}); enqueue another job instead."
             )
+        if exc is not None and not isinstance(exc, BaseException):
+            raise InvalidOption(f"{self.name}: retry() was given exc={exc!r:.200}: it must be an exception.")
+        if max_retries is not None and not (type(max_retries) is int and max_retries >= 0):
+            raise InvalidOption(
+                f"{self.name}: max_retries={max_retries!r} is not valid: it must be a whole number, zero or more."
+            )
         if self.request.called_directly:
             raise exc if exc is not None else MaxRetriesExceededError(f"{self.name} was called directly.")
         call = RetryCall(exc, self._retry_delay(eta, countdown), max_retries)
@@ -60,8 +66,12 @@ class RunningTask(DeclaredTask):
         return call
 
     def _retry_delay(self, eta: datetime | None, countdown: float | None) -> float | None:
+        if eta is not None and countdown is not None:
+            raise InvalidOption(
+                f"{self.name}: countdown={countdown!r} and eta={eta!r} exclude each other; give retry() one."
+            )
         if eta is not None:
-            return moment(self, "eta", eta).timestamp() - self._database_time()
+            return max(0.0, moment(self, "eta", eta).timestamp() - self._database_time())
         return None if countdown is None else seconds(self, "countdown", countdown)
 
     def _database_time(self) -> float:
@@ -79,8 +89,11 @@ class RunningTask(DeclaredTask):
         Raises:
             Replaced: always, but where the task runs eagerly.
             ImproperlyConfigured: the signature belongs to a chord already, or is an empty chain.
-            Permanent: the task takes batches; each job of a batch would have to be replaced on its own.
+            Permanent: it is no signature, or the task takes batches; each job of a batch would have to be replaced on
+                its own.
         """
+        if not isinstance(sig, Mapping):
+            raise Permanent(f"{self.name}: replace() was given {sig!r:.200}: it must be a signature, task.s(…).")
         if self.request.is_eager or self.request.called_directly:
             return super().replace(sig)
         if self.batch:

@@ -22,7 +22,6 @@ from jobs.core.outcome import Outcome
 from jobs.core.places import Place, place_of
 from jobs.core.states import FINAL
 from jobs.flow.breakers import Breakers, Said, Written
-from jobs.ledger import attempts
 from jobs.ledger.attempts import Ended, Failure
 from jobs.ledger.failures import state_after
 from jobs.ledger.groups import GroupLocked, lock_free, move

@@ -11,7 +11,7 @@ from celery import chain, chord, group
 from celery.exceptions import ChordError
 from celery.result import AsyncResult, GroupResult
 
-from jobs import InvalidArguments, InvalidOption, Permanent, new_group
+from jobs import EnqueueError, InvalidArguments, InvalidOption, Permanent, new_group
 from jobs.core.states import State
 from jobs.ledger import prune
 from jobs.ledger.prune import Past
@@ -404,6 +404,11 @@ def with_itself(canvas: Any, at: int = 1) -> Any:
     return canvas
 
 
+def its_own_body(canvas: Any) -> Any:
+    canvas.kwargs["body"] = canvas
+    return canvas
+
+
 ENDLESS: dict[str, Callable[[], Any]] = {
     "a group": lambda: with_itself(group([number.s(1)])).apply_async(),
     "a chain": lambda: with_itself(chain(number.si(1), number.si(2))).apply_async(),
@@ -411,6 +416,7 @@ ENDLESS: dict[str, Callable[[], Any]] = {
     "a chain in a group": lambda: group(with_itself(chain(number.si(1), number.si(2))), number.si(3)).apply_async(),
     "the header of a chord": lambda: with_itself(chord([number.s(1)], total.s())).apply_async(),
     "the body of a chord": lambda: chord([number.s(1)])(linked_to_itself("link")),
+    "a chord as its own body": its_own_body(chord([number.s(1)], total.s())),
     "a link": lambda: linked_to_itself("link").apply_async(),
     "an error link": lambda: linked_to_itself("link_error").delay(),
     "a link of many": lambda: number.delay_many([(1,)], link=linked_to_itself("link")),
@@ -420,6 +426,26 @@ ENDLESS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("call", ENDLESS.values(), ids=list(ENDLESS))
 def test_a_canvas_that_contains_itself_is_refused(call: Callable[[], Any]) -> None:
     with pytest.raises(InvalidArguments, match=r"contains itself|is nested more than 200 deep"):
+        call()
+    assert (Job.objects.count(), JobGroup.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (chord([number.s(1)]), "The body of the chord is None: it must be a signature"),
+        (chord([number.s(1)], "tests.total"), "The body of the chord is 'tests.total': it must be"),
+        (lambda: chord([number.s(1)])(total), r"The body of the chord is <@task.*: it must be a signature"),
+        (chord([number.s(1), 2], total.s()), r"The header of the chord has 2\(\) among its tasks"),
+        (group([number.s(1), None]), "The group has None among its tasks: each must be a signature"),
+        (group([number]), r"The group has <@task.* among its tasks"),
+        (lambda: number.apply_async((1,), link="text"), "link='text' is not valid: it must be a signature"),
+        (lambda: number.apply_async((1,), link_error=[total.s(), {}]), r"link_error=\{\} is not valid"),
+        (lambda: number.delay_many([(1,)], link=total), "link=<@task.* is not valid"),
+    ],
+)
+def test_what_is_no_signature_is_refused_at_the_call(call: Callable[[], Any], says: str) -> None:
+    with pytest.raises(EnqueueError, match=says):
         call()
     assert (Job.objects.count(), JobGroup.objects.count()) == (0, 0)
 
@@ -475,6 +501,15 @@ def test_what_follows_a_group_must_be_a_job(wrong: Any) -> None:
     with pytest.raises(InvalidOption, match="on_dead="), new_group(on_dead=wrong):
         pass
     assert not JobGroup.objects.exists()
+
+
+def test_a_group_without_members_has_succeeded_at_once(effects: Effects) -> None:
+    with new_group(listed.s(), on_success=tell.s("good"), on_dead=tell.s("bad")) as made:
+        pass
+    run_all()
+    assert sorted(effects.lines()) == ["good", "listed []"]
+    assert made.body is not None
+    assert Job.objects.filter(pk=made.body.id, state=State.SUCCEEDED).exists()
 
 
 def test_a_block_that_raises_makes_no_group() -> None:

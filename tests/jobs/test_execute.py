@@ -193,6 +193,21 @@ def test_retry_beyond_its_own_limit_gives_up_with_the_error_it_was_called_for(he
     assert heard == ["failure"]
 
 
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"max_retries": "many"}, "max_retries='many' is not valid"),
+        ({"max_retries": -1}, "max_retries=-1 is not valid"),
+        ({"exc": "text"}, "exc='text': it must be an exception"),
+        ({"countdown": 1, "eta": timezone.now()}, r"countdown=1 and eta=.* exclude each other"),
+    ],
+)
+def test_retry_with_what_it_does_not_take_fails_the_attempt_and_says_so(options: dict[str, Any], says: str) -> None:
+    job = steered("retry", **options)
+    assert job.state == State.RETRYING
+    assert re.search(says, job.last_error)
+
+
 @pytest.mark.parametrize("options", [{"countdown": 1e11}, {"countdown": "soon"}, {"countdown": float("nan")}])
 def test_retry_with_a_time_that_is_none_fails_the_attempt_and_says_so(options: dict[str, Any]) -> None:
     task = current_app.tasks[tasks.steer.name]

@@ -15,7 +15,7 @@ from jobs import InvalidOption, Permanent, job
 from jobs.core.states import State
 from jobs.errors import UnknownJob
 from jobs.ledger.operate import cancel
-from jobs.models import Job
+from jobs.models import Job, JobGroup
 from jobs.operations.actions import retry_jobs
 from jobs.operations.filters import JobFilter
 from jobs.operations.job_json import shown_result
@@ -192,6 +192,30 @@ def test_an_id_that_nobody_has_is_an_error_of_get_and_no_endless_wait(task_id: s
     assert AsyncResult(task_id).state == states.PENDING
     with pytest.raises(UnknownJob, match="is the id of no job"):
         AsyncResult(task_id).get(timeout=0.1)
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), True, "1"])
+def test_what_is_no_time_is_no_timeout(timeout: Any) -> None:
+    result = give.delay(1)
+    for wait in (result.get, current_app.GroupResult(str(uuid.uuid4()), [result]).get):
+        with pytest.raises(ValueError, match=r"timeout=.* is not valid: it must be seconds, or None"):
+            wait(timeout=timeout)
+    with pytest.raises(CeleryTimeout):
+        result.get(timeout=-1)
+
+
+def test_what_is_no_id_is_refused_and_a_uuid_is_one() -> None:
+    result = give.delay(1)
+    assert AsyncResult(uuid.UUID(result.id)).state == states.PENDING
+    with pytest.raises(TypeError, match="5 is no id of a job or a group"):
+        assert AsyncResult(5).state
+    with pytest.raises(TypeError, match="None is no id of a job or a group"):
+        current_app.GroupResult.restore(None)
+
+
+def test_a_group_that_was_never_saved_can_be_deleted() -> None:
+    current_app.GroupResult(str(uuid.uuid4()), []).delete()
+    assert not JobGroup.objects.exists()
 
 
 def test_children_are_the_jobs_that_it_has_enqueued() -> None:

@@ -518,6 +518,20 @@ def test_what_would_block_the_event_loop_is_refused(act: Callable[[], Any]) -> N
     assert "sync_to_async" in row.last_error
 
 
+def test_a_step_that_nobody_awaits_ends_its_job_and_says_so() -> None:
+    def body() -> None:
+        # Else Python says in the tests' log that nobody has awaited it.
+        step("one", called_soon, 1).close()
+
+    row = ran(body)
+    assert (row.state, row.last_error[:45]) == ("dead", "StepError: The step 'one' was not done: it is")
+
+
+def test_what_is_no_function_is_no_step() -> None:
+    row = ran(lambda: step("one", 5))  # type: ignore[arg-type]
+    assert (row.state, row.last_error[:41]) == ("dead", "StepError: step('one', …) was given 5, wh")
+
+
 # --- Stops, replays, ends --------------------------------------------------------------------------------
 
 
