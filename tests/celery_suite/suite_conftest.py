@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -42,15 +43,20 @@ def celery_session_app() -> Any:
 
 
 @pytest.fixture
-def celery_app(celery_session_app: Any) -> Any:
-    """The same."""
-    return celery_session_app
+def celery_app(celery_session_app: Any) -> Iterator[Any]:
+    """The same; Celery's own tests get a new one each: what they set is undone, and what was made of it is not kept."""
+    before = dict(celery_session_app.conf.changes)
+    for made_of_settings in ("send_task_message", "_event_dispatcher"):
+        vars(celery_session_app.amqp).pop(made_of_settings, None)
+    yield celery_session_app
+    celery_session_app.conf.changes.clear()
+    celery_session_app.conf.changes.update(before)
 
 
 @pytest.fixture
-def app(celery_session_app: Any) -> Any:
+def app(celery_app: Any) -> Any:
     """The same."""
-    return celery_session_app
+    return celery_app
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +67,8 @@ def celery_session_worker() -> Any:
     """
     worker = TestWorkController(
         app=suite_app.app,
-        concurrency=4,
+        # As Celery's own: some tests count in an attribute of a task, of which each process has one.
+        concurrency=1,
         pool="prefork",
         hostname="suite@test",
         queues="celery,default,maintenance",
