@@ -16,11 +16,13 @@ from jobs.events.change import Change, Wanted
 from jobs.events.logs import LogTail
 from jobs.events.stream import Stream
 from jobs.events.tail import Tail
+from jobs.operations import tokens
+from jobs.operations.tokens import Scope
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two reads, and between two ticks.
-INTERVAL, TICK = 0.1, 1.0
+#: Seconds between two reads, between two ticks, and between two looks whether tokens are still good.
+INTERVAL, TICK, TOKENS_EVERY = 0.1, 1.0, 1.0
 
 #: The longest pause while the database does not answer, in seconds.
 LONGEST_PAUSE = 2.0
@@ -66,6 +68,7 @@ class Hub:
         self._thread: threading.Thread | None = None
         self._is_reading = False
         self._logs = LogTail()
+        self._tokens_seen_at = 0.0
         self._stopping = threading.Event()
 
     @property
@@ -129,6 +132,7 @@ class Hub:
                         self._tell(changes)
                     self._tell(())
                     self._tell_of_logs()
+                    self._end_with_tokens(began)
                     failures = 0
                 except (DatabaseError, InterfaceError, OSError) as exc:
                     failures += 1
@@ -181,6 +185,18 @@ class Hub:
             # From here on nothing that they log is missed; what was logged before, each reads itself.
             for stream in listening:
                 _call(channel.loop, stream.listening.set)
+
+    def _end_with_tokens(self, now: float) -> None:
+        """End the streams of tokens that open nothing any more: one look for all of them, at most once a second."""
+        if now - self._tokens_seen_at < TOKENS_EVERY:
+            return
+        self._tokens_seen_at = now
+        with self._lock:
+            streams = [stream for channel in self._channels.values() for stream in channel.streams if stream.token_id]
+        good = tokens.still_opening((stream.token_id for stream in streams), Scope.READ) if streams else set()
+        for stream in streams:
+            if stream.token_id not in good:
+                _call(stream.loop, stream.withdraw)
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: object, *arguments: object) -> None:

@@ -52,6 +52,12 @@ class Stream:
         self._arrived.set()
 
     @property
+    def token_id(self) -> int:
+        """The token whose it is; 0 where it is a person's."""
+        kind, _, key = self.caller.partition(":")
+        return int(key) if kind == "token" else 0
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more is to be sent, or only what waits."""
         return self._ended

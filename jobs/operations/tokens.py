@@ -83,11 +83,16 @@ def recognise(token: str) -> ApiToken | None:
     The look-up is by digest: how long it takes says nothing about any token, since nobody can steer a digest.
     """
     now = timezone.now()
-    usable = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-    row = ApiToken.objects.filter(usable, digest=digest(token)).first()
+    row = ApiToken.objects.filter(_usable(now), digest=digest(token)).first()
     if row is not None and (row.last_used_at is None or now - row.last_used_at >= NOTED_EVERY):
         ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
     return row
+
+
+def still_opening(ids: Iterable[int], scope: Scope) -> set[int]:
+    """Return which of these tokens are neither revoked nor expired, and have the scope."""
+    found = ApiToken.objects.filter(_usable(timezone.now()), pk__in=set(ids)).values_list("pk", "scopes")
+    return {pk for pk, scopes in found if scope in scopes}
 
 
 def revoke(row: ApiToken, *, by: str) -> None:
@@ -95,6 +100,10 @@ def revoke(row: ApiToken, *, by: str) -> None:
     with transaction.atomic():
         if ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()):
             record("revoke token", by, _named(row), 1)
+
+
+def _usable(now: datetime) -> Q:
+    return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
 
 
 def _named(row: ApiToken) -> dict[str, Any]:

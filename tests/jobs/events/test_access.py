@@ -145,6 +145,18 @@ def test_a_silent_stream_ends_too() -> None:
     ends_after(ENDS_A_TOKEN["revoked"], AsyncClient(), bearer(token), "task=nobodys", busy=False)
 
 
+def test_a_stream_ends_with_its_token_long_before_the_next_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tokens.create("reader", ["read"], by="tests")[1]
+
+    async def run() -> None:
+        monkeypatch.setattr(streams, "HEARTBEAT", 600)
+        pieces = await opened(AsyncClient(), bearer(token), "task=nobodys")
+        await write(ENDS_A_TOKEN["revoked"])
+        assert await read_to_its_end(pieces, busy=False) == b""
+
+    asyncio.run(run())
+
+
 def test_the_end_of_one_right_ends_no_other_stream() -> None:
     one, other = (tokens.create(name, ["read"], by="tests")[1] for name in ("one", "other"))
 
