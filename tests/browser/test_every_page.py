@@ -66,6 +66,12 @@ GRAVE = {"serious", "critical"}
 #: The admin's search field, which Django labels with an image.
 NOT_OURS = {"exclude": [["#searchbar"]]}
 
+#: Texts that are torn: what stands in a flexible box beside an element becomes a column of its own.
+TORN = """[...document.querySelectorAll("main *")]
+    .filter((one) => getComputedStyle(one).display.endsWith("flex"))
+    .filter((one) => [...one.childNodes].filter((node) => node.nodeType === 3 && node.data.trim()).length > 1)
+    .map((one) => one.outerHTML.slice(0, 200))"""
+
 
 @dataclass(frozen=True)
 class Tour:
@@ -130,6 +136,7 @@ def test_a_page_keeps_nobody_out_and_scrolls_nowhere_sideways(tour: Tour, name: 
     for width in (360, 1440):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(TORN) == []
 
 
 def grave(page: Page, **options: object) -> list[str]:
