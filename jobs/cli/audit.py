@@ -22,8 +22,8 @@ def _as_json(one: Audited) -> dict[str, object]:
 
 def _show(one: Audited, out: Output) -> None:
     out.line(f"{one.name}  ({one.where})")
-    rows = [[f"  {change.about}", change.today, change.then] for change in one.changes]
-    out.table(["  what", "today", "with @job"], rows, empty="  nothing changes")
+    rows = [[change.about, change.today, change.then] for change in one.changes]
+    out.table(["what", "today", "with @job"], rows, empty="nothing changes", below=True)
     out.line(f"  As today, as far as it goes: {one.declaration}")
     out.line()
 

@@ -39,14 +39,18 @@ class Output:
         if self.as_json:
             self.stream.write(json.dumps(value, indent=2, ensure_ascii=False))
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, below: bool = False
+    ) -> None:
         """Print rows under their columns' names, or `empty` where there are none.
 
-        A name that ends in `>` is that of a column of numbers, set to the right.
+        A name that ends in `>` is that of a column of numbers, set to the right. A table that stands `below` a line and
+        explains it is indented, and no terminal is too narrow for its words.
         """
+        indent = "  " if below else ""
         cells = [[shown(value) for value in row] for row in rows]
         if not cells:
-            self.line(empty)
+            self.line(indent + empty)
             return
         names = [name.removesuffix(">") for name in columns]
         widths = [max(width(row[index]) for row in [names, *cells]) for index in range(len(names))]
@@ -59,7 +63,7 @@ class Output:
                 for index, cell in enumerate(row)
             ]
             line = "  ".join(fields).rstrip()
-            self.line(line if room is None else _cut(line, room))
+            self.line(indent + line if room is None or below else _cut(line, room))
 
     def pairs(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Print names and values, one a line."""

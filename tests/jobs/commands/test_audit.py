@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from typing import Any
 
 import pytest
@@ -125,8 +126,12 @@ def test_no_option_that_job_takes_is_called_needless() -> None:
 
 def test_for_people_each_task_has_its_table_and_its_declaration() -> None:
     printed = audit()
-    assert "As today, as far as it goes: @job(autoretry_for=(), time_limit=None)" in printed
-    assert f"{HERE}.bare  ({HERE}:" in printed
+    bare = printed[printed.index(f"{HERE}.bare  ({HERE}:") :].split("\n\n")[0].splitlines()[1:]
+    # Each in its column, and indented below the task's name.
+    assert re.fullmatch(r"  what +today +with @job", bare[0])
+    assert [line[2:].partition(" ")[0] for line in bare[1:-1]] == ["autoretry_for", "time_limit", "acks_late"]
+    assert {line.index("any exception") for line in bare if "any exc" in line} == {bare[0].index("with @job")}
+    assert bare[-1] == "  As today, as far as it goes: @job(autoretry_for=(), time_limit=None)"
 
 
 def test_a_project_without_plain_tasks_is_told_so() -> None:
