@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from jobs.alerts import watch
 from jobs.alerts.causes import causes
-from jobs.alerts.quiet import is_quiet
+from jobs.alerts.quiet import is_quiet, last_quiet
 from jobs.models import AlertNotice, AlertTarget, AlertWatch, DeadLetter, Incident, Job
 from jobs.reports.verdict import Alert
 from tests.jobs.alerts.conftest import Make
@@ -156,6 +156,21 @@ def test_quiet_hours_are_meant_in_the_zone_of_schedules(target: Make, settings: 
 )
 def test_quiet_hours_may_go_over_midnight(now: time, begins: time | None, ends: time | None, quiet: bool) -> None:
     assert is_quiet(now, begins, ends) is quiet
+
+
+@pytest.mark.parametrize(
+    "now, begins, ends, since, until",
+    [
+        ("02T06:00", time(22), time(6), "01T22:00", "02T06:00"),
+        ("02T21:59", time(22), time(6), "01T22:00", "02T06:00"),
+        ("02T05:59", time(11), time(13), "01T11:00", "01T13:00"),
+        ("02T13:00", time(11), time(13), "02T11:00", "02T13:00"),
+        ("02T12:00", time(12), time(12), "02T12:00", "02T12:00"),
+    ],
+)
+def test_the_quiet_hours_that_ended_last(now: str, begins: time, ends: time, since: str, until: str) -> None:
+    at = [datetime.fromisoformat(f"2026-03-{text}+09:00") for text in (now, since, until)]
+    assert last_quiet(at[0], begins, ends) == (at[1], at[2])
 
 
 def test_of_many_workers_one_looks(target: Make) -> None:
