@@ -29,8 +29,10 @@ UNIQUE_KEY_SUCCEEDED = "unique_key = CASE WHEN unique_expires_at > {now} THEN un
 #: Holds for jobs of queues that are not paused. Which those are is asked once in a statement, and not for each row.
 NOT_PAUSED = "queue NOT IN (SELECT name FROM jobs_queue WHERE paused_at IS NOT NULL)"
 
-#: Holds for jobs whose dependency is there, or that need none. It is asked once in a statement, too.
-BREAKER_CLOSED = f"COALESCE(breaker, '') NOT IN (SELECT name FROM jobs_breaker WHERE state <> '{BreakerState.CLOSED}')"
+#: Holds for jobs whose dependency is there, or that need none: then nothing is asked, else once in a statement, too.
+BREAKER_CLOSED = (
+    f"(breaker IS NULL OR breaker NOT IN (SELECT name FROM jobs_breaker WHERE state <> '{BreakerState.CLOSED}'))"
+)
 
 
 def placeholders(items: Sequence[object]) -> str:

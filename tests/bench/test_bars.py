@@ -85,5 +85,5 @@ def test_of_what_is_missed_the_page_says_what_would_have_to_change_and_of_nothin
     assert where.changes([]) == ""
 
 
-def test_for_every_bar_but_those_of_one_statement_there_is_something_to_say() -> None:
-    assert [bar.title for bar in BARS if bar.case != Case.CLAIMS and not where.changes([bar.title])] == []
+def test_for_every_bar_there_is_something_to_say() -> None:
+    assert [bar.title for bar in BARS if not where.changes([bar.title])] == []
