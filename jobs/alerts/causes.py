@@ -27,12 +27,16 @@ def _by_kind(alert: Alert, now: datetime) -> Iterator[Alert]:
         yield alert
         return
     of_the_hour = groups(DeadLetterFilter(failed_after=now - timedelta(hours=1)))
-    growing = [group for group in of_the_hour if group.count >= GROWING_FROM][:MOST_KINDS]
+    growing = [group for group in of_the_hour if group.count >= GROWING_FROM]
+    for group in growing[:MOST_KINDS]:
+        yield Alert(_cause(group), _sentence(group), "dead-letter-list", f"{group.query}&{_since(group.first_at)}")
     if not growing:
         since = min((group.first_at for group in of_the_hour), default=now)
         yield Alert(alert.cause, alert.text, "dead-letter-list", _since(since))
-    for group in growing:
-        yield Alert(_cause(group), _sentence(group), "dead-letter-list", f"{group.query}&{_since(group.first_at)}")
+    elif others := growing[MOST_KINDS:]:
+        kinds = "one more kind" if len(others) == 1 else f"{len(others):,} more kinds"
+        text = f"{sum(group.count for group in others):,} dead letters of {kinds} in the last hour."
+        yield Alert(alert.cause, text, "dead-letter-list", _since(min(group.first_at for group in others)))
 
 
 def _since(first_at: datetime) -> str:

@@ -234,6 +234,18 @@ def test_the_link_leads_to_the_same_letters_for_as_long_as_they_are_told_of(targ
     assert Incident.objects.get().query == "since=2am"
 
 
+@pytest.mark.parametrize(
+    "kinds, text", [(6, "5 dead letters of one more kind"), (7, "10 dead letters of 2 more kinds")]
+)
+def test_more_kinds_than_are_told_one_by_one_are_told_together(kinds: int, text: str) -> None:
+    worker()
+    for sign in "abcdefg"[:kinds]:
+        for _ in range(5):
+            letter(error=f"Broken in a way of its own: {sign * 3}")
+    found = [one.text for one in causes(timezone.now()) if one.room == "dead-letter-list"]
+    assert (len(found), found[-1]) == (6, f"{text} in the last hour.")
+
+
 def test_many_kinds_of_errors_are_one_cause() -> None:
     worker()
     for sign in "abcdefgh":
