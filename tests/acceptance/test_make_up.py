@@ -257,8 +257,8 @@ def test_a_second_terminal_reaches_what_runs(up: Up, running_beside: Callable[..
     wait_for(lambda: "second@" in up.get("/workers", port=port, login=login)[1], 30, what="the worker in Flower")
 
     up.stop(signal.SIGINT)
-    for command in ([sys.executable, "manage.py", "jobs", "list"], ["celery", "-A", "project", "inspect", "ping"]):
-        stopped = up.beside(*command)
+    for command in ("manage.py jobs list", "manage.py shell", "-m celery -A project inspect ping"):
+        stopped = up.beside(sys.executable, *command.split())
         assert stopped.returncode == 1
         assert f"nobody answers at port {up.port}" in stopped.stderr
         assert stopped.stderr.count("\n") == 1
