@@ -115,9 +115,10 @@ def _judged(name: str, outcome: str, why: str) -> tuple[str, str]:
     """Return what became of a test, and what to say of it."""
     from not_ours import BY_CHANCE, NOT_OURS  # type: ignore[import-not-found]  # noqa: PLC0415 (beside this file)
 
-    if name in BY_CHANCE and outcome == "failed":
-        return NOT_JUDGED, f"{name}: {BY_CHANCE[name]}"
-    known = NOT_OURS.get(name) or NOT_OURS.get(name.partition("[")[0])
+    test = name.partition("[")[0]
+    if test in BY_CHANCE and outcome == "failed":
+        return NOT_JUDGED, f"{name}: {BY_CHANCE[test]}"
+    known = NOT_OURS.get(name) or NOT_OURS.get(test)
     if outcome == "passed":
         return (LISTED_IN_VAIN, name) if known else (PASSED, name)
     if outcome == "skipped":
