@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 from jobs import job
@@ -226,6 +227,18 @@ def test_a_keys_own_figures_win_over_those_of_its_task() -> None:
     limit("key", f"{TASK}:big", concurrency=3)
     jobs = many(5, limit_key=f"{TASK}:big")
     assert len(claim(*jobs)) == 3
+
+
+def test_a_task_that_is_paused_is_so_for_keys_that_have_run_before() -> None:
+    rule = limit(concurrency=1, is_per_key=True)
+    begun = claim(waiting(limit_key=f"{TASK}:a"))
+    end(*begun)
+    FlowRule.objects.filter(pk=rule.pk).update(paused_at=Now())
+    later = waiting(limit_key=f"{TASK}:a")
+    assert claim(later) == []
+    assert Job.objects.get(pk=later.pk).held_by == HeldBy.PAUSED
+    FlowRule.objects.filter(pk=rule.pk).update(paused_at=None)
+    assert [one.id for one in from_lines()] == [later.pk]
 
 
 def test_a_rate_gives_each_job_its_start_within_a_second_and_the_others_wait() -> None:
