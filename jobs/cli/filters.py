@@ -5,7 +5,7 @@ import re
 import uuid
 from argparse import ArgumentParser, ArgumentTypeError, _ArgumentGroup
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -21,6 +21,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 #: As words: an error repeats them as they are.
 _STATES = [state.value for state in State]
 _AGE = re.compile(r"(\d+)([smhdw])")
+_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):[0-5]\d")
 
 
 def moment(text: str) -> datetime:
@@ -40,10 +41,18 @@ def moment(text: str) -> datetime:
 
 
 def due(text: str) -> datetime:
-    """Return a time to come: `90m` from now, or a date and time in ISO 8601."""
-    now = timezone.now()
+    """Return a time to come: `90m` from now, the next `06:00`, or a date and time in ISO 8601."""
+    now = timezone.localtime()
+    if _TIME_OF_DAY.fullmatch(text):
+        return _next(time.fromisoformat(text.zfill(5)), now)
     given = moment(text)
     return now + (now - given) if _AGE.fullmatch(text) else given
+
+
+def _next(at: time, now: datetime) -> datetime:
+    """Return when clocks of `now`'s time zone next show a time of day."""
+    today = datetime.combine(now.date(), at, now.tzinfo)
+    return today if today > now else datetime.combine(now.date() + timedelta(days=1), at, now.tzinfo)
 
 
 def correlation(text: str) -> str:

@@ -90,7 +90,7 @@ def _reset(given: Given, out: Output) -> Exit:
 def add_pause_arguments(parser: ArgumentParser) -> None:
     """Declare what every pause takes."""
     parser.add_argument("--reason", default="", help="why, for whoever wonders")
-    parser.add_argument("--until", type=filters.due, metavar="WHEN", help="when it ends: 30m, 2h, 2026-01-31T06:00Z")
+    parser.add_argument("--until", type=filters.due, metavar="WHEN", help="when it ends: 30m, 06:00, 2026-01-31T06:00Z")
 
 
 def _pause_arguments(parser: ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def _arguments(parser: ArgumentParser) -> None:
         help="an argument, JSON where it reads as such; may be repeated",
     )
     parser.add_argument(
-        "--run-at", type=filters.due, metavar="WHEN", help="not before: 90m, 2d from now, or 2026-01-31T08:30"
+        "--run-at", type=filters.due, metavar="WHEN", help="not before: 90m, 2d from now, 08:30, or 2026-01-31T08:30"
     )
     parser.add_argument("--priority", type=filters.number(0, 9), help="0 to 9, higher first")
     parser.add_argument("--queue", choices=sorted(current_app.amqp.queues), metavar="NAME")

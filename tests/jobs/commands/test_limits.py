@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.utils import timezone
 
 from jobs.cli.verb import Exit
 from jobs.core.states import State
@@ -73,3 +74,16 @@ def test_a_pause_has_a_reason_and_an_end(run: Run) -> None:
     run("pause", "default", "--reason", "night")
     assert Queue.objects.get().pause_reason == "night"
     assert "a time to come" in run("pause", "default", "--until", "2020-01-01T00:00Z").error
+
+
+@pytest.mark.parametrize("said, hour, minute", [("06:00", 6, 0), ("6:00", 6, 0), ("0:00", 0, 0), ("23:59", 23, 59)])
+def test_a_pause_ends_when_clocks_next_show_a_time(run: Run, said: str, hour: int, minute: int) -> None:
+    run("flow", "pause", "tenant", "acme", "--until", said)
+    until = timezone.localtime(FlowRule.objects.get(name="acme").paused_until)
+    assert (until.hour, until.minute, until.second) == (hour, minute, 0)
+    assert timedelta() < until - timezone.now() <= timedelta(days=1)
+
+
+@pytest.mark.parametrize("said", ["24:00", "6:5", "06:60", "-6:00", "06:00:00", "6"])
+def test_what_is_no_time_ends_no_pause(run: Run, said: str) -> None:
+    assert "must be an age" in run("flow", "pause", "tenant", "acme", f"--until={said}").error
