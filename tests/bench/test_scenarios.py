@@ -29,7 +29,7 @@ def page(tmp_path: Path, broker: str, databases: Sequence[str], *options: str) -
     return path.read_text()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_on_valkey_and_postgresql_both_sides_are_measured(tmp_path: Path) -> None:
     text = page(tmp_path, "valkey", ["postgresql"], "ours", "late")
 
@@ -54,7 +54,7 @@ def without_a_broker(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str
     return text, told.getvalue()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_without_a_broker_and_on_sqlite_ours_is_measured_alone(without_a_broker: tuple[str, str]) -> None:
     text, _ = without_a_broker
 
@@ -63,7 +63,7 @@ def test_without_a_broker_and_on_sqlite_ours_is_measured_alone(without_a_broker:
     assert "Celery, acks_late |" not in text
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_beside_the_first_setup_little_is_measured_where_nothing_is_judged(without_a_broker: tuple[str, str]) -> None:
     text, told = without_a_broker
 
@@ -72,7 +72,7 @@ def test_beside_the_first_setup_little_is_measured_where_nothing_is_judged(witho
     assert "claims a hundred jobs" not in text
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_on_rabbitmq_plain_celery_is_measured(tmp_path: Path) -> None:
     if not RabbitMQ.installed():
         reason = "RabbitMQ is not installed here (Debian: apt install rabbitmq-server)."

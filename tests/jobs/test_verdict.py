@@ -107,7 +107,7 @@ def test_a_queue_that_the_broker_refuses_is_something_to_look_at() -> None:
 
 def test_late_maintenance_is_told_where_a_worker_could_do_it() -> None:
     assert on(queue(), housekeeping_lag=90.0).line == (
-        "Maintenance is late: a job has been due, or without its worker, for 1 min."
+        "Maintenance is late: a job has been due, or without its worker, for 2 min."
     )
     assert on(queue(), housekeeping_lag=30.0).well
     assert on(queue(), housekeeping_lag=90.0, workers=0).well
