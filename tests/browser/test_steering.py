@@ -132,6 +132,25 @@ def test_a_failed_job_is_found_its_error_read_and_its_retry_seen_to_succeed(
     assert (effects.count("found"), effects.count("not asked for")) == (1, 0)
 
 
+def test_what_was_asked_for_is_done_though_the_page_puts_the_button_anew_meanwhile(
+    operator: Page, site: Site, tmp_path: Path, effects: Effects
+) -> None:
+    job = failed("anew", tmp_path / "paper")
+    operator.goto(f"/jobs/{job}/")
+    (tmp_path / "paper").touch()
+
+    def answer_late(route: Route) -> None:
+        operator.evaluate(
+            "for (const form of document.querySelectorAll('form[data-asks]')) form.replaceWith(form.cloneNode(true))"
+        )
+        route.continue_()
+
+    operator.route("**/jobs/retry", answer_late, times=1)
+    operator.get_by_role("button", name="Retry").click()
+    expect(operator.get_by_text("Retried 1 job.")).to_be_visible()
+    wait_for(lambda: effects.count("anew") == 1)
+
+
 def test_all_that_match_are_retried_after_their_number_was_said(
     operator: Page, site: Site, tmp_path: Path, effects: Effects
 ) -> None:

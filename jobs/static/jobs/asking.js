@@ -3,22 +3,22 @@
 export function startAsking() {
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (!form.matches("form[data-asks], form[data-list]") || form.dataset.sure) return;
+    if (!form.matches("form[data-asks], form[data-list]")) return;
     const button = event.submitter;
     if (!button) return;
     event.preventDefault();
-    const question = await ask(form, button);
-    if (question) return show(question);
-    form.dataset.sure = "yes";
-    form.requestSubmit(button);
-    delete form.dataset.sure;
+    // A button without an address of its own would name the page's.
+    const address = button.hasAttribute("formaction") ? button.formAction : form.action;
+    const body = new FormData(form, button);
+    const question = await ask(address, body);
+    if (question) show(question);
+    else send(address, body);
   });
 }
 
-async function ask(form, button) {
-  const body = new FormData(form, button);
-  // A button without an address of its own would name the page's.
-  const address = button.hasAttribute("formaction") ? button.formAction : form.action;
+async function ask(address, given) {
+  const body = new FormData();
+  for (const [name, value] of given) body.append(name, value);
   body.set("ask", "1");
   try {
     const answer = await fetch(address, { method: "POST", body });
@@ -30,6 +30,17 @@ async function ask(form, button) {
   } catch {
     return null;
   }
+}
+
+// In a form of its own: the page may have put another in the place of the one that was used.
+function send(address, body) {
+  const form = document.createElement("form");
+  Object.assign(form, { method: "post", action: address, hidden: true });
+  for (const [name, value] of body) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  }
+  document.body.append(form);
+  form.submit();
 }
 
 function show(question) {
