@@ -88,7 +88,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=5000, help="jobs in each drain (default: %(default)s)")
     parser.add_argument("--latency-jobs", type=int, default=200, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=50, help="jobs/s for the latency (default: %(default)s)")
-    parser.add_argument("--idle-seconds", type=float, default=5, help="watched without jobs (default: %(default)s)")
+    parser.add_argument("--idle-seconds", type=float, default=15, help="watched without jobs (default: %(default)s)")
     _choice(parser, "--only", "variants", [variant.name for variant in VARIANTS], [one.name for one in USUAL])
     parser.add_argument("--peers", action="store_true", help="besides, install and measure Dramatiq and Huey")
     _choice(parser, "--scenarios", "what is measured", [scenario.name for scenario in SCENARIOS])
