@@ -24,6 +24,7 @@ from jobs.core import described, outcome as outcomes
 from jobs.core.outcome import Outcome
 from jobs.ledger.attempts import Failure
 from jobs.worker.contained import ends_process
+from jobs.worker.log_lines import say
 
 if TYPE_CHECKING:
     from jobs.tasks.task import JobTask
@@ -125,14 +126,7 @@ def log_success(task: "JobTask", request: Context, result: Any, runtime: float) 
     if logger.isEnabledFor(logging.INFO):
         shown = {"id": request.id, "name": request.shadow or task.name, "runtime": runtime}
         shown |= {"args": request.argsrepr, "kwargs": request.kwargsrepr}
-        _log(logging.INFO, LOG_SUCCESS, {**shown, "return_value": shown_result(task, request, result)})
-
-
-def _log(level: int, text: str, shown: dict[str, Any], **more: Any) -> None:
-    """Write a line as Celery's. `logging` itself would look for its caller, which costs a third of such a line."""
-    record = logger.makeRecord(logger.name, level, "(celery)", 0, text, (shown,), None)
-    vars(record).update(more)
-    logger.handle(record)
+        say(logger, logging.INFO, LOG_SUCCESS, {**shown, "return_value": shown_result(task, request, result)})
 
 
 def after_failure(task: "JobTask", request: Context, error: Exception, outcome: Outcome, failure: Failure) -> None:
@@ -179,7 +173,8 @@ def log_failure(task: "JobTask", request: Context, error: Exception, outcome: Ou
     name = request.shadow or task.name
     if isinstance(outcome, outcomes.RetryIn | outcomes.Snoozed):
         if logger.isEnabledFor(logging.INFO):
-            _log(logging.INFO, LOG_RETRY, {"id": request.id, "name": name, "exc": failure.summary})
+            # Celery's `Retry` would be made for its words alone, and these are they.
+            say(logger, logging.INFO, LOG_RETRY, {"id": request.id, "name": name, "exc": failure.summary})
     elif isinstance(outcome, outcomes.Dead):
         _, error = _as_celery_has_it(error, outcome, failure)
         policy = get_log_policy(task, _Shown(), error)
@@ -190,7 +185,7 @@ def log_failure(task: "JobTask", request: Context, error: Exception, outcome: Ou
         shown |= {"description": policy.description, "internal": False}
         raised = (type(error), error, error.__traceback__) if policy.traceback else None
         traceback = failure.traceback.rstrip("\n") if raised else None
-        _log(policy.severity, policy.format.strip(), shown, data=shown, exc_info=raised, exc_text=traceback)
+        say(logger, policy.severity, policy.format.strip(), shown, data=shown, exc_info=raised, exc_text=traceback)
     # As Celery does: frames and errors that hold each other are kept for long.
     traceback_clear(error)
 

@@ -17,6 +17,7 @@ from jobs.worker import put_backs
 from jobs.worker.backlog import Backlog
 from jobs.worker.deliveries import Answer, Wanted, new_lease
 from jobs.worker.events import Events
+from jobs.worker.log_lines import say
 from jobs.worker.main_thread import MainThread
 from jobs.worker.pace import Lookahead
 from jobs.worker.pool import PATIENCE, Pool
@@ -137,9 +138,7 @@ class Claimer:
 
     def _tell_received(self, job: ReservedJob) -> None:
         if logger.isEnabledFor(logging.INFO):
-            # `logging` itself would look for its caller, which costs a third of such a line.
-            line = "Task %s[%s] received", (job.name, job.id)
-            logger.handle(logger.makeRecord(logger.name, logging.INFO, "(celery)", 0, *line, None))
+            say(logger, logging.INFO, "Task %s[%s] received", job.name, job.id)
         if signals.task_received.receivers:
             signals.task_received.send(sender=self._consumer, request=job)
         self._events.received(job)
