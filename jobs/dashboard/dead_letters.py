@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -132,8 +131,3 @@ def _shown_body(letter: DeadLetter) -> str:
     body = bytes(letter.body)
     shown = body[:BODY_SHOWN].decode("utf-8", "backslashreplace")
     return shown if len(body) <= BODY_SHOWN else f"{shown}… ({len(body):,} bytes)"
-
-
-def ids_of(found: Sequence[DeadLetter]) -> tuple[uuid.UUID, ...]:
-    """Return the ids of letters."""
-    return tuple(letter.pk for letter in found)
